@@ -1,0 +1,37 @@
+# Needs Python ≥ 3.11 and git. Everything else, uv included, is fetched on first use.
+
+UV := $(shell command -v uv || echo .tools/bin/uv)
+PYTHON ?= python3
+DEMO ?= demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-system check bench format
+
+help:  ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: | $(UV)  ## Generate a shop, add a module, run it and call it: make demo DEMO=/path/to/shop
+	$(UV) run --quiet --no-dev python examples/demo.py $(DEMO)
+
+test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
+	$(UV) run pytest -m "not system" $(only)
+
+test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL and an ordinary user
+	$(UV) run pytest -m system
+
+check: | $(UV)  ## Style and types
+	$(UV) run ruff format --check
+	$(UV) run ruff check
+	$(UV) run mypy
+
+bench: | $(UV)  ## Compare add-module with its peers (needs npm)
+	$(UV) run python bench/add_module.py
+
+format: | $(UV)  ## Format the code and sort the imports
+	$(UV) run ruff check --fix
+	$(UV) run ruff format
+
+.tools/bin/uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python")'
+	$(PYTHON) -m venv .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'

@@ -1,0 +1,149 @@
+"""The main job, end to end: generate a shop, add a module, run it, call it, stop it.
+
+    python examples/demo.py FOLDER
+
+FOLDER must not exist yet; the shop stays there for you to try.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+ROOT = Path(__file__).parents[1]
+UV = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
+SECONDS_TO_START = 180
+
+# What billing would do if it read catalog's table instead of calling catalog.
+TRESPASS = """
+import asyncio
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from app.platform.database import Database, create_engine
+from app.platform.development import development_settings
+
+async def trespass(settings):
+    engine = create_engine(settings)
+    try:
+        async with Database(engine, "billing").transaction() as tx:
+            await tx.execute(text("SELECT * FROM catalog.items"))
+    except DBAPIError as refused:
+        print("   ", refused.orig.__cause__)
+    else:
+        raise SystemExit("Postgres let billing read catalog's table!")
+    finally:
+        await engine.dispose()
+
+with development_settings() as settings:
+    asyncio.run(trespass(settings))
+"""
+
+
+def main() -> None:
+    """Run the demo, or say in one sentence why it cannot."""
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    shop = Path(sys.argv[1]).resolve()
+    if shop.exists():
+        sys.exit(f"{shop} exists already: remove it, or choose another with `make demo DEMO=…`.")
+    os.environ.pop("VIRTUAL_ENV", None)
+    os.environ.pop("DATABASE_URL", None)
+    if subprocess.run(["git", "var", "GIT_AUTHOR_IDENT"], capture_output=True).returncode:
+        for who in ("AUTHOR", "COMMITTER"):
+            os.environ[f"GIT_{who}_NAME"] = "Demo"
+            os.environ[f"GIT_{who}_EMAIL"] = "demo@example.org"
+
+    say("Generate a shop with the modules catalog and ordering")
+    run("scaffold", "new", str(shop), "--defaults")
+
+    say("Add the module billing, which keeps invoices and calls catalog")
+    command = ("add-module", "billing", "--entity", "invoice", "--depends-on", "catalog")
+    run("scaffold", *command, cwd=shop)
+
+    port = free_port()
+    say(f"Start it: make dev port={port}")
+    server = subprocess.Popen(["make", "dev", f"port={port}"], cwd=shop, start_new_session=True)
+    try:
+        use(shop, server, f"http://127.0.0.1:{port}")
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=30)
+
+    say("Everything is stopped. The shop is yours to try:")
+    print(f"    cd {shop}")
+    print("    make test          the tests of all three modules")
+    print("    make dev           run it again, then open http://127.0.0.1:8000/docs")
+    print("    uv run app modules what is wired to what")
+
+
+def use(shop: Path, server: subprocess.Popen[bytes], url: str) -> None:
+    """Call the running shop."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    while not answers(f"{url}/readyz"):
+        if server.poll() is not None:
+            sys.exit("The server stopped at once: see above.")
+        if time.monotonic() > deadline:
+            sys.exit(f"The server was not ready within {SECONDS_TO_START} s.")
+        time.sleep(0.2)
+
+    say("Create an invoice, and read it back")
+    created = call(f"{url}/billing/invoices", {"name": "INV-1"})
+    assert call(f"{url}/billing/invoices/{created['id']}") == created
+
+    say("Read catalog's table as billing: Postgres refuses")
+    run(
+        UV,
+        "run",
+        "--quiet",
+        "python",
+        "-c",
+        TRESPASS,
+        cwd=shop,
+        shown="SELECT * FROM catalog.items",
+    )
+
+
+def say(step: str) -> None:
+    print(f"\n==> {step}", flush=True)
+
+
+def run(*command: str, cwd: Path | None = None, shown: str | None = None) -> None:
+    print("   $", shown or " ".join(command), flush=True)
+    if subprocess.run(command, cwd=cwd).returncode:
+        sys.exit(f"The demo stopped: {command[0]} failed, see above.")
+
+
+def call(url: str, body: dict[str, str] | None = None) -> dict[str, str]:
+    """POST the body, or GET without one; return the answer, and show both."""
+    data = json.dumps(body).encode() if body else None
+    print("   $", f"POST {url} {json.dumps(body)}" if body else f"GET {url}", flush=True)
+    with urlopen(Request(url, data, {"Content-Type": "application/json"}), timeout=10) as answer:
+        received: dict[str, str] = json.load(answer)
+    print("   ", json.dumps(received), flush=True)
+    return received
+
+
+def answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=5):
+            return True
+    except (HTTPError, URLError, OSError):
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Generate a modular monolith, and add modules to it."""

@@ -1,0 +1,189 @@
+"""Add one module to a generated repository: a folder, and its line in CODEOWNERS."""
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from scaffold import codeowners, git, names, origin, plan, repository
+from scaffold.errors import ScaffoldError
+from scaffold.rendering import render
+
+_ASIDE = ".scaffold.tmp"
+_NEEDED = ("__init__.py", "module.toml", "wiring.py", repository.MODULE_ANSWERS)
+
+
+@dataclass(frozen=True)
+class Added:
+    """A module that was added, or would be.
+
+    Attributes:
+        root: of the repository.
+        folder: of the module, relative to the root.
+        owner: of the module.
+        changes: every file written.
+        wired: the signature of its `build`, as rendered.
+        template: where it came from, at which version.
+    """
+
+    root: Path
+    folder: str
+    owner: str
+    changes: list[plan.Change]
+    wired: str
+    template: repository.Template
+
+
+def add_module(
+    start: Path,
+    name: str,
+    *,
+    entity: str | None = None,
+    depends_on: Iterable[str] = (),
+    owner: str | None = None,
+    dry_run: bool = False,
+) -> Added:
+    """Render the skeleton at the repository's own template version, and put it in its place.
+
+    Other uncommitted changes are left alone and do not matter: what is written is one folder that
+    was not there, and one line of CODEOWNERS. Only a CODEOWNERS or an answers file in a merge
+    conflict is refused.
+
+    Args:
+        start: a folder inside the repository.
+        name: of the module.
+        entity: what it keeps, in the singular; none takes the template's default.
+        depends_on: names of the modules whose interfaces it gets.
+        owner: `@organisation/team`; none takes the repository's.
+        dry_run: write nothing into the repository.
+
+    Raises:
+        ScaffoldError: with nothing written.
+    """
+    names.check_module(name)
+    if entity is not None:
+        names.check_entity(entity, name)
+    if owner is not None:
+        names.check_owner(owner)
+    git.need()
+    root = repository.find_root(start)
+    wanted = (root, name, entity, list(dict.fromkeys(depends_on)), owner)
+    if dry_run:
+        with TemporaryDirectory(prefix="scaffold-") as aside:
+            return _stage(Path(aside) / name, *wanted)
+    with (
+        plan.lock(root / repository.ANSWERS),
+        plan.working_folder(root / _ASIDE) as folder,
+    ):
+        staged = folder / name
+        added = _stage(staged, *wanted)
+        owners = added.changes[-1]
+        plan.apply(staged, root / added.folder, root / owners.path, owners.after)
+    return added
+
+
+def _stage(
+    staged: Path,
+    root: Path,
+    name: str,
+    entity: str | None,
+    depends_on: list[str],
+    owner: str | None,
+) -> Added:
+    """Check everything, render into `staged`, and say what that changes."""
+    template = repository.read_template(root / repository.ANSWERS)
+    origin.need_local(template.source)
+    _check_free(root, name)
+    interfaces = _interfaces(root, name, depends_on)
+    owner = owner or str(template.answers.get("owner", ""))
+    names.check_owner(owner)
+    folder = f"{repository.MODULES.as_posix()}/{name}"
+    owners = _own(root, folder, owner)
+
+    answers = {k: v for k, v in template.answers.items() if k != "modules"}
+    answers |= {"module": name, "owner": owner, "depends_on": interfaces}
+    if entity is not None:
+        answers["entity"] = entity
+    render(template.source, template.version, staged, answers)
+    if not all((staged / file).is_file() for file in _NEEDED):
+        raise ScaffoldError(
+            f"the template {template.source} at {template.version} has no module skeleton; "
+            "update the repository to a version that has one"
+        )
+    rendered = repository.read_template(staged / repository.MODULE_ANSWERS)
+    names.check_entity(str(rendered.answers.get("entity")), name, interfaces.values())
+    files = sorted(path for path in staged.rglob("*") if path.is_file())
+    changes = [
+        plan.Change(f"{folder}/{path.relative_to(staged).as_posix()}", None, path.read_bytes())
+        for path in files
+    ]
+    return Added(root, folder, owner, [*changes, owners], _signature(staged), rendered)
+
+
+def _check_free(root: Path, name: str) -> None:
+    """Refuse a name that is taken, or nearly."""
+    taken = repository.module_names(root)
+    if name in taken:
+        raise ScaffoldError(
+            f"{root / repository.MODULES / name} exists already; take another name, or remove it "
+            "first if it is a leftover"
+        )
+    names.check_lookalike(name, taken)
+
+
+def _interfaces(root: Path, name: str, depends_on: list[str]) -> dict[str, str]:
+    """The class name of each dependency's interface, by the dependency's name."""
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    for dependency in depends_on:
+        if dependency == name:
+            raise ScaffoldError(f"{name!r} cannot depend on itself; leave it out of --depends-on")
+        folder = root / repository.MODULES / dependency
+        if dependency not in repository.module_names(root):
+            raise ScaffoldError(
+                f"there is no module {dependency!a} to depend on; `scaffold modules` lists those "
+                "that exist"
+            )
+        _check_acyclic(root, [name, dependency], seen)
+        interface = repository.interface(folder)
+        if interface in (names.class_name(name), *found.values()):
+            raise ScaffoldError(
+                f"the interface {interface} of {dependency!r} has a namesake in what {name!r} "
+                "would import; rename one of them first"
+            )
+        found[dependency] = interface
+    return found
+
+
+def _check_acyclic(root: Path, path: list[str], seen: set[str]) -> None:
+    """Refuse a dependency that, perhaps through others, names the new module already.
+
+    Only what the dependency reaches is read, and each module once.
+    """
+    folder = root / repository.MODULES / path[-1]
+    if path[-1] in seen or not folder.is_dir():
+        return
+    seen.add(path[-1])
+    for dependency in repository.read_settings(folder)["depends_on"]:
+        if dependency == path[0]:
+            raise ScaffoldError(
+                f"that would be a cycle: {' -> '.join([*path, dependency])}; take {dependency!r} "
+                f"out of depends_on in {folder / 'module.toml'}, or do without --depends-on"
+            )
+        _check_acyclic(root, [*path, dependency], seen)
+
+
+def _own(root: Path, folder: str, owner: str) -> plan.Change:
+    """The change to CODEOWNERS, which may be none."""
+    file = codeowners.find(root)
+    before = file.read_bytes() if file.exists() else None
+    after = codeowners.with_line(before or b"", folder, owner, file)
+    return plan.Change(file.relative_to(root).as_posix(), before, after)
+
+
+def _signature(folder: Path) -> str:
+    """What the new module is wired to, as its `build` says it."""
+    build = repository.build(folder)
+    returns = f" -> {ast.unparse(build.returns)}" if build.returns else ""
+    return f"build({ast.unparse(build.args)}){returns}"

@@ -1,0 +1,223 @@
+"""The commands: arguments in, one call, its result printed."""
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from scaffold import screen
+from scaffold.errors import ScaffoldError, of_disk
+
+app = typer.Typer(
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Inside = Annotated[Path, typer.Option("-C", metavar="DIR", help="A folder inside the repository.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+_INTERRUPTED = 130  # what typer makes of Ctrl-C, and shells expect
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        from scaffold.origin import DISTRIBUTION
+
+        print(f"scaffold {version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def scaffold(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """Generate a modular monolith, and add modules to it.
+
+    \b
+    Examples:
+      scaffold new shop
+      cd shop && scaffold add-module billing --depends-on ordering
+      scaffold modules
+    """
+
+
+@app.command()
+def new(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", "-d", metavar="K=V", help="Answer a question; may be repeated."),
+    ] = None,
+    defaults: Annotated[
+        bool, typer.Option("--defaults", help="Ask nothing: take the defaults for the rest.")
+    ] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TEMPLATE",
+            help="Path or URL of a template. Default: the one scaffold came with.",
+        ),
+    ] = None,
+    ref: Annotated[
+        str | None,
+        typer.Option("--ref", metavar="VERSION", help="Tag, branch or commit of the template."),
+    ] = None,
+    no_git: Annotated[
+        bool, typer.Option("--no-git", help="Leave out git init and the first commit.")
+    ] = False,
+) -> None:
+    """Generate a repository into DIR, with git and a first commit.
+
+    \b
+    Examples:
+      scaffold new shop
+      scaffold new shop --defaults --data owner=@acme/shop --data 'modules=[catalog, billing]'
+      scaffold new shop --from https://github.com/acme/template.git --ref v1.2.0
+    """
+    from scaffold.new import new as make
+
+    made = make(
+        directory,
+        dict(_key_value(entry) for entry in data or []),
+        source=source,
+        version=ref,
+        defaults=defaults,
+        commit=not no_git,
+        note=screen.note,
+    )
+    how = f"{made.files} files, {'committed' if made.committed else 'not in git yet'}"
+    print(f"Made {made.folder} from {made.template.source} {made.template.version} ({how}). Next:")
+    print(f"  cd {shlex.quote(str(directory))}")
+    print("  make dev")
+    print("  scaffold add-module billing")
+
+
+@app.command()
+def add_module(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as billing or line_items.")],
+    entity: Annotated[
+        str | None,
+        typer.Option(metavar="E", help="What it keeps, in the singular: invoice. Default: item."),
+    ] = None,
+    depends_on: Annotated[
+        str, typer.Option(metavar="A,B", help="Modules whose interfaces it gets.")
+    ] = "",
+    owner: Annotated[
+        str | None,
+        typer.Option(metavar="@ORG/TEAM", help="Default: the owner of the repository."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the files and the diff; write nothing.")
+    ] = False,
+    as_json: Json = False,
+    inside: Inside = Path(),
+) -> None:
+    """Add a module: one new folder, and its line in CODEOWNERS.
+
+    \b
+    Examples:
+      scaffold add-module billing
+      scaffold add-module billing --entity invoice --depends-on ordering --owner @acme/payments
+      scaffold add-module billing --dry-run
+    """
+    from scaffold.add_module import add_module as add
+
+    wanted = [part.strip() for part in depends_on.split(",") if part.strip()]
+    added = add(inside, name, entity=entity, depends_on=wanted, owner=owner, dry_run=dry_run)
+    changed = [change for change in added.changes if change.before != change.after]
+    if as_json:
+        result = {
+            "module": name,
+            "folder": added.folder,
+            "owner": added.owner,
+            "files": [change.path for change in changed],
+            "wired": added.wired,
+            "template": {"source": added.template.source, "version": added.template.version},
+            "written": not dry_run,
+        }
+        print(json.dumps(result, indent=2))
+        return
+    print(f"{'Would add' if dry_run else 'Added'} {name}, template {added.template.version}:")
+    for change in changed:
+        print(f"  {'new    ' if change.before is None else 'changed'} {change.path}")
+    print(f"Wired: {added.wired}")
+    if dry_run:
+        print("".join(screen.paint_diff(change.diff()) for change in changed), end="")
+    else:
+        print(f"Next: make test, then edit {added.folder}/__init__.py and service.py")
+
+
+@app.command()
+def modules(as_json: Json = False, inside: Inside = Path()) -> None:
+    """List the modules: name, owner, dependencies, entity, template version.
+
+    \b
+    Examples:
+      scaffold modules
+      scaffold modules --json -C ~/src/shop
+    """
+    from dataclasses import asdict
+
+    from scaffold.repository import find_root, read_modules
+
+    found = read_modules(find_root(inside))
+    if as_json:
+        print(json.dumps([asdict(module) for module in found], indent=2))
+        return
+    rows = [(m.name, m.owner, ", ".join(m.depends_on), m.entity, m.version) for m in found]
+    screen.print_table(("module", "owner", "depends on", "entity", "template"), rows)
+
+
+def main() -> NoReturn:
+    """Run a command. Exit with 0: done, 1: refused or failed, 2: wrong usage, 130: Ctrl-C."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    screen.prepare()
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+        if code == _INTERRUPTED:
+            return screen.complain("interrupted; nothing was written", _INTERRUPTED)
+        return code if isinstance(code, int) else 0
+    except ScaffoldError as error:
+        return screen.complain(str(error))
+    except (typer.Abort, KeyboardInterrupt):
+        return screen.complain("interrupted; nothing was written", _INTERRUPTED)
+    except BrokenPipeError:  # the reader of a pipe went away: nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return screen.complain(of_disk(error))
+    except typer.TyperException as error:
+        said = getattr(error, "format_message", error.__str__)().rstrip(".")
+        return screen.complain(f"{said}; `scaffold --help` shows what it takes", 2)
+    except Exception as error:
+        if os.environ.get("SCAFFOLD_DEBUG"):
+            raise
+        kind = type(error).__name__
+        return screen.complain(
+            f"{kind}: {error}; this is a defect, SCAFFOLD_DEBUG=1 shows where, please report it"
+        )
+
+
+def _key_value(entry: str) -> tuple[str, str]:
+    key, equals, value = entry.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"--data {entry!a} is not K=V")
+    return key, value

@@ -1,0 +1,150 @@
+"""The rules for names. Every check returns nothing, or raises `ScaffoldError` with a better name.
+
+A module's name becomes a Python package, a PostgreSQL schema and role, a URL and a folder that
+Windows must be able to check out. Names that merely are a library's (`calendar`, `email`) are fine:
+a module is always imported as `app.modules.<name>`.
+"""
+
+import keyword
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from scaffold.errors import ScaffoldError
+
+LONGEST = {"module": 30, "entity": 24, "project": 40}
+"""Characters. PostgreSQL cuts names at 63 bytes, and a role's name adds a prefix and a suffix; no
+line of a module's code becomes so long that its format would depend on its name."""
+
+# The same words as `reserved_names` in copier.yml; a test compares the two.
+RESERVED = frozenset(
+    """
+    all analyse analyze and any app array as asc assert asymmetric async authorization aux await
+    base binary both break case cast check class cli collate collation column com1 com2 com3 com4
+    com5 com6 com7 com8 com9 con concurrently conflict conftest constraint continue create cross
+    current_catalog current_date current_role current_schema current_time current_timestamp
+    current_user database db def default deferrable del desc distinct do docs elif else end except
+    false fetch finally for foreign freeze from full global grant group having healthz if ilike
+    import in information_schema initially inner intersect into is isnull item join lambda lateral
+    leading left like limit localtime localtimestamp lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9
+    main metrics module modules natural nonlocal not not_found notnull nul null offset on only or
+    order outer overlaps pass placing platform postgres primary prn protocol public queue raise
+    readyz redoc references return returning right select self sequence session_user similar some
+    symmetric system_user table tablesample test tests then to trailing true try tx union unique
+    user using variadic verbose when where while window with yield
+    """.split()
+)
+
+# Entities whose class or variable the skeleton's own code already has.
+ENTITY_TAKEN = frozenset(
+    """
+    annotated any base base_model conflict database date_time db declarative_base mapped module
+    not_found protocol query response self sequence string_constraints tx uuid
+    """.split()
+)
+
+_SHAPE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+_OWNER = re.compile(r"@[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+_PROJECT = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+
+
+def check_module(name: str) -> None:
+    """Refuse a name that cannot be a package, a schema, a role, a URL and a folder everywhere."""
+    _check_shape("module", name)
+    if name in RESERVED or keyword.iskeyword(name):
+        raise ScaffoldError(
+            f"the module name {name!r} is reserved by Python, PostgreSQL, Windows or the platform; "
+            f"take another, such as {_plural(name)!r}"
+        )
+    if name.startswith("pg_"):
+        raise ScaffoldError(
+            f"the module name {name!r} begins with pg_, which PostgreSQL keeps for itself; "
+            f"take another, such as {name[3:]!r}"
+        )
+
+
+def check_lookalike(name: str, others: Iterable[str]) -> None:
+    """Refuse a name that differs from another only in case, or by `-` or `_`."""
+    for other in others:
+        if other != name and collapse(other) == collapse(name):
+            raise ScaffoldError(
+                f"the module name {name!r} is too like the module {other!r}; "
+                "take one that nobody mistakes for it"
+            )
+
+
+def check_entity(entity: str, module: str, interfaces: Iterable[str] = ()) -> None:
+    """Refuse an entity whose classes would clash with others in the module's own code.
+
+    Args:
+        entity: what the module keeps, in the singular.
+        module: the module's name.
+        interfaces: class names of the modules it depends on.
+    """
+    _check_shape("entity", entity)
+    if keyword.iskeyword(entity) or entity in ENTITY_TAKEN:
+        raise ScaffoldError(
+            f"the entity {entity!r} would clash with a name that the module's code uses; "
+            f"pass another with --entity, such as {f'{module}_{entity}'!r}"
+        )
+    kept, own = class_name(entity), class_name(module)
+    made = {
+        kept,
+        f"New{kept}",
+        *(f"{kept}{end}" for end in ("NameTaken", "NotFound", "Page", "Row")),
+    }
+    clash = made & {own, f"{own}Service", *interfaces}
+    if clash or collapse(entity) == collapse(module):
+        raise ScaffoldError(
+            f"the entity {entity!r} would have the class name {clash.pop() if clash else own} "
+            "twice in one module; pass with --entity what the module keeps, in the singular"
+        )
+
+
+def check_owner(owner: str) -> None:
+    """Refuse what CODEOWNERS would not understand."""
+    if not _OWNER.fullmatch(owner):
+        raise ScaffoldError(f"{owner!a} is no owner; write @organisation/team or @person")
+
+
+def is_project(name: str) -> bool:
+    """Tell whether a folder's name can be the product's name as well."""
+    return bool(_PROJECT.fullmatch(name)) and len(name) <= LONGEST["project"] and name != "app"
+
+
+def class_name(name: str) -> str:
+    """The class that the skeleton makes of a name: `line_item` → `LineItem`."""
+    return name.title().replace("_", "")
+
+
+def collapse(name: str) -> str:
+    """What remains of a name for someone who overlooks case, `-` and `_`."""
+    return re.sub("[-_]", "", name).lower()
+
+
+def _check_shape(what: str, name: str) -> None:
+    if not _SHAPE.fullmatch(name):
+        better = _suggest(name)[: LONGEST[what]].rstrip("_")
+        raise ScaffoldError(
+            f"{name!a} is no {what} name; use lower-case letters, digits and single underscores, "
+            f"starting with a letter{f': {better}' if better else ''}"
+        )
+    if len(name) > LONGEST[what]:
+        raise ScaffoldError(
+            f"the {what} name {name!r} has {len(name)} characters; use at most {LONGEST[what]}"
+        )
+
+
+def _suggest(name: str) -> str:
+    """A right name near a wrong one, or nothing: `LineItems`, `line-items` → `line_items`."""
+    if "/" in name or "\\" in name:
+        return ""
+    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", ascii_only).lower()
+    better = re.sub(r"[^a-z0-9]+", "_", words).strip("_")
+    return better if _SHAPE.fullmatch(better) and better not in RESERVED else ""
+
+
+def _plural(name: str) -> str:
+    better = f"{name}es" if name.endswith("s") else f"{name}s"
+    return better if better not in RESERVED else f"our_{name}"

@@ -1,0 +1,82 @@
+"""The only file that talks to Copier.
+
+Copier takes longer to import than all the rest takes to run, so it is imported when it renders.
+"""
+
+import io
+import warnings
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
+from pathlib import Path
+from typing import Any
+
+from scaffold import interrupts
+from scaffold.errors import ScaffoldError
+
+
+def render(
+    source: str,
+    version: str | None,
+    destination: Path,
+    answers: Mapping[str, Any],
+    *,
+    suggestions: Mapping[str, Any] | None = None,
+    ask: bool = False,
+) -> None:
+    """Render a template into a folder that does not exist yet.
+
+    Args:
+        source: URL of a git repository, or the absolute path of one.
+        version: tag, branch or commit; none is the newest release.
+        answers: by question, final; text is parsed as the question's type says.
+        suggestions: by question, what to offer instead of the template's default.
+        ask: put the questions without an answer to the user, on the terminal.
+
+    Raises:
+        ScaffoldError: for whatever Copier, git or the template had to object.
+        OSError: when the disk did.
+    """
+    with warnings.catch_warnings(), _silence(not ask):
+        warnings.simplefilter("ignore")
+        with interrupts.deferred():
+            from copier import run_copy
+
+        try:
+            run_copy(
+                source,
+                destination,
+                data=dict(answers),
+                vcs_ref=version,
+                user_defaults=dict(suggestions or {}),
+                defaults=not ask,
+                quiet=True,
+            )
+        except Exception as error:  # Copier's own errors share no base class
+            if isinstance(error, OSError) and not hasattr(error, "stderr"):
+                raise  # the disk; a failed git is an OSError as well, but has a stderr
+            raise ScaffoldError(_sentence(error, source, version)) from error
+
+
+def _silence(wanted: bool) -> AbstractContextManager[object]:
+    """Keep Copier from printing what it raises as well. Its questions need the terminal."""
+    return redirect_stderr(io.StringIO()) if wanted else nullcontext()
+
+
+def _sentence(error: Exception, source: str, version: str | None) -> str:
+    """One sentence for the many shapes in which Copier fails."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if getattr(error, "stderr", ""):  # of git, whose last line says it
+        reason = error.stderr.strip().splitlines()[-1]  # type: ignore[attr-defined]
+    if reason.startswith("Unknown revision"):
+        return (
+            f"the template {source} has no version {version}; "
+            "restore it there, or take one that it has"
+        )
+    if reason.startswith("Validation error for question "):
+        question, _, remedy = reason.removeprefix("Validation error for question ").partition(": ")
+        return f"the answer to {question} will not do: {remedy.strip()}"
+    if reason.startswith("Invalid choice for "):
+        question, _, remedy = reason.removeprefix("Invalid choice for ").partition(": ")
+        return f"the answer to {question} will not do: {remedy}"
+    where = f"{source} at {version}" if version else source
+    return f"the template {where} cannot be rendered: {reason}"

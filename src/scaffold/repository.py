@@ -1,0 +1,150 @@
+"""What a generated repository says about itself: its root, its answers, its modules."""
+
+import ast
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scaffold.errors import ScaffoldError
+
+ANSWERS = ".copier-answers.yml"
+MODULE_ANSWERS = ".copier-answers.module.yml"
+MODULES = Path("src", "app", "modules")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module, as its folder describes it. Missing template answers are empty."""
+
+    name: str
+    owner: str
+    depends_on: list[str]
+    entity: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Template:
+    """Where a repository or a module was rendered from, and the answers given."""
+
+    source: str
+    version: str
+    answers: dict[str, Any]
+
+
+def find_root(start: Path) -> Path:
+    """Walk up from a folder to the generated repository around it."""
+    start = start.resolve()
+    if not start.is_dir():
+        raise ScaffoldError(f"{start} is no folder; pass one inside a repository with -C")
+    for folder in (start, *start.parents):
+        if (folder / MODULES).is_dir():
+            if (folder / ANSWERS).is_file():
+                return folder
+            raise ScaffoldError(
+                f"{folder / ANSWERS} is missing, so the template of this repository is unknown; "
+                "restore it from git"
+            )
+    raise ScaffoldError(
+        f"{start} is not inside a generated repository; go into one, or make one with "
+        "`scaffold new DIR`"
+    )
+
+
+def read_template(file: Path) -> Template:
+    """Read an answers file. It must name a source and a version that later updates can find."""
+    recorded = _read_yaml(file)
+    for key in ("_src_path", "_commit"):
+        value = recorded.get(key)
+        if not isinstance(value, str) or not value.strip():
+            raise ScaffoldError(f"{file} does not say {key} as text; restore it from git")
+    answers = {str(k): v for k, v in recorded.items() if not str(k).startswith("_")}
+    return Template(recorded["_src_path"], recorded["_commit"], answers)
+
+
+def module_names(root: Path) -> list[str]:
+    """The folders and files that take up a module's name, sorted."""
+    taken = (path.stem for path in (root / MODULES).iterdir())
+    return sorted(name for name in taken if not name.startswith(("_", ".")))
+
+
+def read_modules(root: Path) -> list[Module]:
+    """Every module, by name. A package without a module.toml is refused, other folders are not."""
+    folders = [root / MODULES / name for name in module_names(root)]
+    return [read_module(folder) for folder in folders if (folder / "__init__.py").is_file()]
+
+
+def read_module(folder: Path) -> Module:
+    """Read one module's folder."""
+    settings = read_settings(folder)
+    answers = folder / MODULE_ANSWERS
+    recorded = _read_yaml(answers) if answers.exists() else {}
+    return Module(
+        name=folder.name,
+        owner=settings["owner"],
+        depends_on=settings["depends_on"],
+        entity=str(recorded.get("entity", "")),
+        version=str(recorded.get("_commit", "")),
+    )
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """Read module.toml; `owner` is text and `depends_on` a list of text for sure."""
+    file = folder / "module.toml"
+    try:
+        settings = tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ScaffoldError(f"{file} is missing; restore it from git") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ScaffoldError(f"{file} is no TOML ({error}); mend it") from None
+    depends_on = settings.setdefault("depends_on", [])
+    if not isinstance(depends_on, list) or not all(isinstance(name, str) for name in depends_on):
+        raise ScaffoldError(f"{file}: depends_on must be a list of module names; mend it")
+    if not isinstance(settings.setdefault("owner", ""), str):
+        raise ScaffoldError(f"{file}: owner must be text, such as '@acme/payments'; mend it")
+    return settings
+
+
+def interface(folder: Path) -> str:
+    """The class name of a module's interface: what `build` in its wiring.py returns."""
+    returned = build(folder).returns
+    if isinstance(returned, ast.Constant) and isinstance(returned.value, str):
+        name = returned.value
+    else:
+        name = ast.unparse(returned) if returned else ""
+    if not name.isidentifier():
+        raise ScaffoldError(
+            f"{folder / 'wiring.py'}: build does not say which interface it returns; "
+            "annotate it: def build(…) -> Billing"
+        )
+    return name
+
+
+def build(folder: Path) -> ast.FunctionDef:
+    """The function in a module's wiring.py that makes its implementation."""
+    file = folder / "wiring.py"
+    try:
+        tree = ast.parse(file.read_bytes())
+    except FileNotFoundError:
+        raise ScaffoldError(f"{file} is missing; restore it from git") from None
+    except (SyntaxError, ValueError) as error:
+        raise ScaffoldError(f"{file} is no Python ({error}); mend it") from None
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "build":
+            return node
+    raise ScaffoldError(f"{file} has no function build; add def build(…) -> Billing")
+
+
+def _read_yaml(file: Path) -> dict[Any, Any]:
+    import yaml  # not needed where nothing is read
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        content = yaml.load(file.read_bytes(), Loader=loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ScaffoldError(f"{file} is no YAML ({reason}); restore it from git") from None
+    if not isinstance(content, dict):
+        raise ScaffoldError(f"{file} holds no answers; restore it from git")
+    return content

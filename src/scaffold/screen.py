@@ -1,0 +1,50 @@
+"""What goes to the terminal, and how."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+_COLOURS = {"+": "32", "-": "31", "@": "36"}
+
+
+def prepare() -> None:
+    """Print what the terminal's encoding cannot, escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def complain(sentence: str, code: int = 1) -> int:
+    """Say on stderr what is wrong, on one line, and return the exit code."""
+    print(_paint(f"scaffold: {' '.join(sentence.split())}", "31", sys.stderr), file=sys.stderr)
+    return code
+
+
+def note(sentence: str) -> None:
+    """Say on stderr what takes long, to someone who watches."""
+    if sys.stderr.isatty():
+        print(f"{sentence} ...", file=sys.stderr)
+
+
+def paint_diff(diff: str) -> str:
+    """Colour a unified diff."""
+    lines = diff.splitlines(keepends=True)
+    return "".join(_paint(line, _COLOURS.get(line[0], ""), sys.stdout) for line in lines)
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows below heads, in columns as wide as they need to be."""
+    table = [heads, *([cell or "-" for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(heads))]
+    for number, row in enumerate(table):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(_paint(line.rstrip(), "" if number else "1", sys.stdout))
+
+
+def _paint(text: str, colour: str, stream: TextIO) -> str:
+    plain = not colour or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    if plain or not stream.isatty():
+        return text
+    body = text.removesuffix("\n")
+    return f"\033[{colour}m{body}\033[0m{text[len(body) :]}"

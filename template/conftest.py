@@ -1,0 +1,94 @@
+"""A database of its own for each test, cloned from one in which every module is migrated."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from httpx import ASGITransport, AsyncClient
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app import modules
+from app.main import create_app
+from app.platform.database import create_engine
+from app.platform.development import create_login, development_server, with_database
+from app.platform.migrations import migrate
+from app.platform.settings import Settings
+from app.platform.wiring import Wired, discover, wire
+
+LOGIN = "app_test"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def admin_url() -> Iterator[str]:
+    """The URL of an admin on the test server who may create databases and roles."""
+    with development_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def login_url(admin_url: str) -> str:
+    """The URL of a login with as few rights as in production."""
+    return asyncio.run(create_login(admin_url, LOGIN))
+
+
+@pytest.fixture(scope="session")
+def template_database(admin_url: str, login_url: str) -> Iterator[str]:
+    """The name of a database in which every module is migrated."""
+    name = f"test_template_{uuid4().hex}"
+    asyncio.run(_execute(admin_url, f"CREATE DATABASE {name}"))
+    asyncio.run(migrate(with_database(admin_url, name), LOGIN, discover(modules)))
+    yield name
+    asyncio.run(_execute(admin_url, f"DROP DATABASE {name}"))
+
+
+@pytest.fixture
+async def settings(
+    admin_url: str, login_url: str, template_database: str
+) -> AsyncIterator[Settings]:
+    """Settings with a fresh database that the test may change as it likes."""
+    name = f"test_{uuid4().hex}"
+    await _execute(admin_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    yield Settings(
+        database_url=with_database(login_url, name),
+        migration_database_url=with_database(admin_url, name),
+    )
+    await _execute(admin_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(settings)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def wired(engine: AsyncEngine) -> Wired:
+    """Every module, built: `wired[Billing]` is what other modules get."""
+    return wire(discover(modules), engine)
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[AsyncClient]:
+    """A client of the whole application."""
+    api = create_app(settings)
+    async with (
+        api.router.lifespan_context(api),
+        AsyncClient(transport=ASGITransport(api), base_url="http://app") as client,
+    ):
+        yield client
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

@@ -1,0 +1,1 @@
+"""A modular monolith: `platform` carries `modules`, and `main` puts them together."""

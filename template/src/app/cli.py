@@ -1,0 +1,114 @@
+"""The command `app`: run, migrate and inspect this application."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+import uvicorn
+from asyncpg import PostgresError
+from sqlalchemy.exc import DBAPIError
+
+from app import modules
+from app.platform.database import login_of
+from app.platform.development import development_settings, is_taken
+from app.platform.local_postgres import LocalPostgresError
+from app.platform.migrations import make_migration, migrate
+from app.platform.roles import MigrationError
+from app.platform.settings import Settings, SettingsError, load_settings
+from app.platform.wiring import WiringError, discover
+
+cli = typer.Typer(
+    help="Run, migrate and inspect this application.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+
+
+@cli.command(epilog="Example: app dev --port 8001")
+def dev(port: Port = 8000) -> None:
+    """Run everything on this machine: Postgres, migrations, the web server with reload.
+
+    Uses DATABASE_URL where it is set, and a Postgres of its own otherwise.
+    """
+    if is_taken(port):
+        _fail(f"Port {port} of 127.0.0.1 is taken. Choose another: app dev --port {port + 1}")
+    with development_settings() as settings:
+        # The server runs in a process of its own, which reads its settings anew at each reload.
+        os.environ["DATABASE_URL"] = settings.database_url
+        os.environ["MIGRATION_DATABASE_URL"] = settings.admin_url
+        typer.echo(f"Open http://127.0.0.1:{port}/docs (Ctrl-C stops everything).", err=True)
+        uvicorn.run(
+            "app.main:create_development_app",
+            factory=True,
+            port=port,
+            reload=True,
+            reload_dirs=[str(Path(__file__).parent)],
+            reload_includes=["modules/*"],  # A module's folder arrives as a whole.
+        )
+
+
+@cli.command(epilog="Example: DATABASE_URL=postgresql://… app serve --host 0.0.0.0")
+def serve(host: str = "127.0.0.1", port: Port = 8000) -> None:
+    """Serve requests. Needs DATABASE_URL and a migrated database."""
+    load_settings()
+    uvicorn.run("app.main:create_app", factory=True, host=host, port=port)
+
+
+@cli.command("migrate", epilog="Example: MIGRATION_DATABASE_URL=postgresql://… app migrate")
+def apply_migrations() -> None:
+    """Create schemas and roles, and apply the migrations of every module.
+
+    Connects with MIGRATION_DATABASE_URL, or DATABASE_URL where that is not set.
+    """
+    applied = _migrate(load_settings())
+    typer.echo("\n".join(f"applied {each}" for each in applied) or "Nothing to do.")
+
+
+@cli.command("make-migration", epilog='Example: app make-migration billing "add a due date"')
+def write_migration(module: str, message: str) -> None:
+    """Write a migration from the difference between a module's tables and the database."""
+    folder = next((f for f in discover(modules) if f.name == module), None)
+    if folder is None:
+        _fail(f"There is no module {module}. `app modules` lists them.")
+    with development_settings() as settings:
+        _migrate(settings)
+        login = login_of(settings.database_url)
+        path = asyncio.run(make_migration(settings.admin_url, login, folder, message))
+    typer.echo(f"Wrote {path}. Read it before you commit it.")
+
+
+@cli.command("modules", epilog="Example: app modules")
+def list_modules() -> None:
+    """Show what is wired to what."""
+    for folder in discover(modules):
+        needs = ", ".join(f"{name}: {kind.__name__}" for name, kind in folder.needs.items())
+        typer.echo(f"{folder.name:20} {folder.interface.__name__}({needs})  {folder.owner}")
+
+
+def main() -> None:
+    """Run the command line; expected errors become one sentence and exit code 1."""
+    try:
+        cli()
+    except (SettingsError, MigrationError, WiringError, LocalPostgresError) as error:
+        _fail(str(error))
+    except (OSError, PostgresError, DBAPIError) as error:
+        _fail(f"The database does not answer as expected: {error}")
+
+
+def _migrate(settings: Settings) -> list[str]:
+    login = login_of(settings.database_url)
+    return asyncio.run(migrate(settings.admin_url, login, discover(modules)))
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"app: {message}", err=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One folder per module. Other code imports a module's package, never anything inside it."""

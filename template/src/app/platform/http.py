@@ -1,0 +1,122 @@
+"""The web application around the modules: health, request ids, errors as problem+json."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
+from uuid import uuid4
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.platform.errors import Conflict, DomainError, NotFound
+
+logger = logging.getLogger("uvicorn.error")
+
+_ACCEPTABLE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+
+def create_api(
+    routers: Mapping[str, APIRouter],
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+) -> FastAPI:
+    """Create the application; a module's routes stand under its name."""
+    api = FastAPI(title="app", lifespan=lifespan)
+    api.add_middleware(_RequestId)
+    api.add_exception_handler(DomainError, _domain_error)
+    api.add_exception_handler(HTTPException, _http_error)
+    api.add_exception_handler(RequestValidationError, _validation_error)
+    api.add_exception_handler(PoolTimeout, _busy)
+    api.add_exception_handler(ConnectionError, _disconnected)
+    api.add_exception_handler(DBAPIError, _database_error)
+    api.add_exception_handler(Exception, _unexpected)
+    for name, router in sorted(routers.items()):
+        api.include_router(router, prefix=f"/{name.replace('_', '-')}", tags=[name])
+    return api
+
+
+class _RequestId:
+    """Takes the caller's X-Request-ID, or makes one, and returns it with the response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"x-request-id", b"")
+        current = given if _ACCEPTABLE_REQUEST_ID.fullmatch(given) else uuid4().hex.encode()
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", current)]
+            await send(message)
+
+        scope["request_id"] = current.decode()
+        await self._app(scope, receive, send_with_id)
+
+
+def problem(status: int, detail: str, kind: str = "about:blank", **members: object) -> JSONResponse:
+    """Return an error response in the format of RFC 9457."""
+    body = {"type": kind, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return JSONResponse(body | members, status, media_type="application/problem+json")
+
+
+def _domain_error(_request: Request, error: Exception) -> JSONResponse:
+    status = 404 if isinstance(error, NotFound) else 409 if isinstance(error, Conflict) else 422
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*", type(error).__name__)
+    return problem(status, str(error), "urn:problem-type:" + "-".join(words).lower())
+
+
+def _http_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    response = problem(error.status_code, str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _validation_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"pointer": "/".join(["#", *map(str, each["loc"])]), "detail": each["msg"]}
+        for each in error.errors()
+    ]
+    return problem(422, "The request does not have the expected form.", errors=errors)
+
+
+def _busy(_request: Request, _error: Exception) -> JSONResponse:
+    return _later("All database connections are in use. Try again in a moment.")
+
+
+def _disconnected(_request: Request, _error: Exception) -> JSONResponse:
+    return _later("The database is not reachable. Try again in a moment.")
+
+
+def _database_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DBAPIError)
+    if error.connection_invalidated:
+        return _disconnected(request, error)
+    raise error
+
+
+def _later(detail: str) -> JSONResponse:
+    response = problem(503, detail)
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+def _unexpected(request: Request, _error: Exception) -> JSONResponse:
+    # This runs outside all middleware, so that the header has to be set here. The traceback
+    # follows in the server's log.
+    current = request.scope["request_id"]
+    logger.error("Request %s failed: %s %s", current, request.method, request.url.path)
+    response = problem(500, f"Something went wrong. Quote request {current} when you report it.")
+    response.headers["X-Request-ID"] = current
+    return response

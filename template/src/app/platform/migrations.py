@@ -1,0 +1,168 @@
+"""Schemas, roles and migrations: one history per module, in the module's own schema.
+
+An admin runs them. The admin need not be a superuser: CREATEROLE, and CREATE on the database, are
+enough, as on a managed Postgres. Everything here can run again without harm.
+"""
+
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.operations.ops import MigrationScript
+from alembic.runtime.migration import MigrationInfo
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.platform.database import async_url, role_of
+from app.platform.roles import MigrationError, check_login, owner_of, prepare_schema
+from app.platform.wiring import ModuleFolder
+
+_LOCK = 7_285_917_604
+"""Key of the advisory lock that lets one migration run at a time."""
+_FORMAT_WITH_RUFF = {
+    "hooks": "ruff",
+    "ruff.type": "module",
+    "ruff.module": "ruff",
+    "ruff.options": "format --quiet REVISION_SCRIPT_FILENAME",
+}
+
+
+async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -> list[str]:
+    """Bring every module's schema up to date; return what was applied, as `module revision`.
+
+    `login` is the role that the application connects as; it is granted each module's role.
+    Raises MigrationError where the login is missing or not fit.
+    """
+    engine = create_async_engine(async_url(admin_url), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_migrate, login, folders)
+    finally:
+        await engine.dispose()
+
+
+async def make_migration(admin_url: str, login: str, folder: ModuleFolder, message: str) -> Path:
+    """Write a migration from the difference between a module's tables and its schema.
+
+    Returns the new file. The database must be up to date.
+    Raises MigrationError where there is no difference.
+    """
+    engine = create_async_engine(async_url(admin_url), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_revise, login, folder, message)
+    finally:
+        await engine.dispose()
+
+
+async def pending_migrations(
+    connection: AsyncConnection, folders: Sequence[ModuleFolder]
+) -> list[str]:
+    """Return the modules whose schema is older than the code.
+
+    A schema newer than the code is no reason to wait: during a deployment, old instances go on.
+    """
+    login = connection.engine.url.username or ""
+    return await connection.run_sync(_pending, login, folders)
+
+
+def _migrate(connection: Connection, login: str, folders: Sequence[ModuleFolder]) -> list[str]:
+    applied: list[str] = []
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+    check_login(connection, login)
+    connection.execute(text("REVOKE ALL ON SCHEMA public FROM PUBLIC"))
+    connection.commit()
+    for folder in folders:
+        try:
+            owner = prepare_schema(connection, login, folder.name)
+        except DBAPIError as error:
+            raise MigrationError(
+                f"Postgres refused to prepare schema and roles of {folder.name}: {error.orig}. "
+                "The admin needs CREATEROLE, CREATE on the database, and to have created the "
+                "module's roles."
+            ) from error
+
+        def report(step: MigrationInfo, name: str = folder.name, **_rest: object) -> None:
+            applied.append(f"{name} {step.up_revision_id}")
+
+        with _as_owner(connection, owner):
+            command.upgrade(_config(folder, connection, on_version_apply=report), "heads")
+            connection.execute(
+                text(
+                    f'REVOKE INSERT, UPDATE, DELETE ON "{folder.name}".alembic_version '
+                    f'FROM "{role_of(login, folder.name)}"'
+                )
+            )
+    return applied
+
+
+@contextmanager
+def _as_owner(connection: Connection, owner: str) -> Iterator[None]:
+    """Run as the role that owns a module's schema: its migrations can reach nothing else."""
+    connection.execute(text(f'SET ROLE "{owner}"'))
+    connection.commit()
+    yield
+    connection.commit()
+    connection.execute(text("RESET ROLE"))
+    connection.commit()
+
+
+def _revise(connection: Connection, login: str, folder: ModuleFolder, message: str) -> Path:
+    metadata = import_module(f"{folder.package}.tables").Base.metadata
+    config = _config(folder, connection, metadata=metadata)
+    number = len(list(ScriptDirectory.from_config(config).walk_revisions())) + 1
+    with _as_owner(connection, owner_of(login, folder.name)):
+        script = command.revision(
+            config,
+            message,
+            autogenerate=True,
+            rev_id=f"{number:04}",
+            process_revision_directives=_drop_empty,
+        )
+    if not isinstance(script, Script):
+        raise MigrationError(f"{folder.name}/tables.py and the database agree: nothing to write.")
+    return Path(script.path)
+
+
+def _drop_empty(_context: object, _revision: object, directives: list[MigrationScript]) -> None:
+    operations = directives[0].upgrade_ops
+    if operations is not None and operations.is_empty():
+        directives.clear()
+
+
+def _pending(connection: Connection, login: str, folders: Sequence[ModuleFolder]) -> list[str]:
+    tables = "SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = :name"
+    migrated = set(connection.scalars(text(tables), {"name": "alembic_version"}))
+    pending = []
+    for folder in folders:
+        applied: set[str] = set()
+        if folder.name in migrated:
+            connection.execute(text(f'SET LOCAL ROLE "{role_of(login, folder.name)}"'))
+            version = text(f'SELECT version_num FROM "{folder.name}".alembic_version')
+            applied = set(connection.scalars(version))
+        script = ScriptDirectory.from_config(_config(folder))
+        known = {revision.revision for revision in script.walk_revisions()}
+        if applied <= known and not applied >= set(script.get_heads()):
+            pending.append(folder.name)
+    return pending
+
+
+def _config(folder: ModuleFolder, connection: Connection | None = None, **more: object) -> Config:
+    config = Config(
+        cmd_opts=Namespace(quiet=True),
+        attributes={"connection": connection, "schema": folder.name, **more},
+    )
+    config.set_main_option("script_location", "app.platform:alembic")
+    config.set_main_option("version_locations", (folder.path / "migrations").as_posix())
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    for name, value in _FORMAT_WITH_RUFF.items():
+        config.set_section_option("post_write_hooks", name, value)
+    return config

@@ -1,0 +1,96 @@
+"""One schema and two roles per module.
+
+`<login>_<module>` is what the module's statements run as: it reads and writes the module's tables.
+`<login>_<module>_owner` owns the schema, and only migrations use it.
+"""
+
+from sqlalchemy import Connection, text
+
+from app.platform.database import role_of
+
+_LONGEST_NAME = 63
+"""Postgres cuts longer names off without an error (NAMEDATALEN - 1)."""
+
+
+class MigrationError(Exception):
+    """The database is not fit to be migrated. The message says what to change."""
+
+
+def owner_of(login: str, module: str) -> str:
+    """Return the role that owns a module's schema."""
+    return f"{role_of(login, module)}_owner"
+
+
+def check_login(connection: Connection, login: str) -> None:
+    """Raise MigrationError unless the application's login exists and inherits nothing.
+
+    PostgreSQL 16 keeps inheritance with each grant; before, it is a property of the login.
+    """
+    inherits = connection.scalar(
+        text("SELECT rolinherit FROM pg_roles WHERE rolname = :login"), {"login": login}
+    )
+    if inherits is None:
+        raise MigrationError(
+            f'The login "{login}" of DATABASE_URL does not exist. Create it as an admin: '
+            f"CREATE ROLE \"{login}\" LOGIN NOINHERIT PASSWORD '…';"
+        )
+    if inherits and not _grants_have_options(connection):
+        raise MigrationError(
+            f'The login "{login}" would inherit the rights of every module. Change it as an '
+            f'admin: ALTER ROLE "{login}" NOINHERIT;'
+        )
+
+
+def prepare_schema(connection: Connection, login: str, module: str) -> str:
+    """Create a module's roles and schema where they are missing; return the owner's name."""
+    role, owner = role_of(login, module), owner_of(login, module)
+    if len(owner.encode()) > _LONGEST_NAME:
+        raise MigrationError(
+            f"The role name {owner} has more than {_LONGEST_NAME} bytes: shorten the name of the "
+            "login or of the module."
+        )
+    for name in (role, owner):
+        if not _exists(connection, "pg_roles WHERE rolname = :name", name=name):
+            connection.execute(text(f'CREATE ROLE "{name}" NOLOGIN'))
+    admin = str(connection.scalar(text("SELECT current_user")))
+    _grant(connection, role, login)
+    _grant(connection, owner, admin)
+    schema_owner = connection.scalar(
+        text("SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = :name"),
+        {"name": module},
+    )
+    if schema_owner is None:
+        connection.execute(text(f'CREATE SCHEMA "{module}" AUTHORIZATION "{owner}"'))
+        connection.execute(text(f'SET LOCAL ROLE "{owner}"'))
+        connection.execute(text(f'GRANT USAGE ON SCHEMA "{module}" TO "{role}"'))
+        default = f'ALTER DEFAULT PRIVILEGES IN SCHEMA "{module}" GRANT'
+        connection.execute(text(f'{default} SELECT, INSERT, UPDATE, DELETE ON TABLES TO "{role}"'))
+        connection.execute(text(f'{default} USAGE, SELECT ON SEQUENCES TO "{role}"'))
+        connection.execute(text("RESET ROLE"))
+    elif schema_owner.strip('"') != owner:
+        raise MigrationError(
+            f"The schema {module} belongs to {schema_owner}, not to {owner}: was this database "
+            "migrated for another login? Use that login in DATABASE_URL, or another database."
+        )
+    connection.commit()
+    return owner
+
+
+def _grant(connection: Connection, role: str, member: str) -> None:
+    """Let `member` switch to `role` without inheriting its rights."""
+    options = _grants_have_options(connection)
+    granted = "pg_auth_members WHERE roleid = to_regrole(:role) AND member = to_regrole(:member)"
+    usable = granted + (" AND set_option" if options else "")
+    if role == member or _exists(connection, usable, role=f'"{role}"', member=f'"{member}"'):
+        return
+    how = " WITH INHERIT FALSE, SET TRUE" if options else ""
+    connection.execute(text(f'GRANT "{role}" TO "{member}"{how}'))
+
+
+def _grants_have_options(connection: Connection) -> bool:
+    version = connection.dialect.server_version_info
+    return version is not None and version >= (16,)
+
+
+def _exists(connection: Connection, what: str, **values: str) -> bool:
+    return bool(connection.scalar(text(f"SELECT EXISTS (SELECT FROM {what})"), values))

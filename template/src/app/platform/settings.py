@@ -1,0 +1,70 @@
+"""Settings: environment variables, or files of the same names in /run/secrets."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+_SECRETS = Path("/run/secrets")
+
+
+class SettingsError(Exception):
+    """The environment is not fit to start with. The message names each variable."""
+
+
+def _database_url(value: str) -> str:
+    try:
+        url = make_url(value)
+    except ArgumentError:
+        raise ValueError("is not a URL: write postgresql://user:password@host:5432/name") from None
+    if url.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ValueError("must start with postgresql://")
+    if not url.username or not url.database:
+        raise ValueError("must name a user and a database: postgresql://user:password@host/name")
+    return value
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+
+
+class Settings(BaseSettings):
+    """Everything that differs between two environments."""
+
+    model_config = SettingsConfigDict(secrets_dir=_SECRETS if _SECRETS.is_dir() else None)
+
+    database_url: DatabaseUrl
+    """The login that serves requests. By itself it may read no table."""
+    migration_database_url: DatabaseUrl | None = None
+    """An admin with CREATEROLE who owns the database. Only `app migrate` uses it."""
+    database_pool_size: int = Field(default=10, ge=1, le=1000)
+    database_pool_timeout: float = Field(default=5, gt=0)
+    """Seconds to wait for a free connection before the request is refused."""
+    database_statement_timeout: float = Field(default=5, gt=0)
+    """Seconds until Postgres stops a statement."""
+
+    @property
+    def admin_url(self) -> str:
+        """The URL that migrations use."""
+        return self.migration_database_url or self.database_url
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises SettingsError naming every variable that is missing or wrong.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{str(problem['loc'][0]).upper()}: {_sentence(problem['msg'])}"
+            for problem in error.errors()
+        )
+        raise SettingsError(problems) from None
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Field required", "is not set")

@@ -1,0 +1,158 @@
+"""Find the modules and give each one what it asks for.
+
+Modules are discovered, never listed: a folder in `app.modules` is a module. What a module needs is
+what its `build` function takes as parameters, found by type.
+"""
+
+import inspect
+import pkgutil
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar, cast, get_type_hints
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.platform.boundary import at_boundary
+from app.platform.database import Database
+
+Interface = TypeVar("Interface")
+
+
+class WiringError(Exception):
+    """The modules do not fit together. The message names the module, the file and the remedy."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """What a module's `wiring.py` declares."""
+
+    build: Callable[..., object]
+    """Makes the implementation. Its return annotation is the interface that others depend on."""
+    routes: Callable[..., APIRouter] | None = None
+    """Makes the module's routes from its interface and its `Database`, found by type."""
+
+
+@dataclass(frozen=True)
+class ModuleFolder:
+    """A module as it stands in the source tree."""
+
+    name: str
+    package: str
+    path: Path
+    declaration: Module
+    interface: type
+    depends_on: Sequence[str]
+    owner: str
+    needs: Mapping[str, type]
+    """The parameters of `build`, by name."""
+
+
+@dataclass(frozen=True)
+class Wired:
+    """All modules, built. Look one up by its interface: `wired[Billing]`."""
+
+    folders: Sequence[ModuleFolder]
+    routers: Mapping[str, APIRouter]
+    _instances: Mapping[type, object] = field(repr=False)
+
+    def __getitem__(self, interface: type[Interface]) -> Interface:
+        return cast(Interface, self._instances[interface])
+
+
+def discover(package: ModuleType) -> list[ModuleFolder]:
+    """Read every module of a package, dependencies first.
+
+    Raises WiringError where a module is incomplete or dependencies are missing or circular.
+    """
+    names = [info.name for info in pkgutil.iter_modules(package.__path__) if info.ispkg]
+    folders = {name: _read(package, name) for name in names}
+    providers: dict[type, str] = {}
+    for name, folder in folders.items():
+        other = providers.setdefault(folder.interface, name)
+        if other != name:
+            raise WiringError(
+                f"{other} and {name} both provide {folder.interface.__name__}: `build` in wiring.py "
+                "must return the interface of its own module."
+            )
+    graph = {name: _dependencies(folder, providers) for name, folder in folders.items()}
+    try:
+        return [folders[name] for name in TopologicalSorter(graph).static_order()]
+    except CycleError as error:
+        circle = " → ".join(reversed(error.args[1]))
+        raise WiringError(
+            f"Modules depend on each other in a circle: {circle}. Turn one call into an event, or "
+            "move what both need into a module of its own."
+        ) from None
+
+
+def wire(folders: Sequence[ModuleFolder], engine: AsyncEngine) -> Wired:
+    """Build the modules in the order given, each with its dependencies."""
+    instances: dict[type, object] = {}
+    routers: dict[str, APIRouter] = {}
+    for folder in folders:
+        provided = instances | {Database: Database(engine, folder.name)}
+        built = folder.declaration.build(**{n: provided[t] for n, t in folder.needs.items()})
+        instances[folder.interface] = provided[folder.interface] = at_boundary(
+            folder.interface, built, folder.name
+        )
+        if folder.declaration.routes is not None:
+            needs = _parameters(folder.declaration.routes)
+            routers[folder.name] = folder.declaration.routes(
+                **{n: provided[t] for n, t in needs.items()}
+            )
+    return Wired(folders, routers, instances)
+
+
+def _read(package: ModuleType, name: str) -> ModuleFolder:
+    path = Path(next(iter(package.__path__))) / name
+    try:
+        metadata = tomllib.loads((path / "module.toml").read_text("utf-8"))
+        owner, depends_on = metadata["owner"], metadata["depends_on"]
+    except (OSError, KeyError, ValueError) as error:
+        raise WiringError(
+            f'{name}/module.toml must say `owner = "@organisation/team"` and `depends_on = []` '
+            f"({type(error).__name__}: {error})."
+        ) from None
+    try:
+        declaration = import_module(f"{package.__name__}.{name}.wiring").module
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise WiringError(
+            f"{name}/wiring.py must define `module = Module(build, …)` ({error})."
+        ) from error
+    interface = get_type_hints(declaration.build).get("return")
+    if not isinstance(interface, type):
+        raise WiringError(f"{name}/wiring.py: `build` must say which interface it returns.")
+    needs = _parameters(declaration.build)
+    return ModuleFolder(
+        name, f"{package.__name__}.{name}", path, declaration, interface, depends_on, owner, needs
+    )
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, type]:
+    hints = get_type_hints(function)
+    return {name: hints.get(name, object) for name in inspect.signature(function).parameters}
+
+
+def _dependencies(folder: ModuleFolder, providers: Mapping[type, str]) -> set[str]:
+    needed = set()
+    for name, kind in folder.needs.items():
+        if kind is Database:
+            continue
+        if kind not in providers:
+            raise WiringError(
+                f"{folder.name}/wiring.py: nothing provides `{name}: {kind.__name__}`. Ask for "
+                "`Database` or for the interface that another module's `build` returns."
+            )
+        needed.add(providers[kind])
+    if needed != set(folder.depends_on):
+        raise WiringError(
+            f"{folder.name}: `build` takes interfaces of {sorted(needed)}, but module.toml says "
+            f"depends_on = {sorted(folder.depends_on)}. Make the two agree."
+        )
+    return needed

@@ -1,0 +1,46 @@
+"""What must hold for every module, now and later."""
+
+import re
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app import modules
+from app.platform.database import Database
+from app.platform.wiring import ModuleFolder, discover
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = discover(modules)
+
+every_module = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+
+
+@every_module
+def test_codeowners_names_the_owner_in_module_toml(folder: ModuleFolder) -> None:
+    pattern = rf"^/src/app/modules/{folder.name}/\s+(.+?)\s*$"
+    owners = re.findall(pattern, (ROOT / "CODEOWNERS").read_text("utf-8"), re.MULTILINE)
+    assert owners == [folder.owner], f"make CODEOWNERS and {folder.name}/module.toml agree"
+
+
+async def test_codeowners_names_no_module_that_is_gone() -> None:
+    named = re.findall(r"^/src/app/modules/(\w+)/", (ROOT / "CODEOWNERS").read_text("utf-8"), re.M)
+    assert sorted(named) == sorted(folder.name for folder in FOLDERS)
+
+
+async def test_postgres_refuses_each_module_the_tables_of_the_next(engine: AsyncEngine) -> None:
+    for folder, other in zip(FOLDERS, FOLDERS[1:] + FOLDERS[:1], strict=True):
+        if folder is other:
+            continue
+        with pytest.raises(DBAPIError, match=f"permission denied for schema {other.name}"):
+            async with Database(engine, folder.name).transaction() as tx:
+                await tx.execute(text(f'SELECT * FROM "{other.name}".alembic_version'))
+
+
+async def test_the_login_by_itself_may_read_nothing(engine: AsyncEngine) -> None:
+    for folder in FOLDERS:
+        with pytest.raises(DBAPIError, match=f"permission denied for schema {folder.name}"):
+            async with engine.connect() as connection:
+                await connection.execute(text(f'SELECT * FROM "{folder.name}".alembic_version'))

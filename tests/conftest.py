@@ -1,0 +1,140 @@
+"""A tiny template with the real `copier.yml`, in a real git repository, and what runs on it."""
+
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from helpers import Result, Run, git, process, tree
+
+from scaffold import cli
+
+HERE = Path(__file__).parent
+MODULE = "src/app/modules/{% yield module from modules %}{{ module }}{% endyield %}"
+FILES = {
+    "{{ _copier_conf.answers_file }}.jinja": "{{ _copier_answers | to_nice_yaml -}}\n",
+    "README.md.jinja": "# {{ project_name }}\n\n{{ description }}\n",
+    "CODEOWNERS.jinja": "* {{ owner }}\n{% for module in modules -%}\n"
+    "/src/app/modules/{{ module }}/ {{ owner }}\n{% endfor -%}\n",
+    ".gitignore": "__pycache__/\n",
+    "src/app/modules/__init__.py": "",
+    f"{MODULE}/__init__.py.jinja": "from typing import Protocol\n\n\n"
+    "class {{ module.title().replace('_', '') }}(Protocol): ...\n",
+    f"{MODULE}/module.toml.jinja": 'owner = "{{ owner }}"\n'
+    "depends_on = [{% for name in depends_on | sort %}\"{{ name }}\"{{ ', ' if not loop.last }}"
+    "{% endfor %}]\n",
+    f"{MODULE}/wiring.py.jinja": "{% set M = module.title().replace('_', '') -%}\n"
+    "def build(db: Database{% for name, interface in depends_on | dictsort %}, {{ name }}: "
+    "{{ interface }}{% endfor %}) -> {{ M }}:\n    return {{ M }}Service(db)\n",
+    f"{MODULE}/tests/test_{{{{ entity }}}}.py.jinja": "def test_{{ entity }}(): ...\n",
+    f"{MODULE}/.copier-answers.module.yml.jinja": ""
+    "_commit: {{ _copier_answers._commit | tojson }}\n"
+    "_src_path: {{ _copier_answers._src_path | tojson }}\nmodule: {{ module }}\n"
+    "entity: {{ entity }}\ndepends_on: {{ depends_on | tojson }}\nowner: {{ owner | tojson }}\n",
+}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nobody's git configuration, Copier settings or colours take part."""
+    scratch = tmp_path_factory.mktemp("scratch")
+    config = scratch / "gitconfig"
+    config.write_text("[user]\n\tname = Tester\n\temail = tester@example.org\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIT_CONFIG_GLOBAL", str(config))
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        patch.setenv("COPIER_SETTINGS_PATH", str(scratch / "settings.yml"))
+        patch.setenv("COPIER_CACHE_DIR", str(scratch / "cache"))
+        patch.delenv("NO_COLOR", raising=False)
+        (scratch / "settings.yml").write_text("{}\n")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _interrupts() -> Iterator[None]:
+    """A command that has written stops listening to Ctrl-C; the next test listens again."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template: v0.1.0, v0.2.0 (one more file per module), and a commit behind that."""
+    root = tmp_path_factory.mktemp("templates") / "template"
+    for name, content in FILES.items():
+        file = root / "template" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    shutil.copy(HERE.parent / "copier.yml", root)
+    git(root, "init", "--quiet", "--initial-branch=main")
+    for tag in ("v0.1.0", "v0.2.0", ""):
+        git(root, "add", "--all")
+        git(root, "commit", "--quiet", "--allow-empty", "--message", tag or "later")
+        if tag:
+            git(root, "tag", tag)
+            (root / "template" / MODULE / "NEW.md").write_text("only since v0.2.0\n")
+    return root
+
+
+@pytest.fixture(scope="session")
+def pristine(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository at v0.1.0 with `catalog` and `ordering`. Do not write to it."""
+    folder = tmp_path_factory.mktemp("pristine")
+    done = process(
+        "new", "shop", "--defaults", "--from", str(template), "--ref", "v0.1.0", cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "shop"
+
+
+@pytest.fixture
+def shop(pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of one's own; the current folder is in it."""
+    folder = tmp_path / "shop"
+    shutil.copytree(pristine, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in this process, which has paid for its imports already."""
+
+    def _run(*arguments: str) -> Result:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["scaffold", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        said = capfd.readouterr()
+        return Result(int(stopped.value.code or 0), said.out, said.err)
+
+    return _run
+
+
+@pytest.fixture
+def refused(run: Run) -> Callable[..., str]:
+    """Run a command that must be refused, in one sentence; returns the sentence."""
+
+    def _refused(*arguments: str) -> str:
+        before = tree(Path.cwd())
+        result = run(*arguments)
+        assert result.code == 1, result
+        assert result.out == ""
+        assert result.err.startswith("scaffold: ")
+        assert result.err.count("\n") == 1, result.err
+        assert "Traceback" not in result.err
+        assert tree(Path.cwd()) == before
+        return result.err
+
+    return _refused
+
+
+@pytest.fixture
+def without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PATH on which nothing is."""
+    empty = tmp_path / "bin"
+    empty.mkdir()
+    monkeypatch.setenv("PATH", str(empty))

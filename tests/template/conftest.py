@@ -1,0 +1,61 @@
+"""The real template, and one Postgres for all repositories generated from it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from generated import ROOT, UV, Generate, Repository
+
+
+@pytest.fixture(scope="session")
+def real_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template as it stands in the working tree, as a git repository with one tag."""
+    path = tmp_path_factory.mktemp("real") / "template"
+    path.mkdir()
+    shutil.copy(ROOT / "copier.yml", path)
+    ignore = shutil.ignore_patterns("__pycache__", ".*_cache")
+    shutil.copytree(ROOT / "template", path / "template", ignore=ignore)
+    for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "1"]):
+        subprocess.run(["git", *command], cwd=path, check=True)
+    subprocess.run(["git", "tag", "v1.0.0"], cwd=path, check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an admin on one local server that all generated repositories share."""
+    sys.path.insert(0, str(ROOT / "template" / "src"))
+    try:
+        from app.platform.local_postgres import local_postgres
+    finally:
+        sys.path.pop(0)
+    with local_postgres(tmp_path_factory.mktemp("postgres") / "server") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def environment(postgres: str) -> dict[str, str]:
+    """What a developer's shell holds: uv, git, and the shared Postgres."""
+    left_out = {"PYTHONPATH", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "MAKEFLAGS", "MAKELEVEL"}
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
+    path = os.pathsep.join([str(Path(UV).parent), kept["PATH"]])
+    return {**kept, "PATH": path, "DATABASE_URL": postgres}
+
+
+@pytest.fixture(scope="session")
+def generate(
+    real_template: Path,
+    environment: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Generate:
+    return Generate(real_template, environment, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def shop(generate: Generate) -> Repository:
+    """A repository with catalog and ordering, for the tests of one file."""
+    return generate()

@@ -1,0 +1,210 @@
+"""Roles, transactions and the pool; runs inside a generated repository with catalog and ordering."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.modules.catalog import Catalog
+from app.modules.catalog.tables import ItemRow as CatalogRow
+from app.modules.ordering.tables import ItemRow as OrderingRow
+from app.platform.database import Database, TransactionError, Tx, create_engine
+from app.platform.settings import Settings
+from app.platform.wiring import Wired
+
+CATALOG, ORDERING = "app_test_catalog", "app_test_ordering"
+
+
+async def role(tx: Tx) -> object:
+    return await tx.scalar(text("SELECT current_user"))
+
+
+async def count(engine: AsyncEngine, module: str) -> object:
+    async with Database(engine, module).transaction() as tx:
+        return await tx.scalar(text(f"SELECT count(*) FROM {module}.items"))
+
+
+async def test_statements_run_under_the_role_of_whose_view_they_use(engine: AsyncEngine) -> None:
+    async with Database(engine, "catalog").transaction() as catalog:
+        ordering = catalog.of("ordering")
+        assert [await role(catalog), await role(ordering), await role(catalog)] == [
+            CATALOG,
+            ORDERING,
+            CATALOG,
+        ]
+
+
+async def test_a_transaction_may_begin_with_another_modules_statement(engine: AsyncEngine) -> None:
+    async with Database(engine, "catalog").transaction() as catalog:
+        assert await role(catalog.of("ordering")) == ORDERING
+
+
+async def test_two_modules_commit_together(engine: AsyncEngine) -> None:
+    async with Database(engine, "catalog").transaction() as tx:
+        tx.add(CatalogRow(name="a"))
+        tx.of("ordering").add(OrderingRow(name="b"))
+    assert [await count(engine, "catalog"), await count(engine, "ordering")] == [1, 1]
+
+
+async def test_two_modules_fail_together(engine: AsyncEngine) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with Database(engine, "catalog").transaction() as tx:
+            tx.add(CatalogRow(name="a"))
+            await tx.flush()
+            tx.of("ordering").add(OrderingRow(name="b"))
+            await tx.of("ordering").flush()
+            raise ZeroDivisionError
+    assert [await count(engine, "catalog"), await count(engine, "ordering")] == [0, 0]
+
+
+async def test_a_failing_flush_at_the_end_undoes_both_modules(engine: AsyncEngine) -> None:
+    with pytest.raises(DBAPIError, match="uq_items_name"):
+        async with Database(engine, "catalog").transaction() as tx:
+            tx.add(CatalogRow(name="a"))
+            tx.of("ordering").add_all([OrderingRow(name="b"), OrderingRow(name="b")])
+    assert [await count(engine, "catalog"), await count(engine, "ordering")] == [0, 0]
+
+
+async def test_a_method_that_takes_tx_runs_as_its_own_module(
+    engine: AsyncEngine, wired: Wired
+) -> None:
+    async with Database(engine, "ordering").transaction() as tx:
+        await wired[Catalog].create_item(tx, "a")
+        assert await role(tx) == ORDERING
+    assert await count(engine, "catalog") == 1
+
+
+async def test_another_modules_table_is_refused_also_in_a_join(engine: AsyncEngine) -> None:
+    with pytest.raises(DBAPIError, match="permission denied for schema catalog"):
+        async with Database(engine, "ordering").transaction() as tx:
+            await tx.execute(text("SELECT * FROM ordering.items JOIN catalog.items USING (id)"))
+
+
+async def test_a_savepoint_undone_keeps_the_roles_right(engine: AsyncEngine) -> None:
+    async with Database(engine, "catalog").transaction() as tx:
+        assert await role(tx) == CATALOG
+        with pytest.raises(ZeroDivisionError):
+            async with tx.savepoint():
+                assert await role(tx.of("ordering")) == ORDERING
+                raise ZeroDivisionError
+        assert await role(tx.of("ordering")) == ORDERING
+        assert await role(tx) == CATALOG
+        async with tx.savepoint():
+            assert await role(tx.of("ordering")) == ORDERING
+        assert await role(tx) == CATALOG
+
+
+async def test_a_failed_statement_inside_a_savepoint_can_be_survived(engine: AsyncEngine) -> None:
+    async with Database(engine, "catalog").transaction() as tx:
+        with pytest.raises(DBAPIError):
+            async with tx.savepoint():
+                await tx.of("ordering").execute(text("SELECT 1/0"))
+        assert await role(tx) == CATALOG
+        tx.add(CatalogRow(name="a"))
+    assert await count(engine, "catalog") == 1
+
+
+async def test_a_savepoint_undone_undoes_what_both_modules_wrote(engine: AsyncEngine) -> None:
+    async with Database(engine, "catalog").transaction() as tx:
+        tx.add(CatalogRow(name="before"))
+        with pytest.raises(ZeroDivisionError):
+            async with tx.savepoint():
+                tx.add(CatalogRow(name="a"))
+                tx.of("ordering").add(OrderingRow(name="b"))
+                await tx.of("ordering").flush()
+                raise ZeroDivisionError
+        tx.of("ordering").add(OrderingRow(name="after"))
+    assert [await count(engine, "catalog"), await count(engine, "ordering")] == [1, 1]
+
+
+async def test_sqlalchemys_own_savepoint_is_refused(engine: AsyncEngine) -> None:
+    async with Database(engine, "catalog").transaction() as tx:
+        with pytest.raises(TransactionError, match="savepoint"):
+            tx.begin_nested()
+
+
+async def test_a_transaction_inside_a_transaction_is_refused(engine: AsyncEngine) -> None:
+    database = Database(engine, "catalog")
+    async with database.transaction():
+        with pytest.raises(TransactionError, match="pass its `tx` on"):
+            async with database.transaction():
+                pass
+
+
+async def test_a_method_that_stands_alone_is_refused_inside_a_transaction(
+    engine: AsyncEngine, wired: Wired
+) -> None:
+    async with Database(engine, "ordering").transaction():
+        with pytest.raises(TransactionError, match="pass its `tx` on"):
+            await wired[Catalog].list_items(None, 1)
+
+
+async def test_another_task_cannot_use_a_transaction(engine: AsyncEngine) -> None:
+    async with Database(engine, "catalog").transaction() as tx:
+        with pytest.raises(TransactionError, match="task"):
+            await asyncio.gather(role(tx), role(tx.of("ordering")))
+
+
+async def test_a_transaction_that_is_over_cannot_be_used(engine: AsyncEngine) -> None:
+    async with Database(engine, "catalog").transaction() as tx:
+        pass
+    with pytest.raises(TransactionError, match="over"):
+        await role(tx)
+
+
+async def test_a_module_cannot_end_its_callers_transaction(engine: AsyncEngine) -> None:
+    async with Database(engine, "catalog").transaction() as tx:
+        with pytest.raises(TransactionError, match="Do not commit"):
+            await tx.commit()
+        with pytest.raises(TransactionError, match="Do not roll back"):
+            await tx.rollback()
+
+
+async def test_postgres_stops_a_statement_that_takes_too_long(settings: Settings) -> None:
+    engine = create_engine(settings.model_copy(update={"database_statement_timeout": 0.05}))
+    with pytest.raises(DBAPIError, match="statement timeout"):
+        async with Database(engine, "catalog").transaction() as tx:
+            await tx.execute(text("SELECT pg_sleep(5)"))
+    await engine.dispose()
+
+
+async def test_the_pool_hands_out_clean_connections_whatever_happened(settings: Settings) -> None:
+    engine = create_engine(settings.model_copy(update={"database_pool_size": 2}))
+
+    async def cancelled(tx: Tx) -> None:
+        await tx.execute(text("SELECT pg_sleep(0.002)"))
+
+    async def failed(tx: Tx) -> None:
+        await tx.of("ordering").execute(text("SELECT 1/0"))
+
+    async def done(tx: Tx) -> None:
+        await role(tx.of("ordering"))
+
+    async def once(number: int) -> None:
+        async with Database(engine, "catalog").transaction() as tx:
+            await [cancelled, failed, done][number % 3](tx)
+
+    tasks = [asyncio.create_task(once(number)) for number in range(150)]
+    for number, task in enumerate(tasks):
+        await asyncio.sleep(0.002)
+        if number % 3 == 0:
+            task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    for _ in range(4):
+        async with engine.connect() as connection:
+            state = "SELECT current_user, session_user, current_setting('statement_timeout')"
+            assert (await connection.execute(text(state))).one()[:2] == ("app_test", "app_test")
+    await engine.dispose()
+
+
+async def test_a_missing_role_fails_and_leaves_no_broken_connection(settings: Settings) -> None:
+    engine = create_engine(settings.model_copy(update={"database_pool_size": 1}))
+    with pytest.raises(DBAPIError, match='role "app_test_nobody" does not exist'):
+        async with Database(engine, "nobody").transaction() as tx:
+            await role(tx)
+    async with Database(engine, "catalog").transaction() as tx:
+        assert await role(tx) == CATALOG
+    await engine.dispose()

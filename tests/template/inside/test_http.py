@@ -1,0 +1,74 @@
+"""Errors as problem+json, whatever goes wrong."""
+
+import asyncio
+
+import pytest
+from fastapi import APIRouter, FastAPI
+from httpx import ASGITransport, AsyncClient
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.main import create_app
+from app.platform.errors import Conflict, DomainError, NotFound
+from app.platform.http import create_api
+from app.platform.settings import Settings
+
+
+class OrderGone(NotFound): ...
+
+
+class NameTaken(Conflict): ...
+
+
+class VATNumberWrong(DomainError): ...
+
+
+def api(error: Exception) -> FastAPI:
+    router = APIRouter()
+
+    @router.get("/")
+    async def fail() -> None:
+        raise error
+
+    return create_api({"module_name": router}, lifespan=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (OrderGone("gone"), 404, "urn:problem-type:order-gone"),
+        (NameTaken("taken"), 409, "urn:problem-type:name-taken"),
+        (VATNumberWrong("wrong"), 422, "urn:problem-type:vat-number-wrong"),
+        (PoolTimeout(), 503, "about:blank"),
+        (ConnectionRefusedError(), 503, "about:blank"),
+        (RuntimeError("secret"), 500, "about:blank"),
+    ],
+)
+async def test_an_error_becomes_a_problem(error: Exception, status: int, kind: str) -> None:
+    transport = ASGITransport(api(error), raise_app_exceptions=False)
+    async with AsyncClient(transport=transport, base_url="http://app") as client:
+        response = await client.get("/module-name/", headers={"X-Request-ID": "abc"})
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["X-Request-ID"] == "abc"
+    assert response.json()["type"] == kind
+    assert response.json()["status"] == status
+    assert "secret" not in response.text
+
+
+async def test_a_full_pool_refuses_instead_of_waiting_for_ever(settings: Settings) -> None:
+    busy = settings.model_copy(update={"database_pool_size": 1, "database_pool_timeout": 0.01})
+    application = create_app(busy)
+    async with (
+        application.router.lifespan_context(application),
+        AsyncClient(transport=ASGITransport(application), base_url="http://app") as client,
+    ):
+        responses = await asyncio.gather(*(client.get("/catalog/items") for _ in range(30)))
+        after = await client.get("/catalog/items")
+    statuses = {response.status_code for response in responses}
+    assert statuses == {200, 503}
+    assert after.status_code == 200
+
+
+async def test_a_value_that_postgres_cannot_store_is_refused(client: AsyncClient) -> None:
+    response = await client.post("/catalog/items", json={"name": "a\0b"})
+    assert response.status_code == 422

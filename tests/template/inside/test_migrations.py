@@ -1,0 +1,143 @@
+"""Schemas, roles and migrations, by an admin who is no superuser."""
+
+import asyncio
+from dataclasses import replace
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app import modules
+from app.platform.database import Database
+from app.platform.development import create_login, with_database
+from app.platform.migrations import migrate, pending_migrations
+from app.platform.roles import MigrationError
+from app.platform.settings import Settings
+from app.platform.wiring import discover
+
+FOLDERS = discover(modules)
+LOGIN = "app_test"
+
+
+@pytest.fixture
+async def empty(admin_url: str, login_url: str) -> str:
+    name = f"test_{uuid4().hex}"
+    connection = await asyncpg.connect(admin_url)
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    return with_database(admin_url, name)
+
+
+async def test_the_admin_of_these_tests_is_no_superuser(admin_url: str) -> None:
+    connection = await asyncpg.connect(admin_url)
+    row = await connection.fetchrow("SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user")
+    assert tuple(row) == (False, True)
+    await connection.close()
+
+
+async def test_a_first_run_applies_everything_and_a_second_nothing(empty: str) -> None:
+    assert await migrate(empty, LOGIN, FOLDERS) == ["catalog 0001", "ordering 0001"]
+    assert await migrate(empty, LOGIN, FOLDERS) == []
+
+
+async def test_of_two_runs_at_once_one_waits(empty: str) -> None:
+    runs = await asyncio.gather(migrate(empty, LOGIN, FOLDERS), migrate(empty, LOGIN, FOLDERS))
+    assert sorted(map(len, runs)) == [0, 2]
+
+
+async def test_a_module_owns_its_schema(empty: str) -> None:
+    await migrate(empty, LOGIN, FOLDERS)
+    connection = await asyncpg.connect(empty)
+    owners = await connection.fetch(
+        "SELECT nspname, nspowner::regrole::text FROM pg_namespace WHERE nspname IN ('catalog', 'ordering') ORDER BY 1"
+    )
+    assert [tuple(each) for each in owners] == [
+        ("catalog", "app_test_catalog_owner"),
+        ("ordering", "app_test_ordering_owner"),
+    ]
+    await connection.close()
+
+
+async def test_a_module_writes_its_tables_but_not_its_version(engine: AsyncEngine) -> None:
+    async with Database(engine, "catalog").transaction() as tx:
+        for table, may in (("items", True), ("alembic_version", False)):
+            allowed = f"SELECT has_table_privilege('catalog.{table}', 'INSERT')"
+            assert await tx.scalar(text(allowed)) is may
+
+
+async def test_a_database_without_schemas_waits_for_every_module(
+    empty: str, settings: Settings, engine: AsyncEngine
+) -> None:
+    async with engine.connect() as connection:
+        assert await pending_migrations(connection, FOLDERS) == []
+        await connection.rollback()
+        new = replace(FOLDERS[0], name="catalogue")
+        assert await pending_migrations(connection, [new, *FOLDERS]) == ["catalogue"]
+
+
+async def test_a_database_ahead_of_the_code_waits_for_nothing(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    admin = await asyncpg.connect(settings.admin_url)
+    await admin.execute("SET ROLE app_test_catalog_owner; UPDATE catalog.alembic_version SET version_num = '0009'")
+    await admin.close()
+    async with engine.connect() as connection:
+        assert await pending_migrations(connection, FOLDERS) == []
+
+
+async def test_a_missing_login_is_named_with_the_remedy(empty: str) -> None:
+    with pytest.raises(MigrationError, match='CREATE ROLE "nobody" LOGIN NOINHERIT'):
+        await migrate(empty, "nobody", FOLDERS)
+
+
+async def test_a_login_that_would_inherit_is_refused_where_postgres_cannot_limit_the_grant(
+    empty: str, admin_url: str
+) -> None:
+    connection = await asyncpg.connect(admin_url)
+    name = f"heir_{uuid4().hex[:8]}"
+    await connection.execute(f"CREATE ROLE {name} LOGIN INHERIT")
+    if connection.get_server_version() >= (16,):
+        await migrate(empty, name, FOLDERS[:1])
+        owner = await asyncpg.connect(empty)
+        assert not await owner.fetchval(f"SELECT pg_has_role('{name}', '{name}_catalog', 'USAGE')")
+        assert await owner.fetchval(f"SELECT pg_has_role('{name}', '{name}_catalog', 'SET')")
+        await owner.close()
+    else:
+        with pytest.raises(MigrationError, match=f'ALTER ROLE "{name}" NOINHERIT'):
+            await migrate(empty, name, FOLDERS[:1])
+    await connection.close()
+
+
+async def test_a_database_of_another_login_is_refused(empty: str, admin_url: str) -> None:
+    await migrate(empty, LOGIN, FOLDERS)
+    await create_login(admin_url, "app_other")
+    with pytest.raises(MigrationError, match="migrated for another login"):
+        await migrate(empty, "app_other", FOLDERS)
+
+
+async def test_a_role_name_that_postgres_would_cut_off_is_refused(
+    empty: str, admin_url: str
+) -> None:
+    login = "l" * 50
+    await create_login(admin_url, login)
+    with pytest.raises(MigrationError, match="more than 63 bytes"):
+        await migrate(empty, login, FOLDERS)
+
+
+async def test_a_migration_cannot_touch_another_modules_schema(empty: str) -> None:
+    await migrate(empty, LOGIN, FOLDERS)
+    connection = await asyncpg.connect(empty)
+    await connection.execute("SET ROLE app_test_ordering_owner")
+    for statement in ("DROP TABLE catalog.items", "CREATE TABLE catalog.mine (id int)"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
+    await connection.close()
+
+
+async def test_no_module_may_write_into_the_public_schema(engine: AsyncEngine) -> None:
+    with pytest.raises(DBAPIError, match="permission denied for schema public"):
+        async with Database(engine, "catalog").transaction() as tx:
+            await tx.execute(text("CREATE TABLE public.mine (id int)"))

@@ -1,0 +1,49 @@
+"""Settings: what is missing or wrong is named, in one sentence each."""
+
+import pytest
+
+from app.platform.database import async_url
+from app.platform.settings import SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.delenv("MIGRATION_DATABASE_URL", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "DATABASE_URL: is not set"),
+        ("nonsense", "DATABASE_URL: is not a URL"),
+        ("mysql://a:b@c/d", "DATABASE_URL: must start with postgresql://"),
+        ("postgresql://host/name", "DATABASE_URL: must name a user and a database"),
+    ],
+)
+def test_a_bad_database_url_is_named(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, said: str
+) -> None:
+    if value is not None:
+        monkeypatch.setenv("DATABASE_URL", value)
+    with pytest.raises(SettingsError, match=said):
+        load_settings()
+
+
+def test_every_problem_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_POOL_SIZE", "none")
+    with pytest.raises(SettingsError, match=r"DATABASE_URL: .*; DATABASE_POOL_SIZE: "):
+        load_settings()
+
+
+def test_the_admin_is_the_login_unless_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://a:b@c/d")
+    assert load_settings().admin_url == "postgresql://a:b@c/d"
+    monkeypatch.setenv("MIGRATION_DATABASE_URL", "postgresql://admin:b@c/d")
+    assert load_settings().admin_url == "postgresql://admin:b@c/d"
+
+
+def test_the_sslmode_of_a_managed_postgres_is_understood() -> None:
+    assert async_url("postgres://a:b@c/d?sslmode=require") == (
+        "postgresql+asyncpg://a:b@c/d?ssl=require"
+    )

@@ -1,0 +1,115 @@
+"""Wiring: tiny programs, and what is said of them."""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.platform.wiring import WiringError, discover, wire
+
+Write = Callable[..., ModuleType]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def write(**modules: tuple[str, str]) -> ModuleType:
+        """Write a package `planted`; each module is its dependencies and its `build`."""
+        (tmp_path / "planted").mkdir()
+        (tmp_path / "planted/__init__.py").touch()
+        for name, (depends_on, build) in modules.items():
+            folder = tmp_path / "planted" / name
+            folder.mkdir()
+            interface = f"class {name.title()}:\n    name = {name!r}\n"
+            (folder / "__init__.py").write_text(interface)
+            (folder / "module.toml").write_text(f'owner = "@a/b"\ndepends_on = [{depends_on}]\n')
+            (folder / "wiring.py").write_text(
+                "from app.platform.database import Database\n"
+                "from app.platform.wiring import Module\n"
+                + "".join(f"from planted.{m} import {m.title()}\n" for m in modules)
+                + f"def build{build}\n"
+                + "module = Module(build)\n"
+            )
+        for loaded in [each for each in sys.modules if each.split(".")[0] == "planted"]:
+            del sys.modules[loaded]
+        return import_module("planted")
+
+    return write
+
+
+def test_modules_come_with_their_dependencies_first(write: Write) -> None:
+    package = write(
+        a=('"b"', "(b: B) -> A: return A()"),
+        b=('"c"', "(c: C, db: Database) -> B: return B()"),
+        c=("", "() -> C: return C()"),
+    )
+    assert [folder.name for folder in discover(package)] == ["c", "b", "a"]
+
+
+async def test_each_module_receives_what_its_build_asks_for(
+    write: Write, engine: AsyncEngine
+) -> None:
+    package = write(
+        a=('"b"', "(peer: B, db: Database) -> A: A.given = (peer, db); return A()"),
+        b=("", "(db: Database) -> B: return B()"),
+    )
+    folders = discover(package)
+    wired = wire(folders, engine)
+    b, a = (folder.interface for folder in folders)
+    peer, database = a.given  # type: ignore[attr-defined]
+    assert peer is wired[b]
+    assert database._module == "a"
+
+
+@pytest.mark.parametrize(
+    ("modules", "said"),
+    [
+        (
+            {"a": ('"b"', "(b: B) -> A: ..."), "b": ('"a"', "(a: A) -> B: ...")},
+            r"in a circle: (a → b → a|b → a → b)",
+        ),
+        ({"a": ("", "(x: int) -> A: ...")}, r"a/wiring.py: nothing provides `x: int`"),
+        ({"a": ("", "(x) -> A: ...")}, r"a/wiring.py: nothing provides `x: object`"),
+        ({"a": ("", "(): ...")}, r"a/wiring.py: `build` must say which interface it returns"),
+        (
+            {"a": ("", "(b: B) -> A: ..."), "b": ("", "() -> B: ...")},
+            r"takes interfaces of \['b'\], but module.toml says depends_on = \[\]",
+        ),
+        (
+            {"a": ('"b"', "() -> A: ..."), "b": ("", "() -> B: ...")},
+            r"takes interfaces of \[\], but module.toml says depends_on = \['b'\]",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_said(
+    write: Write, modules: dict[str, tuple[str, str]], said: str
+) -> None:
+    with pytest.raises(WiringError, match=said):
+        discover(write(**modules))
+
+
+def test_a_module_without_module_toml_is_named(write: Write) -> None:
+    package = write(a=("", "() -> A: ..."))
+    (Path(package.__path__[0]) / "a/module.toml").unlink()
+    with pytest.raises(WiringError, match=r"a/module.toml must say"):
+        discover(package)
+
+
+def test_a_module_without_wiring_is_named(write: Write) -> None:
+    package = write(a=("", "() -> A: ..."))
+    (Path(package.__path__[0]) / "a/wiring.py").unlink()
+    with pytest.raises(WiringError, match=r"a/wiring.py must define"):
+        discover(package)
+
+
+async def test_two_modules_cannot_provide_the_same_interface(
+    write: Write, engine: AsyncEngine
+) -> None:
+    package = write(a=("", "() -> A: ..."), b=("", "() -> A: ..."))
+    with pytest.raises(WiringError, match=r"a and b both provide A"):
+        discover(package)

@@ -1,0 +1,174 @@
+"""`app dev` and the other commands, as a developer meets them."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from generated import UV, Generate, Repository
+
+ITEM = "/catalog/items"
+
+
+@pytest.fixture(scope="module")
+def shop(generate: Generate) -> Repository:
+    """A repository that uses the Postgres it brings along, not the one of the other tests."""
+    shop = generate()
+    shop.environment = {k: v for k, v in shop.environment.items() if k != "DATABASE_URL"}
+    shop.run(UV, "sync", "--quiet")
+    return shop
+
+
+def app(shop: Repository, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    changed = Repository(shop.path, {**shop.environment, **environment})
+    return changed.run(str(shop.path / ".venv/bin/app"), *arguments, check=False)
+
+
+@contextmanager
+def running(shop: Repository) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """`app dev` on a free port: its process and its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [shop.path / ".venv/bin/app", "dev", "--port", str(port)],
+        cwd=shop.path,
+        env=shop.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        eventually(lambda: call(f"http://127.0.0.1:{port}/readyz")[0] == 200)
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(timeout=30)
+
+
+def call(url: str, body: object = None) -> tuple[int, str]:
+    data = json.dumps(body).encode() if body else None
+    try:
+        request = Request(url, data, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
+
+
+def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)
+
+
+def servers(shop: Repository) -> list[int]:
+    """The pids of processes that work on this repository's data."""
+    marker = str(shop.path / ".local").encode()
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [pid for pid in pids if pid != os.getpid() and marker in _command_line(pid)]
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_what_was_created_survives_a_restart(shop: Repository) -> None:
+    with running(shop) as (_, url):
+        status, created = call(url + ITEM, {"name": "kept"})
+        assert status == 201
+    with running(shop) as (_, url):
+        assert json.loads(created) in json.loads(call(url + ITEM)[1])["items"]
+
+
+def test_a_module_added_while_it_runs_is_served_at_once(shop: Repository) -> None:
+    with running(shop) as (_, url):
+        assert call(f"{url}/billing/invoices")[0] == 404
+        shop.add_module("billing", "--entity", "invoice", "--depends-on", "catalog")
+        eventually(lambda: call(f"{url}/billing/invoices")[0] == 200)
+
+
+def test_the_tests_can_run_beside_it(shop: Repository) -> None:
+    with running(shop) as (_, url):
+        assert shop.pytest("tests/test_application.py").returncode == 0
+        assert call(url + ITEM)[0] == 200
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_running_when_it_ends(shop: Repository, how: signal.Signals) -> None:
+    with running(shop) as (process, url):
+        assert servers(shop)
+        process.send_signal(how)
+        process.wait(timeout=30)
+        eventually(lambda: not servers(shop))
+        eventually(lambda: call(f"{url}/healthz")[0] == 0)
+
+
+def test_a_taken_port_is_refused(shop: Repository) -> None:
+    with running(shop) as (_, url):
+        done = app(shop, "dev", "--port", url.rsplit(":", 1)[1])
+        assert done.returncode == 1
+        assert "is taken. Choose another" in done.stdout
+        assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize("command", ["dev", "serve", "migrate", "make-migration", "modules"])
+def test_each_command_explains_itself_with_an_example(shop: Repository, command: str) -> None:
+    done = app(shop, command, "--help")
+    assert done.returncode == 0
+    assert "Example: " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "code", "said"),
+    [
+        (["serve"], {}, 1, "app: DATABASE_URL: is not set"),
+        (["migrate"], {}, 1, "app: DATABASE_URL: is not set"),
+        (["migrate"], {"DATABASE_URL": "mysql://a@b/c"}, 1, "must start with postgresql://"),
+        (["migrate"], {"DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c"}, 1, "Connect call failed"),
+        (["make-migration", "nothing", "x"], {}, 1, "There is no module nothing"),
+        (["make-migration", "catalog", "x"], {}, 1, "nothing to write"),
+        (["nonsense"], {}, 2, "No such command"),
+        (["dev", "--port", "none"], {}, 2, "none"),
+    ],
+)
+def test_bad_input_gets_one_clear_sentence(
+    shop: Repository, arguments: list[str], variables: dict[str, str], code: int, said: str
+) -> None:
+    done = app(shop, *arguments, **variables)
+    assert said in done.stdout
+    assert "Traceback" not in done.stdout
+    assert done.returncode == code
+
+
+def test_a_changed_table_gets_its_migration(shop: Repository) -> None:
+    tables = "src/app/modules/ordering/tables.py"
+    column = "    name: Mapped[str] = mapped_column(unique=True)\n"
+    shop.replace(tables, column, f"{column}    note: Mapped[str | None]\n")
+    done = app(shop, "make-migration", "ordering", "add a note")
+    assert done.returncode == 0, done.stdout
+    written = shop.read("src/app/modules/ordering/migrations/0002_add_a_note.py")
+    assert 'op.add_column("items", sa.Column("note"' in written
+    assert 'schema="ordering"' in written
+    assert "nothing to write" in app(shop, "make-migration", "ordering", "again").stdout
+    shop.make("check")
+
+
+def test_modules_shows_what_is_wired_to_what(shop: Repository) -> None:
+    printed = app(shop, "modules").stdout
+    assert "Catalog(db: Database)  @acme/team" in printed

@@ -1,0 +1,208 @@
+"""A repository, whole and committed, or nothing at all."""
+
+import os
+import pty
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import command, git, process, tree
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def answers(folder: Path) -> dict[str, object]:
+    return yaml.safe_load((folder / ".copier-answers.yml").read_text())
+
+
+def test_it_makes_a_committed_repository_and_nothing_else(folder, run, template):
+    result = run("new", "shop", "--defaults", "--from", str(template))
+    assert (result.code, result.err) == (0, "")
+    assert [path.name for path in folder.iterdir()] == ["shop"]
+    assert git(folder / "shop", "status", "--porcelain", "--branch") == "## main"
+    assert git(folder / "shop", "log", "--format=%s") == "Start shop from its template v0.2.0"
+    assert result.out.splitlines()[-3:] == [
+        "  cd shop",
+        "  make dev",
+        "  scaffold add-module billing",
+    ]
+
+
+def test_it_is_the_same_as_copier_alone(folder, run, template):
+    import copier
+
+    run("new", "ours", "--data", "project_name=shop", "--defaults", "--from", str(template))
+    copier.run_copy(str(template), folder / "theirs", defaults=True, quiet=True)
+    assert tree(folder / "ours") == tree(folder / "theirs")
+
+
+def test_it_records_a_relative_template_absolute(folder, run, template):
+    (folder / "template").symlink_to(template)
+    assert run("new", "shop", "--defaults", "--from", "template").code == 0
+    assert answers(folder / "shop")["_src_path"] == str(template)
+
+
+def test_it_takes_answers_and_a_version(folder, run, template):
+    done = run(
+        *("new", "shop", "--defaults", "--from", str(template), "--ref", "v0.1.0", "--no-git"),
+        *("--data", "modules=[identity, tax]", "-d", "owner=@acme/shop", "-d", "ci=gitlab"),
+    )
+    assert done.code == 0, done.err
+    found = answers(folder / "shop")
+    assert found["_commit"] == "v0.1.0"
+    assert found["modules"] == ["identity", "tax"]
+    assert found["ci"] == "gitlab"
+    assert not (folder / "shop/.git").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "project"), [("web-shop", "web-shop"), ("Web Shop", "shop"), ("app", "shop")]
+)
+def test_the_folder_names_the_product_if_it_can(folder, run, template, name, project):
+    assert run("new", name, "--defaults", "--from", str(template)).code == 0
+    assert answers(folder / name)["project_name"] == project
+
+
+def test_an_empty_folder_is_taken(folder, run, template):
+    (folder / "shop").mkdir()
+    assert run("new", "shop", "--defaults", "--from", str(template)).code == 0
+    assert (folder / "shop/README.md").exists()
+
+
+def test_the_folder_can_be_entered_by_others(folder, run, template):
+    run("new", "shop", "--defaults", "--from", str(template))
+    (folder / "plain").mkdir()
+    assert (folder / "shop").stat().st_mode == (folder / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "pass --defaults"),
+        (["--defaults", "--data", "project_name=Web Shop"], "'project_name' will not do"),
+        (["--defaults", "--data", "owner=acme"], "'owner' will not do"),
+        (["--defaults", "--data", "description="], "'description' will not do"),
+        (["--defaults", "--data", "ci=jenkins"], "'ci' will not do"),
+        (["--defaults", "--data", "modules=[]"], "'modules' will not do"),
+        (["--defaults", "--data", "modules=[class]"], "will not do"),
+        (["--defaults", "--data", "modules=[../x]"], "will not do"),
+        (["--defaults", "--data", "modules=[tax, t_ax]"], "only by an underscore"),
+        (["--defaults", "--data", "project=x"], "has no such question; it has ci, "),
+        (["--defaults", "--data", "module=x"], "no such question"),
+        (["--defaults", "--data", "_commit=x"], "no such question"),
+        (["--defaults", "--ref", "v9"], "has no version v9"),
+    ],
+)
+def test_bad_arguments_are_refused(refused, template, arguments, said):
+    assert said in refused("new", "shop", "--from", str(template), *arguments)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("gone", "is not there"),
+        (".", "not the top of a git repository"),
+        ("https://localhost:1/x.git", "cannot be rendered"),
+    ],
+)
+def test_a_bad_template_is_refused(refused, source, said):
+    assert said in refused("new", "shop", "--defaults", "--from", source)
+
+
+def test_a_template_that_is_not_ours_is_refused(folder, refused):
+    git(folder, "init", "--quiet", "other")
+    (folder / "other/README.md").write_text("x")
+    git(folder / "other", "add", ".")
+    git(folder / "other", "commit", "--quiet", "--message", "x")
+    said = refused("new", "shop", "--defaults", "--from", "other")
+    assert "does not make a repository for scaffold" in said
+
+
+def test_a_throw_away_version_is_never_recorded(folder, refused, template):
+    """Copier takes HEAD when all tags are pre-releases, and commits what is uncommitted."""
+    shutil.copytree(template, folder / "mine")
+    git(folder / "mine", "tag", "--delete", "v0.1.0", "v0.2.0")
+    git(folder / "mine", "tag", "v1.0.0a1")
+    (folder / "mine" / "template" / "draft").write_text("x")
+    assert "uncommitted changes" in refused("new", "shop", "--defaults", "--from", "mine")
+
+
+@pytest.mark.parametrize("content", ["file", ".git/HEAD"])
+def test_a_folder_that_is_not_empty_is_refused(folder, refused, content):
+    (folder / "shop" / content).parent.mkdir(parents=True, exist_ok=True)
+    (folder / "shop" / content).write_text("mine")
+    assert "is not empty" in refused("new", "shop", "--defaults")
+
+
+def test_a_file_is_refused(folder, refused):
+    (folder / "shop").write_text("mine")
+    assert "is a file" in refused("new", "shop", "--defaults")
+
+
+def test_the_current_folder_is_refused(refused):
+    assert "go to its parent" in refused("new", ".", "--defaults")
+
+
+def test_a_parent_that_is_missing_is_refused(refused):
+    assert "make it first" in refused("new", "a/shop", "--defaults")
+
+
+@pytest.mark.usefixtures("without_git")
+def test_no_git_is_refused(refused):
+    assert "git is not on PATH" in refused("new", "shop", "--defaults")
+
+
+def test_no_name_for_the_commit_is_refused_before_anything(folder, run, template, monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for number, (key, value) in enumerate([("user.useConfigOnly", "true")]):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    result = run("new", "shop", "--defaults", "--from", str(template))
+    assert result.code == 1
+    assert "git does not know who you are" in result.err
+    assert list(folder.iterdir()) == []
+    assert run("new", "shop", "--defaults", "--no-git", "--from", str(template)).code == 0
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_one_hidden_folder(folder, template, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("scratch")))
+    started = subprocess.Popen(
+        command("new", "shop", "--defaults", "--from", str(template)), cwd=folder
+    )
+    while not list(folder.glob(".shop.scaffold-*/shop")):
+        time.sleep(0.002)
+    started.kill()
+    started.wait()
+    assert all(path.name.startswith(".shop.scaffold-") for path in folder.iterdir())
+    again = process("new", "shop", "--defaults", "--from", str(template), cwd=folder)
+    assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.slow
+def test_it_asks_on_a_terminal_and_offers_the_folders_name(folder, template):
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvp("env", command("new", "web-shop", "--from", str(template), "--no-git"))
+    said = b""
+    deadline = time.monotonic() + 60
+    os.set_blocking(terminal, False)
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.3)
+        try:
+            said += os.read(terminal, 65536)
+            os.write(terminal, b"\r")
+        except OSError:
+            continue
+    assert b"Name of the product" in said
+    assert answers(folder / "web-shop")["project_name"] == "web-shop"
