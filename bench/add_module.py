@@ -75,6 +75,8 @@ def peer(work: Path) -> Path:
 
 def run(*command: str, cwd: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    # A command that is installed has its bytecode beside it.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
