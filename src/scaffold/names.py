@@ -19,27 +19,30 @@ line of a module's code becomes so long that its format would depend on its name
 # The same words as `reserved_names` in copier.yml; a test compares the two.
 RESERVED = frozenset(
     """
-    all analyse analyze and any app array as asc assert asymmetric async authorization aux await
-    base binary both break case cast check class cli collate collation column com1 com2 com3 com4
-    com5 com6 com7 com8 com9 con concurrently conflict conftest constraint continue create cross
-    current_catalog current_date current_role current_schema current_time current_timestamp
-    current_user database db def default deferrable del desc distinct do docs elif else end except
-    false fetch finally for foreign freeze from full global grant group having healthz if ilike
-    import in information_schema initially inner intersect into is isnull item join lambda lateral
-    leading left like limit localtime localtimestamp lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9
-    main metrics module modules natural nonlocal not not_found notnull nul null offset on only or
-    order outer overlaps pass placing platform postgres primary prn protocol public queue raise
-    readyz redoc references return returning right select self sequence session_user similar some
-    symmetric system_user table tablesample test tests then to trailing true try tx union unique
-    user using variadic verbose when where while window with yield
+    all analyse analyze and annotated any app array as asc assert asymmetric async async_client
+    async_engine authorization aux await base base_model binary both break case cast check class
+    cli collate collation column com1 com2 com3 com4 com5 com6 com7 com8 com9 con concurrently
+    conflict conftest constraint continue create cross current_catalog current_date current_role
+    current_schema current_time current_timestamp current_user database date_time db
+    declarative_base def default deferrable del desc distinct do docs elif else end except false
+    fetch finally for foreign freeze from full global grant group having healthz if ilike import
+    in information_schema initially inner integrity_error intersect into is isnull item join
+    lambda lateral leading left like limit localtime localtimestamp lpt1 lpt2 lpt3 lpt4 lpt5 lpt6
+    lpt7 lpt8 lpt9 main mapped meta_data metrics module modules natural nonlocal not not_found
+    notnull nul null offset on only or order outer overlaps pass placing platform postgres primary
+    prn protocol public query queue raise readyz redoc references request response return
+    returning right select self sequence session_user similar some string_constraints symmetric
+    system_user table tablesample test tests then to trailing true try tx union unique user using
+    uuid variadic verbose when where while window wired with yield zero_division_error
     """.split()
 )
 
-# Entities whose class or variable the skeleton's own code already has.
-ENTITY_TAKEN = frozenset(
+# Names whose class or variable the skeleton's own code already has. Reserved for modules as well.
+TAKEN = frozenset(
     """
-    annotated any base base_model conflict database date_time db declarative_base mapped module
-    not_found protocol query response self sequence string_constraints tx uuid
+    annotated any async_client async_engine base base_model conflict database date_time db
+    declarative_base integrity_error mapped meta_data module not_found protocol query request
+    response self sequence string_constraints tx uuid wired zero_division_error
     """.split()
 )
 
@@ -82,7 +85,7 @@ def check_entity(entity: str, module: str, interfaces: Iterable[str] = ()) -> No
         interfaces: class names of the modules it depends on.
     """
     _check_shape("entity", entity)
-    if keyword.iskeyword(entity) or entity in ENTITY_TAKEN:
+    if keyword.iskeyword(entity) or entity in TAKEN:
         raise ScaffoldError(
             f"the entity {entity!r} would clash with a name that the module's code uses; "
             f"pass another with --entity, such as {f'{module}_{entity}'!r}"
