@@ -2,7 +2,7 @@
 
 UV := $(shell command -v uv || echo .tools/bin/uv)
 PYTHON ?= python3
-DEMO ?= demo
+DEMO ?= demo/shop
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-system check bench format

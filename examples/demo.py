@@ -53,6 +53,7 @@ def main() -> None:
     shop = Path(sys.argv[1]).resolve()
     if shop.exists():
         sys.exit(f"{shop} exists already: remove it, or choose another with `make demo DEMO=…`.")
+    shop.parent.mkdir(parents=True, exist_ok=True)
     os.environ.pop("VIRTUAL_ENV", None)
     os.environ.pop("DATABASE_URL", None)
     if subprocess.run(["git", "var", "GIT_AUTHOR_IDENT"], capture_output=True).returncode:
@@ -78,9 +79,9 @@ def main() -> None:
 
     say("Everything is stopped. The shop is yours to try:")
     print(f"    cd {shop}")
-    print("    make test          the tests of all three modules")
-    print("    make dev           run it again, then open http://127.0.0.1:8000/docs")
-    print("    uv run app modules what is wired to what")
+    print("    make test               the tests of all three modules")
+    print("    make dev                run it again, then open http://127.0.0.1:8000/docs")
+    print("    .venv/bin/app modules   what is wired to what")
 
 
 def use(shop: Path, server: subprocess.Popen[bytes], url: str) -> None:
