@@ -24,7 +24,8 @@ check: | $(UV)  ## Style and types
 	$(UV) run ruff check
 	$(UV) run mypy
 
-bench: | $(UV)  ## Compare add-module with its peers (needs npm)
+bench: | $(UV)  ## Measure: from nothing to green, and add-module beside its peers (needs npm)
+	$(UV) run python bench/zero_to_green.py
 	$(UV) run python bench/add_module.py
 
 format: | $(UV)  ## Format the code and sort the imports
