@@ -15,7 +15,7 @@ from app.platform.database import create_engine
 from app.platform.development import create_login, development_server, with_database
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
-from app.platform.wiring import Wired, discover, wire
+from app.platform.wiring import discover, wire, Wired
 
 LOGIN = "app_test"
 

@@ -96,8 +96,8 @@ def test_an_installation_that_does_not_say_is_refused():
         origin.find(None, None)
 
 
-def test_no_installation_at_all_is_refused(installed):
-    shutil.rmtree(installed)
+def test_no_installation_at_all_is_refused(installed, monkeypatch):
+    monkeypatch.setattr(origin, "DISTRIBUTION", "scaffold-that-nobody-installed")
     with pytest.raises(ScaffoldError, match="name one with --from"):
         origin.find(None, None)
 

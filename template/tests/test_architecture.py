@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import modules
 from app.platform.database import Database
-from app.platform.wiring import ModuleFolder, discover
+from app.platform.wiring import discover, ModuleFolder
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = discover(modules)

@@ -17,8 +17,8 @@ from app.platform.development import development_settings, is_taken
 from app.platform.local_postgres import LocalPostgresError
 from app.platform.migrations import make_migration, migrate
 from app.platform.roles import MigrationError
-from app.platform.settings import Settings, SettingsError, load_settings
-from app.platform.wiring import WiringError, discover
+from app.platform.settings import load_settings, Settings, SettingsError
+from app.platform.wiring import discover, WiringError
 
 cli = typer.Typer(
     help="Run, migrate and inspect this application.",

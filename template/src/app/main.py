@@ -11,7 +11,7 @@ from app.platform.development import stop_with_parent
 from app.platform.health import health_routes
 from app.platform.http import create_api
 from app.platform.migrations import migrate
-from app.platform.settings import Settings, load_settings
+from app.platform.settings import load_settings, Settings
 from app.platform.wiring import discover, wire
 
 

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from types import SimpleNamespace
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, cast, get_type_hints, TypeVar
 
 from app.platform.database import Tx
 

@@ -8,7 +8,7 @@ the same transaction (see `boundary`), so that work across modules commits or fa
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, AsyncExitStack
 from contextvars import ContextVar
 from typing import Any, NoReturn
 

@@ -15,7 +15,7 @@ import asyncpg
 from sqlalchemy import make_url
 
 from app.platform.local_postgres import local_postgres
-from app.platform.settings import Settings, load_settings
+from app.platform.settings import load_settings, Settings
 
 _FOLDER = Path(__file__).parents[3] / ".local" / "postgres"
 
@@ -71,7 +71,8 @@ def stop_with_parent() -> None:
 async def create_login(admin_url: str, login: str) -> str:
     """Create a login that may do nothing yet, if it is missing; return its URL.
 
-    Its password follows from the admin's, so that processes side by side agree on it.
+    Its password follows from the admin's, so that processes side by side agree on it. The admin
+    becomes a member of it, and so may end its sessions when a database is dropped.
     """
     url = make_url(admin_url)
     secret = hashlib.sha256(f"{login} {url.password}".encode()).hexdigest()
@@ -81,6 +82,7 @@ async def create_login(admin_url: str, login: str) -> str:
             f"DO $$ BEGIN CREATE ROLE \"{login}\" LOGIN NOINHERIT PASSWORD '{secret}'; "
             "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
         )
+        await connection.execute(f'GRANT "{login}" TO CURRENT_USER')
     finally:
         await connection.close()
     return url.set(username=login, password=secret).render_as_string(hide_password=False)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.platform import local_postgres_account
-from app.platform.local_postgres_account import Account, StartError, choose_account
+from app.platform.local_postgres_account import Account, choose_account, StartError
 
 _SECONDS_TO_STOP = 30
 

@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, cast, get_type_hints, TypeVar
 
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
