@@ -25,8 +25,8 @@ SECONDS_TO_START = 180
 TRESPASS = """
 import asyncio
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-from app.platform.database import Database, create_engine
+from app.platform.database import Database
+from app.platform.engine import BoundaryError, create_engine
 from app.platform.development import development_settings
 
 async def trespass(settings):
@@ -34,8 +34,9 @@ async def trespass(settings):
     try:
         async with Database(engine, "billing").transaction() as tx:
             await tx.execute(text("SELECT * FROM catalog.items"))
-    except DBAPIError as refused:
-        print("   ", refused.orig.__cause__)
+    except BoundaryError as refused:
+        print("   ", refused.__cause__)
+        print("   ", refused)
     else:
         raise SystemExit("Postgres let billing read catalog's table!")
     finally:

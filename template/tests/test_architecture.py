@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import modules
 from app.platform.database import Database
+from app.platform.engine import BoundaryError
 from app.platform.wiring import discover, ModuleFolder
 
 ROOT = Path(__file__).parents[1]
@@ -34,13 +34,13 @@ async def test_postgres_refuses_each_module_the_tables_of_the_next(engine: Async
     for folder, other in zip(FOLDERS, FOLDERS[1:] + FOLDERS[:1], strict=True):
         if folder is other:
             continue
-        with pytest.raises(DBAPIError, match=f"permission denied for schema {other.name}"):
+        with pytest.raises(BoundaryError, match=f"{folder.name} may not touch .* {other.name}"):
             async with Database(engine, folder.name).transaction() as tx:
                 await tx.execute(text(f'SELECT * FROM "{other.name}".alembic_version'))
 
 
 async def test_the_login_by_itself_may_read_nothing(engine: AsyncEngine) -> None:
     for folder in FOLDERS:
-        with pytest.raises(DBAPIError, match=f"permission denied for schema {folder.name}"):
+        with pytest.raises(BoundaryError, match=f"may not touch the schema {folder.name}"):
             async with engine.connect() as connection:
                 await connection.execute(text(f'SELECT * FROM "{folder.name}".alembic_version'))

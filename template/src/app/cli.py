@@ -12,8 +12,8 @@ from asyncpg import PostgresError
 from sqlalchemy.exc import DBAPIError
 
 from app import modules
-from app.platform.database import login_of
 from app.platform.development import development_settings, is_taken
+from app.platform.engine import login_of
 from app.platform.local_postgres import LocalPostgresError
 from app.platform.migrations import make_migration, migrate
 from app.platform.roles import MigrationError

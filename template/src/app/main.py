@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app import modules
-from app.platform.database import create_engine, login_of
 from app.platform.development import stop_with_parent
+from app.platform.engine import create_engine, login_of
 from app.platform.health import health_routes
 from app.platform.http import create_api
 from app.platform.migrations import migrate

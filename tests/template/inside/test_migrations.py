@@ -7,12 +7,12 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import modules
 from app.platform.database import Database
 from app.platform.development import create_login, with_database
+from app.platform.engine import BoundaryError
 from app.platform.migrations import migrate, pending_migrations
 from app.platform.roles import MigrationError
 from app.platform.settings import Settings
@@ -138,6 +138,6 @@ async def test_a_migration_cannot_touch_another_modules_schema(empty: str) -> No
 
 
 async def test_no_module_may_write_into_the_public_schema(engine: AsyncEngine) -> None:
-    with pytest.raises(DBAPIError, match="permission denied for schema public"):
+    with pytest.raises(BoundaryError, match="catalog may not touch the schema public"):
         async with Database(engine, "catalog").transaction() as tx:
             await tx.execute(text("CREATE TABLE public.mine (id int)"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.platform.database import async_url
+from app.platform.engine import async_url
 from app.platform.settings import SettingsError, load_settings
 
 

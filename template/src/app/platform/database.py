@@ -12,13 +12,11 @@ from contextlib import asynccontextmanager, AsyncExitStack
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
-import asyncpg
-from sqlalchemy import Connection, Engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy import Connection, Engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
-from app.platform.settings import Settings
+from app.platform.roles import role_of
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -29,94 +27,9 @@ NAMING = {
 }
 """Names for constraints, so that migrations can refer to them."""
 
-_SAVEPOINT_COMMANDS = ("SAVEPOINT", "RELEASE", "ROLLBACK")
-
 
 class TransactionError(RuntimeError):
     """A transaction was used in a way that would break it. The message says what to do instead."""
-
-
-def async_url(url: str) -> str:
-    """Translate a libpq URL, `sslmode` included, for SQLAlchemy on asyncpg."""
-    parsed = make_url(url).set(drivername="postgresql+asyncpg")
-    if "sslmode" in parsed.query:
-        sslmode = parsed.query["sslmode"]
-        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": sslmode})
-    return parsed.render_as_string(hide_password=False)
-
-
-def login_of(url: str) -> str:
-    """Return the role that a database URL logs in as."""
-    return make_url(url).username or ""
-
-
-def role_of(login: str, module: str) -> str:
-    """Return the role a module's statements run as.
-
-    Roles are shared by all databases of a server. The login's name in front keeps two applications
-    on one server apart.
-    """
-    return f"{login}_{module}"
-
-
-def create_engine(settings: Settings) -> AsyncEngine:
-    """Create the engine that all modules share."""
-    engine = create_async_engine(
-        async_url(settings.database_url),
-        pool_size=settings.database_pool_size,
-        max_overflow=0,
-        pool_timeout=settings.database_pool_timeout,
-        connect_args={"connection_class": _Connection, "timeout": 5},
-    )
-    milliseconds = round(settings.database_statement_timeout * 1000)
-    _switch_roles(engine.sync_engine, f"SET LOCAL statement_timeout = {milliseconds};")
-    return engine
-
-
-class _Connection(asyncpg.Connection):
-    """Sends the first role of a transaction together with BEGIN, which saves a round trip."""
-
-    opening = ""
-
-    async def execute(self, query: str, *args: Any, **options: Any) -> str:
-        if not query.startswith("BEGIN"):
-            return await super().execute(query, *args, **options)
-        try:
-            return await super().execute(query + self.opening, *args, **options)
-        except BaseException:
-            # BEGIN may have passed and the rest failed. The driver believes that no transaction is
-            # open and would hand the connection to the next request as it is.
-            self.terminate()
-            raise
-
-
-def _switch_roles(engine: Engine, opening: str) -> None:
-    """Run each statement under the role of whoever speaks, told by `Connection.info`.
-
-    `speaker` is the role that the next statement needs; `role` is the one Postgres has now, or
-    None where that is unknown. Only SET LOCAL is used: it ends with the transaction, so that no
-    role is ever left on a connection of the pool.
-    """
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.info.update(begun=False, speaker=None, role=None)
-
-    @event.listens_for(engine, "rollback_savepoint")
-    def forget(connection: Connection, _name: str, _context: None) -> None:
-        connection.info["role"] = None  # Postgres goes back to the role it had at the savepoint.
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def switch(connection: Connection, cursor: DBAPICursor, statement: str, *_rest: object) -> None:
-        info = connection.info
-        speaker = info["speaker"]
-        if not info["begun"]:
-            set_role = f' SET LOCAL ROLE "{speaker}";' if speaker else ""
-            connection.connection.driver_connection.opening = opening + set_role  # type: ignore[union-attr]
-            info.update(begun=True, role=speaker)
-        elif speaker != info["role"] and not statement.startswith(_SAVEPOINT_COMMANDS):
-            cursor.execute(f'SET LOCAL ROLE "{speaker}"')
-            info["role"] = speaker
 
 
 class _ModuleSession(Session):
@@ -223,6 +136,12 @@ class _Transaction:
 _current: ContextVar[_Transaction | None] = ContextVar("transaction", default=None)
 
 
+def in_transaction() -> bool:
+    """Say whether the code that runs now is inside an open transaction."""
+    transaction = _current.get()
+    return transaction is not None and transaction.open
+
+
 class Database:
     """A module's way to the database."""
 
@@ -237,8 +156,7 @@ class Database:
         Raises TransactionError inside another transaction, since a second connection taken while
         holding the first lets n requests deadlock a pool of n.
         """
-        outer = _current.get()
-        if outer is not None and outer.open:
+        if in_transaction():
             raise TransactionError(
                 "A transaction is open already: pass its `tx` on to a method that takes one, or "
                 "call this method after the block."

@@ -20,8 +20,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.platform.database import async_url, role_of
-from app.platform.roles import check_login, MigrationError, owner_of, prepare_schema
+from app.platform.engine import async_url
+from app.platform.roles import check_login, MigrationError, owner_of, prepare_schema, role_of
 from app.platform.wiring import ModuleFolder
 
 _LOCK = 7_285_917_604

@@ -6,14 +6,21 @@
 
 from sqlalchemy import Connection, text
 
-from app.platform.database import role_of
-
 _LONGEST_NAME = 63
 """Postgres cuts longer names off without an error (NAMEDATALEN - 1)."""
 
 
 class MigrationError(Exception):
     """The database is not fit to be migrated. The message says what to change."""
+
+
+def role_of(login: str, module: str) -> str:
+    """Return the role a module's statements run as.
+
+    Roles are shared by all databases of a server. The login's name in front keeps two applications
+    on one server apart.
+    """
+    return f"{login}_{module}"
 
 
 def owner_of(login: str, module: str) -> str:

@@ -1,0 +1,110 @@
+"""The engine that all modules share, and the role each statement runs under.
+
+One login serves all modules; by itself it may read nothing. `SET LOCAL ROLE` lends it the role of the
+module that speaks, until the transaction ends.
+"""
+
+import re
+from typing import Any
+
+import asyncpg
+from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPICursor, ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from app.platform.settings import Settings
+
+_DENIED = re.compile(r"permission denied for schema (\w+)")
+_SAVEPOINT_COMMANDS = ("SAVEPOINT", "RELEASE", "ROLLBACK")
+
+
+def async_url(url: str) -> str:
+    """Translate a libpq URL, `sslmode` included, for SQLAlchemy on asyncpg."""
+    parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    if "sslmode" in parsed.query:
+        sslmode = parsed.query["sslmode"]
+        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": sslmode})
+    return parsed.render_as_string(hide_password=False)
+
+
+def login_of(url: str) -> str:
+    """Return the role that a database URL logs in as."""
+    return make_url(url).username or ""
+
+
+def create_engine(settings: Settings) -> AsyncEngine:
+    """Create the engine that all modules share."""
+    engine = create_async_engine(
+        async_url(settings.database_url),
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=settings.database_pool_timeout,
+        connect_args={"connection_class": _Connection, "timeout": 5},
+    )
+    milliseconds = round(settings.database_statement_timeout * 1000)
+    _switch_roles(engine.sync_engine, f"SET LOCAL statement_timeout = {milliseconds};")
+    event.listen(engine.sync_engine, "handle_error", _explain_trespass)
+    return engine
+
+
+class BoundaryError(Exception):
+    """A module's statement reached for what belongs to another; Postgres refused it."""
+
+
+class _Connection(asyncpg.Connection):
+    """Sends the first role of a transaction together with BEGIN, which saves a round trip."""
+
+    opening = ""
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> str:
+        if not query.startswith("BEGIN"):
+            return await super().execute(query, *args, **options)
+        try:
+            return await super().execute(query + self.opening, *args, **options)
+        except BaseException:
+            # BEGIN may have passed and the rest failed. The driver believes that no transaction is
+            # open and would hand the connection to the next request as it is.
+            self.terminate()
+            raise
+
+
+def _switch_roles(engine: Engine, opening: str) -> None:
+    """Run each statement under the role of whoever speaks, told by `Connection.info`.
+
+    `speaker` is the role that the next statement needs; `role` is the one Postgres has now, or
+    None where that is unknown. Only SET LOCAL is used: it ends with the transaction, so that no
+    role is ever left on a connection of the pool.
+    """
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.info.update(begun=False, speaker=None, role=None)
+
+    @event.listens_for(engine, "rollback_savepoint")
+    def forget(connection: Connection, _name: str, _context: None) -> None:
+        connection.info["role"] = None  # Postgres goes back to the role it had at the savepoint.
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def switch(connection: Connection, cursor: DBAPICursor, statement: str, *_rest: object) -> None:
+        info = connection.info
+        speaker = info["speaker"]
+        if not info["begun"]:
+            set_role = f' SET LOCAL ROLE "{speaker}";' if speaker else ""
+            connection.connection.driver_connection.opening = opening + set_role  # type: ignore[union-attr]
+            info.update(begun=True, role=speaker)
+        elif speaker != info["role"] and not statement.startswith(_SAVEPOINT_COMMANDS):
+            cursor.execute(f'SET LOCAL ROLE "{speaker}"')
+            info["role"] = speaker
+
+
+def _explain_trespass(context: ExceptionContext) -> None:
+    denied = _DENIED.search(str(context.original_exception))
+    if denied is None or context.connection is None:
+        return
+    login, speaker = context.connection.engine.url.username, context.connection.info.get("speaker")
+    who = speaker.removeprefix(f"{login}_") if speaker else f"The login {login} by itself"
+    owner = denied[1]
+    raise BoundaryError(
+        f"{who} may not touch the schema {owner}: call a method of the interface in "
+        f"app.modules.{owner}, or add the one that is missing there."
+    ) from context.original_exception
