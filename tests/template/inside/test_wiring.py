@@ -2,14 +2,18 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.wiring import WiringError, discover, wire
+from app.platform.database import Database
+from app.platform.events import Events
+from app.platform.wiring import Module, ModuleFolder, WiringError, discover, wire
 
 Write = Callable[..., ModuleType]
 
@@ -32,7 +36,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
                 "from app.platform.database import Database\n"
                 "from app.platform.wiring import Module\n"
                 + "".join(f"from planted.{m} import {m.title()}\n" for m in modules)
-                + f"def build{build}\n"
+                + f"def build{build or ': ...'}\n"
                 + "module = Module(build)\n"
             )
         for loaded in [each for each in sys.modules if each.split(".")[0] == "planted"]:
@@ -78,11 +82,11 @@ async def test_each_module_receives_what_its_build_asks_for(
         ({"a": ("", "(): ...")}, r"a/wiring.py: `build` must say which interface it returns"),
         (
             {"a": ("", "(b: B) -> A: ..."), "b": ("", "() -> B: ...")},
-            r"takes interfaces of \['b'\], but module.toml says depends_on = \[\]",
+            r"wiring.py takes from \['b'\], but module.toml says depends_on = \[\]",
         ),
         (
             {"a": ('"b"', "() -> A: ..."), "b": ("", "() -> B: ...")},
-            r"takes interfaces of \[\], but module.toml says depends_on = \['b'\]",
+            r"wiring.py takes from \[\], but module.toml says depends_on = \['b'\]",
         ),
     ],
 )
@@ -113,3 +117,104 @@ async def test_two_modules_cannot_provide_the_same_interface(
     package = write(a=("", "() -> A: ..."), b=("", "() -> A: ..."))
     with pytest.raises(WiringError, match=r"a and b both provide A"):
         discover(package)
+
+
+EVENT = "@dataclass(frozen=True)\nclass Happened(Event):\n    what: str\n"
+
+
+def write_events(package: ModuleType, event: str, handler: str) -> None:
+    """Let `a` publish an event, and `b` listen to it."""
+    folder = Path(package.__path__[0])
+    for name, text in (
+        (
+            "a/__init__.py",
+            "from dataclasses import dataclass\nfrom app.platform.events import Event\n"
+            f"class A:\n    pass\n{event}",
+        ),
+        (
+            "b/wiring.py",
+            "from app.platform.database import Database, Tx\n"
+            "from app.platform.wiring import Module\n"
+            "from planted.a import A, Happened\nfrom planted.b import B\n"
+            "heard = []\n"
+            f"{handler}\n"
+            "def build() -> B: return B()\n"
+            "module = Module(build, subscriptions={Happened: handle})\n",
+        ),
+    ):
+        (folder / name).write_text(text)
+
+
+async def test_an_event_reaches_its_subscriber_in_the_subscribers_view(
+    write: Write, engine: AsyncEngine
+) -> None:
+    package = write(a=("", "() -> A: return A()"), b=('"a"', ""))
+    write_events(
+        package,
+        EVENT,
+        "async def handle(tx: Tx, event: Happened, own: B, a: A) -> None:"
+        " heard.append((tx, event.what, own, a))",
+    )
+    folders = discover(package)
+    assert [folder.name for folder in folders] == ["a", "b"]
+    events: list[Events] = []
+    builder = replace(folders[0], declaration=Module(publisher(folders[0], events)))
+    builder = replace(builder, needs={"events": Events})
+    wired = wire([builder, folders[1]], engine)
+    happened = import_module("planted.a").Happened("it")
+    async with Database(engine, "a").transaction() as tx:
+        await events[0].publish(tx, happened)
+        [(their_tx, what, own, a)] = import_module("planted.b.wiring").heard
+        assert their_tx is tx.of("b")
+        assert what == "it"
+        assert own is wired[folders[1].interface]
+        assert a is wired[folders[0].interface]
+
+
+def publisher(folder: ModuleFolder, events_of: list[Events]) -> Callable[..., object]:
+    def build(events: Events) -> object:
+        events_of.append(events)
+        return folder.interface()
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("depends_on", "event", "handler", "said"),
+    [
+        ("", EVENT, "async def handle(tx: Tx, event: Happened): ...", r"takes from \['a'\]"),
+        ('"a"', EVENT, "async def handle(event: Happened, tx: Tx): ...", "must begin with `tx: Tx"),
+        ('"a"', EVENT, "async def handle(tx: Tx, event: str): ...", "event: Happened`"),
+        (
+            '"a"',
+            EVENT,
+            "async def handle(tx: Tx, event: Happened, n: int): ...",
+            "nothing provides `n: int` of handle",
+        ),
+        (
+            '"a"',
+            EVENT.replace("(frozen=True)", ""),
+            "async def handle(tx: Tx, event: Happened): ...",
+            "frozen=True",
+        ),
+    ],
+)
+async def test_a_subscription_that_does_not_fit_is_refused(
+    write: Write, engine: AsyncEngine, depends_on: str, event: str, handler: str, said: str
+) -> None:
+    package = write(a=("", "() -> A: return A()"), b=(depends_on, ""))
+    write_events(package, event, handler)
+    with pytest.raises(WiringError, match=said):
+        wire(discover(package), engine)
+
+
+async def test_what_routes_ask_for_must_exist(write: Write, engine: AsyncEngine) -> None:
+    package = write(a=("", "() -> A: return A()"))
+    [folder] = discover(package)
+
+    def routes(number: int) -> APIRouter:
+        return APIRouter()
+
+    folder = replace(folder, declaration=replace(folder.declaration, routes=routes))
+    with pytest.raises(WiringError, match="a: nothing provides `number: int` of routes"):
+        wire([folder], engine)

@@ -9,6 +9,7 @@ import pkgutil
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +20,8 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.boundary import at_boundary
-from app.platform.database import Database
+from app.platform.database import Database, Tx
+from app.platform.events import Event, Events, Handler, is_frozen
 
 Interface = TypeVar("Interface")
 
@@ -36,6 +38,8 @@ class Module:
     """Makes the implementation. Its return annotation is the interface that others depend on."""
     routes: Callable[..., APIRouter] | None = None
     """Makes the module's routes from its interface and its `Database`, found by type."""
+    subscriptions: Mapping[type[Event], Handler] = field(default_factory=dict)
+    """Which events of other modules it listens to, and what it does then."""
 
 
 @dataclass(frozen=True)
@@ -93,20 +97,56 @@ def discover(package: ModuleType) -> list[ModuleFolder]:
 
 def wire(folders: Sequence[ModuleFolder], engine: AsyncEngine) -> Wired:
     """Build the modules in the order given, each with its dependencies."""
-    instances: dict[type, object] = {}
+    events = Events()
+    instances: dict[type, object] = {Events: events}
     routers: dict[str, APIRouter] = {}
     for folder in folders:
         provided = instances | {Database: Database(engine, folder.name)}
-        built = folder.declaration.build(**{n: provided[t] for n, t in folder.needs.items()})
+        built = folder.declaration.build(**_pick(folder, folder.declaration.build, provided))
         instances[folder.interface] = provided[folder.interface] = at_boundary(
             folder.interface, built, folder.name
         )
-        if folder.declaration.routes is not None:
-            needs = _parameters(folder.declaration.routes)
-            routers[folder.name] = folder.declaration.routes(
-                **{n: provided[t] for n, t in needs.items()}
-            )
+        if (routes := folder.declaration.routes) is not None:
+            routers[folder.name] = routes(**_pick(folder, routes, provided))
+        for event, handler in folder.declaration.subscriptions.items():
+            events.subscribe(folder.name, event, _handler(folder, event, handler, provided))
     return Wired(folders, routers, instances)
+
+
+def _handler(
+    folder: ModuleFolder, event: type[Event], handler: Handler, provided: Mapping[type, object]
+) -> Handler:
+    """Return a handler that takes `tx` and the event, and has the interfaces it asks for."""
+    kinds = list(_parameters(handler).values())
+    if kinds[:2] != [Tx, event]:
+        raise WiringError(
+            f"{folder.name}/wiring.py: {handler.__name__} must begin with `tx: Tx, event: "
+            f"{event.__name__}`, the event it is subscribed to."
+        )
+    if not is_frozen(event):
+        raise WiringError(
+            f"{event.__module__}: {event.__name__} must be a `@dataclass(frozen=True)`, since all "
+            "who listen receive the same one."
+        )
+    return partial(handler, **_pick(folder, handler, provided, given=2))
+
+
+def _pick(
+    folder: ModuleFolder,
+    function: Callable[..., Any],
+    provided: Mapping[type, object],
+    given: int = 0,
+) -> dict[str, object]:
+    """Return what the parameters of a function ask for, but for the first ones that are given."""
+    wanted = list(_parameters(function).items())[given:]
+    for name, kind in wanted:
+        if kind not in provided:
+            raise WiringError(
+                f"{folder.name}: nothing provides `{name}: {getattr(kind, '__name__', kind)}` of "
+                f"{function.__name__}. Ask for `Database`, `Events`, or an interface that the "
+                "module's `depends_on` names."
+            )
+    return {name: provided[kind] for name, kind in wanted}
 
 
 def _read(package: ModuleType, name: str) -> ModuleFolder:
@@ -140,19 +180,22 @@ def _parameters(function: Callable[..., Any]) -> dict[str, type]:
 
 
 def _dependencies(folder: ModuleFolder, providers: Mapping[type, str]) -> set[str]:
-    needed = set()
+    owners = {kind.__module__: name for kind, name in providers.items()}
+    needed = {
+        owners.get(event.__module__, event.__module__) for event in folder.declaration.subscriptions
+    }
     for name, kind in folder.needs.items():
-        if kind is Database:
+        if kind in (Database, Events):
             continue
         if kind not in providers:
             raise WiringError(
                 f"{folder.name}/wiring.py: nothing provides `{name}: {kind.__name__}`. Ask for "
-                "`Database` or for the interface that another module's `build` returns."
+                "`Database`, `Events` or the interface that another module's `build` returns."
             )
         needed.add(providers[kind])
     if needed != set(folder.depends_on):
         raise WiringError(
-            f"{folder.name}: `build` takes interfaces of {sorted(needed)}, but module.toml says "
+            f"{folder.name}: wiring.py takes from {sorted(needed)}, but module.toml says "
             f"depends_on = {sorted(folder.depends_on)}. Make the two agree."
         )
     return needed
