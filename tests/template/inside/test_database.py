@@ -7,15 +7,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.modules.catalog import Catalog
+from app.modules.catalog import Catalog, ItemNameTaken
 from app.modules.catalog.tables import ItemRow as CatalogRow
 from app.modules.ordering.tables import ItemRow as OrderingRow
-from app.platform.database import Database, TransactionError, Tx
-from app.platform.engine import BoundaryError, create_engine
+from app.platform.database import Database, Tx
+from app.platform.engine import BoundaryError, TransactionError, create_engine
 from app.platform.settings import Settings
 from app.platform.wiring import Wired
 
-CATALOG, ORDERING = "app_test_catalog", "app_test_ordering"
+CATALOG, ORDERING = "app_test__catalog", "app_test__ordering"
 
 
 async def role(tx: Tx) -> object:
@@ -120,6 +120,57 @@ async def test_a_savepoint_undone_undoes_what_both_modules_wrote(engine: AsyncEn
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [1, 1]
 
 
+async def test_an_error_caught_inside_a_transaction_cannot_pass_for_a_commit(
+    engine: AsyncEngine, wired: Wired
+) -> None:
+    with pytest.raises(TransactionError, match="nothing was committed"):
+        async with Database(engine, "catalog").transaction() as tx:
+            await wired[Catalog].create_item(tx, "a")
+            with pytest.raises(ItemNameTaken):
+                await wired[Catalog].create_item(tx, "a")
+    with pytest.raises(TransactionError, match="nothing was committed"):
+        async with Database(engine, "catalog").transaction() as tx:
+            tx.add(CatalogRow(name="b"))
+            with pytest.raises(DBAPIError):
+                await tx.execute(text("SELECT 1/0"))
+    assert await count(engine, "catalog") == 0
+
+
+async def test_what_waited_before_a_savepoint_survives_its_undoing(engine: AsyncEngine) -> None:
+    async with Database(engine, "catalog").transaction() as tx:
+        tx.of("ordering").add(OrderingRow(name="waiting"))
+        with pytest.raises(ZeroDivisionError):
+            async with tx.savepoint():
+                raise ZeroDivisionError
+    assert await count(engine, "ordering") == 1
+
+
+async def test_a_callee_first_used_inside_a_savepoint_may_fail_and_be_used_again(
+    engine: AsyncEngine, wired: Wired
+) -> None:
+    async with Database(engine, "ordering").transaction() as tx:
+        await wired[Catalog].create_item(tx, "taken")
+    async with Database(engine, "ordering").transaction() as tx:
+        tx.add(OrderingRow(name="kept"))
+        with pytest.raises(ItemNameTaken):
+            async with tx.savepoint():
+                await wired[Catalog].create_item(tx, "taken")
+        await wired[Catalog].create_item(tx, "free")
+    assert [await count(engine, "catalog"), await count(engine, "ordering")] == [2, 1]
+
+
+async def test_a_callee_first_used_inside_a_savepoint_that_holds_goes_on(
+    engine: AsyncEngine, wired: Wired
+) -> None:
+    async with Database(engine, "ordering").transaction() as tx:
+        async with tx.savepoint():
+            await wired[Catalog].create_item(tx, "a")
+            async with tx.savepoint():
+                tx.of("catalog").add(CatalogRow(name="b"))
+        await wired[Catalog].create_item(tx, "c")
+    assert await count(engine, "catalog") == 3
+
+
 async def test_sqlalchemys_own_savepoint_is_refused(engine: AsyncEngine) -> None:
     async with Database(engine, "catalog").transaction() as tx:
         with pytest.raises(TransactionError, match="savepoint"):
@@ -203,7 +254,7 @@ async def test_the_pool_hands_out_clean_connections_whatever_happened(settings: 
 
 async def test_a_missing_role_fails_and_leaves_no_broken_connection(settings: Settings) -> None:
     engine = create_engine(settings.model_copy(update={"database_pool_size": 1}))
-    with pytest.raises(DBAPIError, match='role "app_test_nobody" does not exist'):
+    with pytest.raises(DBAPIError, match='role "app_test__nobody" does not exist'):
         async with Database(engine, "nobody").transaction() as tx:
             await role(tx)
     async with Database(engine, "catalog").transaction() as tx:

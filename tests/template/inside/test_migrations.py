@@ -55,8 +55,8 @@ async def test_a_module_owns_its_schema(empty: str) -> None:
         "SELECT nspname, nspowner::regrole::text FROM pg_namespace WHERE nspname IN ('catalog', 'ordering') ORDER BY 1"
     )
     assert [tuple(each) for each in owners] == [
-        ("catalog", "app_test_catalog_owner"),
-        ("ordering", "app_test_ordering_owner"),
+        ("catalog", "app_test__catalog__owner"),
+        ("ordering", "app_test__ordering__owner"),
     ]
     await connection.close()
 
@@ -82,7 +82,7 @@ async def test_a_database_ahead_of_the_code_waits_for_nothing(
     settings: Settings, engine: AsyncEngine
 ) -> None:
     admin = await asyncpg.connect(settings.admin_url)
-    await admin.execute("SET ROLE app_test_catalog_owner; UPDATE catalog.alembic_version SET version_num = '0009'")
+    await admin.execute("SET ROLE app_test__catalog__owner; UPDATE catalog.alembic_version SET version_num = '0009'")
     await admin.close()
     async with engine.connect() as connection:
         assert await pending_migrations(connection, FOLDERS) == []
@@ -102,8 +102,8 @@ async def test_a_login_that_would_inherit_is_refused_where_postgres_cannot_limit
     if connection.get_server_version() >= (16,):
         await migrate(empty, name, FOLDERS[:1])
         owner = await asyncpg.connect(empty)
-        assert not await owner.fetchval(f"SELECT pg_has_role('{name}', '{name}_catalog', 'USAGE')")
-        assert await owner.fetchval(f"SELECT pg_has_role('{name}', '{name}_catalog', 'SET')")
+        assert not await owner.fetchval(f"SELECT pg_has_role('{name}', '{name}__catalog', 'USAGE')")
+        assert await owner.fetchval(f"SELECT pg_has_role('{name}', '{name}__catalog', 'SET')")
         await owner.close()
     else:
         with pytest.raises(MigrationError, match=f'ALTER ROLE "{name}" NOINHERIT'):
@@ -130,7 +130,7 @@ async def test_a_role_name_that_postgres_would_cut_off_is_refused(
 async def test_a_migration_cannot_touch_another_modules_schema(empty: str) -> None:
     await migrate(empty, LOGIN, FOLDERS)
     connection = await asyncpg.connect(empty)
-    await connection.execute("SET ROLE app_test_ordering_owner")
+    await connection.execute("SET ROLE app_test__ordering__owner")
     for statement in ("DROP TABLE catalog.items", "CREATE TABLE catalog.mine (id int)"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)

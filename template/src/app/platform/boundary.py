@@ -6,7 +6,8 @@ from functools import wraps
 from types import SimpleNamespace
 from typing import Any, cast, get_type_hints, TypeVar
 
-from app.platform.database import in_transaction, TransactionError, Tx
+from app.platform.database import in_transaction, Tx
+from app.platform.engine import TransactionError
 
 Interface = TypeVar("Interface")
 Method = Callable[..., Any]

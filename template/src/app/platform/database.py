@@ -7,7 +7,7 @@ the same transaction (see `boundary`), so that work across modules commits or fa
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, AsyncExitStack
 from contextvars import ContextVar
 from typing import Any, NoReturn
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
+from app.platform.engine import TransactionError, UNDONE
 from app.platform.roles import role_of
 
 NAMING = {
@@ -26,10 +27,6 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 """Names for constraints, so that migrations can refer to them."""
-
-
-class TransactionError(RuntimeError):
-    """A transaction was used in a way that would break it. The message says what to do instead."""
 
 
 class _ModuleSession(Session):
@@ -56,10 +53,12 @@ class Tx(AsyncSession):
 
     def __init__(self, transaction: "_Transaction", module: str) -> None:
         self._transaction = transaction
+        inside = transaction.connection.in_nested_transaction()
         super().__init__(
             bind=transaction.connection,
             info={"transaction": transaction, "role": role_of(transaction.login, module)},
-            join_transaction_mode="rollback_only",
+            # A view born inside a savepoint must not undo the whole savepoint by its own failure.
+            join_transaction_mode="create_savepoint" if inside else "rollback_only",
             expire_on_commit=False,
         )
 
@@ -70,19 +69,22 @@ class Tx(AsyncSession):
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo only the block when it raises: what every module did in it."""
-        before = list(self._transaction.views.values())
+        transaction = self._transaction
+        await transaction.flush()
+        before = dict(transaction.views)
         async with AsyncExitStack() as savepoints:
-            for view in before:
+            for view in before.values():
                 await savepoints.enter_async_context(super(Tx, view).begin_nested())
                 await view.connection()  # SQLAlchemy sends SAVEPOINT only now.
             try:
                 yield
-                await self._transaction.flush()
+                await transaction.flush()
             except BaseException:
-                for view in self._transaction.views.values():
-                    if view not in before:
-                        view.expunge_all()
+                for view in transaction.forget_since(before):
+                    await super(Tx, view).rollback()
                 raise
+            for view in transaction.forget_since(before):
+                await super(Tx, view).commit()
 
     def begin_nested(self) -> NoReturn:
         """Refuse: it would cover this module's part alone."""
@@ -115,7 +117,8 @@ class _Transaction:
         if asyncio.current_task() is not self._task:
             raise TransactionError(
                 "A transaction belongs to the task that opened it: await its calls one after the "
-                "other, or open one transaction per task."
+                "other, or open one transaction per task. For a time limit use asyncio.timeout, "
+                "which starts no task."
             )
 
     def view(self, module: str) -> Tx:
@@ -123,8 +126,12 @@ class _Transaction:
             self.views[module] = Tx(self, module)
         return self.views[module]
 
+    def forget_since(self, before: Mapping[str, Tx]) -> list[Tx]:
+        """Take out the views that were born since; what goes on needs new ones."""
+        return [self.views.pop(module) for module in self.views.keys() - before.keys()]
+
     async def flush(self) -> None:
-        for view in self.views.values():
+        for view in list(self.views.values()):
             await view.flush()
 
     def close(self) -> None:
@@ -167,6 +174,8 @@ class Database:
             try:
                 yield transaction.view(self._module)
                 await transaction.flush()
+                if not connection.in_transaction():
+                    raise TransactionError(UNDONE)
             finally:
                 _current.reset(token)
                 transaction.close()

@@ -47,18 +47,31 @@ def create_engine(settings: Settings) -> AsyncEngine:
     return engine
 
 
+class TransactionError(RuntimeError):
+    """A transaction was used in a way that would break it. The message says what to do instead."""
+
+
+UNDONE = (
+    "The transaction was undone by an error that was caught inside it, so nothing was committed: "
+    "let the error out, or catch it around `async with tx.savepoint()`."
+)
+
+
 class BoundaryError(Exception):
     """A module's statement reached for what belongs to another; Postgres refused it."""
 
 
 class _Connection(asyncpg.Connection):
-    """Sends the first role of a transaction together with BEGIN, which saves a round trip."""
+    """Sends the first role of a transaction with BEGIN, and hears what became of a COMMIT."""
 
     opening = ""
 
     async def execute(self, query: str, *args: Any, **options: Any) -> str:
         if not query.startswith("BEGIN"):
-            return await super().execute(query, *args, **options)
+            status = await super().execute(query, *args, **options)
+            if query.startswith("COMMIT") and status == "ROLLBACK":
+                raise TransactionError(UNDONE)  # Postgres says it only here.
+            return status
         try:
             return await super().execute(query + self.opening, *args, **options)
         except BaseException:
@@ -102,7 +115,7 @@ def _explain_trespass(context: ExceptionContext) -> None:
     if denied is None or context.connection is None:
         return
     login, speaker = context.connection.engine.url.username, context.connection.info.get("speaker")
-    who = speaker.removeprefix(f"{login}_") if speaker else f"The login {login} by itself"
+    who = speaker.removeprefix(f"{login}__") if speaker else f"The login {login} by itself"
     owner = denied[1]
     raise BoundaryError(
         f"{who} may not touch the schema {owner}: call a method of the interface in "

@@ -1,7 +1,7 @@
 """One schema and two roles per module.
 
-`<login>_<module>` is what the module's statements run as: it reads and writes the module's tables.
-`<login>_<module>_owner` owns the schema, and only migrations use it.
+`<login>__<module>` is what the module's statements run as: it reads and writes the module's tables.
+`<login>__<module>__owner` owns the schema, and only migrations use it.
 """
 
 from sqlalchemy import Connection, text
@@ -18,14 +18,14 @@ def role_of(login: str, module: str) -> str:
     """Return the role a module's statements run as.
 
     Roles are shared by all databases of a server. The login's name in front keeps two applications
-    on one server apart.
+    on one server apart; no module's name contains the two underscores that follow.
     """
-    return f"{login}_{module}"
+    return f"{login}__{module}"
 
 
 def owner_of(login: str, module: str) -> str:
     """Return the role that owns a module's schema."""
-    return f"{role_of(login, module)}_owner"
+    return f"{role_of(login, module)}__owner"
 
 
 def check_login(connection: Connection, login: str) -> None:
