@@ -43,9 +43,11 @@ def template_database(admin_url: str, login_url: str) -> Iterator[str]:
     """The name of a database in which every module is migrated."""
     name = f"test_template_{uuid4().hex}"
     asyncio.run(_execute(admin_url, f"CREATE DATABASE {name}"))
-    asyncio.run(migrate(with_database(admin_url, name), LOGIN, discover(modules)))
-    yield name
-    asyncio.run(_execute(admin_url, f"DROP DATABASE {name}"))
+    try:
+        asyncio.run(migrate(with_database(admin_url, name), LOGIN, discover(modules)))
+        yield name
+    finally:
+        asyncio.run(_execute(admin_url, f"DROP DATABASE {name}"))
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ async def settings(
         database_url=with_database(login_url, name),
         migration_database_url=with_database(admin_url, name),
     )
-    await _execute(admin_url, f"DROP DATABASE {name} WITH (FORCE)")
+    await _execute(admin_url, f"DROP DATABASE {name}")
 
 
 @pytest.fixture

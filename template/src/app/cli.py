@@ -97,7 +97,8 @@ def main() -> None:
     except (SettingsError, MigrationError, WiringError, LocalPostgresError) as error:
         _fail(str(error))
     except (OSError, PostgresError, DBAPIError) as error:
-        _fail(f"The database does not answer as expected: {error}")
+        reason = getattr(error, "orig", None) or error
+        _fail(f"The database does not answer as expected: {reason}. Is DATABASE_URL right?")
 
 
 def _migrate(settings: Settings) -> list[str]:

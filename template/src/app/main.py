@@ -1,5 +1,6 @@
 """The composition root: which parts there are, and how they come together."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,7 +13,7 @@ from app.platform.health import health_routes
 from app.platform.http import create_api
 from app.platform.migrations import migrate
 from app.platform.settings import load_settings, Settings
-from app.platform.wiring import discover, wire
+from app.platform.wiring import discover, wire, WiringError
 
 
 def create_app(settings: Settings | None = None, *, migrate_first: bool = False) -> FastAPI:
@@ -24,10 +25,12 @@ def create_app(settings: Settings | None = None, *, migrate_first: bool = False)
 
     @asynccontextmanager
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
-        if migrate_first:
-            await migrate(settings.admin_url, login_of(settings.database_url), folders)
-        yield
-        await engine.dispose()
+        try:
+            if migrate_first:
+                await migrate(settings.admin_url, login_of(settings.database_url), folders)
+            yield
+        finally:
+            await engine.dispose()
 
     api = create_api(wired.routers, lifespan)
     api.include_router(health_routes(engine, folders))
@@ -37,4 +40,7 @@ def create_app(settings: Settings | None = None, *, migrate_first: bool = False)
 def create_development_app() -> FastAPI:
     """Create what `app dev` serves: a module added while it runs is migrated at the reload."""
     stop_with_parent()
-    return create_app(migrate_first=True)
+    try:
+        return create_app(migrate_first=True)
+    except WiringError as error:
+        sys.exit(f"app: {error}")

@@ -1,11 +1,14 @@
 """Errors as problem+json, whatever goes wrong."""
 
 import asyncio
+from socket import gaierror
 
 import pytest
 from fastapi import APIRouter, FastAPI
 from httpx import ASGITransport, AsyncClient
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
 
 from app.main import create_app
 from app.platform.errors import Conflict, DomainError, NotFound
@@ -20,6 +23,11 @@ class NameTaken(Conflict): ...
 
 
 class VATNumberWrong(DomainError): ...
+
+
+class Refused(Exception):
+    def __init__(self, sqlstate: str) -> None:
+        self.sqlstate = sqlstate
 
 
 def api(error: Exception) -> FastAPI:
@@ -40,6 +48,13 @@ def api(error: Exception) -> FastAPI:
         (VATNumberWrong("wrong"), 422, "urn:problem-type:vat-number-wrong"),
         (PoolTimeout(), 503, "about:blank"),
         (ConnectionRefusedError(), 503, "about:blank"),
+        (gaierror(), 503, "about:blank"),
+        (TimeoutError(), 503, "about:blank"),
+        (HTTPException(499, "gone"), 499, "about:blank"),
+        (DBAPIError("", {}, Refused("57014"), connection_invalidated=False), 503, "about:blank"),
+        (DBAPIError("", {}, Refused("40P01"), connection_invalidated=False), 503, "about:blank"),
+        (DBAPIError("", {}, Refused("53300"), connection_invalidated=True), 503, "about:blank"),
+        (DBAPIError("", {}, Refused("22023"), connection_invalidated=True), 500, "about:blank"),
         (RuntimeError("secret"), 500, "about:blank"),
     ],
 )

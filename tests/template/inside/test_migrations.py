@@ -1,7 +1,11 @@
 """Schemas, roles and migrations, by an admin who is no superuser."""
 
 import asyncio
+import os
+import shutil
+import sys
 from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -16,7 +20,7 @@ from app.platform.engine import BoundaryError
 from app.platform.migrations import migrate, pending_migrations
 from app.platform.roles import MigrationError
 from app.platform.settings import Settings
-from app.platform.wiring import discover
+from app.platform.wiring import ModuleFolder, discover
 
 FOLDERS = discover(modules)
 LOGIN = "app_test"
@@ -141,3 +145,55 @@ async def test_no_module_may_write_into_the_public_schema(engine: AsyncEngine) -
     with pytest.raises(BoundaryError, match="catalog may not touch the schema public"):
         async with Database(engine, "catalog").transaction() as tx:
             await tx.execute(text("CREATE TABLE public.mine (id int)"))
+
+
+async def test_migrations_of_two_branches_both_run(empty: str, tmp_path: Path) -> None:
+    folder = with_migrations(tmp_path, a="a int", b="b int")
+    applied = await migrate(empty, LOGIN, [folder])
+    assert sorted(applied) == ["catalog 0001", "catalog a", "catalog b"]
+    assert await migrate(empty, LOGIN, [folder]) == []
+
+
+async def test_a_failing_migration_is_named_and_leaves_its_module_as_it_was(
+    empty: str, tmp_path: Path
+) -> None:
+    with pytest.raises(MigrationError, match=r"migrations failed, .*nonsense.*does not exist"):
+        await migrate(empty, LOGIN, [with_migrations(tmp_path, a="a nonsense")])
+    assert await migrate(empty, LOGIN, FOLDERS) == ["catalog 0001", "ordering 0001"]
+
+
+async def test_a_database_with_a_migration_that_the_code_lacks_is_named(
+    empty: str, tmp_path: Path
+) -> None:
+    await migrate(empty, LOGIN, [with_migrations(tmp_path, a="a int")])
+    with pytest.raises(MigrationError, match="migrations of catalog do not fit the database"):
+        await migrate(empty, LOGIN, FOLDERS)
+
+
+async def test_runs_that_create_the_same_roles_at_once_all_succeed(admin_url: str) -> None:
+    login_url = await create_login(admin_url, f"new_{uuid4().hex[:8]}")
+    connection = await asyncpg.connect(admin_url)
+    runs = []
+    for _ in range(4):
+        name = f"test_{uuid4().hex}"
+        await connection.execute(f"CREATE DATABASE {name}")
+        urls = {
+            "DATABASE_URL": with_database(login_url, name),
+            "MIGRATION_DATABASE_URL": with_database(admin_url, name),
+        }
+        command = (sys.executable, "-m", "app.cli", "migrate")
+        runs.append(await asyncio.create_subprocess_exec(*command, env={**os.environ, **urls}))
+    await connection.close()
+    assert [await run.wait() for run in runs] == [0] * 4
+
+
+def with_migrations(tmp_path: Path, **columns: str) -> ModuleFolder:
+    """The module catalog with more migrations, each of which adds a column after 0001."""
+    catalog = FOLDERS[0]
+    shutil.copytree(catalog.path / "migrations", tmp_path / "migrations")
+    for name, column in columns.items():
+        (tmp_path / f"migrations/{name}.py").write_text(
+            f"from alembic import op\nrevision = {name!r}\ndown_revision = '0001'\n"
+            f"def upgrade():\n    op.execute('ALTER TABLE catalog.items ADD {column}')\n"
+        )
+    return replace(catalog, path=tmp_path)

@@ -77,8 +77,8 @@ async def test_each_module_receives_what_its_build_asks_for(
             {"a": ('"b"', "(b: B) -> A: ..."), "b": ('"a"', "(a: A) -> B: ...")},
             r"in a circle: (a → b → a|b → a → b)",
         ),
-        ({"a": ("", "(x: int) -> A: ...")}, r"a/wiring.py: nothing provides `x: int`"),
-        ({"a": ("", "(x) -> A: ...")}, r"a/wiring.py: nothing provides `x: object`"),
+        ({"a": ("", "(x: int) -> A: ...")}, r"a: nothing provides `x: int`"),
+        ({"a": ("", "(x) -> A: ...")}, r"a: the parameter `x` has no type"),
         ({"a": ("", "(): ...")}, r"a/wiring.py: `build` must say which interface it returns"),
         (
             {"a": ("", "(b: B) -> A: ..."), "b": ("", "() -> B: ...")},
@@ -101,6 +101,40 @@ def test_a_module_without_module_toml_is_named(write: Write) -> None:
     package = write(a=("", "() -> A: ..."))
     (Path(package.__path__[0]) / "a/module.toml").unlink()
     with pytest.raises(WiringError, match=r"a/module.toml must say"):
+        discover(package)
+
+
+@pytest.mark.parametrize(
+    ("wiring", "said"),
+    [
+        ("import stripe_of_old", r"a cannot be imported: ModuleNotFoundError: .*wiring.py, line 1"),
+        ("def build(: ...", "a cannot be imported: SyntaxError"),
+        ("nonsense", "a cannot be imported: NameError"),
+        ("module = 1", r"a/wiring.py must define `module = Module"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named(write: Write, wiring: str, said: str) -> None:
+    package = write(a=("", "() -> A: ..."))
+    (Path(package.__path__[0]) / "a/wiring.py").write_text(wiring)
+    with pytest.raises(WiringError, match=said):
+        discover(package)
+
+
+async def test_an_implementation_that_lacks_a_method_is_named(
+    write: Write, engine: AsyncEngine
+) -> None:
+    package = write(a=("", "() -> A: return object()"))
+    (Path(package.__path__[0]) / "a/__init__.py").write_text(
+        "class A:\n    def sell(self) -> None: ...\n"
+    )
+    with pytest.raises(WiringError, match="a: what `build` returns is no A: .* 'sell'"):
+        wire(discover(package), engine)
+
+
+def test_depends_on_must_be_a_list(write: Write) -> None:
+    package = write(a=("", "() -> A: ..."))
+    (Path(package.__path__[0]) / "a/module.toml").write_text('owner = "@a/b"\ndepends_on = "b"')
+    with pytest.raises(WiringError, match="depends_on is no list"):
         discover(package)
 
 

@@ -33,7 +33,7 @@ def development_settings() -> Iterator[Settings]:
     with local_postgres(_FOLDER) as admin_url:
         asyncio.run(_create_database(admin_url, "app"))
         login_url = asyncio.run(create_login(admin_url, "app"))
-        yield Settings(
+        yield load_settings(
             database_url=with_database(login_url, "app"),
             migration_database_url=with_database(admin_url, "app"),
         )
@@ -71,8 +71,7 @@ def stop_with_parent() -> None:
 async def create_login(admin_url: str, login: str) -> str:
     """Create a login that may do nothing yet, if it is missing; return its URL.
 
-    Its password follows from the admin's, so that processes side by side agree on it. The admin
-    becomes a member of it, and so may end its sessions when a database is dropped.
+    Its password follows from the admin's, so that processes side by side agree on it.
     """
     url = make_url(admin_url)
     secret = hashlib.sha256(f"{login} {url.password}".encode()).hexdigest()
@@ -82,7 +81,6 @@ async def create_login(admin_url: str, login: str) -> str:
             f"DO $$ BEGIN CREATE ROLE \"{login}\" LOGIN NOINHERIT PASSWORD '{secret}'; "
             "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
         )
-        await connection.execute(f'GRANT "{login}" TO CURRENT_USER')
     finally:
         await connection.close()
     return url.set(username=login, password=secret).render_as_string(hide_password=False)

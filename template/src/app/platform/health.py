@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from app.platform.http import problem
 from app.platform.migrations import pending_migrations
@@ -23,6 +24,8 @@ _PATIENCE = 3.0
 def health_routes(engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> APIRouter:
     """`/healthz` says that the process lives; `/readyz` that it can serve requests."""
     router = APIRouter(tags=["platform"])
+    # Not from the pool: an instance that is merely busy must not be taken out of service.
+    probe = create_async_engine(engine.url, poolclass=NullPool)
     migrated = False
 
     @router.get("/healthz")
@@ -33,7 +36,7 @@ def health_routes(engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> APIRo
     async def readyz() -> dict[str, str] | JSONResponse:
         nonlocal migrated
         try:
-            async with asyncio.timeout(_PATIENCE), engine.connect() as connection:
+            async with asyncio.timeout(_PATIENCE), probe.connect() as connection:
                 await connection.execute(text("SELECT 1"))
                 if not migrated:  # Once done, it stays done for this version of the code.
                     waiting = await pending_migrations(connection, folders)

@@ -4,10 +4,11 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from http import HTTPStatus
+from http.client import responses as phrases
+from socket import gaierror
 from uuid import uuid4
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
@@ -20,6 +21,9 @@ from app.platform.errors import Conflict, DomainError, NotFound
 logger = logging.getLogger("uvicorn.error")
 
 _ACCEPTABLE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_PASSING = ("08", "40", "53", "57")
+"""Classes of SQLSTATE that may be gone at the next try: connection, conflict, resources, operator
+or time limit."""
 
 
 def create_api(
@@ -33,7 +37,8 @@ def create_api(
     api.add_exception_handler(HTTPException, _http_error)
     api.add_exception_handler(RequestValidationError, _validation_error)
     api.add_exception_handler(PoolTimeout, _busy)
-    api.add_exception_handler(ConnectionError, _disconnected)
+    for unreachable in (ConnectionError, gaierror, TimeoutError):
+        api.add_exception_handler(unreachable, _disconnected)
     api.add_exception_handler(DBAPIError, _database_error)
     api.add_exception_handler(Exception, _unexpected)
     for name, router in sorted(routers.items()):
@@ -65,7 +70,7 @@ class _RequestId:
 
 def problem(status: int, detail: str, kind: str = "about:blank", **members: object) -> JSONResponse:
     """Return an error response in the format of RFC 9457."""
-    body = {"type": kind, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body = {"type": kind, "title": phrases.get(status, "Error"), "status": status, "detail": detail}
     return JSONResponse(body | members, status, media_type="application/problem+json")
 
 
@@ -75,8 +80,10 @@ def _domain_error(_request: Request, error: Exception) -> JSONResponse:
     return problem(status, str(error), "urn:problem-type:" + "-".join(words).lower())
 
 
-def _http_error(_request: Request, error: Exception) -> JSONResponse:
+def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code in (204, 304):
+        return Response(status_code=error.status_code, headers=error.headers)
     response = problem(error.status_code, str(error.detail))
     response.headers.update(error.headers or {})
     return response
@@ -85,28 +92,32 @@ def _http_error(_request: Request, error: Exception) -> JSONResponse:
 def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     errors = [
-        {"pointer": "/".join(["#", *map(str, each["loc"])]), "detail": each["msg"]}
+        {"location": ".".join(map(str, each["loc"])), "detail": each["msg"]}
         for each in error.errors()
     ]
     return problem(422, "The request does not have the expected form.", errors=errors)
 
 
-def _busy(_request: Request, _error: Exception) -> JSONResponse:
-    return _later("All database connections are in use. Try again in a moment.")
+def _busy(_request: Request, error: Exception) -> JSONResponse:
+    return _later("All database connections are in use. Try again in a moment.", error)
 
 
-def _disconnected(_request: Request, _error: Exception) -> JSONResponse:
-    return _later("The database is not reachable. Try again in a moment.")
+def _disconnected(_request: Request, error: Exception) -> JSONResponse:
+    return _later("The database is not reachable. Try again in a moment.", error)
 
 
 def _database_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DBAPIError)
-    if error.connection_invalidated:
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if state.startswith(_PASSING):
+        return _later("The database could not do this just now. Try again in a moment.", error)
+    if not state and error.connection_invalidated:
         return _disconnected(request, error)
     raise error
 
 
-def _later(detail: str) -> JSONResponse:
+def _later(detail: str, error: Exception) -> JSONResponse:
+    logger.warning(detail, exc_info=error)
     response = problem(503, detail)
     response.headers["Retry-After"] = "1"
     return response

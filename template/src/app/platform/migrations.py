@@ -7,6 +7,7 @@ enough, as on a managed Postgres. Everything here can run again without harm.
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, UTC
 from importlib import import_module
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from alembic.config import Config
 from alembic.operations.ops import MigrationScript
 from alembic.runtime.migration import MigrationInfo
 from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -26,6 +28,8 @@ from app.platform.wiring import ModuleFolder
 
 _LOCK = 7_285_917_604
 """Key of the advisory lock that lets one migration run at a time."""
+_CONCURRENT = {"23505", "42710", "XX000"}
+"""What Postgres says when two sessions create or grant the same role at once."""
 _FORMAT_WITH_RUFF = {
     "hooks": "ruff",
     "ruff.type": "module",
@@ -52,8 +56,10 @@ async def make_migration(admin_url: str, login: str, folder: ModuleFolder, messa
     """Write a migration from the difference between a module's tables and its schema.
 
     Returns the new file. The database must be up to date.
-    Raises MigrationError where there is no difference.
+    Raises MigrationError where there is no difference, or the message cannot stand in a file.
     """
+    if not message.isprintable() or set(message) & set('"\\'):
+        raise MigrationError("Write the message without quotation marks, backslashes, line breaks.")
     engine = create_async_engine(async_url(admin_url), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
@@ -80,19 +86,12 @@ def _migrate(connection: Connection, login: str, folders: Sequence[ModuleFolder]
     connection.execute(text("REVOKE ALL ON SCHEMA public FROM PUBLIC"))
     connection.commit()
     for folder in folders:
-        try:
-            owner = prepare_schema(connection, login, folder.name)
-        except DBAPIError as error:
-            raise MigrationError(
-                f"Postgres refused to prepare schema and roles of {folder.name}: {error.orig}. "
-                "The admin needs CREATEROLE, CREATE on the database, and to have created the "
-                "module's roles."
-            ) from error
+        owner = _prepare(connection, login, folder.name)
 
         def report(step: MigrationInfo, name: str = folder.name, **_rest: object) -> None:
             applied.append(f"{name} {step.up_revision_id}")
 
-        with _as_owner(connection, owner):
+        with _as_owner(connection, owner), _explained(folder):
             command.upgrade(_config(folder, connection, on_version_apply=report), "heads")
             connection.execute(
                 text(
@@ -103,27 +102,70 @@ def _migrate(connection: Connection, login: str, folders: Sequence[ModuleFolder]
     return applied
 
 
+def _prepare(connection: Connection, login: str, module: str) -> str:
+    """Create a module's schema and roles; return the owner's name.
+
+    Roles belong to the server, but the advisory lock to one database: another application or test
+    run may create the same roles at the same moment, and then it is enough to look again.
+    """
+    for attempt in range(1, 6):
+        try:
+            return prepare_schema(connection, login, module)
+        except DBAPIError as error:
+            connection.rollback()
+            if attempt < 5 and getattr(error.orig, "sqlstate", None) in _CONCURRENT:
+                continue
+            raise MigrationError(
+                f"Postgres refused to prepare schema and roles of {module}: {error.orig}. "
+                "The admin needs CREATEROLE, CREATE on the database, and to have created the "
+                "module's roles."
+            ) from error
+    raise AssertionError
+
+
+@contextmanager
+def _explained(folder: ModuleFolder) -> Iterator[None]:
+    """Turn what Alembic and Postgres say into an error that names the module and the remedy."""
+    try:
+        yield
+    except CommandError as error:
+        raise MigrationError(
+            f"The migrations of {folder.name} do not fit the database: {error}. Check out the code "
+            f"that has them or mend {folder.path / 'migrations'}; a local database can be thrown "
+            "away by deleting .local."
+        ) from error
+    except DBAPIError as error:
+        raise MigrationError(
+            f"A migration in {folder.path / 'migrations'} failed, and its module was left as it "
+            f"was: {error.orig} in: {error.statement}"
+        ) from error
+
+
 @contextmanager
 def _as_owner(connection: Connection, owner: str) -> Iterator[None]:
     """Run as the role that owns a module's schema: its migrations can reach nothing else."""
     connection.execute(text(f'SET ROLE "{owner}"'))
     connection.commit()
-    yield
-    connection.commit()
-    connection.execute(text("RESET ROLE"))
-    connection.commit()
+    try:
+        yield
+        connection.commit()
+    finally:
+        connection.rollback()
+        connection.execute(text("RESET ROLE"))
+        connection.commit()
 
 
 def _revise(connection: Connection, login: str, folder: ModuleFolder, message: str) -> Path:
     metadata = import_module(f"{folder.package}.tables").Base.metadata
     config = _config(folder, connection, metadata=metadata)
-    number = len(list(ScriptDirectory.from_config(config).walk_revisions())) + 1
-    with _as_owner(connection, owner_of(login, folder.name)):
+    with _as_owner(connection, owner_of(login, folder.name)), _explained(folder):
         script = command.revision(
             config,
             message,
             autogenerate=True,
-            rev_id=f"{number:04}",
+            # A time, not a number: migrations from two branches stand side by side and both run.
+            rev_id=f"{datetime.now(UTC):%Y%m%d%H%M%S}",
+            head="heads",
             process_revision_directives=_drop_empty,
         )
     if not isinstance(script, Script):

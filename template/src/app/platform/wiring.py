@@ -7,6 +7,7 @@ what its `build` function takes as parameters, found by type.
 import inspect
 import pkgutil
 import tomllib
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -103,9 +104,13 @@ def wire(folders: Sequence[ModuleFolder], engine: AsyncEngine) -> Wired:
     for folder in folders:
         provided = instances | {Database: Database(engine, folder.name)}
         built = folder.declaration.build(**_pick(folder, folder.declaration.build, provided))
-        instances[folder.interface] = provided[folder.interface] = at_boundary(
-            folder.interface, built, folder.name
-        )
+        try:
+            outside = at_boundary(folder.interface, built, folder.name)
+        except AttributeError as error:
+            raise WiringError(
+                f"{folder.name}: what `build` returns is no {folder.interface.__name__}: {error}."
+            ) from None
+        instances[folder.interface] = provided[folder.interface] = outside
         if (routes := folder.declaration.routes) is not None:
             routers[folder.name] = routes(**_pick(folder, routes, provided))
         for event, handler in folder.declaration.subscriptions.items():
@@ -154,17 +159,27 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
     try:
         metadata = tomllib.loads((path / "module.toml").read_text("utf-8"))
         owner, depends_on = metadata["owner"], metadata["depends_on"]
+        if not isinstance(depends_on, list):
+            raise ValueError("depends_on is no list")
     except (OSError, KeyError, ValueError) as error:
         raise WiringError(
             f'{name}/module.toml must say `owner = "@organisation/team"` and `depends_on = []` '
             f"({type(error).__name__}: {error})."
         ) from None
+    wiring = f"{package.__name__}.{name}.wiring"
     try:
-        declaration = import_module(f"{package.__name__}.{name}.wiring").module
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise WiringError(
-            f"{name}/wiring.py must define `module = Module(build, …)` ({error})."
-        ) from error
+        declaration = getattr(import_module(wiring), "module", None)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == wiring:
+            declaration = None
+        else:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            raise WiringError(
+                f"{name} cannot be imported: {type(error).__name__}: {error} "
+                f"({where.filename}, line {where.lineno})."
+            ) from error
+    if not isinstance(declaration, Module):
+        raise WiringError(f"{name}/wiring.py must define `module = Module(build, …)`.")
     interface = get_type_hints(declaration.build).get("return")
     if not isinstance(interface, type):
         raise WiringError(f"{name}/wiring.py: `build` must say which interface it returns.")
@@ -184,12 +199,22 @@ def _dependencies(folder: ModuleFolder, providers: Mapping[type, str]) -> set[st
     needed = {
         owners.get(event.__module__, event.__module__) for event in folder.declaration.subscriptions
     }
-    for name, kind in folder.needs.items():
+    wanted = dict(folder.needs)
+    if folder.declaration.routes is not None:
+        own = {Database, Events, folder.interface}
+        routes = _parameters(folder.declaration.routes)
+        wanted |= {name: kind for name, kind in routes.items() if kind not in own}
+    for name, kind in wanted.items():
         if kind in (Database, Events):
             continue
+        if kind is object:
+            raise WiringError(
+                f"{folder.name}: the parameter `{name}` has no type, by which what it asks for is "
+                "found. Annotate it."
+            )
         if kind not in providers:
             raise WiringError(
-                f"{folder.name}/wiring.py: nothing provides `{name}: {kind.__name__}`. Ask for "
+                f"{folder.name}: nothing provides `{name}: {kind.__name__}`. Ask for "
                 "`Database`, `Events` or the interface that another module's `build` returns."
             )
         needed.add(providers[kind])
