@@ -116,7 +116,7 @@ def test_it_works_without_git_in_the_repository_and_in_a_worktree(shop, run, tmp
         (["select"], "reserved"),
         (["con"], "reserved"),
         (["../x"], "is no module name"),
-        (["/tmp/x"], "is no module name"),
+        (["/etc/x"], "is no module name"),
         (["b\u0456lling"], "is no module name"),
         (["a" * 31], "at most 30"),
         (["catalog"], "exists already"),
