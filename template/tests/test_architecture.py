@@ -1,5 +1,6 @@
 """What must hold for every module, now and later."""
 
+import os
 import re
 from pathlib import Path
 
@@ -10,9 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app import modules
 from app.platform.database import Database
 from app.platform.engine import BoundaryError
+from app.platform.map import draw_map
+from app.platform.map_svg import as_svg
 from app.platform.wiring import discover, ModuleFolder
 
 ROOT = Path(__file__).parents[1]
+MAP = ROOT / "docs/architecture.svg"
 FOLDERS = discover(modules)
 
 every_module = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -45,3 +49,13 @@ async def test_the_login_by_itself_may_read_nothing(engine: AsyncEngine) -> None
         with pytest.raises(BoundaryError, match=f"may not touch the schema {folder.name}"):
             async with engine.connect() as connection:
                 await connection.execute(text(f'SELECT * FROM "{folder.name}".alembic_version'))
+
+
+def test_the_map_shows_what_the_code_says() -> None:
+    """Draws it anew. In CI, where that would not last, one that is kept in git must be current."""
+    drawn = as_svg(draw_map(FOLDERS))
+    if not os.environ.get("CI"):
+        MAP.write_text(drawn, "utf-8", newline="\n")
+    elif MAP.exists():
+        is_current = MAP.read_text("utf-8") == drawn
+        assert is_current, f"{MAP.relative_to(ROOT)} is stale: run `make map`, and commit the file"

@@ -40,7 +40,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def environment(postgres: str) -> dict[str, str]:
     """What a developer's shell holds: uv, git, and the shared Postgres."""
-    left_out = {"PYTHONPATH", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "MAKEFLAGS", "MAKELEVEL"}
+    left_out = {
+        "CI",
+        "PYTHONPATH",
+        "VIRTUAL_ENV",
+        "UV_PROJECT_ENVIRONMENT",
+        "MAKEFLAGS",
+        "MAKELEVEL",
+    }
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     path = os.pathsep.join([str(Path(UV).parent), kept["PATH"]])
     return {**kept, "PATH": path, "DATABASE_URL": postgres}

@@ -127,7 +127,7 @@ def test_a_taken_port_is_refused(shop: Repository) -> None:
         assert "Traceback" not in done.stdout
 
 
-@pytest.mark.parametrize("command", ["dev", "serve", "migrate", "make-migration", "modules"])
+@pytest.mark.parametrize("command", ["dev", "serve", "migrate", "make-migration", "modules", "map"])
 def test_each_command_explains_itself_with_an_example(shop: Repository, command: str) -> None:
     done = app(shop, command, "--help")
     assert done.returncode == 0
@@ -145,6 +145,8 @@ def test_each_command_explains_itself_with_an_example(shop: Repository, command:
         (["make-migration", "catalog", "x"], {}, 1, "nothing to write"),
         (["make-migration", "catalog", 'a "b"'], {}, 1, "without quotation marks"),
         (["migrate"], {"DATABASE_URL": "postgresql://a@b/c?options=x"}, 1, "not supported: options"),
+        (["map", "--svg", "no/such/map.svg"], {}, 1, "Cannot write no/such/map.svg: No such file"),
+        (["map", "--svg", "."], {}, 1, "Cannot write .: Is a directory"),
         (["nonsense"], {}, 2, "No such command"),
         (["dev", "--port", "none"], {}, 2, "--port"),
     ],

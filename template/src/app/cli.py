@@ -15,6 +15,8 @@ from app import modules
 from app.platform.development import development_settings, is_taken
 from app.platform.engine import login_of
 from app.platform.local_postgres import LocalPostgresError
+from app.platform.map import as_json, as_mermaid, as_text, draw_map
+from app.platform.map_svg import as_svg
 from app.platform.migrations import make_migration, migrate
 from app.platform.roles import MigrationError
 from app.platform.settings import load_settings, Settings, SettingsError
@@ -26,6 +28,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+File = Annotated[str | None, typer.Option(metavar="FILE", help="Write it to FILE; - prints it.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 
 
@@ -88,6 +91,23 @@ def list_modules() -> None:
     for folder in discover(modules):
         needs = ", ".join(f"{name}: {kind.__name__}" for name, kind in folder.needs.items())
         typer.echo(f"{folder.name:20} {folder.interface.__name__}({needs})  {folder.owner}")
+
+
+@cli.command("map", epilog="Example: app map --svg docs/architecture.svg")
+def show_map(svg: File = None, mermaid: File = None, json: File = None) -> None:
+    """Draw the modules, their interfaces and what they depend on: here, or into files."""
+    mapped = draw_map(discover(modules))
+    if not (svg or mermaid or json):
+        typer.echo(as_text(mapped), nl=False)
+    for file, draw in ((svg, as_svg), (mermaid, as_mermaid), (json, as_json)):
+        if file == "-":
+            typer.echo(draw(mapped), nl=False)
+        elif file:
+            drawn = draw(mapped)
+            try:
+                Path(file).write_text(drawn, "utf-8", newline="\n")
+            except OSError as error:
+                _fail(f"Cannot write {file}: {error.strerror}.")
 
 
 def main() -> None:

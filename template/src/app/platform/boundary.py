@@ -22,7 +22,7 @@ def at_boundary(interface: type[Interface], implementation: Interface, module: s
     Raises AttributeError where the implementation lacks a method.
     """
     methods = {
-        name: (_joining if _takes_tx(declared) else _standing_alone)(
+        name: (_joining if takes_tx(declared) else _standing_alone)(
             getattr(implementation, name), module
         )
         for name, declared in inspect.getmembers(interface, inspect.isfunction)
@@ -31,7 +31,8 @@ def at_boundary(interface: type[Interface], implementation: Interface, module: s
     return cast(Interface, SimpleNamespace(**methods))
 
 
-def _takes_tx(method: Method) -> bool:
+def takes_tx(method: Method) -> bool:
+    """Say whether a method of an interface joins its caller's transaction."""
     names = list(inspect.signature(method).parameters)
     return len(names) > 1 and get_type_hints(method).get(names[1]) is Tx
 

@@ -1,0 +1,138 @@
+"""The map as a picture: SVG that needs no script, no font and no other program."""
+
+from collections.abc import Sequence
+from html import escape
+
+from app.platform.map import MappedModule
+from app.platform.map_layout import lay_out, Point
+
+_METHODS_SHOWN = 8
+_LINE = 20
+_PADDING = 14
+_HEADER = 50
+_NAME_WIDTH, _OWNER_WIDTH, _METHOD_WIDTH = 9.4, 7.0, 7.6
+"""Of one character. Fonts differ, so these are rather too wide than too narrow."""
+_LONGEST = 36
+_LEGEND = "An arrow leads to what a module depends on. (tx) joins the caller's transaction."
+
+_STYLE = """
+text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #59636e; }
+.name { font-size: 15px; font-weight: 600; fill: #1f2328; }
+.method { font-family: ui-monospace, Menlo, Consolas, monospace; fill: #1f2328; }
+.tx { font-weight: 600; fill: #0969da; }
+.paper { fill: #ffffff; }
+.box { fill: #f6f8fa; stroke: #d1d9e0; }
+.rule { stroke: #d1d9e0; }
+.arrow { fill: none; stroke: #818b98; stroke-width: 1.5; }
+.halo { fill: none; stroke: #ffffff; stroke-width: 5; }
+.head { fill: #818b98; }
+@media (prefers-color-scheme: dark) {
+  text { fill: #9198a1; }
+  .name, .method { fill: #f0f6fc; }
+  .tx { fill: #4493f8; }
+  .paper { fill: #0d1117; }
+  .box { fill: #161b22; stroke: #3d444d; }
+  .rule { stroke: #3d444d; }
+  .arrow { stroke: #7d8590; }
+  .halo { stroke: #0d1117; }
+  .head { fill: #7d8590; }
+}
+"""
+
+
+def as_svg(modules: Sequence[MappedModule]) -> str:
+    """Draw the map. The same modules give the same bytes."""
+    layout = lay_out(
+        {module.name: _size(module) for module in modules},
+        {module.name: module.depends_on for module in modules},
+    )
+    width, height = max(layout.width, 520), layout.height + _LINE
+    shift = (width - layout.width) // 2
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" role="img" aria-labelledby="title desc">',
+        '<title id="title">The modules and what they depend on</title>',
+        f'<desc id="desc">{escape(_description(modules))}</desc>',
+        f"<style>{_STYLE}</style>",
+        f'<rect class="paper" width="{width}" height="{height}" rx="8"/>',
+        f'<g transform="translate({shift} 0)">',
+    ]
+    for points in layout.arrows:
+        lines += _arrow(points)
+    for module in modules:
+        lines += _box(module, *layout.boxes[module.name])
+    lines += [
+        "</g>",
+        f'<text x="{width // 2}" y="{height - 16}" text-anchor="middle">{_LEGEND}</text>',
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _description(modules: Sequence[MappedModule]) -> str:
+    sentences = [
+        f"{module.name} depends on {', '.join(module.depends_on) or 'no other module'}."
+        for module in modules
+    ]
+    return " ".join(sentences) or "There are no modules yet."
+
+
+def _size(module: MappedModule) -> tuple[int, int]:
+    shown = _shown(module)
+    widest = max(
+        len(_cut(module.name)) * _NAME_WIDTH,
+        len(_cut(module.owner)) * _OWNER_WIDTH,
+        *(len(name + arguments) * _METHOD_WIDTH for name, arguments in shown),
+        130,
+    )
+    height = _HEADER + (len(shown) * _LINE + 2 * _PADDING - 8 if shown else 8)
+    return round(widest / 2) * 2 + 2 * _PADDING, height
+
+
+def _shown(module: MappedModule) -> list[tuple[str, str]]:
+    """The methods that find room, each as its name and its arguments."""
+    methods = list(module.methods)
+    left_out = len(methods) - _METHODS_SHOWN
+    if left_out > 0:
+        del methods[_METHODS_SHOWN - 1 :]
+    rows = [(_cut(each.name), each.short.removeprefix(each.name)) for each in methods]
+    return rows + ([(f"and {left_out + 1} more", "")] if left_out > 0 else [])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _box(module: MappedModule, left: int, top: int, width: int, height: int) -> list[str]:
+    x = left + _PADDING
+    lines = [
+        f'<rect class="box" x="{left}" y="{top}" width="{width}" height="{height}" rx="8"/>',
+        f'<text class="name" x="{x}" y="{top + 22}">{escape(_cut(module.name))}</text>',
+        f'<text x="{x}" y="{top + 40}">{escape(_cut(module.owner))}</text>',
+    ]
+    if not module.methods:
+        return lines
+    y = top + _HEADER
+    lines.append(f'<path class="rule" d="M{left} {y}h{width}"/>')
+    for name, arguments in _shown(module):
+        y += _LINE
+        tx = '(<tspan class="tx">tx</tspan>)' if arguments == "(tx)" else arguments
+        lines.append(f'<text class="method" x="{x}" y="{y}">{escape(name)}{tx}</text>')
+    return lines
+
+
+def _arrow(points: Sequence[Point]) -> list[str]:
+    """Straight beside the boxes of a row, curved between two rows, and over a halo."""
+    (x, y), (end, tip) = points[0], points[-1]
+    path = f"M{x} {y}"
+    for index, (to_x, to_y) in enumerate(points[1:]):
+        to_y -= 6 if index == len(points) - 2 else 0  # Room for the head.
+        middle = (y + to_y) // 2
+        path += f"C{x} {middle} {to_x} {middle} {to_x} {to_y}" if index % 2 else f"V{to_y}"
+        x, y = to_x, to_y
+    head = f"M{end - 5} {tip - 9}L{end} {tip}L{end + 5} {tip - 9}z"
+    return [
+        f'<path class="halo" d="{path}"/>',
+        f'<path class="arrow" d="{path}"/>',
+        f'<path class="head" d="{head}"/>',
+    ]
