@@ -42,8 +42,15 @@ def test_a_line_that_is_there_stays(line):
 
 
 def test_a_commented_line_or_a_longer_name_does_not_count():
-    before = b"# /src/app/modules/tax/ @acme\n/src/app/modules/taxes/ @acme\n"
+    before = b"# /src/app/modules/tax/ @acme\n/src/app/modules/ta/ @acme\n"
     assert add(before) == before + b"/src/app/modules/tax/ @acme/tax\n"
+
+
+def test_the_line_goes_among_its_sorted_siblings():
+    before = b"* @acme\r\n/src/app/modules/order/ @a\r\n\r\n/src/app/modules/zoo/ @a\r\nREADME @b"
+    assert add(before) == before.replace(
+        b"/src/app/modules/zoo", b"/src/app/modules/tax/ @acme/tax\r\n/src/app/modules/zoo"
+    )
 
 
 def test_a_merge_conflict_is_refused():

@@ -15,7 +15,10 @@ def find(root: Path) -> Path:
 
 
 def with_line(content: bytes, folder: str, owner: str, file: Path) -> bytes:
-    """Add the line of a folder at the end, where it wins; a line that is there already stays.
+    """Add the line of a folder; a line that is there already stays.
+
+    It goes among its sorted siblings, so that lines added on two branches seldom meet (not every
+    host heeds `merge=union`), or else to the end, where it wins.
 
     Args:
         content: of the whole file; its line ends are kept.
@@ -29,8 +32,14 @@ def with_line(content: bytes, folder: str, owner: str, file: Path) -> bytes:
     if any(_folder_of(line) == folder.encode() for line in lines):
         return content
     end = b"\r\n" if b"\r\n" in content else b"\n"
+    line = f"/{folder}/ {owner}".encode()
+    siblings = f"{folder.rpartition('/')[0]}/".encode()
+    for number, other in enumerate(lines):
+        if _folder_of(other).startswith(siblings) and _folder_of(other) > folder.encode():
+            before = b"".join(content.splitlines(keepends=True)[:number])
+            return before + line + end + content[len(before) :]
     gap = end if content and not content.endswith(b"\n") else b""
-    return content + gap + f"/{folder}/ {owner}".encode() + end
+    return content + gap + line + end
 
 
 def _folder_of(line: bytes) -> bytes:

@@ -144,7 +144,12 @@ def test_each_command_explains_itself_with_an_example(shop: Repository, command:
         (["make-migration", "nothing", "x"], {}, 1, "There is no module nothing"),
         (["make-migration", "catalog", "x"], {}, 1, "nothing to write"),
         (["make-migration", "catalog", 'a "b"'], {}, 1, "without quotation marks"),
-        (["migrate"], {"DATABASE_URL": "postgresql://a@b/c?options=x"}, 1, "not supported: options"),
+        (
+            ["migrate"],
+            {"DATABASE_URL": "postgresql://a@b/c?options=x"},
+            1,
+            "not supported: options",
+        ),
         (["map", "--svg", "no/such/map.svg"], {}, 1, "Cannot write no/such/map.svg: No such file"),
         (["map", "--svg", "."], {}, 1, "Cannot write .: Is a directory"),
         (["nonsense"], {}, 2, "No such command"),

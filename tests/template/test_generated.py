@@ -70,7 +70,11 @@ def test_two_branches_that_each_add_a_module_merge_and_are_green(generate: Gener
         ("routes.py", "created.id}", "body.name}"),
         ("routes.py", "max_length=200", "max_length=2000"),
         ("tables.py", 'schema="catalog"', 'schema="ordering"'),
-        ("migrations/0001_create_items.py", 'sa.UniqueConstraint("name"', 'sa.CheckConstraint("true"'),
+        (
+            "migrations/0001_create_items.py",
+            'sa.UniqueConstraint("name"',
+            'sa.CheckConstraint("true"',
+        ),
         ("module.toml", "@acme/team", "@acme/others"),
     ],
 )

@@ -7,6 +7,7 @@ import yaml
 from copier import run_copy
 from generated import ROOT
 
+
 def test_at_most_eight_questions_are_asked_and_each_explains_itself() -> None:
     questions = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
     asked = {

@@ -77,7 +77,7 @@ WITHOUT_POSTGRES = (
     "sh",
     "-c",
     "[ ! -d /usr/lib/postgresql ] || mount -t tmpfs none /usr/lib/postgresql;"
-    "! command -v postgres && ! ls /usr/lib/postgresql/*/bin 2>/dev/null && exec \"$@\"",
+    '! command -v postgres && ! ls /usr/lib/postgresql/*/bin 2>/dev/null && exec "$@"',
     "sh",
 )
 

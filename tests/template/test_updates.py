@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from generated import ROOT, Repository, scaffold
+from generated import Repository, scaffold
 from pytest_copie.plugin import Copie
 
 SKELETON = "template/src/app/modules/{% yield module from modules %}{{ module }}{% endyield %}"

@@ -3,10 +3,6 @@
 import asyncio
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from app.modules.catalog import Catalog, ItemNameTaken
 from app.modules.catalog.tables import ItemRow as CatalogRow
 from app.modules.ordering.tables import ItemRow as OrderingRow
@@ -14,6 +10,9 @@ from app.platform.database import Database, Tx
 from app.platform.engine import BoundaryError, TransactionError, create_engine
 from app.platform.settings import Settings
 from app.platform.wiring import Wired
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 CATALOG, ORDERING = "app_test__catalog", "app_test__ordering"
 

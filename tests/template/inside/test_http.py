@@ -4,16 +4,15 @@ import asyncio
 from socket import gaierror
 
 import pytest
+from app.main import create_app
+from app.platform.errors import Conflict, DomainError, NotFound
+from app.platform.http import create_api
+from app.platform.settings import Settings
 from fastapi import APIRouter, FastAPI
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
-
-from app.main import create_app
-from app.platform.errors import Conflict, DomainError, NotFound
-from app.platform.http import create_api
-from app.platform.settings import Settings
 
 
 class OrderGone(NotFound): ...

@@ -11,7 +11,6 @@ from typing import Protocol
 from xml.etree import ElementTree
 
 import pytest
-
 from app.platform.database import Tx
 from app.platform.events import Event
 from app.platform.map import as_json, as_mermaid, as_text, draw_map

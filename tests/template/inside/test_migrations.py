@@ -10,9 +10,6 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from app import modules
 from app.platform.database import Database
 from app.platform.development import create_login, with_database
@@ -21,6 +18,8 @@ from app.platform.migrations import migrate, pending_migrations
 from app.platform.roles import MigrationError
 from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder, discover
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 FOLDERS = discover(modules)
 LOGIN = "app_test"
@@ -37,7 +36,9 @@ async def empty(admin_url: str, login_url: str) -> str:
 
 async def test_the_admin_of_these_tests_is_no_superuser(admin_url: str) -> None:
     connection = await asyncpg.connect(admin_url)
-    row = await connection.fetchrow("SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user")
+    row = await connection.fetchrow(
+        "SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user"
+    )
     assert tuple(row) == (False, True)
     await connection.close()
 
@@ -86,7 +87,9 @@ async def test_a_database_ahead_of_the_code_waits_for_nothing(
     settings: Settings, engine: AsyncEngine
 ) -> None:
     admin = await asyncpg.connect(settings.admin_url)
-    await admin.execute("SET ROLE app_test__catalog__owner; UPDATE catalog.alembic_version SET version_num = '0009'")
+    await admin.execute(
+        "SET ROLE app_test__catalog__owner; UPDATE catalog.alembic_version SET version_num = '0009'"
+    )
     await admin.close()
     async with engine.connect() as connection:
         assert await pending_migrations(connection, FOLDERS) == []

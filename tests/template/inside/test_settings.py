@@ -1,7 +1,6 @@
 """Settings: what is missing or wrong is named, in one sentence each."""
 
 import pytest
-
 from app.platform.engine import async_url
 from app.platform.settings import SettingsError, load_settings
 

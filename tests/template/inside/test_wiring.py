@@ -8,12 +8,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from fastapi import APIRouter
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from app.platform.database import Database
 from app.platform.events import Events
 from app.platform.wiring import Module, ModuleFolder, WiringError, discover, wire
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 Write = Callable[..., ModuleType]
 
@@ -127,7 +126,7 @@ async def test_an_implementation_that_lacks_a_method_is_named(
     (Path(package.__path__[0]) / "a/__init__.py").write_text(
         "class A:\n    def sell(self) -> None: ...\n"
     )
-    with pytest.raises(WiringError, match="a: what `build` returns is no A: .* 'sell'"):
+    with pytest.raises(WiringError, match=r"a: what `build` returns is no A: .* 'sell'"):
         wire(discover(package), engine)
 
 

@@ -1,7 +1,7 @@
 """The engine that all modules share, and the role each statement runs under.
 
-One login serves all modules; by itself it may read nothing. `SET LOCAL ROLE` lends it the role of the
-module that speaks, until the transaction ends.
+One login serves all modules; by itself it may read nothing. `SET LOCAL ROLE` lends it the role of
+the module that speaks, until the transaction ends.
 """
 
 import re

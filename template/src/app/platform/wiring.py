@@ -82,8 +82,8 @@ def discover(package: ModuleType) -> list[ModuleFolder]:
         other = providers.setdefault(folder.interface, name)
         if other != name:
             raise WiringError(
-                f"{other} and {name} both provide {folder.interface.__name__}: `build` in wiring.py "
-                "must return the interface of its own module."
+                f"{other} and {name} both provide {folder.interface.__name__}: `build` in "
+                "wiring.py must return the interface of its own module."
             )
     graph = {name: _dependencies(folder, providers) for name, folder in folders.items()}
     try:
