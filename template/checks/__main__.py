@@ -2,8 +2,9 @@
 
 import sys
 
-from importlinter.application.use_cases import lint_imports
-from importlinter.configuration import configure
+from importlinter.cli import lint_imports
 
-configure()
-sys.exit(not lint_imports(no_logo=True))
+from checks.sql import check_sql
+
+imports_fail, sql_fails = lint_imports(no_logo=True), check_sql()
+sys.exit(imports_fail or sql_fails)

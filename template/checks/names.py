@@ -20,6 +20,7 @@ class Names:
     """The names of one file: what it imports, and what it reaches in other ways."""
 
     def __init__(self, tree: ast.Module, package: str) -> None:
+        self.tree = tree
         self.nodes = list(ast.walk(tree))
         self._bound: dict[str, str] = {}
         self.imports = frozenset(self._imports(package))

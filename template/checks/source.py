@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from checks.names import Names, Reference
+from checks.queries import Finding, read_queries
 
 ROOT = Path(__file__).parents[1]
 MODULES = ROOT / "src" / "app" / "modules"
@@ -40,6 +41,7 @@ class Source:
     imports: frozenset[Reference]
     reached: frozenset[Reference]
     """Names reached in other ways: `billing.service`, `"app.modules.billing.service"`."""
+    queries: frozenset[Finding]
 
 
 def module_of(name: str) -> str | None:
@@ -102,4 +104,4 @@ def _read(path: str, content: bytes) -> Source:
         raise SystemExit(f"{path}:{error.lineno}: {error.msg}. Correct the syntax first.") from None
     names = Names(tree, package)
     watched = frozenset(each for each in names.reached if each.name.split(".")[0] in _WATCHED)
-    return Source(path, name.removesuffix(".__init__"), names.imports, watched)
+    return Source(path, name.removesuffix(".__init__"), names.imports, watched, read_queries(names))

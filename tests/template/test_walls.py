@@ -305,6 +305,159 @@ def test_every_violation_is_printed(repository: Repository) -> None:
     assert refused(repository, "checks").count(".py:") == 6
 
 
+ASK = "Call app.modules.catalog, or add what is missing to its interface."
+OWN = "The tables of billing stand in the schema billing."
+ROLE = "Statements here run as billing already"
+TEXT = "from sqlalchemy import text\n"
+OP = "import sqlalchemy as sa\nfrom alembic import op\n"
+NEXT = f"{BILLING}/migrations/0002_next.py"
+
+SQL = {
+    "a statement": Plant(
+        f"{BILLING}/service.py", TEXT + 'text("SELECT * FROM catalog.items WHERE id = :id")', ASK
+    ),
+    "a quoted name": Plant(
+        f"{BILLING}/service.py", TEXT + """text('DELETE FROM "catalog".items')""", ASK
+    ),
+    "a join": Plant(
+        f"{BILLING}/service.py",
+        TEXT + 'text("SELECT 1 FROM billing.invoices i JOIN Catalog.items c ON i.name = c.name")',
+        ASK,
+    ),
+    "a subquery in a CTE": Plant(
+        f"{BILLING}/service.py",
+        TEXT + 'text("WITH x AS (SELECT id FROM catalog.items) SELECT * FROM x")',
+        ASK,
+    ),
+    "a function": Plant(f"{BILLING}/service.py", TEXT + 'text("SELECT catalog.price(1)")', ASK),
+    "a sequence in a string": Plant(
+        f"{BILLING}/service.py", TEXT + """text("SELECT nextval('catalog.numbers')")""", ASK
+    ),
+    "a statement that is read as tokens": Plant(
+        f"{BILLING}/service.py", TEXT + 'text("LOCK TABLE catalog.items")', ASK
+    ),
+    "a body": Plant(NEXT, OP + 'op.execute("DO $$ BEGIN DELETE FROM catalog.items; END $$")', ASK),
+    "part of a statement": Plant(
+        f"{BILLING}/service.py",
+        TEXT + 'text("id IN (SELECT id FROM catalog.items)")',
+        ASK,
+    ),
+    "a constant": Plant(
+        f"{BILLING}/service.py", TEXT + 'Q = "SELECT * FROM " + "catalog.items"\ntext(Q)', ASK
+    ),
+    "an f-string, as far as it can be read": Plant(
+        f"{BILLING}/service.py", TEXT + 'text(f"SELECT {1} FROM catalog.items")', ASK
+    ),
+    "several lines": Plant(
+        f"{BILLING}/service.py",
+        TEXT + 'text(\n    "SELECT *"  # first\n    " FROM catalog.items"\n)',
+        ASK,
+        at="first",
+    ),
+    "a renamed text()": Plant(
+        f"{BILLING}/service.py",
+        'from sqlalchemy import text as t\nt("SELECT * FROM catalog.items")',
+        ASK,
+    ),
+    "exec_driver_sql": Plant(
+        f"{BILLING}/service.py",
+        'async def f(connection):\n    connection.exec_driver_sql("TRUNCATE catalog.items")',
+        ASK,
+    ),
+    "the driver itself": Plant(
+        f"{BILLING}/tests/test_service.py",
+        'async def test(raw):\n    await raw.fetch("SELECT * FROM catalog.items")',
+        ASK,
+    ),
+    "the tests at the root": Plant(
+        "tests/test_application.py", TEXT + 'text("SELECT * FROM catalog.items")', ASK
+    ),
+    "a schema of nobody": Plant(
+        f"{BILLING}/service.py", TEXT + 'text("SELECT * FROM public.invoices")', OWN
+    ),
+    "metadata": Plant(f"{BILLING}/tables.py", 'Other = MetaData(schema="catalog")', ASK),
+    "metadata without a schema": Plant(
+        f"{BILLING}/tables.py", "Other = MetaData()", 'Say schema="billing".'
+    ),
+    "a base without metadata": Plant(
+        f"{BILLING}/tables.py", "class Other(DeclarativeBase): ...", 'Say schema="billing".'
+    ),
+    "a table": Plant(
+        f"{BILLING}/tables.py",
+        'from sqlalchemy import Table\nTable("items", Base.metadata, schema="catalog")',
+        ASK,
+    ),
+    "__table_args__": Plant(
+        f"{BILLING}/tables.py",
+        'class Item(Base):\n    __table_args__ = ({"schema": "catalog"},)',
+        ASK,
+    ),
+    "a foreign key": Plant(
+        f"{BILLING}/tables.py",
+        'from sqlalchemy import ForeignKey\nmapped_column(ForeignKey("catalog.items.id"))',
+        ASK,
+    ),
+    "schema_translate_map": Plant(
+        f"{BILLING}/service.py",
+        "def f(tx):\n    tx.execute(1, execution_options=dict(schema_translate_map={}))",
+        ROLE,
+    ),
+    "a migration of another schema": Plant(
+        NEXT, OP + 'op.drop_table("items", schema="catalog")', ASK
+    ),
+    "a migration without a schema": Plant(
+        NEXT, OP + 'op.add_column("invoices", sa.Column("x"))', 'Say schema="billing".'
+    ),
+    "a foreign key in a migration": Plant(
+        NEXT, OP + 'sa.ForeignKeyConstraint(["a"], ["catalog.items.id"])', ASK
+    ),
+    "a foreign key added by a migration": Plant(
+        NEXT,
+        OP + 'op.create_foreign_key("x", "invoices", "items", ["a"], ["id"],\n'
+        '    source_schema="billing", referent_schema="catalog")',
+        ASK,
+    ),
+    "SQL in a migration": Plant(NEXT, OP + 'op.execute("UPDATE catalog.items SET name = 1")', ASK),
+    "SET ROLE": Plant(f"{BILLING}/service.py", TEXT + 'text("SET ROLE catalog")', ROLE),
+    "SET LOCAL ROLE in an f-string": Plant(
+        f"{BILLING}/service.py", TEXT + """text(f'SET LOCAL ROLE "{1}"')""", ROLE
+    ),
+    "a second statement": Plant(
+        f"{BILLING}/service.py", TEXT + 'text("SELECT 1; set /* */ role catalog")', ROLE
+    ),
+    "RESET ROLE": Plant(NEXT, OP + 'op.execute("RESET ROLE")', ROLE),
+    "set_config": Plant(
+        f"{BILLING}/service.py", TEXT + """text("SELECT set_config('role', 'x', true)")""", ROLE
+    ),
+    "SET SESSION AUTHORIZATION": Plant(
+        f"{BILLING}/tests/test_service.py",
+        TEXT + 'text("SET SESSION AUTHORIZATION catalog")',
+        ROLE,
+    ),
+    "a role in main": Plant(
+        "src/app/main.py", TEXT + 'text("SET ROLE catalog")', "Hand the statement to a module's"
+    ),
+    "search_path": Plant(
+        f"{BILLING}/service.py", TEXT + 'text("SET search_path TO catalog")', ROLE
+    ),
+}
+
+
+@pytest.mark.parametrize("planted", SQL.values(), ids=SQL)
+def test_the_sql_wall_refuses(repository: Repository, planted: Plant) -> None:
+    assert_refused(repository, planted)
+
+
+def test_sql_that_cannot_be_read_is_counted(repository: Repository) -> None:
+    plant(
+        repository,
+        f"{BILLING}/service.py",
+        TEXT + 'def f(query: str) -> None:\n    text(query)\n    text(f"SELECT * FROM {query}")',
+    )
+    printed = repository.run(".venv/bin/python", "-m", "checks").stdout
+    assert "4 statements could not be read; the roles guard those." in printed  # Two of tests/.
+
+
 @pytest.mark.parametrize(
     ("file", "text"),
     [
@@ -316,9 +469,18 @@ def test_every_violation_is_printed(repository: Repository) -> None:
         (f"{BILLING}/migrations/0002_x.py", "from app.modules.billing.tables import Base"),
         ("tests/test_application.py", "from app.modules.catalog import Catalog"),
         ("src/app/platform/http.py", "from importlib import import_module"),
+        ("src/app/platform/http.py", TEXT + 'text("SET ROLE catalog")'),
+        (f"{BILLING}/service.py", TEXT + 'text("SELECT * FROM billing.invoices")'),
+        (f"{BILLING}/service.py", TEXT + 'text("SELECT * FROM pg_catalog.pg_class")'),
+        (f"{BILLING}/service.py", TEXT + """text("INSERT INTO billing.x VALUES ('catalog.x')")"""),
+        (f"{BILLING}/service.py", TEXT + 'text("UPDATE billing.x SET role = 1")'),
+        (f"{BILLING}/service.py", TEXT + 'text("SELECT catalog.id FROM billing.x AS catalog")'),
+        (f"{BILLING}/service.py", TEXT + 'text("now()")'),
+        (f"{BILLING}/tables.py", 'x = ForeignKey("billing.invoices.id")'),
+        (NEXT, OP + 'op.create_index("x", "invoices", ["name"], schema="billing")'),
     ],
 )
-def test_the_import_graph_lets_pass(repository: Repository, file: str, text: str) -> None:
+def test_the_walls_let_pass(repository: Repository, file: str, text: str) -> None:
     plant(repository, file, text)
     done = repository.run(".venv/bin/python", "-m", "checks", check=False)
     assert done.returncode == 0, done.stdout
