@@ -4,7 +4,13 @@ import sys
 
 from importlinter.cli import lint_imports
 
-from checks.sql import check_sql
+from checks.sql import check_sql, count_unread
+from checks.wiring import check_wiring
 
-imports_fail, sql_fails = lint_imports(no_logo=True), check_sql()
-sys.exit(imports_fail or sql_fails)
+imports_fail = lint_imports(no_logo=True)
+violations = sorted({*check_sql(), *check_wiring()})
+for violation in violations:
+    print(violation)
+if unread := count_unread():
+    print(f"SQL: {unread} statements could not be read; the roles guard those.")
+sys.exit(bool(imports_fail or violations))

@@ -104,4 +104,10 @@ def _read(path: str, content: bytes) -> Source:
         raise SystemExit(f"{path}:{error.lineno}: {error.msg}. Correct the syntax first.") from None
     names = Names(tree, package)
     watched = frozenset(each for each in names.reached if each.name.split(".")[0] in _WATCHED)
-    return Source(path, name.removesuffix(".__init__"), names.imports, watched, read_queries(names))
+    ignored = {
+        Reference(number, "type: ignore")
+        for number, line in enumerate(content.splitlines(), 1)
+        if b"type: ignore" in line
+    }
+    name = name.removesuffix(".__init__")
+    return Source(path, name, names.imports, watched | ignored, read_queries(names))

@@ -1,35 +1,38 @@
 """Each module's SQL, held to its own schema."""
 
+from collections.abc import Iterator
+
 from checks.queries import Finding
-from checks.source import module_names, module_of, read_sources, Violation
+from checks.source import module_names, module_of, read_sources, Source, Violation
 
 _OF_POSTGRES = ("pg_", "information_schema")
 
 
-def check_sql() -> bool:
-    """Print every statement, table and migration that leaves its module's schema.
+def check_sql() -> Iterator[Violation]:
+    """Find the statements, tables and migrations that leave their module's schema."""
+    for source, finding in _findings():
+        refused = _refused(module_of(source.name), finding)
+        if refused:
+            yield Violation(source.path, finding.line, refused)
 
-    Returns whether there is one.
-    """
-    found, unread = [], 0
+
+def count_unread() -> int:
+    """Return how many statements could not be read."""
+    return sum(finding.kind == "unread" for _, finding in _findings())
+
+
+def _findings() -> Iterator[tuple[Source, Finding]]:
     for source in read_sources():
-        if source.name.startswith("app.platform."):
-            continue  # It switches the roles, and prepares the schemas.
-        for finding in source.queries:
-            if finding.kind == "unread":
-                unread += 1
-            elif refused := _refused(module_of(source.name), finding):
-                found.append(Violation(source.path, finding.line, refused))
-    for violation in sorted(set(found)):
-        print(violation)
-    if unread:
-        print(f"SQL: {unread} statements could not be read; the roles guard those.")
-    return bool(found)
+        if not source.name.startswith("app.platform."):  # It switches roles and makes schemas.
+            for finding in source.queries:
+                yield source, finding
 
 
 def _refused(own: str | None, finding: Finding) -> str | None:
     """Return why a module (None: code outside all modules) may not do this, and what to do."""
     kind, value = finding.kind, finding.value
+    if kind == "unread":
+        return None
     if kind == "setting":
         return f"uses {value}, but the platform alone decides who speaks. " + (
             f"Statements here run as {own} already: name the schema in front of each table."

@@ -41,14 +41,15 @@ def read_statement(sql: str) -> Statement:
     """Read one or more statements, or an expression. Raises UnreadableError."""
     try:
         tokens = _tokens(sql)
-        tables = [table for each in _parse(sql) for table in each.find_all(exp.Table, exp.Column)]
+        parsed = _parse(sql)
     except SqlglotError as error:
         raise UnreadableError(str(error)) from None
     words = [token.text.upper() for token in tokens]
-    names = {table.alias_or_name for table in tables if isinstance(table, exp.Table)}
+    places = [node for each in parsed for node in each.find_all(exp.Table, exp.Column)]
+    local = [node for each in parsed for node in each.find_all(exp.Table, exp.TableAlias)]
     return Statement(
-        schema=frozenset(table.text("db").lower() for table in tables if table.text("db")),
-        mention=frozenset(_mentions(words)) - {name.lower() for name in names},
+        schema=frozenset(node.text("db").lower() for node in places if node.text("db")),
+        mention=frozenset(_mentions(words)) - {node.name.lower() for node in local},
         setting=frozenset(_SETTING.findall(" ".join(words))),
     )
 

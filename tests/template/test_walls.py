@@ -76,6 +76,7 @@ def assert_refused(repository: Repository, planted: Plant) -> None:
 def test_the_clean_repository_passes(repository: Repository) -> None:
     done = repository.run(".venv/bin/python", "-m", "checks")
     assert ".py:" not in done.stdout
+    repository.run(".venv/bin/python", "-m", "mypy")
 
 
 IMPORTS = {
@@ -267,6 +268,22 @@ IMPORTS = {
         "Move it into a module's folder or to app.platform.",
     ),
 }
+
+
+WIRING = {
+    "Any": Plant(f"{BILLING}/wiring.py", "from typing import Any", "correct what mypy says."),
+    "cast": Plant(f"{BILLING}/wiring.py", "from typing import cast", "correct what mypy says."),
+    "type: ignore": Plant(
+        f"{BILLING}/wiring.py", "x: int = module  # type: ignore", "correct what mypy says."
+    ),
+}
+
+
+@pytest.mark.parametrize("planted", WIRING.values(), ids=WIRING)
+def test_nothing_may_hide_in_wiring_what_mypy_would_see(
+    repository: Repository, planted: Plant
+) -> None:
+    assert_refused(repository, planted)
 
 
 @pytest.mark.parametrize("planted", IMPORTS.values(), ids=IMPORTS)
@@ -475,6 +492,10 @@ def test_sql_that_cannot_be_read_is_counted(repository: Repository) -> None:
         (f"{BILLING}/service.py", TEXT + """text("INSERT INTO billing.x VALUES ('catalog.x')")"""),
         (f"{BILLING}/service.py", TEXT + 'text("UPDATE billing.x SET role = 1")'),
         (f"{BILLING}/service.py", TEXT + 'text("SELECT catalog.id FROM billing.x AS catalog")'),
+        (
+            f"{BILLING}/service.py",
+            TEXT + 'text("SELECT catalog.n FROM (SELECT 1 AS n) AS catalog")',
+        ),
         (f"{BILLING}/service.py", TEXT + 'text("now()")'),
         (f"{BILLING}/tables.py", 'x = ForeignKey("billing.invoices.id")'),
         (NEXT, OP + 'op.create_index("x", "invoices", ["name"], schema="billing")'),
@@ -484,3 +505,86 @@ def test_the_walls_let_pass(repository: Repository, file: str, text: str) -> Non
     plant(repository, file, text)
     done = repository.run(".venv/bin/python", "-m", "checks", check=False)
     assert done.returncode == 0, done.stdout
+
+
+CATALOG = f"{MODULES}/catalog"
+CALL = "return _invoice(row)"
+"""The last line of `create_invoice`, before which billing calls catalog."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Text replaced in a file; mypy must complain of the line that holds `at`."""
+
+    file: str
+    old: str
+    new: str
+    says: str
+    at: str
+    where: str = ""
+
+
+def drifted(old: str, new: str) -> Edit:
+    """Change the implementation; mypy says so where it is given out as its interface."""
+    at = "return CatalogService(db)"
+    says = 'got "CatalogService", expected "Catalog"'
+    return Edit(f"{CATALOG}/service.py", old, new, says, at, f"{CATALOG}/wiring.py")
+
+
+def called(line: str, says: str) -> Edit:
+    return Edit(f"{BILLING}/service.py", CALL, f"{line}\n        {CALL}", says, line)
+
+
+TYPES = {
+    "a method is gone": drifted("def get_item", "def fetch_item"),
+    "another result": drifted("-> Item:", "-> Item | None:"),
+    "another parameter": drifted("id: UUID", "id: int"),
+    "one more parameter": drifted("id: UUID", "id: UUID, why: str"),
+    "no longer async": drifted("async def get_item", "def get_item"),
+    "tx dropped": drifted("self, tx: Tx, name", "self, name"),
+    "tx added": drifted("self, id: UUID", "self, tx: Tx, id: UUID"),
+    "drift behind Any": Edit(
+        f"{CATALOG}/wiring.py",
+        "    return CatalogService(db)",
+        "    import typing\n\n    service: typing.Any = CatalogService(db)\n    return service",
+        'Returning Any from function declared to return "Catalog"',
+        at="return service",
+    ),
+    "the wrong dependency": Edit(
+        f"{BILLING}/wiring.py",
+        "        catalog,\n",
+        "        db,\n",
+        'expected "Catalog"',
+        at="        db,",
+    ),
+    "a wrong argument": called(
+        'await self._catalog.get_item("x")', 'has incompatible type "str"; expected "UUID"'
+    ),
+    "no such method": called("await self._catalog.steal()", '"Catalog" has no attribute "steal"'),
+    "what is behind the interface": called("self._catalog._db", '"Catalog" has no attribute "_db"'),
+    "a missing await": called("self._catalog.get_item(row.id)", "must be used"),
+    "tx missing": called(
+        "await self._catalog.create_item(name)", 'Missing positional argument "name"'
+    ),
+    "tx superfluous": called(
+        "await self._catalog.get_item(tx, row.id)", 'Too many arguments for "get_item" of "Catalog"'
+    ),
+    "tx taken out of the interface": Edit(
+        f"{CATALOG}/__init__.py",
+        "self, tx: Tx, name: str",
+        "self, name: str",
+        'Too many arguments for "create_item" of "Catalog"',
+        at="service.create_item(tx, body.name)",
+        where=f"{CATALOG}/routes.py",
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", TYPES.values(), ids=TYPES)
+def test_the_types_refuse(repository: Repository, edit: Edit) -> None:
+    repository.replace(edit.file, edit.old, edit.new)
+    printed = refused(repository, "mypy")
+    file = edit.where or edit.file
+    line = line_of(repository, file, edit.at)
+    said = [each for each in printed.splitlines() if each.startswith(f"{file}:{line}: error: ")]
+    assert any(edit.says in each for each in said), printed
