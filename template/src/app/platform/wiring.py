@@ -218,9 +218,14 @@ def _dependencies(folder: ModuleFolder, providers: Mapping[type, str]) -> set[st
                 "`Database`, `Events` or the interface that another module's `build` returns."
             )
         needed.add(providers[kind])
-    if needed != set(folder.depends_on):
+    if undeclared := needed - set(folder.depends_on):
         raise WiringError(
-            f"{folder.name}: wiring.py takes from {sorted(needed)}, but module.toml says "
-            f"depends_on = {sorted(folder.depends_on)}. Make the two agree."
+            f"{folder.name}: wiring.py takes from {', '.join(sorted(undeclared))}, which "
+            f"depends_on in {folder.name}/module.toml does not name. Add it there."
         )
-    return needed
+    if unknown := set(folder.depends_on) - set(providers.values()):
+        raise WiringError(
+            f"{folder.name}/module.toml: depends_on names {', '.join(sorted(unknown))}, which is no "
+            "module. Take it out, or correct it."
+        )
+    return set(folder.depends_on)

@@ -1,0 +1,1 @@
+"""The walls between modules that need nothing running: `python -m checks`."""

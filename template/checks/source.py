@@ -1,0 +1,113 @@
+"""Every Python file of the repository, read once; unchanged files come from a cache."""
+
+import ast
+import hashlib
+import os
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from checks.names import Names, Reference
+from checks.queries import Finding, read_queries
+
+ROOT = Path(__file__).parents[1]
+MODULES = ROOT / "src" / "app" / "modules"
+_CACHE = ROOT / ".checks_cache" / "files"
+_NOT_OURS = {str(ROOT / name) for name in ("checks", "build", "dist", "node_modules")}
+_WATCHED = {"app", "sys", "importlib", "pkgutil", "__import__", "eval", "exec"}
+
+
+class Violation(NamedTuple):
+    """What is wrong, where, and what to do."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the checks want to know about one file."""
+
+    path: str
+    name: str
+    """The dotted name, as if every file could be imported: migrations cannot."""
+    imports: frozenset[Reference]
+    reached: frozenset[Reference]
+    """Names reached in other ways: `billing.service`, `"app.modules.billing.service"`."""
+    queries: frozenset[Finding]
+
+
+def module_of(name: str) -> str | None:
+    """Return the module that `app.modules.billing.service` stands in."""
+    parts = name.split(".")
+    return parts[2] if parts[:2] == ["app", "modules"] and len(parts) > 2 else None
+
+
+@cache
+def module_names() -> frozenset[str]:
+    """Return the names of all modules: whatever holds Python files in `app/modules`."""
+    return frozenset(module for file in read_sources() if (module := module_of(file.name)))
+
+
+@cache
+def read_sources() -> list[Source]:
+    """Read the files of this repository, this folder excepted."""
+    version = hashlib.sha256(
+        b"".join(f.read_bytes() for f in sorted(Path(__file__).parent.glob("*.py")))
+    )
+    known = _load(version.hexdigest())
+    fresh: dict[tuple[str, bytes], Source] = {}
+    for path in _files(str(ROOT)):
+        content = Path(path).read_bytes()
+        key = (os.path.relpath(path, ROOT), hashlib.sha256(content).digest())
+        fresh[key] = known.get(key) or _read(key[0], content)
+    if fresh.keys() != known.keys():
+        _CACHE.parent.mkdir(exist_ok=True)
+        _CACHE.write_bytes(pickle.dumps((version.hexdigest(), fresh)))
+    return list(fresh.values())
+
+
+def _load(version: str) -> dict[tuple[str, bytes], Source]:
+    try:
+        saved, files = pickle.loads(_CACHE.read_bytes())
+    except Exception:  # Missing, cut off, or written by another version: read everything again.
+        return {}
+    return files if saved == version else {}
+
+
+def _files(folder: str) -> Iterator[str]:
+    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    if any(entry.name == "pyvenv.cfg" for entry in entries):
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            if entry.path not in _NOT_OURS and not entry.name.startswith("."):
+                yield from _files(entry.path)
+        elif entry.name.endswith(".py"):
+            yield entry.path
+
+
+def _read(path: str, content: bytes) -> Source:
+    parts = Path(path).with_suffix("").parts
+    name = ".".join(parts[1:] if parts[0] == "src" else parts)
+    package = name.removesuffix(".__init__") if parts[-1] == "__init__" else name.rpartition(".")[0]
+    try:
+        tree = ast.parse(content)
+    except SyntaxError as error:
+        raise SystemExit(f"{path}:{error.lineno}: {error.msg}. Correct the syntax first.") from None
+    names = Names(tree, package)
+    watched = frozenset(each for each in names.reached if each.name.split(".")[0] in _WATCHED)
+    ignored = {
+        Reference(number, "type: ignore")
+        for number, line in enumerate(content.splitlines(), 1)
+        if b"type: ignore" in line
+    }
+    name = name.removesuffix(".__init__")
+    return Source(path, name, names.imports, watched | ignored, read_queries(names))
