@@ -24,6 +24,7 @@ def test_names_of_any_length_leave_the_code_well_formatted(generate: Generate) -
         description="Sells things: 100 % of them, at {{ cost }}.",
     )
     shop.add_module("b2b", "--entity", "x", "--depends-on", "c")
+    shop.add_module("time")  # PostgreSQL prints this name in quotation marks.
     shop.add_module("z", "--entity", "relationship_of_customer", "--depends-on", "c,b2b")
     shop.add_module(
         "relations_between_all_customer",

@@ -180,8 +180,8 @@ def _drop_empty(_context: object, _revision: object, directives: list[MigrationS
 
 
 def _pending(connection: Connection, login: str, folders: Sequence[ModuleFolder]) -> list[str]:
-    tables = "SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = :name"
-    migrated = set(connection.scalars(text(tables), {"name": "alembic_version"}))
+    schemas = text("SELECT schemaname FROM pg_tables WHERE tablename = 'alembic_version'")
+    migrated = set(connection.scalars(schemas))
     pending = []
     for folder in folders:
         applied: set[str] = set()
