@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app import modules
 from app.main import create_app
 from app.platform.development import create_login, development_server, with_database
+from app.platform.discovery import discover
 from app.platform.engine import create_engine
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
-from app.platform.wiring import discover, wire, Wired
+from app.platform.wiring import wire, Wired
 
 LOGIN = "app_test"
 

@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import modules
 from app.platform.database import Database
+from app.platform.discovery import discover
 from app.platform.engine import BoundaryError
 from app.platform.map import draw_map
 from app.platform.map_svg import as_svg
-from app.platform.wiring import discover, ModuleFolder
+from app.platform.wiring import ModuleFolder
 
 ROOT = Path(__file__).parents[1]
 MAP = ROOT / "docs/architecture.svg"

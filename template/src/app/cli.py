@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app import modules
 from app.platform.development import development_settings, is_taken
+from app.platform.discovery import discover
 from app.platform.engine import login_of
 from app.platform.local_postgres import LocalPostgresError
 from app.platform.map import as_json, as_mermaid, as_text, draw_map
@@ -20,7 +21,7 @@ from app.platform.map_svg import as_svg
 from app.platform.migrations import make_migration, migrate
 from app.platform.roles import MigrationError
 from app.platform.settings import load_settings, Settings, SettingsError
-from app.platform.wiring import discover, WiringError
+from app.platform.wiring import WiringError
 
 cli = typer.Typer(
     help="Run, migrate and inspect this application.",

@@ -8,12 +8,13 @@ from fastapi import FastAPI
 
 from app import modules
 from app.platform.development import stop_with_parent
+from app.platform.discovery import discover
 from app.platform.engine import create_engine, login_of
 from app.platform.health import health_routes
 from app.platform.http import create_api
 from app.platform.migrations import migrate
 from app.platform.settings import load_settings, Settings
-from app.platform.wiring import discover, wire, WiringError
+from app.platform.wiring import wire, WiringError
 
 
 def create_app(settings: Settings | None = None, *, migrate_first: bool = False) -> FastAPI:

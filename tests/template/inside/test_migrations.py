@@ -13,11 +13,12 @@ import pytest
 from app import modules
 from app.platform.database import Database
 from app.platform.development import create_login, with_database
+from app.platform.discovery import discover
 from app.platform.engine import BoundaryError
 from app.platform.migrations import migrate, pending_migrations
 from app.platform.roles import MigrationError
 from app.platform.settings import Settings
-from app.platform.wiring import ModuleFolder, discover
+from app.platform.wiring import ModuleFolder
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 

@@ -9,8 +9,9 @@ from types import ModuleType
 
 import pytest
 from app.platform.database import Database
+from app.platform.discovery import discover
 from app.platform.events import Events
-from app.platform.wiring import Module, ModuleFolder, WiringError, discover, wire
+from app.platform.wiring import Module, ModuleFolder, WiringError, wire
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 

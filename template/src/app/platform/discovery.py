@@ -1,0 +1,116 @@
+"""Find the modules and read what each one declares.
+
+Modules are discovered, never listed: a folder in `app.modules` is a module.
+"""
+
+import pkgutil
+import tomllib
+import traceback
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import get_type_hints
+
+from app.platform.database import Database
+from app.platform.events import Events
+from app.platform.wiring import Module, ModuleFolder, parameters_of, WiringError
+
+
+def discover(package: ModuleType) -> list[ModuleFolder]:
+    """Read every module of a package, dependencies first.
+
+    Raises WiringError where a module is incomplete or dependencies are missing or circular.
+    """
+    names = [info.name for info in pkgutil.iter_modules(package.__path__) if info.ispkg]
+    folders = {name: _read(package, name) for name in names}
+    providers: dict[type, str] = {}
+    for name, folder in folders.items():
+        other = providers.setdefault(folder.interface, name)
+        if other != name:
+            raise WiringError(
+                f"{other} and {name} both provide {folder.interface.__name__}: `build` in "
+                "wiring.py must return the interface of its own module."
+            )
+    graph = {name: _dependencies(folder, providers) for name, folder in folders.items()}
+    try:
+        return [folders[name] for name in TopologicalSorter(graph).static_order()]
+    except CycleError as error:
+        circle = " → ".join(reversed(error.args[1]))
+        raise WiringError(
+            f"Modules depend on each other in a circle: {circle}. Turn one call into an event, or "
+            "move what both need into a module of its own."
+        ) from None
+
+
+def _read(package: ModuleType, name: str) -> ModuleFolder:
+    path = Path(next(iter(package.__path__))) / name
+    try:
+        metadata = tomllib.loads((path / "module.toml").read_text("utf-8"))
+        owner, depends_on = metadata["owner"], metadata["depends_on"]
+        if not isinstance(depends_on, list):
+            raise ValueError("depends_on is no list")
+    except (OSError, KeyError, ValueError) as error:
+        raise WiringError(
+            f'{name}/module.toml must say `owner = "@organisation/team"` and `depends_on = []` '
+            f"({type(error).__name__}: {error})."
+        ) from None
+    wiring = f"{package.__name__}.{name}.wiring"
+    try:
+        declaration = getattr(import_module(wiring), "module", None)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == wiring:
+            declaration = None
+        else:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            raise WiringError(
+                f"{name} cannot be imported: {type(error).__name__}: {error} "
+                f"({where.filename}, line {where.lineno})."
+            ) from error
+    if not isinstance(declaration, Module):
+        raise WiringError(f"{name}/wiring.py must define `module = Module(build, …)`.")
+    interface = get_type_hints(declaration.build).get("return")
+    if not isinstance(interface, type):
+        raise WiringError(f"{name}/wiring.py: `build` must say which interface it returns.")
+    needs = parameters_of(declaration.build)
+    return ModuleFolder(
+        name, f"{package.__name__}.{name}", path, declaration, interface, depends_on, owner, needs
+    )
+
+
+def _dependencies(folder: ModuleFolder, providers: Mapping[type, str]) -> set[str]:
+    owners = {kind.__module__: name for kind, name in providers.items()}
+    needed = {
+        owners.get(event.__module__, event.__module__) for event in folder.declaration.subscriptions
+    }
+    wanted = dict(folder.needs)
+    if folder.declaration.routes is not None:
+        own = {Database, Events, folder.interface}
+        routes = parameters_of(folder.declaration.routes)
+        wanted |= {name: kind for name, kind in routes.items() if kind not in own}
+    for name, kind in wanted.items():
+        if kind in (Database, Events):
+            continue
+        if kind is object:
+            raise WiringError(
+                f"{folder.name}: the parameter `{name}` has no type, by which what it asks for is "
+                "found. Annotate it."
+            )
+        if kind not in providers:
+            raise WiringError(
+                f"{folder.name}: nothing provides `{name}: {kind.__name__}`. Ask for "
+                "`Database`, `Events` or the interface that another module's `build` returns."
+            )
+        needed.add(providers[kind])
+    if undeclared := needed - set(folder.depends_on):
+        raise WiringError(
+            f"{folder.name}: wiring.py takes from {', '.join(sorted(undeclared))}, which "
+            f"depends_on in {folder.name}/module.toml does not name. Add it there."
+        )
+    if unknown := set(folder.depends_on) - set(providers.values()):
+        raise WiringError(
+            f"{folder.name}/module.toml: depends_on names {', '.join(sorted(unknown))}, which is no "
+            "module. Take it out, or correct it."
+        )
+    return set(folder.depends_on)
