@@ -16,7 +16,7 @@ from app.platform.discovery import discover
 from app.platform.engine import create_engine
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
-from app.platform.wiring import wire, Wired
+from app.platform.wiring import ModuleFolder, wire, Wired
 
 LOGIN = "app_test"
 
@@ -40,12 +40,18 @@ def login_url(admin_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def template_database(admin_url: str, login_url: str) -> Iterator[str]:
+def folders() -> list[ModuleFolder]:
+    """Every module as it stands in the source tree."""
+    return discover(modules)
+
+
+@pytest.fixture(scope="session")
+def template_database(admin_url: str, login_url: str, folders: list[ModuleFolder]) -> Iterator[str]:
     """The name of a database in which every module is migrated."""
     name = f"test_template_{uuid4().hex}"
     asyncio.run(_execute(admin_url, f"CREATE DATABASE {name}"))
     try:
-        asyncio.run(migrate(with_database(admin_url, name), LOGIN, discover(modules)))
+        asyncio.run(migrate(with_database(admin_url, name), LOGIN, folders))
         yield name
     finally:
         asyncio.run(_execute(admin_url, f"DROP DATABASE {name}"))
@@ -73,9 +79,9 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture
-def wired(engine: AsyncEngine) -> Wired:
+def wired(folders: list[ModuleFolder], engine: AsyncEngine) -> Wired:
     """Every module, built: `wired[Billing]` is what other modules get."""
-    return wire(discover(modules), engine)
+    return wire(folders, engine)
 
 
 @pytest.fixture

@@ -6,12 +6,14 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
-from app.platform.database import Database
+from app.platform.database import Database, Tx
 from app.platform.discovery import discover
+from app.platform.engine import TransactionError
 from app.platform.events import Events
-from app.platform.wiring import Module, ModuleFolder, WiringError, wire
+from app.platform.wiring import WiringError, wire
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -34,6 +36,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             (folder / "module.toml").write_text(f'owner = "@a/b"\ndepends_on = [{depends_on}]\n')
             (folder / "wiring.py").write_text(
                 "from app.platform.database import Database\n"
+                "from app.platform.events import Events\n"
                 "from app.platform.wiring import Module\n"
                 + "".join(f"from planted.{m} import {m.title()}\n" for m in modules)
                 + f"def build{build or ': ...'}\n"
@@ -59,14 +62,15 @@ async def test_each_module_receives_what_its_build_asks_for(
     write: Write, engine: AsyncEngine
 ) -> None:
     package = write(
-        a=('"b"', "(peer: B, db: Database) -> A: A.given = (peer, db); return A()"),
+        a=('"b"', "(peer: B, db: Database, e: Events) -> A: A.given = peer, db, e; return A()"),
         b=("", "(db: Database) -> B: return B()"),
     )
     folders = discover(package)
     wired = wire(folders, engine)
     b, a = (folder.interface for folder in folders)
-    peer, database = a.given  # type: ignore[attr-defined]
+    peer, database, events = a.given  # type: ignore[attr-defined]
     assert peer is wired[b]
+    assert events is wired[Events]
     assert database._module == "a"
 
 
@@ -124,7 +128,7 @@ async def test_an_implementation_that_lacks_a_method_is_named(
     (Path(package.__path__[0]) / "a/__init__.py").write_text(
         "class A:\n    def sell(self) -> None: ...\n"
     )
-    with pytest.raises(WiringError, match=r"a: what `build` returns is no A: .* 'sell'"):
+    with pytest.raises(WiringError, match=r"a: object is no A: .* 'sell'"):
         wire(discover(package), engine)
 
 
@@ -151,6 +155,92 @@ async def test_two_modules_cannot_provide_the_same_interface(
 
 
 EVENT = "@dataclass(frozen=True)\nclass Happened(Event):\n    what: str\n"
+
+
+CHAIN = {
+    "a": ('"b", "c"', "(b: B, c: C) -> A: A.given = (b, c); return A()"),
+    "b": ('"d"', "(d: D) -> B: B.given = d; return B()"),
+    "c": ("", "() -> C: return C()"),
+    "d": ("", "() -> D: return D()"),
+    "e": ('"a"', "(a: A) -> E: raise AssertionError"),
+}
+"""a needs b and c, b needs d, and e, which needs a, would fail if it were built."""
+
+
+def interface(name: str) -> type:
+    return vars(import_module(f"planted.{name}"))[name.upper()]  # type: ignore[no-any-return]
+
+
+async def test_one_module_is_built_with_exactly_what_it_depends_on(
+    write: Write, engine: AsyncEngine
+) -> None:
+    folders = [
+        replace(folder, declaration=replace(folder.declaration, routes=lambda: APIRouter()))
+        for folder in discover(write(**CHAIN))
+    ]
+    wired = wire(folders, engine, only=interface("b"))
+    assert [folder.name for folder in wired.folders] == ["d", "b"]
+    assert list(wired.routers) == ["d", "b"]
+    assert interface("b").given is wired[interface("d")]  # type: ignore[attr-defined]
+    with pytest.raises(WiringError, match="A is not part of what was wired"):
+        wired[interface("a")]
+
+
+async def test_a_fake_stands_for_a_module_and_what_only_that_needs(
+    write: Write, engine: AsyncEngine
+) -> None:
+    folders = discover(write(**CHAIN))
+    wired = wire(folders, engine, only=interface("a"), fakes={interface("b"): interface("b")()})
+    assert [folder.name for folder in wired.folders] == ["c", "a"]
+    assert interface("a").given == (  # type: ignore[attr-defined]
+        wired[interface("b")],
+        wired[interface("c")],
+    )
+
+
+async def test_fakes_alone_replace_only_what_they_fake(write: Write, engine: AsyncEngine) -> None:
+    folders = discover(write(**CHAIN))
+    wired = wire(folders, engine, fakes={interface("e"): interface("e")()})
+    assert [folder.name for folder in wired.folders] == [each.name for each in folders[:-1]]
+
+
+async def test_what_no_module_provides_is_neither_built_nor_faked(
+    write: Write, engine: AsyncEngine
+) -> None:
+    folders = discover(write(**CHAIN))
+    with pytest.raises(WiringError, match="No module provides int"):
+        wire(folders, engine, only=int)
+    with pytest.raises(WiringError, match="No module provides int"):
+        wire(folders, engine, fakes={int: 1})
+
+
+async def test_a_fake_keeps_to_its_interface_and_to_the_rules_of_transactions(
+    write: Write, engine: AsyncEngine
+) -> None:
+    package = write(a=("", "() -> A: raise AssertionError"))
+    (Path(package.__path__[0]) / "a/__init__.py").write_text(
+        "from app.platform.database import Tx\n"
+        "class A:\n"
+        "    async def sell(self, tx: Tx) -> Tx: ...\n"
+        "    async def sold(self) -> int: ...\n"
+    )
+
+    class FakeA:
+        async def sell(self, tx: Tx) -> Tx:
+            return tx
+
+        async def sold(self) -> int:
+            return 1
+
+    folders = discover(package)
+    fake: Any = wire(folders, engine, fakes={interface("a"): FakeA()})[interface("a")]
+    async with Database(engine, "b").transaction() as tx:
+        assert await fake.sell(tx) is tx.of("a")
+        with pytest.raises(TransactionError, match=r"a\.sold does not take `tx`"):
+            await fake.sold()
+    assert await fake.sold() == 1
+    with pytest.raises(WiringError, match=r"a: int is no A: .* 'sell'"):
+        wire(folders, engine, fakes={interface("a"): 1})
 
 
 def write_events(package: ModuleType, event: str, handler: str) -> None:
@@ -188,26 +278,15 @@ async def test_an_event_reaches_its_subscriber_in_the_subscribers_view(
     )
     folders = discover(package)
     assert [folder.name for folder in folders] == ["a", "b"]
-    events: list[Events] = []
-    builder = replace(folders[0], declaration=Module(publisher(folders[0], events)))
-    builder = replace(builder, needs={"events": Events})
-    wired = wire([builder, folders[1]], engine)
+    wired = wire(folders, engine)
     happened = import_module("planted.a").Happened("it")
     async with Database(engine, "a").transaction() as tx:
-        await events[0].publish(tx, happened)
+        await wired[Events].publish(tx, happened)
         [(their_tx, what, own, a)] = import_module("planted.b.wiring").heard
         assert their_tx is tx.of("b")
         assert what == "it"
         assert own is wired[folders[1].interface]
         assert a is wired[folders[0].interface]
-
-
-def publisher(folder: ModuleFolder, events_of: list[Events]) -> Callable[..., object]:
-    def build(events: Events) -> object:
-        events_of.append(events)
-        return folder.interface()
-
-    return build
 
 
 @pytest.mark.parametrize(

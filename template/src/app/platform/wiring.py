@@ -50,36 +50,88 @@ class ModuleFolder:
 
 @dataclass(frozen=True)
 class Wired:
-    """All modules, built. Look one up by its interface: `wired[Billing]`."""
+    """Modules, built. Look one up by its interface: `wired[Billing]`.
+
+    `wired[Events]` is where a test publishes.
+    """
 
     folders: Sequence[ModuleFolder]
     routers: Mapping[str, APIRouter]
     _instances: Mapping[type, object] = field(repr=False)
 
     def __getitem__(self, interface: type[Interface]) -> Interface:
+        """Return what other modules get. Raises WiringError for one that was not built."""
+        if interface not in self._instances:
+            raise WiringError(f"{interface.__name__} is not part of what was wired here.")
         return cast(Interface, self._instances[interface])
 
 
-def wire(folders: Sequence[ModuleFolder], engine: AsyncEngine) -> Wired:
-    """Build the modules in the order given, each with its dependencies."""
+def wire(
+    folders: Sequence[ModuleFolder],
+    engine: AsyncEngine,
+    *,
+    only: type | None = None,
+    fakes: Mapping[type, object] | None = None,
+) -> Wired:
+    """Build the modules in the order given, each with its dependencies.
+
+    For tests: `only` builds one module and what it depends on, step by step down, and nothing else;
+    `fakes` stand, by interface, for modules that are not built then, nor what only those need.
+    Raises WiringError where something does not fit.
+    """
+    fakes = fakes or {}
     events = Events()
     instances: dict[type, object] = {Events: events}
     routers: dict[str, APIRouter] = {}
-    for folder in folders:
+    built = []
+    for folder in _part(folders, only, fakes):
+        if folder.interface in fakes:
+            instances[folder.interface] = _outside(folder, fakes[folder.interface])
+            continue
         provided = instances | {Database: Database(engine, folder.name)}
-        built = folder.declaration.build(**_pick(folder, folder.declaration.build, provided))
-        try:
-            outside = at_boundary(folder.interface, built, folder.name)
-        except AttributeError as error:
-            raise WiringError(
-                f"{folder.name}: what `build` returns is no {folder.interface.__name__}: {error}."
-            ) from None
-        instances[folder.interface] = provided[folder.interface] = outside
+        made = folder.declaration.build(**_pick(folder, folder.declaration.build, provided))
+        instances[folder.interface] = provided[folder.interface] = _outside(folder, made)
         if (routes := folder.declaration.routes) is not None:
             routers[folder.name] = routes(**_pick(folder, routes, provided))
         for event, handler in folder.declaration.subscriptions.items():
             events.subscribe(folder.name, event, _handler(folder, event, handler, provided))
-    return Wired(folders, routers, instances)
+        built.append(folder)
+    return Wired(built, routers, instances)
+
+
+def _part(
+    folders: Sequence[ModuleFolder], only: type | None, fakes: Mapping[type, object]
+) -> list[ModuleFolder]:
+    """Return the modules to build or to fake, in the order given."""
+    by_interface = {folder.interface: folder for folder in folders}
+    for interface in [*fakes, *([only] if only else [])]:
+        if interface not in by_interface:
+            raise WiringError(
+                f"No module provides {interface.__name__}: name an interface that the `build` of a "
+                "module returns."
+            )
+    if only is None:
+        return list(folders)
+    by_name = {folder.name: folder for folder in folders}
+    needed = {by_interface[interface].name for interface in fakes}
+    reached = [by_interface[only].name]
+    while reached:
+        name = reached.pop()
+        if name not in needed:
+            needed.add(name)
+            reached += by_name[name].depends_on
+    return [folder for folder in folders if folder.name in needed]
+
+
+def _outside(folder: ModuleFolder, implementation: object) -> object:
+    """Return what other modules get of an implementation, or of a fake."""
+    try:
+        return at_boundary(folder.interface, implementation, folder.name)
+    except AttributeError as error:
+        raise WiringError(
+            f"{folder.name}: {type(implementation).__name__} is no {folder.interface.__name__}: "
+            f"{error}."
+        ) from None
 
 
 def _handler(
