@@ -128,7 +128,7 @@ async def test_an_implementation_that_lacks_a_method_is_named(
     (Path(package.__path__[0]) / "a/__init__.py").write_text(
         "class A:\n    def sell(self) -> None: ...\n"
     )
-    with pytest.raises(WiringError, match=r"a: object is no A: .* 'sell'"):
+    with pytest.raises(WiringError, match=r"a: object lacks `sell`, which A promises"):
         wire(discover(package), engine)
 
 
@@ -239,7 +239,7 @@ async def test_a_fake_keeps_to_its_interface_and_to_the_rules_of_transactions(
         with pytest.raises(TransactionError, match=r"a\.sold does not take `tx`"):
             await fake.sold()
     assert await fake.sold() == 1
-    with pytest.raises(WiringError, match=r"a: int is no A: .* 'sell'"):
+    with pytest.raises(WiringError, match=r"a: int lacks `sell`"):
         wire(folders, engine, fakes={interface("a"): 1})
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from types import SimpleNamespace
 from typing import Any, cast, get_type_hints, TypeVar
@@ -13,28 +14,105 @@ Interface = TypeVar("Interface")
 Method = Callable[..., Any]
 
 
-def at_boundary(interface: type[Interface], implementation: Interface, module: str) -> Interface:
+@dataclass(frozen=True, slots=True)
+class BoundaryCall:
+    """A method that other modules may call."""
+
+    module: str
+    method: str
+    joins: bool
+    """Whether it takes `tx` and joins its caller's transaction."""
+    is_async: bool
+    """Whether the interface declares it `async def`, so that a call returns when it is awaited."""
+
+
+Instrument = Callable[[BoundaryCall, Method], Method]
+"""Takes a method as its callers get it and returns what they get instead, to time its calls and see
+their errors: the module's own, and those of a call that the boundary refuses."""
+
+
+class InterfaceError(Exception):
+    """An implementation does not keep what its interface promises; names the method."""
+
+
+def at_boundary(
+    interface: type[Interface],
+    implementation: Interface,
+    module: str,
+    instrument: Instrument | None = None,
+) -> Interface:
     """Return what other modules get instead of `implementation`: the methods of `interface`.
 
     A method whose first parameter is `tx: Tx` receives its own module's view of the caller's
     transaction, so that its statements run under its own role. Any other method stands alone and
     is refused inside a transaction.
-    Raises AttributeError where the implementation lacks a method.
+    Raises InterfaceError where the implementation lacks a method or takes other parameters.
     """
-    methods = {
-        name: (_joining if takes_tx(declared) else _standing_alone)(
-            getattr(implementation, name), module
-        )
-        for name, declared in inspect.getmembers(interface, inspect.isfunction)
-        if not name.startswith("_")
-    }
+    methods = {}
+    for name, promised in inspect.getmembers(interface, inspect.isfunction):
+        if name.startswith("_"):
+            continue
+        method = _implemented(interface, implementation, promised)
+        joins = takes_tx(promised)
+        method = _joining(method, module) if joins else _standing_alone(method, module)
+        if instrument is not None:
+            is_async = inspect.iscoroutinefunction(promised)
+            method = instrument(BoundaryCall(module, name, joins, is_async), method)
+        methods[name] = method
     return cast(Interface, SimpleNamespace(**methods))
 
 
 def takes_tx(method: Method) -> bool:
     """Say whether a method of an interface joins its caller's transaction."""
     names = list(inspect.signature(method).parameters)
-    return len(names) > 1 and get_type_hints(method).get(names[1]) is Tx
+    return names[1:2] == ["tx"] and get_type_hints(method).get("tx") is Tx
+
+
+def _implemented(interface: type, implementation: object, promised: Method) -> Method:
+    """Return a method of an implementation that can be called as the interface promises."""
+    name = promised.__name__
+    method: Method | None = getattr(implementation, name, None)
+    # A subclass of the interface inherits the empty method from it.
+    if method is None or getattr(method, "__func__", None) is promised:
+        raise InterfaceError(
+            f"{type(implementation).__name__} lacks `{name}`, which {interface.__name__} promises: "
+            "add the method."
+        )
+    own = inspect.signature(method)
+    bound = inspect.signature(promised.__get__(implementation))
+    if not _accepts(own, bound):
+        raise InterfaceError(
+            f"{type(implementation).__name__}.{name}{_names(own)} cannot be called as "
+            f"{interface.__name__}.{name}{_names(bound)} promises: give its parameters the same "
+            "names in the same order, and any more of them a default."
+        )
+    return method
+
+
+def _accepts(own: inspect.Signature, promised: inspect.Signature) -> bool:
+    """Say whether each call that fits `promised` means the same to `own`: mypy ignores names.
+
+    Tries four calls that give each parameter its own name: all of them or only those that must be
+    given, by position or by keyword.
+    """
+    parameters = promised.parameters.values()
+    for some in (parameters, [each for each in parameters if each.default is each.empty]):
+        nameless = [None for each in some if each.kind is each.POSITIONAL_ONLY]
+        either = [each.name for each in some if each.kind is each.POSITIONAL_OR_KEYWORD]
+        keywords = [each.name for each in some if each.kind is each.KEYWORD_ONLY]
+        for positions, rest in ((either, keywords), ([], either + keywords)):
+            try:
+                bound = own.bind(*nameless, *positions, **{name: name for name in rest})
+            except TypeError:
+                return False
+            if any(isinstance(got, str) and got != name for name, got in bound.arguments.items()):
+                return False
+    return True
+
+
+def _names(signature: inspect.Signature) -> str:
+    parameters = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+    return str(signature.replace(parameters=parameters, return_annotation=signature.empty))
 
 
 def _joining(method: Method, module: str) -> Method:

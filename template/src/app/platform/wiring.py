@@ -10,7 +10,7 @@ from typing import Any, cast, get_type_hints, TypeVar
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.boundary import at_boundary
+from app.platform.boundary import at_boundary, Instrument, InterfaceError
 from app.platform.database import Database, Tx
 from app.platform.events import Event, Events, Handler, is_frozen
 
@@ -72,13 +72,22 @@ def wire(
     *,
     only: type | None = None,
     fakes: Mapping[type, object] | None = None,
+    instrument: Instrument | None = None,
 ) -> Wired:
     """Build the modules in the order given, each with its dependencies.
 
+    `instrument` is handed each method that other modules may call, and may replace it.
     For tests: `only` builds one module and what it depends on, step by step down, and nothing else;
     `fakes` stand, by interface, for modules that are not built then, nor what only those need.
     Raises WiringError where something does not fit.
     """
+
+    def outside(folder: ModuleFolder, implementation: object) -> object:
+        try:
+            return at_boundary(folder.interface, implementation, folder.name, instrument)
+        except InterfaceError as error:
+            raise WiringError(f"{folder.name}: {error}") from None
+
     fakes = fakes or {}
     events = Events()
     instances: dict[type, object] = {Events: events}
@@ -86,11 +95,11 @@ def wire(
     built = []
     for folder in _part(folders, only, fakes):
         if folder.interface in fakes:
-            instances[folder.interface] = _outside(folder, fakes[folder.interface])
+            instances[folder.interface] = outside(folder, fakes[folder.interface])
             continue
         provided = instances | {Database: Database(engine, folder.name)}
         made = folder.declaration.build(**_pick(folder, folder.declaration.build, provided))
-        instances[folder.interface] = provided[folder.interface] = _outside(folder, made)
+        instances[folder.interface] = provided[folder.interface] = outside(folder, made)
         if (routes := folder.declaration.routes) is not None:
             routers[folder.name] = routes(**_pick(folder, routes, provided))
         for event, handler in folder.declaration.subscriptions.items():
@@ -121,17 +130,6 @@ def _part(
             needed.add(name)
             reached += by_name[name].depends_on
     return [folder for folder in folders if folder.name in needed]
-
-
-def _outside(folder: ModuleFolder, implementation: object) -> object:
-    """Return what other modules get of an implementation, or of a fake."""
-    try:
-        return at_boundary(folder.interface, implementation, folder.name)
-    except AttributeError as error:
-        raise WiringError(
-            f"{folder.name}: {type(implementation).__name__} is no {folder.interface.__name__}: "
-            f"{error}."
-        ) from None
 
 
 def _handler(
