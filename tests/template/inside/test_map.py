@@ -78,14 +78,17 @@ def test_the_text_shows_interfaces_owners_and_dependencies() -> None:
     assert "ordering: Billing  @acme/team  → billing, catalog\n" in as_text(draw_map(SHOP))
 
 
-def test_the_text_says_what_a_module_listens_to() -> None:
+def test_it_says_what_a_module_listens_to() -> None:
     async def ship(tx: Tx, event: Event) -> None: ...
 
     listener = folder("shipping")
-    declaration = Module(listener.declaration.build, subscriptions={Event: ship})
-    assert as_text(draw_map([replace(listener, declaration=declaration)])).endswith(
-        "    on Event\n"
-    )
+    events = [type(f"Happened{number}", (Event,), {}) for number in range(6)]
+    for heard, shown in ((events[:1], ["on Happened0"]), (events, ["on Happened2", "and 3 more"])):
+        declaration = Module(listener.declaration.build, subscriptions=dict.fromkeys(heard, ship))
+        drawn = draw_map([replace(listener, declaration=declaration)])
+        assert as_text(drawn).endswith(f"    on {heard[-1].__name__}\n")
+        assert f"<br>on {heard[-1].__name__}" in as_mermaid(drawn)
+        assert texts(as_svg(drawn))[-2 - len(shown) : -2] == shown
 
 
 def test_mermaid_names_each_module_and_each_dependency() -> None:

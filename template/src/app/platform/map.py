@@ -79,6 +79,7 @@ def as_mermaid(modules: Sequence[MappedModule]) -> str:
     lines = ["flowchart TD"]
     for module in modules:
         said = [f"<b>{module.name}</b>", escape(module.owner), *(m.short for m in module.methods)]
+        said += [f"on {event}" for event in module.listens_to]
         # Mermaid has keywords (`style`, `graph`), which no identifier may equal.
         lines.append(f'    m_{module.name}["{"<br>".join(said)}"]')
     for module in modules:

@@ -6,19 +6,23 @@ from html import escape
 from app.platform.map import MappedModule
 from app.platform.map_layout import lay_out, Point
 
-_METHODS_SHOWN = 8
+_METHODS_SHOWN, _EVENTS_SHOWN = 8, 4
 _LINE = 20
 _PADDING = 14
 _HEADER = 50
 _NAME_WIDTH, _OWNER_WIDTH, _METHOD_WIDTH = 9.4, 7.0, 7.6
 """Of one character. Fonts differ, so these are rather too wide than too narrow."""
 _LONGEST = 36
-_LEGEND = "An arrow leads to what a module depends on. (tx) joins the caller's transaction."
+_LEGEND = (
+    "An arrow leads to what a module depends on.",
+    "(tx) joins the caller's transaction; on … hears of another module's event.",
+)
 
 _STYLE = """
 text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #59636e; }
 .name { font-size: 15px; font-weight: 600; fill: #1f2328; }
 .method { font-family: ui-monospace, Menlo, Consolas, monospace; fill: #1f2328; }
+.event { font-family: ui-monospace, Menlo, Consolas, monospace; }
 .tx { font-weight: 600; fill: #0969da; }
 .paper { fill: #ffffff; }
 .box { fill: #f6f8fa; stroke: #d1d9e0; }
@@ -46,7 +50,7 @@ def as_svg(modules: Sequence[MappedModule]) -> str:
         {module.name: _size(module) for module in modules},
         {module.name: module.depends_on for module in modules},
     )
-    width, height = max(layout.width, 520), layout.height + _LINE
+    width, height = max(layout.width, 520), layout.height + _LINE * len(_LEGEND)
     shift = (width - layout.width) // 2
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
@@ -63,9 +67,11 @@ def as_svg(modules: Sequence[MappedModule]) -> str:
         lines += _box(module, *layout.boxes[module.name])
     lines += [
         "</g>",
-        f'<text x="{width // 2}" y="{height - 16}" text-anchor="middle">{_LEGEND}</text>',
-        "</svg>",
     ]
+    for number, text in enumerate(reversed(_LEGEND)):
+        y = height - 16 - number * _LINE
+        lines.append(f'<text x="{width // 2}" y="{y}" text-anchor="middle">{text}</text>')
+    lines.append("</svg>")
     return "\n".join(lines) + "\n"
 
 
@@ -78,25 +84,30 @@ def _description(modules: Sequence[MappedModule]) -> str:
 
 
 def _size(module: MappedModule) -> tuple[int, int]:
-    shown = _shown(module)
+    rows = _rows(module)
     widest = max(
         len(_cut(module.name)) * _NAME_WIDTH,
         len(_cut(module.owner)) * _OWNER_WIDTH,
-        *(len(name + arguments) * _METHOD_WIDTH for name, arguments in shown),
+        *(len(name + arguments) * _METHOD_WIDTH for _, name, arguments in rows),
         130,
     )
-    height = _HEADER + (len(shown) * _LINE + 2 * _PADDING - 8 if shown else 8)
+    height = _HEADER + (len(rows) * _LINE + 2 * _PADDING - 8 if rows else 8)
     return round(widest / 2) * 2 + 2 * _PADDING, height
 
 
-def _shown(module: MappedModule) -> list[tuple[str, str]]:
-    """The methods that find room, each as its name and its arguments."""
-    methods = list(module.methods)
-    left_out = len(methods) - _METHODS_SHOWN
-    if left_out > 0:
-        del methods[_METHODS_SHOWN - 1 :]
-    rows = [(_cut(each.name), each.short.removeprefix(each.name)) for each in methods]
-    return rows + ([(f"and {left_out + 1} more", "")] if left_out > 0 else [])
+def _rows(module: MappedModule) -> list[tuple[str, str, str]]:
+    """The methods and events that find room, each as its kind, its name and its arguments."""
+    methods = [
+        ("method", _cut(each.name), each.short.removeprefix(each.name)) for each in module.methods
+    ]
+    events = [("event", _cut(f"on {each}"), "") for each in module.listens_to]
+    return _some(methods, _METHODS_SHOWN) + _some(events, _EVENTS_SHOWN)
+
+
+def _some(rows: list[tuple[str, str, str]], most: int) -> list[tuple[str, str, str]]:
+    if len(rows) <= most:
+        return rows
+    return [*rows[: most - 1], (rows[0][0], f"and {len(rows) - most + 1} more", "")]
 
 
 def _cut(text: str) -> str:
@@ -110,14 +121,15 @@ def _box(module: MappedModule, left: int, top: int, width: int, height: int) -> 
         f'<text class="name" x="{x}" y="{top + 22}">{escape(_cut(module.name))}</text>',
         f'<text x="{x}" y="{top + 40}">{escape(_cut(module.owner))}</text>',
     ]
-    if not module.methods:
+    rows = _rows(module)
+    if not rows:
         return lines
     y = top + _HEADER
     lines.append(f'<path class="rule" d="M{left} {y}h{width}"/>')
-    for name, arguments in _shown(module):
+    for kind, name, arguments in rows:
         y += _LINE
         tx = '(<tspan class="tx">tx</tspan>)' if arguments == "(tx)" else arguments
-        lines.append(f'<text class="method" x="{x}" y="{y}">{escape(name)}{tx}</text>')
+        lines.append(f'<text class="{kind}" x="{x}" y="{y}">{escape(name)}{tx}</text>')
     return lines
 
 
