@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app import modules
 from app.platform.database import Database
 from app.platform.discovery import discover
-from app.platform.engine import BoundaryError
+from app.platform.engine import BoundaryError, login_of
 from app.platform.map import draw_map
 from app.platform.map_svg import as_svg
+from app.platform.migrations import missing_migrations
+from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +36,11 @@ def test_codeowners_names_no_module_that_is_gone() -> None:
     named = re.findall(r"^/src/app/modules/(\w+)/", (ROOT / "CODEOWNERS").read_text("utf-8"), re.M)
     gone = set(named) - {folder.name for folder in FOLDERS}
     assert not gone, f"take out of CODEOWNERS: {', '.join(sorted(gone))}"
+
+
+async def test_the_migrations_of_each_module_make_what_its_tables_say(settings: Settings) -> None:
+    missing = await missing_migrations(settings.admin_url, login_of(settings.database_url), FOLDERS)
+    assert not missing, "run `.venv/bin/app make-migration MODULE MESSAGE` for these"
 
 
 async def test_postgres_refuses_each_module_the_tables_of_the_next(engine: AsyncEngine) -> None:

@@ -76,6 +76,7 @@ def test_two_branches_that_each_add_a_module_merge_and_are_green(generate: Gener
             'sa.UniqueConstraint("name"',
             'sa.CheckConstraint("true"',
         ),
+        ("tables.py", "unique=True", "unique=False"),
         ("module.toml", "@acme/team", "@acme/others"),
     ],
 )
