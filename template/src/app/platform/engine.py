@@ -67,18 +67,20 @@ class _Connection(asyncpg.Connection):
     opening = ""
 
     async def execute(self, query: str, *args: Any, **options: Any) -> str:
-        if not query.startswith("BEGIN"):
-            status = await super().execute(query, *args, **options)
-            if query.startswith("COMMIT") and status == "ROLLBACK":
-                raise TransactionError(UNDONE)  # Postgres says it only here.
-            return status
+        if not query.startswith(("BEGIN", "COMMIT")):
+            return await super().execute(query, *args, **options)
+        opening = self.opening if query.startswith("BEGIN") else ""
         try:
-            return await super().execute(query + self.opening, *args, **options)
+            status = await super().execute(query + opening, *args, **options)
         except BaseException:
-            # BEGIN may have passed and the rest failed. The driver believes that no transaction is
-            # open and would hand the connection to the next request as it is.
+            # BEGIN may have passed and the rest failed, or COMMIT never have been sent. The driver
+            # believes that no transaction is open and would hand the connection to the next
+            # request as it is.
             self.terminate()
             raise
+        if query.startswith("COMMIT") and status == "ROLLBACK":
+            raise TransactionError(UNDONE)  # Postgres says it only here.
+        return status
 
 
 def _switch_roles(engine: Engine, opening: str) -> None:
