@@ -1,4 +1,7 @@
-"""A database of its own for each test, cloned from one in which every module is migrated."""
+"""A database of its own for each test, cloned from one in which every module is migrated.
+
+A clone is dropped after the first test that writes into it.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -43,10 +46,10 @@ def login_url(admin_url: str) -> str:
 
 @pytest.fixture(scope="session")
 def execute(admin_url: str) -> Iterator[Execute]:
-    """Execute a statement as admin, on one connection that all tests share."""
+    """Execute a statement as admin, on one connection that all tests share; return its value."""
     with asyncio.Runner() as runner:
         admin = runner.run(asyncpg.connect(admin_url))
-        yield lambda statement: runner.run(admin.execute(statement))
+        yield lambda statement: runner.run(admin.fetchval(statement))
         runner.run(admin.close())
 
 
@@ -70,18 +73,39 @@ def template_database(
         execute(f"DROP DATABASE {name}")
 
 
+@pytest.fixture(scope="session")
+def unwritten(execute: Execute) -> Iterator[list[str]]:
+    """Databases in which earlier tests wrote nothing, so that they are as good as new."""
+    names: list[str] = []
+    yield names
+    for name in names:
+        execute(f"DROP DATABASE {name}")
+
+
 @pytest.fixture
 def settings(
-    admin_url: str, login_url: str, execute: Execute, template_database: str
+    admin_url: str, login_url: str, execute: Execute, template_database: str, unwritten: list[str]
 ) -> Iterator[Settings]:
     """Settings with a fresh database that the test may change as it likes."""
-    name = f"test_{uuid4().hex}"
-    execute(f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    if unwritten:
+        name = unwritten.pop()
+    else:
+        name = f"test_{uuid4().hex}"
+        execute(f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    # How far the server's log has grown, which every change makes longer, and who is connected.
+    state = (
+        "SELECT (pg_current_wal_insert_lsn(), count(*)) FROM pg_stat_activity "
+        f"WHERE datname = '{name}'"
+    )
+    before = execute(state)
     yield Settings(
         database_url=with_database(login_url, name),
         migration_database_url=with_database(admin_url, name),
     )
-    execute(f"DROP DATABASE {name}")
+    if execute(state) == before:
+        unwritten.append(name)
+    else:
+        execute(f"DROP DATABASE {name}")
 
 
 @pytest.fixture
