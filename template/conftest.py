@@ -1,7 +1,10 @@
-"""A database of its own for each test, cloned from one in which every module is migrated."""
+"""A database of its own for each test, cloned from one in which every module is migrated.
+
+A clone is dropped after the first test that writes into it.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from uuid import uuid4
 
 import asyncpg
@@ -19,6 +22,8 @@ from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder, wire, Wired
 
 LOGIN = "app_test"
+
+Execute = Callable[[str], object]
 
 
 @pytest.fixture(scope="session")
@@ -40,35 +45,67 @@ def login_url(admin_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
+def execute(admin_url: str) -> Iterator[Execute]:
+    """Execute a statement as admin, on one connection that all tests share; return its value."""
+    with asyncio.Runner() as runner:
+        admin = runner.run(asyncpg.connect(admin_url))
+        yield lambda statement: runner.run(admin.fetchval(statement))
+        runner.run(admin.close())
+
+
+@pytest.fixture(scope="session")
 def folders() -> list[ModuleFolder]:
     """Every module as it stands in the source tree."""
     return discover(modules)
 
 
 @pytest.fixture(scope="session")
-def template_database(admin_url: str, login_url: str, folders: list[ModuleFolder]) -> Iterator[str]:
+def template_database(
+    admin_url: str, login_url: str, execute: Execute, folders: list[ModuleFolder]
+) -> Iterator[str]:
     """The name of a database in which every module is migrated."""
     name = f"test_template_{uuid4().hex}"
-    asyncio.run(_execute(admin_url, f"CREATE DATABASE {name}"))
+    execute(f"CREATE DATABASE {name}")
     try:
         asyncio.run(migrate(with_database(admin_url, name), LOGIN, folders))
         yield name
     finally:
-        asyncio.run(_execute(admin_url, f"DROP DATABASE {name}"))
+        execute(f"DROP DATABASE {name}")
+
+
+@pytest.fixture(scope="session")
+def unwritten(execute: Execute) -> Iterator[list[str]]:
+    """Databases in which earlier tests wrote nothing, so that they are as good as new."""
+    names: list[str] = []
+    yield names
+    for name in names:
+        execute(f"DROP DATABASE {name}")
 
 
 @pytest.fixture
-async def settings(
-    admin_url: str, login_url: str, template_database: str
-) -> AsyncIterator[Settings]:
+def settings(
+    admin_url: str, login_url: str, execute: Execute, template_database: str, unwritten: list[str]
+) -> Iterator[Settings]:
     """Settings with a fresh database that the test may change as it likes."""
-    name = f"test_{uuid4().hex}"
-    await _execute(admin_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    if unwritten:
+        name = unwritten.pop()
+    else:
+        name = f"test_{uuid4().hex}"
+        execute(f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    # How far the server's log has grown, which every change makes longer, and who is connected.
+    state = (
+        "SELECT (pg_current_wal_insert_lsn(), count(*)) FROM pg_stat_activity "
+        f"WHERE datname = '{name}'"
+    )
+    before = execute(state)
     yield Settings(
         database_url=with_database(login_url, name),
         migration_database_url=with_database(admin_url, name),
     )
-    await _execute(admin_url, f"DROP DATABASE {name}")
+    if execute(state) == before:
+        unwritten.append(name)
+    else:
+        execute(f"DROP DATABASE {name}")
 
 
 @pytest.fixture
@@ -93,11 +130,3 @@ async def client(settings: Settings) -> AsyncIterator[AsyncClient]:
         AsyncClient(transport=ASGITransport(api), base_url="http://app") as client,
     ):
         yield client
-
-
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

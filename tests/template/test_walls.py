@@ -535,6 +535,22 @@ def called(line: str, says: str) -> Edit:
     return Edit(f"{BILLING}/service.py", CALL, f"{line}\n        {CALL}", says, line)
 
 
+def faked(body: str, says: str, at: str) -> Edit:
+    """Write a fake of catalog for the tests of billing."""
+    old = "from .. import Billing\n"
+    new = f"""{old}
+from app.modules.catalog import Catalog
+
+
+class FakeCatalog(Catalog):
+    {body}
+
+
+FAKE = FakeCatalog()
+"""
+    return Edit(f"{BILLING}/tests/conftest.py", old, new, says, at)
+
+
 TYPES = {
     "a method is gone": drifted("def get_item", "def fetch_item"),
     "another result": drifted("-> Item:", "-> Item | None:"),
@@ -568,6 +584,14 @@ TYPES = {
     ),
     "tx superfluous": called(
         "await self._catalog.get_item(tx, row.id)", 'Too many arguments for "get_item" of "Catalog"'
+    ),
+    "a fake without the methods": faked(
+        "pass", 'Cannot instantiate abstract class "FakeCatalog"', at="FAKE = FakeCatalog()"
+    ),
+    "a fake that drifted": faked(
+        "async def get_item(self, id: int) -> None: ...",
+        'incompatible with supertype "app.modules.catalog.Catalog"',
+        at="async def get_item(self, id: int)",
     ),
     "tx taken out of the interface": Edit(
         f"{CATALOG}/__init__.py",

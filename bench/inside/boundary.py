@@ -1,0 +1,145 @@
+"""Runs inside a generated shop, on its own platform and its local Postgres."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import asyncpg
+from app import modules
+from app.platform.boundary import at_boundary
+from app.platform.database import Database, Tx
+from app.platform.development import create_login, development_server, with_database
+from app.platform.discovery import discover
+from app.platform.engine import create_engine
+from app.platform.migrations import migrate
+from app.platform.settings import Settings
+from sqlalchemy import Connection, event, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+LOGIN = NAME = "bench_boundary"
+CALLS, ROUNDS, TRANSACTIONS = 10_000, 15, 1_500
+SELECT = text("SELECT id FROM catalog.items WHERE name = 'none'")
+
+
+class Shop(Protocol):
+    async def joins(self, tx: Tx, number: int) -> int:
+        """Join the caller's transaction."""
+
+    async def stands_alone(self, number: int) -> int:
+        """Need no transaction."""
+
+
+class RealShop:
+    async def joins(self, tx: Tx, number: int) -> int:
+        return number
+
+    async def stands_alone(self, number: int) -> int:
+        return number
+
+
+async def main() -> None:
+    with development_server() as admin_url:
+        async with database(admin_url) as url:
+            settings = Settings(database_url=url)
+            engine, separate = create_engine(settings), create_engine(settings)
+            send_roles_separately(separate)
+            await measure_calls(engine)
+            await measure_transactions(engine, separate)
+            for each in (engine, separate):
+                await each.dispose()
+
+
+async def measure_calls(engine: AsyncEngine) -> None:
+    direct = RealShop()
+    outside = at_boundary(Shop, direct, "ordering")
+    print(f"{'a call, ns':34}{'direct':>9}{'boundary':>10}{'between':>9}   bound 3000")
+    ours, theirs = await compare(lambda: direct.stands_alone(1), lambda: outside.stands_alone(1))
+    row("of a method without tx", ours, theirs)
+    async with Database(engine, "catalog").transaction() as tx:
+        view = tx.of("ordering")
+        ours, theirs = await compare(lambda: direct.joins(view, 1), lambda: outside.joins(tx, 1))
+        row("of a method with tx", ours, theirs)
+
+        def first() -> Awaitable[int]:
+            del tx._transaction.views["ordering"]
+            return outside.joins(tx, 1)
+
+        ours, theirs = await compare(lambda: direct.joins(view, 1), first)
+        row("the first one in a transaction *", ours, theirs)
+    print("* makes the module's own session, which any statement of its own would need.\n")
+
+
+async def compare(*calls: Callable[[], Awaitable[object]]) -> list[float]:
+    """Return the median nanoseconds of each call, in rounds that alternate."""
+    taken: list[list[float]] = [[] for _ in calls]
+    for _ in range(ROUNDS):
+        for call, times in zip(calls, taken, strict=True):
+            start = time.perf_counter_ns()
+            for _ in range(CALLS):
+                await call()
+            times.append((time.perf_counter_ns() - start) / CALLS)
+    return [statistics.median(times) for times in taken]
+
+
+def row(name: str, direct: float, boundary: float) -> None:
+    print(f"{name:34}{direct:9.0f}{boundary:10.0f}{boundary - direct:9.0f}")
+
+
+async def measure_transactions(engine: AsyncEngine, separate: AsyncEngine) -> None:
+    """Compare one module's transactions with one SELECT, each kind in turn."""
+    kinds = {
+        "no role": (Database(engine, "catalog"), False),
+        "role travels with BEGIN": (Database(engine, "catalog"), True),
+        "role in a round trip of its own": (Database(separate, "catalog"), True),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in kinds}
+    for _ in range(TRANSACTIONS):
+        for name, (db, speaks) in kinds.items():
+            start = time.perf_counter()
+            async with db.transaction() as tx:
+                if not speaks:
+                    tx.sync_session.info["role"] = None
+                await tx.execute(SELECT)
+            taken[name].append((time.perf_counter() - start) * 1_000_000)
+    medians = {name: statistics.median(times) for name, times in taken.items()}
+    print(f"{'a transaction with one SELECT':34}{'µs':>9}{'ratio':>10}   bound 1.05 with BEGIN")
+    for name, median in medians.items():
+        print(f"{name:34}{median:9.0f}{median / medians['no role']:10.3f}")
+
+
+def send_roles_separately(engine: AsyncEngine) -> None:
+    """Let the platform believe that BEGIN has passed, so that it sends the role by itself."""
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        driver.opening = " SET LOCAL statement_timeout = 5000;"
+        connection.info["begun"] = True
+
+
+@asynccontextmanager
+async def database(admin_url: str) -> AsyncIterator[str]:
+    """Yield the URL of a migrated database whose login may read without a role as well."""
+    login_url = await create_login(admin_url, LOGIN)
+    admin = await asyncpg.connect(admin_url)
+    await admin.execute(f"CREATE DATABASE {NAME}")
+    url = with_database(admin_url, NAME)
+    await migrate(url, LOGIN, discover(modules))
+    owner = await asyncpg.connect(url)
+    await owner.execute(
+        f"SET ROLE {LOGIN}__catalog__owner; GRANT USAGE ON SCHEMA catalog TO {LOGIN};"
+        f"GRANT SELECT ON catalog.items TO {LOGIN}"
+    )
+    await owner.close()
+    try:
+        yield with_database(login_url, NAME)
+    finally:
+        await admin.execute(f"DROP DATABASE {NAME}")
+        await admin.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
