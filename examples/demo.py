@@ -14,14 +14,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 ROOT = Path(__file__).parents[1]
 UV = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
 SECONDS_TO_START = 180
 
-# What billing would do if it read catalog's table instead of calling catalog.
+# What reviews would do if it read catalog's table instead of calling catalog.
 TRESPASS = """
 import asyncio
 from sqlalchemy import text
@@ -32,13 +34,13 @@ from app.platform.development import development_settings
 async def trespass(settings):
     engine = create_engine(settings)
     try:
-        async with Database(engine, "billing").transaction() as tx:
-            await tx.execute(text("SELECT * FROM catalog.items"))
+        async with Database(engine, "reviews").transaction() as tx:
+            await tx.execute(text("SELECT * FROM catalog.products"))
     except BoundaryError as refused:
         print("   ", refused.__cause__)
         print("   ", refused)
     else:
-        raise SystemExit("Postgres let billing read catalog's table!")
+        raise SystemExit("Postgres let reviews read catalog's table!")
     finally:
         await engine.dispose()
 
@@ -62,11 +64,11 @@ def main() -> None:
             os.environ[f"GIT_{who}_NAME"] = "Demo"
             os.environ[f"GIT_{who}_EMAIL"] = "demo@example.org"
 
-    say("Generate a shop with the modules catalog and ordering")
-    run("scaffold", "new", str(shop), "--defaults")
+    say("Generate a shop from the worked example: identity, catalog, billing, ordering")
+    run("scaffold", "new", str(shop), "--example", "--defaults")
 
-    say("Add the module billing, which keeps invoices and calls catalog")
-    command = ("add-module", "billing", "--entity", "invoice", "--depends-on", "catalog")
+    say("Add the module reviews, which calls catalog")
+    command = ("add-module", "reviews", "--entity", "review", "--depends-on", "catalog")
     run("scaffold", *command, cwd=shop)
 
     port = free_port()
@@ -80,9 +82,10 @@ def main() -> None:
 
     say("Everything is stopped. The shop is yours to try:")
     print(f"    cd {shop}")
-    print("    make test               the tests of all three modules")
+    print("    make test               the tests of all five modules")
     print("    make dev                run it again, then open http://127.0.0.1:8000/docs")
-    print("    .venv/bin/app modules   what is wired to what")
+    print("    .venv/bin/app map       the modules and what they depend on")
+    print("    src/app/modules/ordering/service.py   is a good place to begin reading")
 
 
 def use(shop: Path, server: subprocess.Popen[bytes], url: str) -> None:
@@ -95,11 +98,29 @@ def use(shop: Path, server: subprocess.Popen[bytes], url: str) -> None:
             sys.exit(f"The server was not ready within {SECONDS_TO_START} s.")
         time.sleep(0.2)
 
-    say("Create an invoice, and read it back")
-    created = call(f"{url}/billing/invoices", {"name": "INV-1"})
-    assert call(f"{url}/billing/invoices/{created['id']}") == created
+    say("A customer registers; three teapots arrive")
+    ada = call(f"{url}/identity/customers", {"email": "ada@example.org", "name": "Ada"})
+    pot = call(f"{url}/catalog/products", {"sku": "POT", "name": "Teapot", "price": "450.00"})
+    call(f"{url}/catalog/products/{pot['id']}/deliveries", {"quantity": 3})
 
-    say("Read catalog's table as billing: Postgres refuses")
+    say("She orders two: one transaction reserves them, charges her account, confirms the order")
+    two = {"customer_id": ada["id"], "lines": [{"product_id": pot["id"], "quantity": 2}]}
+    order = call(f"{url}/ordering/orders", two)
+    assert call(f"{url}/ordering/orders/{order['id']}") == order
+    say("Billing's event has opened a shipment")
+    assert call(f"{url}/ordering/shipments")[0]["order_id"] == order["id"]
+
+    say("The third is beyond her limit of 1,000: declined, and nothing of it has happened")
+    one = {"customer_id": ada["id"], "lines": [{"product_id": pot["id"], "quantity": 1}]}
+    assert call(f"{url}/ordering/orders", one)["status"] == 409
+    assert call(f"{url}/catalog/products/{pot['id']}")["stock"] == 1
+    assert call(f"{url}/billing/accounts/{ada['id']}")["owed"] == "900.00"
+
+    say("The new module answers, too")
+    created = call(f"{url}/reviews/reviews", {"name": "Pours well"})
+    assert call(f"{url}/reviews/reviews/{created['id']}") == created
+
+    say("Read catalog's table as reviews: Postgres refuses")
     run(
         UV,
         "run",
@@ -108,7 +129,7 @@ def use(shop: Path, server: subprocess.Popen[bytes], url: str) -> None:
         "-c",
         TRESPASS,
         cwd=shop,
-        shown="SELECT * FROM catalog.items",
+        shown="SELECT * FROM catalog.products",
     )
 
 
@@ -122,12 +143,17 @@ def run(*command: str, cwd: Path | None = None, shown: str | None = None) -> Non
         sys.exit(f"The demo stopped: {command[0]} failed, see above.")
 
 
-def call(url: str, body: dict[str, str] | None = None) -> dict[str, str]:
-    """POST the body, or GET without one; return the answer, and show both."""
+def call(url: str, body: dict[str, Any] | None = None) -> Any:
+    """POST the body, or GET without one; return the answer, refusals too, and show both."""
     data = json.dumps(body).encode() if body else None
-    print("   $", f"POST {url} {json.dumps(body)}" if body else f"GET {url}", flush=True)
-    with urlopen(Request(url, data, {"Content-Type": "application/json"}), timeout=10) as answer:
-        received: dict[str, str] = json.load(answer)
+    path = urlsplit(url).path
+    print("   $", f"POST {path} {json.dumps(body)}" if body else f"GET {path}", flush=True)
+    try:
+        answer = urlopen(Request(url, data, {"Content-Type": "application/json"}), timeout=10)
+    except HTTPError as refused:
+        answer = refused
+    with answer:
+        received = json.load(answer)
     print("   ", json.dumps(received), flush=True)
     return received
 

@@ -34,6 +34,14 @@ FILES = {
     "_src_path: {{ _copier_answers._src_path | tojson }}\nmodule: {{ module }}\n"
     "entity: {{ entity }}\ndepends_on: {{ depends_on | tojson }}\nowner: {{ owner | tojson }}\n",
 }
+EXAMPLE = {
+    "__init__.py": "",
+    "module.toml": 'owner = "@acme/hosts"\ndepends_on = []\n',
+    ".copier-answers.module.yml.jinja": ""
+    "_commit: {{ _copier_answers._commit | tojson }}\n"
+    "_src_path: {{ _copier_answers._src_path | tojson }}\n"
+    "example: shop\nmodule: greeting\n",
+}
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -62,7 +70,7 @@ def _interrupts() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template: v0.1.0, v0.2.0 (one more file per module), and a commit behind that."""
+    """The template: v0.1.0, v0.2.0 (one more file per module, an example), and a commit behind."""
     root = tmp_path_factory.mktemp("templates") / "template"
     for name, content in FILES.items():
         file = root / "template" / name
@@ -76,6 +84,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if tag:
             git(root, "tag", tag)
             (root / "template" / MODULE / "NEW.md").write_text("only since v0.2.0\n")
+            (root / "examples/shop/greeting").mkdir(parents=True, exist_ok=True)
+            for name, content in EXAMPLE.items():
+                (root / "examples/shop/greeting" / name).write_text(content)
     return root
 
 

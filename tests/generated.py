@@ -74,7 +74,10 @@ def scaffold(*arguments: str, cwd: Path) -> str:
 
 
 class Generate:
-    """Generate a repository with `scaffold new`; keyword arguments are answers."""
+    """Generate a repository with `scaffold new`; keyword arguments are answers.
+
+    `example=True` puts the example's modules in.
+    """
 
     def __init__(
         self,
@@ -84,8 +87,9 @@ class Generate:
     ) -> None:
         self._template, self._environment, self._factory = template, environment, tmp_path_factory
 
-    def __call__(self, name: str = "shop", **answers: str) -> Repository:
+    def __call__(self, name: str = "shop", *, example: bool = False, **answers: str) -> Repository:
         folder = self._factory.mktemp("generated")
         data = [part for key, value in answers.items() for part in ("--data", f"{key}={value}")]
+        data += ["--example"] * example
         scaffold("new", name, "--defaults", "--from", str(self._template), *data, cwd=folder)
         return Repository(folder / name, self._environment)

@@ -44,6 +44,33 @@ def test_it_is_the_same_as_copier_alone(folder, run, template):
     assert tree(folder / "ours") == tree(folder / "theirs")
 
 
+def test_the_example_is_put_in_instead_of_new_modules(folder, run, template):
+    result = run("new", "shop", "--example", "--defaults", "--from", str(template))
+    assert (result.code, result.err) == (0, "")
+    assert result.out.endswith("  scaffold add-module reviews --depends-on catalog\n")
+    shop = folder / "shop"
+    assert git(shop, "status", "--porcelain", "--branch") == "## main"
+    assert answers(shop)["modules"] == []
+    owners = (shop / "CODEOWNERS").read_text().splitlines()
+    assert [line for line in owners if "modules" in line] == [
+        "/src/app/modules/greeting/ @acme/hosts"
+    ]
+    assert '"v0.2.0"' in (shop / "src/app/modules/greeting/.copier-answers.module.yml").read_text()
+    assert "greeting  @acme/hosts" in run("modules", "-C", "shop").out
+
+
+def test_the_example_is_refused_beside_other_modules_or_where_there_is_none(folder, run, template):
+    start = ("new", "shop", "--example", "--defaults", "--from", str(template))
+    mixed = run(*start, "--data", "modules=[tax]")
+    assert "--example brings its own modules; leave out --data modules=" in mixed.err
+    old = run(*start, "--ref", "v0.1.0")
+    assert old.err == (
+        f"scaffold: the template {template} has no example at v0.1.0; take a version that has one\n"
+    )
+    assert (mixed.code, old.code) == (1, 1)
+    assert list(folder.iterdir()) == []
+
+
 def test_it_records_a_relative_template_absolute(folder, run, template):
     (folder / "template").symlink_to(template)
     assert run("new", "shop", "--defaults", "--from", "template").code == 0
@@ -91,7 +118,8 @@ def test_the_folder_can_be_entered_by_others(folder, run, template):
         (["--defaults", "--data", "owner=acme"], "'owner' will not do"),
         (["--defaults", "--data", "description="], "'description' will not do"),
         (["--defaults", "--data", "ci=jenkins"], "'ci' will not do"),
-        (["--defaults", "--data", "modules=[]"], "'modules' will not do"),
+        (["--defaults", "--data", "modules=tax"], "'modules' will not do"),
+        (["--defaults", "--data", "example=shop"], "no such question"),
         (["--defaults", "--data", "modules=[class]"], "will not do"),
         (["--defaults", "--data", "modules=[../x]"], "will not do"),
         (["--defaults", "--data", "modules=[tax, t_ax]"], "only by an underscore"),

@@ -76,6 +76,10 @@ def new(
         str | None,
         typer.Option("--ref", metavar="VERSION", help="Tag, branch or commit of the template."),
     ] = None,
+    example: Annotated[
+        bool,
+        typer.Option("--example", help="Put in the modules of a worked example, to learn from."),
+    ] = False,
     no_git: Annotated[
         bool, typer.Option("--no-git", help="Leave out git init and the first commit.")
     ] = False,
@@ -85,6 +89,7 @@ def new(
     \b
     Examples:
       scaffold new shop
+      scaffold new shop --example --defaults
       scaffold new shop --defaults --data owner=@acme/shop --data 'modules=[catalog, billing]'
       scaffold new shop --from https://github.com/acme/template.git --ref v1.2.0
     """
@@ -96,6 +101,7 @@ def new(
         source=source,
         version=ref,
         defaults=defaults,
+        example=example,
         commit=not no_git,
         note=screen.note,
     )
@@ -103,7 +109,7 @@ def new(
     print(f"Made {made.folder} from {made.template.source} {made.template.version} ({how}). Next:")
     print(f"  cd {shlex.quote(str(directory))}")
     print("  make dev")
-    print("  scaffold add-module billing")
+    print(f"  scaffold add-module {'reviews --depends-on catalog' if example else 'billing'}")
 
 
 @app.command()

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaffold import git, interrupts, names, origin, repository
+from scaffold import codeowners, git, interrupts, names, origin, repository
 from scaffold.errors import ScaffoldError
 from scaffold.rendering import render
+
+_EXAMPLE = "shop"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ def new(
     source: str | None = None,
     version: str | None = None,
     defaults: bool = False,
+    example: bool = False,
     commit: bool = True,
     note: Callable[[str], None] = lambda _: None,
 ) -> Made:
@@ -44,6 +47,7 @@ def new(
         source: path or URL of the template; none is the one that `scaffold` came with.
         version: tag, branch or commit of the template.
         defaults: do not ask, take the defaults for what `answers` leaves open.
+        example: put the modules of the example shop in, instead of new ones.
         commit: make a git repository with a first commit.
         note: is told what takes long, before it does.
 
@@ -54,6 +58,10 @@ def new(
     git.need()
     _check_target(target)
     _check_keys(answers)
+    if example:
+        if "modules" in answers:
+            raise ScaffoldError("--example brings its own modules; leave out --data modules=…")
+        answers = {**answers, "modules": "[]"}
     if not defaults and not sys.stdin.isatty():
         raise ScaffoldError(
             "there is no terminal to ask questions on; pass --defaults, and --data for what "
@@ -76,6 +84,8 @@ def new(
             ask=not defaults,
         )
         recorded = _check_made(made, template, answers)
+        if example:
+            _add_example(made, recorded)
         files = sum(path.is_file() for path in made.rglob("*"))
         if commit:
             note("making the first commit")
@@ -107,7 +117,7 @@ def _check_target(target: Path) -> None:
 
 def _check_keys(answers: Mapping[str, str]) -> None:
     for key in answers:
-        if not key.isidentifier() or key.startswith("_") or key == "module":
+        if not key.isidentifier() or key.startswith("_") or key in ("module", "example"):
             raise ScaffoldError(f"--data {key!a}: the template has no such question")
 
 
@@ -135,6 +145,26 @@ def _check_made(
         )
     _check_modules(made, recorded.answers.get("modules"))
     return recorded
+
+
+def _add_example(made: Path, template: repository.Template) -> None:
+    """Render the modules of the example into a repository, and give each its line in CODEOWNERS."""
+    modules = made / repository.MODULES
+    try:
+        render(template.source, template.version, modules, {"example": _EXAMPLE})
+        known = not (modules / repository.ANSWERS).exists()  # else it was rendered as a whole
+    except FileNotFoundError:
+        known = False
+    if not known:
+        raise ScaffoldError(
+            f"the template {template.source} has no example at {template.version}; "
+            "take a version that has one"
+        )
+    file = codeowners.find(made)
+    for module in repository.read_modules(made):
+        folder = f"{repository.MODULES.as_posix()}/{module.name}"
+        owned = codeowners.with_line(file.read_bytes(), folder, module.owner, file)
+        file.write_bytes(owned)
 
 
 def _check_modules(made: Path, modules: Any) -> None:

@@ -90,7 +90,7 @@ def _is_checkout(folder: Path) -> bool:
 def _committed_head(path: Path) -> str:
     """The checked-out commit. Copier would record a throw-away one for uncommitted changes."""
     commit = git.head(path)
-    changed = git.changes(path, "copier.yml", "template")
+    changed = git.changes(path, "copier.yml", "template", "examples/shop")
     if changed:
         raise ScaffoldError(
             f"the template {path} has uncommitted changes ({changed[0].strip()}); "

@@ -18,7 +18,8 @@ def real_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path.mkdir()
     shutil.copy(ROOT / "copier.yml", path)
     ignore = shutil.ignore_patterns("__pycache__", ".*_cache")
-    shutil.copytree(ROOT / "template", path / "template", ignore=ignore)
+    for tree in ("template", "examples/shop"):
+        shutil.copytree(ROOT / tree, path / tree, ignore=ignore)
     for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "1"]):
         subprocess.run(["git", *command], cwd=path, check=True)
     subprocess.run(["git", "tag", "v1.0.0"], cwd=path, check=True)
@@ -66,3 +67,9 @@ def generate(
 def shop(generate: Generate) -> Repository:
     """A repository with catalog and ordering, for the tests of one file."""
     return generate()
+
+
+@pytest.fixture(scope="module")
+def example(generate: Generate) -> Repository:
+    """A repository with the modules of the example, for the tests of one file."""
+    return generate(example=True)

@@ -38,7 +38,6 @@ def test_nothing_needs_trust() -> None:
         ({"owner": "acme"}, "@organisation/team"),
         ({"owner": "@acme/team\n* @evil"}, "@organisation/team"),
         ({"modules": "catalog"}, "Write a list"),
-        ({"modules": "[]"}, "at least one"),
         ({"modules": "[1]"}, "must be text"),
         ({"modules": "[catalog, catalog]"}, "twice"),
         ({"modules": "[Catalog]"}, "lower-case"),

@@ -22,6 +22,7 @@ def releases(real_template: Path, tmp_path: Path) -> Path:
         ("template/src/app/platform/errors.py", "does not exist", "is not there"),
         (f"{SKELETON}/README.md.jinja", "## When something is wrong", "## At 3 am"),
         (f"{SKELETON}/service.py.jinja", "is taken", "is in use"),
+        ("examples/shop/ordering/README.md", "## When something is wrong", "## At 3 am"),
     ):
         text = (path / file).read_text("utf-8")
         assert old in text
@@ -82,6 +83,23 @@ def test_an_update_of_one_module_changes_that_module_alone(shop: Repository) -> 
     assert "max_length=20" in shop.read("src/app/modules/billing/routes.py")
     assert "catalog: Catalog" in shop.read("src/app/modules/billing/wiring.py")
     assert "InvoiceRow" in shop.read("src/app/modules/billing/tables.py")
+
+
+def test_an_update_of_a_module_of_the_example_keeps_its_edits(
+    releases: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    source = ("--from", str(releases), "--ref", "v1.0.0")
+    scaffold("new", "shop", "--example", "--defaults", *source, cwd=tmp_path)
+    shop = Repository(tmp_path / "shop", environment)
+    folder = "src/app/modules/ordering"
+    shop.replace(f"{folder}/README.md", "Owned by @acme/checkout.", "Ours.")
+    shop.commit("Edit")
+    update(shop, folder, "--answers-file", ".copier-answers.module.yml")
+    assert unmerged(shop) == []
+    assert len(shop.git("status", "--short").splitlines()) == 2
+    assert '_commit: "v2.0.0"' in shop.read(f"{folder}/.copier-answers.module.yml")
+    assert "Ours." in (readme := shop.read(f"{folder}/README.md"))
+    assert "## At 3 am" in readme
 
 
 def test_a_module_added_later_comes_from_the_release_of_the_app(shop: Repository) -> None:

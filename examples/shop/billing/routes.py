@@ -1,0 +1,47 @@
+"""The module's HTTP routes."""
+
+from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, status
+from pydantic import BaseModel, Field
+
+from app.platform.database import Database
+
+from . import Account, Billing, Entry
+
+
+class Payment(BaseModel):
+    amount: Annotated[Decimal, Field(gt=0, max_digits=8, decimal_places=2)]
+
+
+class EntryPage(BaseModel):
+    items: list[Entry]
+    next: UUID | None
+    """Pass it as `after` to read on; null behind the last page."""
+
+
+def routes(billing: Billing, db: Database) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/accounts/{customer_id}")
+    async def get_account(customer_id: UUID) -> Account:
+        return await billing.get_account(customer_id)
+
+    @router.get("/accounts/{customer_id}/entries")
+    async def list_entries(
+        customer_id: UUID,
+        after: UUID | None = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    ) -> EntryPage:
+        found = list(await billing.list_entries(customer_id, after, limit + 1))
+        page, rest = found[:limit], found[limit:]
+        return EntryPage(items=page, next=page[-1].id if rest else None)
+
+    @router.post("/accounts/{customer_id}/payments", status_code=status.HTTP_201_CREATED)
+    async def record_payment(customer_id: UUID, body: Payment) -> Entry:
+        async with db.transaction() as tx:
+            return await billing.record_payment(tx, customer_id, body.amount)
+
+    return router

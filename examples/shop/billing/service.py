@@ -1,0 +1,98 @@
+"""The implementation of `Billing`."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import select
+
+from app.platform.database import Database, Tx
+from app.platform.events import Events
+
+from . import (
+    Account,
+    AccountNotFound,
+    ChargeDeclined,
+    ChargeNotFound,
+    Entry,
+    EntryKind,
+    OrderCharged,
+)
+from .tables import AccountRow, EntryRow
+
+
+class BillingService:
+    def __init__(self, db: Database, events: Events) -> None:
+        self._db = db
+        self._events = events
+
+    async def charge(self, tx: Tx, customer_id: UUID, order_id: UUID, amount: Decimal) -> Entry:
+        account = await _lock(tx, customer_id)
+        left = account.credit_limit - account.owed
+        if amount > left:
+            raise ChargeDeclined(f"The account may be charged {left} more, not {amount}.")
+        entry = await _book(tx, account, EntryKind.CHARGE, amount, order_id)
+        await self._events.publish(tx, OrderCharged(order_id, customer_id, amount))
+        return entry
+
+    async def refund(self, tx: Tx, order_id: UUID) -> Entry:
+        charge = await _entry_of(tx, order_id, EntryKind.CHARGE)
+        if charge is not None:
+            account = await _lock(tx, charge.customer_id)
+            # Asked behind the lock: two at a time cannot both find none.
+            if await _entry_of(tx, order_id, EntryKind.REFUND) is None:
+                return await _book(tx, account, EntryKind.REFUND, -charge.amount, order_id)
+        raise ChargeNotFound(f"There is no charge of the order {order_id} to take back.")
+
+    async def record_payment(self, tx: Tx, customer_id: UUID, amount: Decimal) -> Entry:
+        account = await _lock(tx, customer_id)
+        return await _book(tx, account, EntryKind.PAYMENT, -amount)
+
+    async def get_account(self, customer_id: UUID) -> Account:
+        async with self._db.transaction() as tx:
+            row = await tx.get(AccountRow, customer_id)
+        if row is None:
+            raise _not_found(customer_id)
+        return Account(row.customer_id, row.owed, row.credit_limit)
+
+    async def list_entries(
+        self, customer_id: UUID, after: UUID | None, limit: int
+    ) -> Sequence[Entry]:
+        query = select(EntryRow).where(EntryRow.customer_id == customer_id).order_by(EntryRow.id)
+        if after is not None:
+            query = query.where(EntryRow.id > after)
+        async with self._db.transaction() as tx:
+            rows = await tx.scalars(query.limit(limit))
+            return [_entry(row) for row in rows]
+
+
+async def _lock(tx: Tx, customer_id: UUID) -> AccountRow:
+    """Lock an account until the transaction ends: all bookings on it follow one another."""
+    row = await tx.get(AccountRow, customer_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise _not_found(customer_id)
+    return row
+
+
+async def _book(
+    tx: Tx, account: AccountRow, kind: EntryKind, amount: Decimal, order_id: UUID | None = None
+) -> Entry:
+    """Write an entry, and what the account then owes."""
+    account.owed += amount
+    row = EntryRow(customer_id=account.customer_id, kind=kind, amount=amount, order_id=order_id)
+    tx.add(row)
+    await tx.flush()
+    return _entry(row)
+
+
+async def _entry_of(tx: Tx, order_id: UUID, kind: EntryKind) -> EntryRow | None:
+    query = select(EntryRow).where(EntryRow.order_id == order_id, EntryRow.kind == kind)
+    return await tx.scalar(query)
+
+
+def _entry(row: EntryRow) -> Entry:
+    return Entry(row.id, EntryKind(row.kind), row.amount, row.order_id, row.booked_at)
+
+
+def _not_found(customer_id: UUID) -> AccountNotFound:
+    return AccountNotFound(f"The customer {customer_id} has no account.")

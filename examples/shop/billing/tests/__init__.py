@@ -1,0 +1,1 @@
+"""Tests of billing: its interface, its routes, its rules."""

@@ -1,0 +1,30 @@
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.modules.identity import CustomerRegistered
+from app.platform.database import Database
+from app.platform.wiring import Wired
+
+from .. import Billing
+from ..handlers import open_account
+
+
+@pytest.fixture
+def billing(wired: Wired) -> Billing:
+    return wired[Billing]
+
+
+@pytest.fixture
+def db(engine: AsyncEngine) -> Database:
+    return Database(engine, "billing")
+
+
+@pytest.fixture
+async def customer_id(db: Database) -> UUID:
+    """Somebody who may owe 1,000, and owes nothing."""
+    id = uuid4()
+    async with db.transaction() as tx:
+        await open_account(tx, CustomerRegistered(id))
+    return id

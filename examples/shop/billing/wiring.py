@@ -1,0 +1,18 @@
+"""Names the implementation, and what it needs; the platform finds it by type."""
+
+from app.modules.identity import CustomerRegistered
+from app.platform.database import Database
+from app.platform.events import Events
+from app.platform.wiring import Module
+
+from . import Billing
+from .handlers import open_account
+from .routes import routes
+from .service import BillingService
+
+
+def build(db: Database, events: Events) -> Billing:
+    return BillingService(db, events)
+
+
+module = Module(build, routes=routes, subscriptions={CustomerRegistered: open_account})

@@ -1,0 +1,51 @@
+"""Catalog: what is for sale, at which price, and how much of it is in stock."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+from app.platform.database import Tx
+from app.platform.errors import Conflict, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    id: UUID
+    sku: str
+    name: str
+    price: Decimal
+    stock: int
+
+
+class ProductNotFound(NotFound):
+    """No product has this id."""
+
+
+class SkuTaken(Conflict):
+    """Another product has this stock-keeping unit."""
+
+
+class OutOfStock(Conflict):
+    """There is less of a product than is wanted."""
+
+
+class Catalog(Protocol):
+    async def add_product(self, tx: Tx, sku: str, name: str, price: Decimal) -> Product:
+        """Add a product, with none in stock yet. Raises SkuTaken."""
+
+    async def get_product(self, id: UUID) -> Product:
+        """Return one product. Raises ProductNotFound."""
+
+    async def list_products(self, after: UUID | None, limit: int) -> Sequence[Product]:
+        """Return at most `limit`, oldest first, beginning behind the id `after`."""
+
+    async def reserve(self, tx: Tx, quantities: Mapping[UUID, int]) -> Sequence[Product]:
+        """Take products from stock, all of them or none, and return them as they are then.
+
+        Raises ProductNotFound or OutOfStock.
+        """
+
+    async def restock(self, tx: Tx, quantities: Mapping[UUID, int]) -> Sequence[Product]:
+        """Put products into stock, be they delivered or given back. Raises ProductNotFound."""

@@ -1,0 +1,1 @@
+"""Tests of catalog: its interface, its routes, its rules."""

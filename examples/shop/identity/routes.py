@@ -1,0 +1,42 @@
+"""The module's HTTP routes."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response, status
+from pydantic import BaseModel, StringConstraints
+
+from app.platform.database import Database
+
+from . import Customer, Identity
+
+
+class NewCustomer(BaseModel):
+    email: Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+    name: Annotated[
+        str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00]+$")
+    ]
+
+
+def routes(identity: Identity, db: Database) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/customers", status_code=status.HTTP_201_CREATED)
+    async def register_customer(
+        body: NewCustomer, request: Request, response: Response
+    ) -> Customer:
+        async with db.transaction() as tx:
+            customer = await identity.register_customer(tx, body.email, body.name)
+        response.headers["Location"] = f"{request.url.path}/{customer.id}"
+        return customer
+
+    @router.get("/customers/{id}")
+    async def get_customer(id: UUID) -> Customer:
+        return await identity.get_customer(id)
+
+    @router.delete("/customers/{id}", status_code=status.HTTP_204_NO_CONTENT)
+    async def close_customer(id: UUID) -> None:
+        async with db.transaction() as tx:
+            await identity.close_customer(tx, id)
+
+    return router

@@ -1,0 +1,58 @@
+"""The implementation of `Identity`."""
+
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlalchemy.exc import IntegrityError
+
+from app.platform.database import Database, Tx
+from app.platform.events import Events
+
+from . import Customer, CustomerClosed, CustomerNotFound, CustomerRegistered, EmailTaken
+from .tables import CustomerRow
+
+
+class IdentityService:
+    def __init__(self, db: Database, events: Events) -> None:
+        self._db = db
+        self._events = events
+
+    async def register_customer(self, tx: Tx, email: str, name: str) -> Customer:
+        row = CustomerRow(email=email.lower(), name=name)
+        tx.add(row)
+        try:
+            await tx.flush()
+        except IntegrityError as error:
+            if "uq_customers_email" not in str(error.orig):
+                raise
+            raise EmailTaken(f"There is a customer with the address {email} already.") from error
+        await self._events.publish(tx, CustomerRegistered(row.id))
+        return _customer(row)
+
+    async def get_customer(self, id: UUID) -> Customer:
+        async with self._db.transaction() as tx:
+            return _customer(_found(await tx.get(CustomerRow, id), id))
+
+    async def hold_customer(self, tx: Tx, id: UUID) -> Customer:
+        # FOR SHARE: any number of transactions can hold a customer, and closing waits for them.
+        row = await tx.get(CustomerRow, id, with_for_update={"read": True}, populate_existing=True)
+        customer = _customer(_found(row, id))
+        if customer.is_closed:
+            raise CustomerClosed(f"The customer {id} is closed.")
+        return customer
+
+    async def close_customer(self, tx: Tx, id: UUID) -> None:
+        row = await tx.get(CustomerRow, id, with_for_update=True, populate_existing=True)
+        found = _found(row, id)
+        if found.closed_at is None:
+            found.closed_at = func.now()
+
+
+def _found(row: CustomerRow | None, id: UUID) -> CustomerRow:
+    if row is None:
+        raise CustomerNotFound(f"There is no customer {id}.")
+    return row
+
+
+def _customer(row: CustomerRow) -> Customer:
+    return Customer(row.id, row.email, row.name, is_closed=row.closed_at is not None)

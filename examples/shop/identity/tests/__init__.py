@@ -1,0 +1,1 @@
+"""Tests of identity: its interface, its routes, its rules."""

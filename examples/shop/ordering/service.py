@@ -1,0 +1,108 @@
+"""The implementation of `Ordering`."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import delete, select
+
+from app.modules.billing import Billing
+from app.modules.catalog import Catalog
+from app.modules.identity import Identity
+from app.platform.database import Database, Tx
+
+from . import Line, Order, OrderNotFound, OrderNotOpen, OrderStatus, Shipment, ShipmentNotOpen
+from .tables import LineRow, OrderRow, ShipmentRow
+
+
+class OrderingService:
+    def __init__(
+        self, db: Database, identity: Identity, catalog: Catalog, billing: Billing
+    ) -> None:
+        self._db = db
+        self._identity = identity
+        self._catalog = catalog
+        self._billing = billing
+
+    async def place_order(self, tx: Tx, customer_id: UUID, quantities: Mapping[UUID, int]) -> Order:
+        await self._identity.hold_customer(tx, customer_id)
+        products = await self._catalog.reserve(tx, quantities)
+        row = OrderRow(
+            customer_id=customer_id,
+            status=OrderStatus.CONFIRMED,
+            lines=[
+                LineRow(
+                    product_id=product.id,
+                    quantity=quantities[product.id],
+                    unit_price=product.price,
+                )
+                for product in products
+            ],
+        )
+        tx.add(row)
+        await tx.flush()
+        order = _order(row)
+        await self._billing.charge(tx, customer_id, order.id, order.total)
+        return order
+
+    async def cancel_order(self, tx: Tx, id: UUID) -> Order:
+        row = await _lock_open(tx, id)
+        row.status = OrderStatus.CANCELLED
+        await tx.execute(delete(ShipmentRow).where(ShipmentRow.order_id == id))
+        await self._catalog.restock(tx, {line.product_id: line.quantity for line in row.lines})
+        await self._billing.refund(tx, id)
+        return _order(row)
+
+    async def ship_order(self, tx: Tx, id: UUID) -> Order:
+        row = await _lock_open(tx, id)
+        shipment = await tx.get(ShipmentRow, id)
+        if shipment is None:
+            raise ShipmentNotOpen(f"The shipment of the order {id} is not open yet.")
+        row.status = OrderStatus.SHIPPED
+        await tx.delete(shipment)
+        return _order(row)
+
+    async def get_order(self, id: UUID) -> Order:
+        async with self._db.transaction() as tx:
+            row = await tx.get(OrderRow, id)
+        if row is None:
+            raise _not_found(id)
+        return _order(row)
+
+    async def list_orders(
+        self, customer_id: UUID, after: UUID | None, limit: int
+    ) -> Sequence[Order]:
+        query = select(OrderRow).where(OrderRow.customer_id == customer_id).order_by(OrderRow.id)
+        if after is not None:
+            query = query.where(OrderRow.id > after)
+        async with self._db.transaction() as tx:
+            rows = await tx.scalars(query.limit(limit))
+            return [_order(row) for row in rows]
+
+    async def list_open_shipments(self, limit: int) -> Sequence[Shipment]:
+        query = select(ShipmentRow).order_by(ShipmentRow.opened_at, ShipmentRow.order_id)
+        async with self._db.transaction() as tx:
+            rows = await tx.scalars(query.limit(limit))
+            return [Shipment(row.order_id, row.opened_at) for row in rows]
+
+
+async def _lock_open(tx: Tx, id: UUID) -> OrderRow:
+    """Lock an order that can still change, until the transaction ends."""
+    row = await tx.get(OrderRow, id, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise _not_found(id)
+    if row.status != OrderStatus.CONFIRMED:
+        raise OrderNotOpen(f"The order {id} is {row.status}.")
+    return row
+
+
+def _order(row: OrderRow) -> Order:
+    lines = [Line(line.product_id, line.quantity, line.unit_price) for line in row.lines]
+    total = sum(line.quantity * line.unit_price for line in lines)
+    return Order(
+        row.id, row.customer_id, OrderStatus(row.status), lines, Decimal(total), row.placed_at
+    )
+
+
+def _not_found(id: UUID) -> OrderNotFound:
+    return OrderNotFound(f"There is no order {id}.")

@@ -1,0 +1,1 @@
+"""Tests of ordering: its interface, its routes, its rules."""

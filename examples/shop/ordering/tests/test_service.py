@@ -1,0 +1,147 @@
+"""The module alone: what it depends on is replaced by fakes."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.modules.billing import Billing, ChargeDeclined, OrderCharged
+from app.modules.catalog import Catalog
+from app.modules.identity import Identity
+from app.platform.database import Database
+from app.platform.wiring import ModuleFolder, wire
+
+from .. import Order, Ordering, OrderNotFound, OrderNotOpen, OrderStatus, ShipmentNotOpen
+from ..handlers import open_shipment
+from .fakes import FakeBilling, FakeCatalog, FakeIdentity
+
+ADA, TEA, POT = uuid4(), UUID(int=1), UUID(int=2)
+
+
+@pytest.fixture
+def catalog() -> FakeCatalog:
+    return FakeCatalog()
+
+
+@pytest.fixture
+def billing() -> FakeBilling:
+    return FakeBilling()
+
+
+@pytest.fixture
+def ordering(
+    folders: Sequence[ModuleFolder],
+    engine: AsyncEngine,
+    catalog: FakeCatalog,
+    billing: FakeBilling,
+) -> Ordering:
+    return wire(
+        folders,
+        engine,
+        only=Ordering,
+        fakes={Identity: FakeIdentity(), Catalog: catalog, Billing: billing},
+    )[Ordering]
+
+
+async def place(ordering: Ordering, db: Database, quantities: dict[UUID, int]) -> Order:
+    async with db.transaction() as tx:
+        return await ordering.place_order(tx, ADA, quantities)
+
+
+async def charged(db: Database, order: Order) -> None:
+    """Let billing say that it has charged the order."""
+    async with db.transaction() as tx:
+        await open_shipment(tx, OrderCharged(order.id, ADA, order.total))
+
+
+async def test_an_order_has_the_prices_of_when_it_was_placed(
+    ordering: Ordering, db: Database, billing: FakeBilling
+) -> None:
+    order = await place(ordering, db, {TEA: 2, POT: 1})
+    assert [(line.product_id, line.quantity) for line in order.lines] == [(TEA, 2), (POT, 1)]
+    assert order.total == Decimal("28.50") == billing.charged[order.id]
+    assert order.status == OrderStatus.CONFIRMED
+    assert await ordering.get_order(order.id) == order
+
+
+async def test_an_order_that_cannot_be_charged_does_not_exist(
+    ordering: Ordering, db: Database
+) -> None:
+    with pytest.raises(ChargeDeclined):
+        await place(ordering, db, {TEA: 11})
+    assert await ordering.list_orders(ADA, after=None, limit=10) == []
+
+
+async def test_a_cancelled_order_gives_everything_back(
+    ordering: Ordering, db: Database, catalog: FakeCatalog, billing: FakeBilling
+) -> None:
+    order = await place(ordering, db, {TEA: 2, POT: 1})
+    await charged(db, order)
+    async with db.transaction() as tx:
+        cancelled = await ordering.cancel_order(tx, order.id)
+    assert cancelled.status == OrderStatus.CANCELLED
+    assert await ordering.get_order(order.id) == cancelled
+    assert catalog.taken == {TEA: 0, POT: 0}
+    assert billing.charged == {}
+    assert await ordering.list_open_shipments(10) == []
+
+
+async def test_a_shipped_order_leaves_the_packing_list(ordering: Ordering, db: Database) -> None:
+    first = await place(ordering, db, {TEA: 1})
+    second = await place(ordering, db, {TEA: 1})
+    for order in (first, second):
+        await charged(db, order)
+    open_shipments = await ordering.list_open_shipments(10)
+    assert [shipment.order_id for shipment in open_shipments] == [first.id, second.id]
+    async with db.transaction() as tx:
+        assert (await ordering.ship_order(tx, first.id)).status == OrderStatus.SHIPPED
+    assert await ordering.list_open_shipments(10) == open_shipments[1:]
+
+
+async def test_nothing_is_shipped_before_it_is_charged(ordering: Ordering, db: Database) -> None:
+    order = await place(ordering, db, {TEA: 1})
+    with pytest.raises(ShipmentNotOpen):
+        async with db.transaction() as tx:
+            await ordering.ship_order(tx, order.id)
+
+
+async def test_an_order_is_cancelled_or_shipped_once(ordering: Ordering, db: Database) -> None:
+    order = await place(ordering, db, {TEA: 1})
+    async with db.transaction() as tx:
+        await ordering.cancel_order(tx, order.id)
+    with pytest.raises(OrderNotOpen, match="cancelled"):
+        async with db.transaction() as tx:
+            await ordering.cancel_order(tx, order.id)
+    with pytest.raises(OrderNotOpen, match="cancelled"):
+        async with db.transaction() as tx:
+            await ordering.ship_order(tx, order.id)
+
+
+async def test_a_charge_opens_one_shipment_however_often_and_late_it_is_told(
+    ordering: Ordering, db: Database
+) -> None:
+    order = await place(ordering, db, {TEA: 1})
+    for _ in range(2):
+        await charged(db, order)
+    assert len(await ordering.list_open_shipments(10)) == 1
+    async with db.transaction() as tx:
+        await ordering.cancel_order(tx, order.id)
+    await charged(db, order)
+    assert await ordering.list_open_shipments(10) == []
+
+
+async def test_an_unknown_order_is_not_found(ordering: Ordering, db: Database) -> None:
+    with pytest.raises(OrderNotFound):
+        await ordering.get_order(uuid4())
+    with pytest.raises(OrderNotFound):
+        async with db.transaction() as tx:
+            await ordering.cancel_order(tx, uuid4())
+
+
+async def test_a_list_goes_on_behind_the_last_id_seen(ordering: Ordering, db: Database) -> None:
+    placed = [await place(ordering, db, {TEA: 1}) for _ in range(3)]
+    first = await ordering.list_orders(ADA, after=None, limit=2)
+    rest = await ordering.list_orders(ADA, after=first[-1].id, limit=2)
+    assert [*first, *rest] == placed

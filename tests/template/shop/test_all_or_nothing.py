@@ -1,0 +1,138 @@
+"""An order is placed whole or not at all, whatever happens at whichever of its messages to Postgres.
+
+Runs inside a generated repository that contains the example shop.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import asyncpg
+import pytest
+from app.platform.settings import Settings
+from app.platform.wiring import Wired
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from . import trouble
+from .books import EVERYTHING, NOTHING, prepare
+from .trouble import Strike, Trouble
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def login(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(settings.database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def steps(engine: AsyncEngine, wired: Wired) -> list[str]:
+    """The messages of an order where nothing happens."""
+    order = await prepare(engine, wired)
+    with pytest.MonkeyPatch.context() as patch:
+        watch = Trouble(patch)
+        await order.place(engine, wired)
+    return watch.messages
+
+
+async def test_the_steps_are_a_transaction_that_visits_every_module(
+    engine: AsyncEngine, wired: Wired, login: asyncpg.Connection, steps: list[str]
+) -> None:
+    assert steps[0].startswith("BEGIN")
+    assert steps[-1] == "COMMIT;"
+    assert sum(step.startswith("BEGIN") for step in steps) == 1
+    for module in ("identity", "catalog", "ordering", "billing"):
+        assert any(f" {module}." in step for step in steps), module
+    order = await prepare(engine, wired)
+    assert await order.books(login) == NOTHING
+    await order.place(engine, wired)
+    assert await order.books(login) == EVERYTHING
+
+
+async def terminate(connection: asyncpg.Connection) -> None:
+    """The connection to Postgres breaks."""
+    login = await asyncpg.connect(os.environ["DATABASE_URL_TO_TERMINATE"])
+    await login.fetchval("SELECT pg_terminate_backend($1, 1000)", connection.get_server_pid())
+    await login.close()
+
+
+@pytest.mark.parametrize(
+    "strike",
+    [
+        trouble.fail,
+        trouble.time_out,
+        trouble.cancel,
+        trouble.cancel_while_waiting,
+        terminate,
+    ],
+    ids=lambda strike: strike.__name__,
+)
+async def test_after_trouble_at_any_step_all_of_it_exists_or_nothing(
+    settings: Settings,
+    engine: AsyncEngine,
+    wired: Wired,
+    login: asyncpg.Connection,
+    steps: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    strike: Strike,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL_TO_TERMINATE", settings.database_url)
+    watch = Trouble(monkeypatch)
+    for at, step in enumerate(steps, start=1):
+        order = await prepare(engine, wired)
+        watch.expect(at, strike)
+        task = asyncio.create_task(order.place(engine, wired))
+        [outcome] = await asyncio.gather(task, return_exceptions=True)
+        books = await order.books(login)
+        if step == "COMMIT;" and strike is trouble.cancel:
+            assert books in (EVERYTHING, NOTHING)  # It was on its way already.
+        else:
+            assert isinstance(outcome, BaseException), f"nothing happened at {at}: {step}"
+            assert books == NOTHING, f"struck at {at}: {step}"
+        watch.expect(0, trouble.nothing)
+        again = await prepare(engine, wired)
+        await again.place(engine, wired)
+        assert await again.books(login) == EVERYTHING
+
+
+async def test_a_process_killed_at_any_step_leaves_all_of_it_or_nothing(
+    settings: Settings,
+    engine: AsyncEngine,
+    wired: Wired,
+    login: asyncpg.Connection,
+    steps: list[str],
+) -> None:
+    environment = {**os.environ, "DATABASE_URL": settings.database_url}
+    command = [sys.executable, "-m", "tests.shop.place_and_die"]
+    numbers = range(1, len(steps) + 2)  # The last one dies after COMMIT.
+    orders = [await prepare(engine, wired) for _ in numbers]
+    children = [
+        subprocess.Popen(
+            [*command, str(at), str(order.customer), str(order.product)],
+            cwd=ROOT,
+            env=environment,
+            stderr=subprocess.PIPE,
+        )
+        for at, order in zip(numbers, orders, strict=True)
+    ]
+    for at, order, child in zip(numbers, orders, children, strict=True):
+        _, said = await asyncio.to_thread(child.communicate, timeout=60)
+        assert child.returncode == -9, said.decode()
+        await _until_rolled_back(login)
+        assert await order.books(login) == (NOTHING if at <= len(steps) else EVERYTHING), at
+
+
+async def _until_rolled_back(login: asyncpg.Connection) -> None:
+    """Wait until Postgres has noticed the death of its clients."""
+    query = """SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(10):
+            while await login.fetchval(query):
+                await asyncio.sleep(0.01)
