@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 import pytest
@@ -5,10 +6,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.modules.identity import CustomerRegistered
 from app.platform.database import Database
-from app.platform.wiring import Wired
+from app.platform.wiring import ModuleFolder, wire, Wired
 
 from .. import Billing
 from ..handlers import open_account
+
+
+@pytest.fixture
+def wired(folders: Sequence[ModuleFolder], engine: AsyncEngine) -> Wired:
+    """The module with what it depends on, and nothing else."""
+    return wire(folders, engine, only=Billing)
 
 
 @pytest.fixture
