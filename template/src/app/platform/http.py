@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.limits import Limits
-from app.platform.problems import problem
+from app.platform.problems import DESCRIBED, problem
 from app.platform.settings import Settings
 
 logger = logging.getLogger("uvicorn.error")
@@ -56,7 +56,8 @@ def create_api(
     api.add_exception_handler(DBAPIError, _database_error)
     api.add_exception_handler(Exception, _unexpected)
     for name, router in sorted(routers.items()):
-        api.include_router(router, prefix=f"/{name.replace('_', '-')}", tags=[name])
+        prefix = f"/{name.replace('_', '-')}"
+        api.include_router(router, prefix=prefix, tags=[name], responses=DESCRIBED)
     return api
 
 
