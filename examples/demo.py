@@ -108,7 +108,7 @@ def use(shop: Path, server: subprocess.Popen[bytes], url: str) -> None:
     order = call(f"{url}/ordering/orders", two)
     assert call(f"{url}/ordering/orders/{order['id']}") == order
     say("Billing's event has opened a shipment")
-    assert call(f"{url}/ordering/shipments")[0]["order_id"] == order["id"]
+    assert call(f"{url}/ordering/shipments")["items"][0]["order_id"] == order["id"]
 
     say("The third is beyond her limit of 1,000: declined, and nothing of it has happened")
     one = {"customer_id": ada["id"], "lines": [{"product_id": pot["id"], "quantity": 1}]}
