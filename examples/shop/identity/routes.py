@@ -10,13 +10,14 @@ from app.platform.database import Database
 
 from . import Customer, Identity
 
+_NAME = r"^[^\x00]*[^\s\x00][^\x00]*$"
+"""Something visible, and no NUL, which Postgres cannot store."""
+
 
 class NewCustomer(BaseModel):
     # Visible ASCII with one @ in it; whether it exists, only a letter to it can tell.
     email: Annotated[str, StringConstraints(max_length=254, pattern=r"^[!-?A-~]+@[!-?A-~]+$")]
-    name: Annotated[
-        str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00]+$")
-    ]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=_NAME)]
 
 
 def routes(identity: Identity, db: Database) -> APIRouter:

@@ -73,6 +73,12 @@ async def test_an_error_becomes_a_problem(error: Exception, status: int, kind: s
     assert "secret" not in response.text
 
 
+async def test_a_method_that_is_not_allowed_gets_those_that_are(client: AsyncClient) -> None:
+    refused = await client.delete("/catalog/items")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, POST")
+    assert refused.headers["Content-Type"] == "application/problem+json"
+
+
 async def test_a_full_pool_refuses_instead_of_waiting_for_ever(settings: Settings) -> None:
     busy = settings.model_copy(update={"database_pool_size": 1, "database_pool_timeout": 0.01})
     application = create_app(busy)

@@ -1,7 +1,6 @@
 """Error responses in the format of RFC 9457."""
 
 from http.client import responses as phrases
-
 from typing import Any
 
 from fastapi.responses import JSONResponse
