@@ -3,17 +3,12 @@
 import json
 import os
 import signal
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 from generated import UV, Generate, Repository
+from running import call, eventually, running
 
 ITEM = "/catalog/items"
 
@@ -30,48 +25,6 @@ def shop(generate: Generate) -> Repository:
 def app(shop: Repository, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     changed = Repository(shop.path, {**shop.environment, **environment})
     return changed.run(str(shop.path / ".venv/bin/app"), *arguments, check=False)
-
-
-@contextmanager
-def running(shop: Repository) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """`app dev` on a free port: its process and its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [shop.path / ".venv/bin/app", "dev", "--port", str(port)],
-        cwd=shop.path,
-        env=shop.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        eventually(lambda: call(f"http://127.0.0.1:{port}/readyz")[0] == 200)
-        yield process, f"http://127.0.0.1:{port}"
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        process.wait(timeout=30)
-
-
-def call(url: str, body: object = None) -> tuple[int, str]:
-    data = json.dumps(body).encode() if body else None
-    try:
-        request = Request(url, data, {"Content-Type": "application/json"})
-        with urlopen(request, timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError as error:
-        return 0, str(error)
-
-
-def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.1)
 
 
 def servers(shop: Repository) -> list[int]:

@@ -11,10 +11,12 @@ from app.platform.database import Database
 
 from . import Account, Billing, Entry
 
+_MONEY = r"^([1-9][0-9]{0,5}(\.[0-9]{1,2})?|0\.(0[1-9]|[1-9][0-9]?))$"
+
 
 class Payment(BaseModel):
-    # As text: in a JSON number, a cent is easily lost.
-    amount: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,2})?$")]
+    # As text, from 0.01 to 999999.99: in a JSON number, a cent is easily lost.
+    amount: Annotated[str, StringConstraints(pattern=_MONEY)]
 
 
 class EntryPage(BaseModel):

@@ -11,14 +11,16 @@ from app.platform.database import Database
 
 from . import Catalog, Product
 
+_NAME = r"^[^\x00]*[^\s\x00][^\x00]*$"
+"""Something visible, and no NUL, which Postgres cannot store."""
+_MONEY = r"^([1-9][0-9]{0,5}(\.[0-9]{1,2})?|0\.(0[1-9]|[1-9][0-9]?))$"
+
 
 class NewProduct(BaseModel):
     sku: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9-]{0,31}$")]
-    name: Annotated[
-        str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00]+$")
-    ]
-    # As text: in a JSON number, a cent is easily lost.
-    price: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,2})?$")]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=_NAME)]
+    # As text, from 0.01 to 999999.99: in a JSON number, a cent is easily lost.
+    price: Annotated[str, StringConstraints(pattern=_MONEY)]
 
 
 class Delivery(BaseModel):

@@ -10,12 +10,14 @@ from app.platform.database import Database
 
 from . import Customer, Identity
 
+_NAME = r"^[^\x00]*[^\s\x00][^\x00]*$"
+"""Something visible, and no NUL, which Postgres cannot store."""
+
 
 class NewCustomer(BaseModel):
-    email: Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
-    name: Annotated[
-        str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00]+$")
-    ]
+    # Visible ASCII with one @ in it; whether it exists, only a letter to it can tell.
+    email: Annotated[str, StringConstraints(max_length=254, pattern=r"^[!-?A-~]+@[!-?A-~]+$")]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=_NAME)]
 
 
 def routes(identity: Identity, db: Database) -> APIRouter:
@@ -34,7 +36,7 @@ def routes(identity: Identity, db: Database) -> APIRouter:
     async def get_customer(id: UUID) -> Customer:
         return await identity.get_customer(id)
 
-    @router.delete("/customers/{id}", status_code=status.HTTP_204_NO_CONTENT)
+    @router.post("/customers/{id}/close", status_code=status.HTTP_204_NO_CONTENT)
     async def close_customer(id: UUID) -> None:
         async with db.transaction() as tx:
             await identity.close_customer(tx, id)

@@ -20,6 +20,7 @@ from app.platform.map import as_json, as_mermaid, as_text, draw_map
 from app.platform.map_svg import as_svg
 from app.platform.migrations import make_migration, migrate
 from app.platform.roles import MigrationError
+from app.platform.serving import serve as run_server
 from app.platform.settings import load_settings, Settings, SettingsError
 from app.platform.wiring import WiringError
 
@@ -56,11 +57,20 @@ def dev(port: Port = 8000) -> None:
         )
 
 
-@cli.command(epilog="Example: DATABASE_URL=postgresql://… app serve --host 0.0.0.0")
-def serve(host: str = "127.0.0.1", port: Port = 8000) -> None:
-    """Serve requests. Needs DATABASE_URL and a migrated database."""
-    load_settings()
-    uvicorn.run("app.main:create_app", factory=True, host=host, port=port)
+@cli.command(epilog="Example: DATABASE_URL=postgresql://… app serve --host 0.0.0.0 --processes 4")
+def serve(
+    host: str = "127.0.0.1",
+    port: Port = 8000,
+    processes: Annotated[
+        int, typer.Option(min=1, help="How many to run; each has a pool of its own.")
+    ] = 1,
+) -> None:
+    """Serve requests. Needs DATABASE_URL and a migrated database.
+
+    At SIGTERM it accepts no more, and lets those that run come to their end.
+    """
+    settings = load_settings()
+    run_server("app.main:create_app", host, port, processes, settings.shutdown_timeout)
 
 
 @cli.command("migrate", epilog="Example: MIGRATION_DATABASE_URL=postgresql://… app migrate")

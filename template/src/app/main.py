@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None, *, migrate_first: bool = False)
         finally:
             await engine.dispose()
 
-    api = create_api(wired.routers, lifespan)
+    api = create_api(wired.routers, lifespan, settings)
     api.include_router(health_routes(engine, folders))
     return api
 

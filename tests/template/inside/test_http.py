@@ -37,7 +37,8 @@ def api(error: Exception) -> FastAPI:
     async def fail() -> None:
         raise error
 
-    return create_api({"module_name": router}, lifespan=None)  # type: ignore[arg-type]
+    settings = Settings(database_url="postgresql://app:secret@127.0.0.1:1/app")
+    return create_api({"module_name": router}, None, settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -66,9 +67,16 @@ async def test_an_error_becomes_a_problem(error: Exception, status: int, kind: s
     assert response.status_code == status
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["X-Request-ID"] == "abc"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.json()["type"] == kind
     assert response.json()["status"] == status
     assert "secret" not in response.text
+
+
+async def test_a_method_that_is_not_allowed_gets_those_that_are(client: AsyncClient) -> None:
+    refused = await client.delete("/catalog/items")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, POST")
+    assert refused.headers["Content-Type"] == "application/problem+json"
 
 
 async def test_a_full_pool_refuses_instead_of_waiting_for_ever(settings: Settings) -> None:

@@ -12,9 +12,9 @@ async def test_what_was_posted_is_found_at_its_location(client: AsyncClient) -> 
     assert found.json() == created.json()
 
 
-async def test_a_deleted_customer_is_closed(client: AsyncClient) -> None:
+async def test_a_customer_can_be_closed(client: AsyncClient) -> None:
     location = (await client.post(URL, json=ADA)).headers["Location"]
-    assert (await client.delete(location)).status_code == 204
+    assert (await client.post(f"{location}/close")).status_code == 204
     assert (await client.get(location)).json()["is_closed"] is True
 
 

@@ -11,8 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.platform.http import problem
 from app.platform.migrations import pending_migrations
+from app.platform.problems import problem
 from app.platform.wiring import ModuleFolder
 
 logger = logging.getLogger("app.health")

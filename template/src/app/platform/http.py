@@ -4,7 +4,6 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from http.client import responses as phrases
 from socket import gaierror
 from uuid import uuid4
 
@@ -13,15 +12,29 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.engine import OutcomeUnknownError
 from app.platform.errors import Conflict, DomainError, NotFound
+from app.platform.limits import Limits
+from app.platform.problems import DESCRIBED, problem
+from app.platform.settings import Settings
 
 logger = logging.getLogger("uvicorn.error")
 
 _ACCEPTABLE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+}
+_PAGES = ("/docs", "/redoc")
+"""What a browser does show: the documentation, with scripts of its own."""
 _PASSING = ("08", "40", "53", "57")
 """Classes of SQLSTATE that may be gone at the next try: connection, conflict, resources, operator
 or time limit."""
@@ -30,10 +43,12 @@ or time limit."""
 def create_api(
     routers: Mapping[str, APIRouter],
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    settings: Settings,
 ) -> FastAPI:
     """Create the application; a module's routes stand under its name."""
     api = FastAPI(title="app", lifespan=lifespan)
-    api.add_middleware(_RequestId)
+    api.add_middleware(Limits, settings=settings)
+    api.add_middleware(_Headers)
     api.add_exception_handler(DomainError, _domain_error)
     api.add_exception_handler(HTTPException, _http_error)
     api.add_exception_handler(RequestValidationError, _validation_error)
@@ -44,12 +59,13 @@ def create_api(
     api.add_exception_handler(OutcomeUnknownError, _outcome_unknown)
     api.add_exception_handler(Exception, _unexpected)
     for name, router in sorted(routers.items()):
-        api.include_router(router, prefix=f"/{name.replace('_', '-')}", tags=[name])
+        prefix = f"/{name.replace('_', '-')}"
+        api.include_router(router, prefix=prefix, tags=[name], responses=DESCRIBED)
     return api
 
 
-class _RequestId:
-    """Takes the caller's X-Request-ID, or makes one, and returns it with the response."""
+class _Headers:
+    """Takes the caller's X-Request-ID, or makes one, and sets the headers of every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -60,20 +76,22 @@ class _RequestId:
             return
         given = dict(scope["headers"]).get(b"x-request-id", b"")
         current = given if _ACCEPTABLE_REQUEST_ID.fullmatch(given) else uuid4().hex.encode()
+        scope["request_id"] = current.decode()
 
-        async def send_with_id(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", current)]
+                MutableHeaders(scope=message).update(_headers(scope))
             await send(message)
 
-        scope["request_id"] = current.decode()
-        await self._app(scope, receive, send_with_id)
+        await self._app(scope, receive, send_with_headers)
 
 
-def problem(status: int, detail: str, kind: str = "about:blank", **members: object) -> JSONResponse:
-    """Return an error response in the format of RFC 9457."""
-    body = {"type": kind, "title": phrases.get(status, "Error"), "status": status, "detail": detail}
-    return JSONResponse(body | members, status, media_type="application/problem+json")
+def _headers(scope: Scope) -> dict[str, str]:
+    """Return the headers of every response: this is an API, of which a browser shows nothing."""
+    headers = {"X-Request-ID": scope["request_id"], **_SECURITY}
+    if scope["path"] in _PAGES:
+        del headers["Content-Security-Policy"]
+    return headers
 
 
 def _domain_error(_request: Request, error: Exception) -> JSONResponse:
@@ -82,13 +100,26 @@ def _domain_error(_request: Request, error: Exception) -> JSONResponse:
     return problem(status, str(error), "urn:problem-type:" + "-".join(words).lower())
 
 
-def _http_error(_request: Request, error: Exception) -> Response:
+def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code in (204, 304):
         return Response(status_code=error.status_code, headers=error.headers)
     response = problem(error.status_code, str(error.detail))
     response.headers.update(error.headers or {})
+    if error.status_code == 405:
+        response.headers["Allow"] = ", ".join(_allowed(request))
     return response
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return every method of a path. The router names those of the first route that fits only."""
+    paths = request.app.openapi()["paths"]
+    return sorted(
+        method.upper()
+        for path, operations in paths.items()
+        if compile_path(path)[0].match(request.url.path)
+        for method in operations
+    )
 
 
 def _validation_error(_request: Request, error: Exception) -> JSONResponse:
@@ -132,10 +163,10 @@ def _later(detail: str, error: Exception) -> JSONResponse:
 
 
 def _unexpected(request: Request, _error: Exception) -> JSONResponse:
-    # This runs outside all middleware, so that the header has to be set here. The traceback
+    # This runs outside all middleware, so that the headers have to be set here. The traceback
     # follows in the server's log.
     current = request.scope["request_id"]
     logger.error("Request %s failed: %s %s", current, request.method, request.url.path)
     response = problem(500, f"Something went wrong. Quote request {current} when you report it.")
-    response.headers["X-Request-ID"] = current
+    response.headers.update(_headers(request.scope))
     return response

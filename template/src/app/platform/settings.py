@@ -46,6 +46,14 @@ class Settings(BaseSettings):
     """Seconds to wait for a free connection before the request is refused."""
     database_statement_timeout: float = Field(default=5, gt=0)
     """Seconds until Postgres stops a statement."""
+    request_body_limit: int = Field(default=1_000_000, ge=1)
+    """Bytes."""
+    request_timeout: float = Field(default=30, gt=0)
+    """Seconds until a request is given up, and what it did is undone."""
+    request_concurrency: int = Field(default=100, ge=1)
+    """Requests that one process works on at once; more are refused."""
+    shutdown_timeout: float = Field(default=30, gt=0)
+    """Seconds that running requests have left when the process is told to stop."""
 
     @property
     def admin_url(self) -> str:

@@ -1,0 +1,78 @@
+"""What one request may cost: how large it is, how long it takes, how many run at once.
+
+What goes beyond is refused early, with a status that says whether to come again.
+"""
+
+import asyncio
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.platform.problems import problem
+from app.platform.settings import Settings
+
+_TOO_LARGE = "The body is larger than {} bytes."
+_UNLIMITED = ("/healthz", "/readyz")
+"""Must answer when nothing else does."""
+
+
+class Limits:
+    """Middleware that refuses a request beyond the limits in the settings."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._bytes = settings.request_body_limit
+        self._seconds = settings.request_timeout
+        self._most = settings.request_concurrency
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _UNLIMITED:
+            await self._app(scope, receive, send)
+        elif self._running >= self._most:
+            refusal = problem(503, "Too many requests run already. Try again in a moment.")
+            refusal.headers["Retry-After"] = "1"
+            await refusal(scope, receive, send)
+        else:
+            self._running += 1
+            try:
+                await self._run(scope, receive, send)
+            finally:
+                self._running -= 1
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > self._bytes:
+            await problem(413, _TOO_LARGE.format(self._bytes))(scope, receive, send)
+            return
+        received = 0
+        has_arrived = not length and b"transfer-encoding" not in headers
+        has_answered = False
+
+        async def receive_some() -> Message:
+            nonlocal received, has_arrived
+            message = await receive()
+            received += len(message.get("body", b""))
+            has_arrived = has_arrived or not message.get("more_body", False)
+            if received > self._bytes:  # Sent in chunks, whose sum nobody declares.
+                raise HTTPException(413, _TOO_LARGE.format(self._bytes))
+            return message
+
+        async def send_some(message: Message) -> None:
+            nonlocal has_answered
+            has_answered = True
+            await send(message)
+
+        try:
+            async with asyncio.timeout(self._seconds) as time:
+                await self._app(scope, receive_some, send_some)
+        except TimeoutError:
+            if has_answered or not time.expired():
+                raise
+            refusal = (
+                problem(503, "The request took too long, and was undone. Try again later.")
+                if has_arrived
+                else problem(408, f"The body did not arrive within {self._seconds:g} seconds.")
+            )
+            await refusal(scope, receive, send)

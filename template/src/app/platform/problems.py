@@ -1,0 +1,32 @@
+"""Error responses in the format of RFC 9457."""
+
+from http.client import responses as phrases
+from typing import Any
+
+from fastapi.responses import JSONResponse
+
+_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "description": "about:blank, or the name of a module's error"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {"type": "array", "items": {"type": "object"}},
+    },
+}
+DESCRIBED: dict[int | str, dict[str, Any]] = {
+    f"{number}XX": {
+        "description": "What is wrong",
+        "content": {"application/problem+json": {"schema": _SCHEMA}},
+    }
+    for number in (4, 5)
+}
+"""How OpenAPI describes the errors of every route."""
+
+
+def problem(status: int, detail: str, kind: str = "about:blank", **members: object) -> JSONResponse:
+    """Return an error response: its status, what is wrong, and a URI for the kind of error."""
+    body = {"type": kind, "title": phrases.get(status, "Error"), "status": status, "detail": detail}
+    return JSONResponse(body | members, status, media_type="application/problem+json")

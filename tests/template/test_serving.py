@@ -1,0 +1,139 @@
+"""`app serve`, as in production: several processes, stopped while they work."""
+
+import asyncio
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from generated import UV, Repository
+
+ITEMS = "/catalog/items"
+
+
+@pytest.fixture(scope="module")
+def production(shop: Repository, postgres: str) -> Repository:
+    """The shop with a database, a login and settings of its own, as the README describes them."""
+    name = f"serving_{uuid4().hex[:8]}"
+    password = uuid4().hex
+
+    async def prepare() -> None:
+        admin = await asyncpg.connect(postgres)
+        await admin.execute(f"CREATE ROLE {name} LOGIN NOINHERIT PASSWORD '{password}'")
+        await admin.execute(f"CREATE DATABASE {name}")
+        await admin.close()
+
+    asyncio.run(prepare())
+    host = postgres.rpartition("@")[2].partition("/")[0]
+    settings = {
+        "DATABASE_URL": f"postgresql://{name}:{password}@{host}/{name}",
+        "MIGRATION_DATABASE_URL": f"{postgres.rpartition('/')[0]}/{name}",
+    }
+    shop.run(UV, "sync", "--quiet")
+    production = Repository(shop.path, {**shop.environment, **settings})
+    production.run(str(shop.path / ".venv/bin/app"), "migrate")
+    return production
+
+
+@pytest.fixture
+def server(production: Repository, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Two serving processes: the one that leads them, and their address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [production.path / ".venv/bin/app", "serve", "--processes", "2", "--port", str(port)]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=production.path, env=production.environment, stdout=log, stderr=log
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 30
+        while not is_ready(url):
+            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.1)
+        yield process, url
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_request_that_runs_at_sigterm_comes_to_its_end(
+    production: Repository, server: tuple[subprocess.Popen[bytes], str]
+) -> None:
+    process, url = server
+    asyncio.run(stop_while_working(production, process, url))
+    assert process.wait(30) in (0, -signal.SIGTERM)
+
+
+async def stop_while_working(
+    production: Repository, process: subprocess.Popen[bytes], url: str
+) -> None:
+    login = await asyncpg.connect(production.environment["DATABASE_URL"])
+    role = production.environment["DATABASE_URL"].split("/")[2].partition(":")[0]
+    name = uuid4().hex
+    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+        holding = login.transaction()
+        await holding.start()
+        await login.execute(f"SET LOCAL ROLE {role}__catalog")
+        await login.execute("INSERT INTO catalog.items (id, name) VALUES ($1, $2)", uuid4(), name)
+        # The index makes the same name wait until this transaction ends.
+        running = asyncio.create_task(client.post(ITEMS, json={"name": name}))
+        await waits(production.environment["DATABASE_URL"])
+        process.send_signal(signal.SIGTERM)
+        await refuses(url)
+        assert not running.done()
+        await holding.rollback()
+        assert (await running).status_code == 201
+    await login.close()
+
+
+async def waits(url: str) -> None:
+    """Wait until somebody waits for a lock."""
+    watching = await asyncpg.connect(url)
+    async with asyncio.timeout(10):
+        while not await watching.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.02)
+    await watching.close()
+
+
+async def refuses(url: str) -> None:
+    """Wait until nobody accepts connections any more."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                async with httpx.AsyncClient() as client:
+                    await client.get(f"{url}/healthz", timeout=1)
+            except httpx.ConnectError:
+                return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+def test_two_processes_answer_and_both_are_gone_afterwards(
+    server: tuple[subprocess.Popen[bytes], str],
+) -> None:
+    process, url = server
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) >= 2
+    assert {httpx.get(url + ITEMS).status_code for _ in range(10)} == {200}
+    process.terminate()
+    process.wait(30)
+    deadline = time.monotonic() + 10  # A helper of multiprocessing outlives the rest by a moment.
+    while left := [pid for pid in children if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
