@@ -18,6 +18,7 @@ from . import (
     EntryKind,
     OrderCharged,
 )
+from .accounts import lock_account, open_account
 from .tables import AccountRow, EntryRow
 
 
@@ -27,7 +28,10 @@ class BillingService:
         self._events = events
 
     async def charge(self, tx: Tx, customer_id: UUID, order_id: UUID, amount: Decimal) -> Entry:
-        account = await _lock(tx, customer_id)
+        account = await lock_account(tx, customer_id)
+        if account is None:  # Whoever orders at once is faster than the news that they registered.
+            await open_account(tx, customer_id)
+            account = await _lock(tx, customer_id)
         left = account.credit_limit - account.owed
         if amount > left:
             raise ChargeDeclined(f"The account may be charged {left} more, not {amount}.")
@@ -67,11 +71,10 @@ class BillingService:
 
 
 async def _lock(tx: Tx, customer_id: UUID) -> AccountRow:
-    """Lock an account until the transaction ends: all bookings on it follow one another."""
-    row = await tx.get(AccountRow, customer_id, with_for_update=True, populate_existing=True)
-    if row is None:
+    account = await lock_account(tx, customer_id)
+    if account is None:
         raise _not_found(customer_id)
-    return row
+    return account
 
 
 async def _book(

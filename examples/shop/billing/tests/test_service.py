@@ -77,9 +77,17 @@ async def test_an_order_is_refunded_once(billing: Billing, db: Database, custome
     assert await owed(billing, customer_id) == 0
 
 
-async def test_nobody_is_charged_without_an_account(billing: Billing, db: Database) -> None:
-    with pytest.raises(AccountNotFound):
-        await charge(billing, db, uuid4(), "1")
+async def test_the_first_charge_opens_the_account(billing: Billing, db: Database) -> None:
+    id = uuid4()
+    charges = (charge(billing, db, id, "400") for _ in range(3))
+    outcomes = await asyncio.gather(*charges, return_exceptions=True)
+    assert sum(isinstance(outcome, ChargeDeclined) for outcome in outcomes) == 1
+    assert await owed(billing, id) == 800
+
+
+async def test_without_an_account_there_is_nothing_to_pay_or_see(
+    billing: Billing, db: Database
+) -> None:
     with pytest.raises(AccountNotFound):
         await pay(billing, db, uuid4(), "1")
     with pytest.raises(AccountNotFound):
