@@ -93,10 +93,26 @@ def test_branches_that_change_modules_merge_even_where_the_picture_is_in_git(
     )
     shop.replace(f"{folder}/wiring.py", "db: Database)", "db: Database, catalog: Catalog)")
     draw_and_commit("Let ordering use the catalog")
-    for name in ("billing", "shipping"):
+    shop.git("switch", "--quiet", "--create", "renaming", "main")
+    rename(shop, "identity", "accounts")
+    draw_and_commit("Rename identity to accounts")
+    for name in ("billing", "shipping", "wiring"):
         shop.git("merge", "--quiet", "--no-edit", name)
     shop.make("map")
     described = shop.read(MAP)
     for name in ("billing", "ordering", "shipping"):
         assert f"{name} depends on catalog" in described
+    assert "accounts depends on no other module" in described
+    assert "identity" not in described
     assert shop.git("status", "--short").split() == ["M", MAP]
+    shop.commit("Draw what the branches made together")
+    shop.make("check")
+
+
+def rename(shop: Repository, old: str, new: str) -> None:
+    """Rename a module that holds no data yet, as a developer does with an editor."""
+    shop.git("mv", f"src/app/modules/{old}", f"src/app/modules/{new}")
+    for file in shop.git("grep", "--files-with-matches", "--ignore-case", old).split():
+        if file != MAP:
+            text = shop.read(file).replace(old, new).replace(old.title(), new.title())
+            (shop.path / file).write_text(text, "utf-8")

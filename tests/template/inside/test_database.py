@@ -1,6 +1,9 @@
 """Roles, transactions and the pool; runs inside a generated repository with catalog and ordering."""
 
 import asyncio
+from contextlib import AsyncExitStack
+from types import NoneType
+from uuid import uuid4
 
 import pytest
 from app.modules.catalog import Catalog, ItemNameTaken
@@ -15,6 +18,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 CATALOG, ORDERING = "app_test__catalog", "app_test__ordering"
+STATE = """
+SELECT current_user::text, session_user::text, current_setting('statement_timeout'),
+       (SELECT count(*) FROM pg_locks
+         WHERE pid = pg_backend_pid() AND locktype NOT IN ('relation', 'virtualxid'))
+"""
+"""Who speaks, for how long at most (0: as long as it takes), and holding which locks."""
 
 
 async def role(tx: Tx) -> object:
@@ -221,33 +230,76 @@ async def test_postgres_stops_a_statement_that_takes_too_long(settings: Settings
     await engine.dispose()
 
 
-async def test_the_pool_hands_out_clean_connections_whatever_happened(settings: Settings) -> None:
-    engine = create_engine(settings.model_copy(update={"database_pool_size": 2}))
+async def test_the_pool_hands_out_clean_connections_after_a_thousand_mixed_transactions(
+    settings: Settings,
+) -> None:
+    engine = create_engine(settings.model_copy(update={"database_pool_size": 4}))
 
-    async def cancelled(tx: Tx) -> None:
-        await tx.execute(text("SELECT pg_sleep(0.002)"))
+    async def done(tx: Tx) -> None:
+        tx.of("ordering").add(OrderingRow(name=uuid4().hex))
+        await role(tx)
 
     async def failed(tx: Tx) -> None:
         await tx.of("ordering").execute(text("SELECT 1/0"))
 
-    async def done(tx: Tx) -> None:
+    async def raised(tx: Tx) -> None:
         await role(tx.of("ordering"))
+        raise ZeroDivisionError
+
+    async def trespassed(tx: Tx) -> None:
+        await tx.execute(text("SELECT * FROM ordering.items"))
+
+    async def survived(tx: Tx) -> None:
+        with pytest.raises(DBAPIError):
+            async with tx.savepoint():
+                await tx.of("ordering").execute(text("SELECT 1/0"))
+        tx.add(CatalogRow(name=uuid4().hex))
+
+    async def timed_out(tx: Tx) -> None:
+        await tx.execute(text("SET LOCAL statement_timeout = 1"))
+        await tx.of("ordering").execute(text("SELECT pg_sleep(5)"))
+
+    async def cancelled(tx: Tx) -> None:
+        await role(tx.of("ordering"))
+        await tx.execute(text("SELECT pg_sleep(5)"))
+
+    kinds = [done, failed, raised, trespassed, survived, timed_out, cancelled]
+    expected = [
+        NoneType,
+        DBAPIError,
+        ZeroDivisionError,
+        BoundaryError,
+        NoneType,
+        DBAPIError,
+        TimeoutError,
+    ]
 
     async def once(number: int) -> None:
+        kind = kinds[number % len(kinds)]
         async with Database(engine, "catalog").transaction() as tx:
-            await [cancelled, failed, done][number % 3](tx)
+            async with asyncio.timeout(0.01 if kind is cancelled else None):
+                await kind(tx)
 
-    tasks = [asyncio.create_task(once(number)) for number in range(150)]
-    for number, task in enumerate(tasks):
-        await asyncio.sleep(0.002)
-        if number % 3 == 0:
-            task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    async def one_after_the_other(first: int) -> list[BaseException | None]:
+        return [
+            (await asyncio.gather(asyncio.create_task(once(number)), return_exceptions=True))[0]
+            for number in range(first, 1000, 10)
+        ]
 
-    for _ in range(4):
-        async with engine.connect() as connection:
-            state = "SELECT current_user, session_user, current_setting('statement_timeout')"
-            assert (await connection.execute(text(state))).one()[:2] == ("app_test", "app_test")
+    columns = await asyncio.gather(*(one_after_the_other(first) for first in range(10)))
+    for first, outcomes in enumerate(columns):
+        for number, outcome in zip(range(first, 1000, 10), outcomes, strict=True):
+            assert isinstance(outcome, expected[number % len(kinds)]), number
+    assert await count(engine, "ordering") == len(range(0, 1000, len(kinds)))
+    assert await count(engine, "catalog") == len(range(4, 1000, len(kinds)))
+
+    async with AsyncExitStack() as held:
+        for _ in range(4):
+            connection = await held.enter_async_context(engine.connect())
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            assert not driver.is_in_transaction()
+            assert await driver.fetchrow(STATE) == ("app_test", "app_test", "0", 0)
     await engine.dispose()
 
 

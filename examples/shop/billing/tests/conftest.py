@@ -1,13 +1,20 @@
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database import Database
-from app.platform.wiring import Wired
+from app.platform.wiring import ModuleFolder, wire, Wired
 
 from .. import Billing
 from ..accounts import open_account
+
+
+@pytest.fixture
+def wired(folders: Sequence[ModuleFolder], engine: AsyncEngine) -> Wired:
+    """The module with what it depends on, and nothing else."""
+    return wire(folders, engine, only=Billing)
 
 
 @pytest.fixture

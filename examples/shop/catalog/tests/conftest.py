@@ -1,15 +1,17 @@
+from collections.abc import Sequence
+
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database import Database
-from app.platform.wiring import Wired
+from app.platform.wiring import ModuleFolder, wire
 
 from .. import Catalog
 
 
 @pytest.fixture
-def catalog(wired: Wired) -> Catalog:
-    return wired[Catalog]
+def catalog(folders: Sequence[ModuleFolder], engine: AsyncEngine) -> Catalog:
+    return wire(folders, engine, only=Catalog)[Catalog]
 
 
 @pytest.fixture
