@@ -60,7 +60,12 @@ async def who(tx: Tx, _new: NewItem) -> None:
     seen.append(await tx.scalar(text("SELECT current_user")))
 
 
-JOBS = (create, sleep, add, who)
+@job()
+async def idle(tx: Tx, new: NewItem) -> None:
+    seen.append(new.name)
+
+
+JOBS = (create, sleep, add, who, idle)
 for each in JOBS:  # As if they stood where jobs do.
     each.function.__module__ = "app.modules.catalog.jobs"
 
@@ -229,6 +234,14 @@ async def test_jobs_of_higher_priority_run_first(db: Database, run_jobs: RunJobs
     await enqueue(db, create, "lowest", priority=-1)
     await run_jobs()
     assert [name for name, _ in seen] == ["high", "low", "lowest"]
+
+
+async def test_a_job_that_sends_no_statement_ends_as_well(
+    db: Database, run_jobs: RunJobs, queue: Queries
+) -> None:
+    await enqueue(db, idle, "a", "b")
+    assert await run_jobs() == 2
+    assert await queue.queue_size() == []
 
 
 async def test_a_delayed_job_waits(db: Database, run_jobs: RunJobs, queue: Queries) -> None:

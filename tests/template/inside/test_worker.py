@@ -128,6 +128,16 @@ async def test_a_new_job_is_taken_long_before_the_next_look(work: Work) -> None:
                 task.cancel()
 
 
+async def test_a_backlog_is_worked_off_without_waiting_for_news(work: Work) -> None:
+    names = [f"{number:03}" for number in range(100)]
+    await work.enqueue(*names)
+    start = time.monotonic()
+    async with work.worker(worker_concurrency=3):
+        await eventually(lambda: len(most) == 100 and not running)
+    assert time.monotonic() - start < 8  # Looking once a second, it would take 33.
+    assert await work.items() == names
+
+
 async def test_it_runs_as_many_at_once_as_it_may(work: Work) -> None:
     await work.enqueue(*"abcdefgh", seconds=0.1)
     async with work.worker(worker_concurrency=3):

@@ -10,7 +10,7 @@ from pgqueuer.models import Job as Row
 from pgqueuer.models import TracebackRecord
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.database import Database
+from app.platform.database import Database, has_begun
 from app.platform.jobs import ArgumentsError, BoundJob, Delivery
 from app.platform.queue import end
 
@@ -27,11 +27,12 @@ class _AlreadyDoneError(Exception):
     """Another worker has done this job meanwhile, so this transaction must be undone."""
 
 
-async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> None:
+async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
     """Run a job in a transaction of its module, which takes it from the queue as well.
 
     So the two cannot come apart: a job that is in the queue has written nothing, and one that wrote
-    is not there to be run again. Raises whatever the job raises, ArgumentsError, or DeadlineError.
+    is not there to be run again. Returns False for one that sent no statement: then there was no
+    transaction, and it has still to be taken out. Raises whatever the job raises, ArgumentsError, or DeadlineError.
     """
     arguments = job.read(row.payload)
     delivery = Delivery(f"{job.name}-{row.id}", row.attempts + 1)
@@ -39,12 +40,15 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> None:
         async with asyncio.timeout(job.options.deadline) as limit:
             async with Database(engine, job.module).transaction() as tx:
                 await job.run(tx, arguments, delivery)
+                if not await has_begun(tx):
+                    return False
                 # Last, so that a job may speak to the network before its first statement without
                 # keeping a transaction open meanwhile.
                 if not await end(tx, row.id):
                     raise _AlreadyDoneError
     except _AlreadyDoneError:
         logger.info("Job %s %s was done by another worker.", row.id, job.name)
+        return True
     except TimeoutError as error:
         if not limit.expired():
             raise
@@ -52,6 +56,7 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> None:
             f"{job.name} did not end within {job.options.deadline:g} s. Make it shorter, or give it "
             "a longer `deadline`."
         ) from error
+    return True
 
 
 async def record(queue: Queries, job: BoundJob, row: Row, error: Exception) -> None:

@@ -25,6 +25,8 @@ logger = logging.getLogger("app.worker")
 _POLL = 1.0
 """Seconds after which a worker looks for jobs although nobody told it of one: those whose delay is
 over, and those of a worker that died."""
+_GATHER = 0.02
+"""Seconds for which a busy worker lets jobs end, to take several new ones with one query."""
 _UNREACHABLE = (OSError, PostgresError, InterfaceError, TimeoutError)
 
 
@@ -42,6 +44,10 @@ class Worker:
         }
         self._running: dict[JobId, asyncio.Task[Exception | None]] = {}
         self._wake = asyncio.Event()
+        self._more = False
+        """Whether the queue may hold more jobs than were taken last."""
+        self._idle: list[Row] = []
+        """Jobs that have ended and wrote nothing, so that no transaction took them out."""
         self._stopping = False
         self._queue: Queries
 
@@ -83,6 +89,7 @@ class Worker:
                     errors.append(error)
                 else:
                     ended += 1
+            await self._end_idle()
         if errors:
             raise errors[0]
         return ended
@@ -93,13 +100,19 @@ class Worker:
         try:
             while not self._stopping:
                 self._wake.clear()
-                if free := self._settings.worker_concurrency - len(self._running):
-                    for row in await self._take(free):
+                await self._end_idle()
+                if free := self._free():
+                    rows = await self._take(free)
+                    for row in rows:
                         self._start(row)
-                await self._wait(_POLL)
+                    self._more = len(rows) == free
+                await self._wait(_GATHER if self._more else _POLL)
             await self._drain()
         finally:
             beats.cancel()
+
+    def _free(self) -> int:
+        return self._settings.worker_concurrency - len(self._running)
 
     async def _take(self, number: int) -> list[Row]:
         taken = await self._queue.dequeue(
@@ -114,9 +127,11 @@ class Worker:
 
     def _start(self, row: Row) -> None:
         def ended(_task: asyncio.Task[object]) -> None:
-            full = len(self._running) == self._settings.worker_concurrency
             del self._running[row.id]
-            if full or self._jobs[row.entrypoint].options.concurrency:
+            half = self._free() * 2 >= self._settings.worker_concurrency
+            if (half if self._more else self._idle) or self._jobs[
+                row.entrypoint
+            ].options.concurrency:
                 self._wake.set()
 
         task = asyncio.create_task(self._run(row), name=f"job {row.id}")
@@ -127,7 +142,8 @@ class Worker:
         """Run a job once; return the error it ended with."""
         job = self._jobs[row.entrypoint]
         try:
-            await attempt(self._engine, job, row)
+            if not await attempt(self._engine, job, row):
+                self._idle.append(row)
         except Exception as error:
             try:
                 await record(self._queue, job, row, error)
@@ -136,6 +152,12 @@ class Worker:
                 logger.warning("Job %s %s failed unrecorded: %s", row.id, job.name, failure)
             return error
         return None
+
+    async def _end_idle(self) -> None:
+        """Take out together what ended without a transaction."""
+        ended, self._idle = self._idle, []
+        if ended:
+            await self._queue.log_jobs([(row, "successful", None) for row in ended])
 
     async def _beat(self) -> None:
         """Tell the other workers what is still being run here."""
@@ -146,11 +168,12 @@ class Worker:
 
     async def _drain(self) -> None:
         """Let running jobs end, and hand those back that do not in time."""
-        if not self._running:
-            return
         seconds = self._settings.worker_drain_timeout
-        logger.info("Stopping: %s jobs have %g s to end.", len(self._running), seconds)
-        _, late = await asyncio.wait(self._running.values(), timeout=seconds)
+        late: set[asyncio.Task[Exception | None]] = set()
+        if self._running:
+            logger.info("Stopping: %s jobs have %g s to end.", len(self._running), seconds)
+            _, late = await asyncio.wait(self._running.values(), timeout=seconds)
+        await self._end_idle()
         if late:
             logger.warning("%s jobs did not end in time; another worker takes them.", len(late))
             for task in late:
