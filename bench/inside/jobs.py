@@ -1,8 +1,8 @@
 """Runs inside a generated shop, on its own platform and its local Postgres, commits durable.
 
-The other side is what one writes by hand: a table, a loop that takes ten jobs with SKIP LOCKED, runs
-the same functions in the same transactions, and deletes the ten. It has no retries, no log, no
-limits, and it runs a job again whose worker died after the effect.
+The other side is what one writes by hand: a table, and a loop that takes ten jobs with SKIP LOCKED,
+runs the same functions in the same transactions, and deletes the ten. It has no retries, no log and
+no limits, and it runs a job again whose worker died after the effect.
 """
 
 import asyncio

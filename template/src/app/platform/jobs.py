@@ -55,6 +55,7 @@ class Options:
     deadline: float = 30
     priority: int = 0
     concurrency: int = 0
+    cron: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def job(
     deadline: float = 30,
     priority: int = 0,
     concurrency: int = 0,
+    cron: str | None = None,
 ) -> Callable[[JobFunction[A]], Job[A]]:
     """Declare a job.
 
@@ -107,8 +109,11 @@ def job(
     `deadline`: seconds that one attempt may take.
     `priority`: jobs of a higher one run first.
     `concurrency`: how many run at once, in all workers together; 0 sets no limit.
+    `cron`: when it is enqueued by itself, in UTC, with arguments that all have defaults:
+    `0 3 * * *` is every night at three. Once for each time, however many workers there are.
     """
-    return lambda function: Job(function, Options(retries, deadline, priority, concurrency))
+    options = Options(retries, deadline, priority, concurrency, cron)
+    return lambda function: Job(function, options)
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,8 @@ class BoundJob:
     delivery: str | None
     """The parameter that asks for the `Delivery`."""
     adapter: TypeAdapter[Any]
+    default: Callable[[], object]
+    """Makes the arguments of one that is enqueued by the clock."""
 
     def write(self, arguments: object) -> NewJob:
         """Return a job with these arguments, to be enqueued."""

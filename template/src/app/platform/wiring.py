@@ -14,6 +14,7 @@ from app.platform.boundary import at_boundary, Instrument, InterfaceError
 from app.platform.database import Database, Tx
 from app.platform.events import Event, Events, Handler
 from app.platform.jobs import BoundJob, Delivery, is_frozen, Job, name_of, Options, parameters_of
+from app.platform.schedule import is_valid_cron
 
 Interface = TypeVar("Interface")
 
@@ -156,6 +157,19 @@ def _job(folder: ModuleFolder, job: Job[Any], provided: Mapping[type, object]) -
             f"{folder.name}/jobs.py: {name} must begin with `tx: Tx` and its arguments, a "
             "`@dataclass(frozen=True)`."
         )
+    if (cron := job.options.cron) is not None:
+        if not is_valid_cron(cron):
+            raise WiringError(
+                f"{folder.name}/jobs.py: cron={cron!r} of {name} names no times. Write five fields: "
+                "minute, hour, day, month, weekday, such as `0 3 * * *`."
+            )
+        try:
+            kinds[1]()
+        except TypeError as error:
+            raise WiringError(
+                f"{folder.name}/jobs.py: {name} has a cron, so that each field of "
+                f"{kinds[1].__name__} needs a default: {error}."
+            ) from None
     return _bind(folder, job.function, kinds[1], job.options, provided)
 
 
@@ -201,7 +215,8 @@ def _bind(
             f"queue: {error.message.splitlines()[0]}"
         ) from None
     bound = partial(function, **interfaces)
-    return BoundJob(name, folder.name, options, bound, next(iter(deliveries), None), adapter)
+    delivery = next(iter(deliveries), None)
+    return BoundJob(name, folder.name, options, bound, delivery, adapter, arguments)
 
 
 def _add(jobs: dict[str, BoundJob], job: BoundJob) -> None:

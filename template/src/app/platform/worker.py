@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.platform.jobs import BoundJob
 from app.platform.queue import connect_queue, NAMES, release
 from app.platform.runner import attempt, record
+from app.platform.schedule import keep_schedule
 from app.platform.settings import Settings
 
 logger = logging.getLogger("app.worker")
@@ -58,13 +59,18 @@ class Worker:
 
     async def run(self) -> None:
         """Run jobs until `stop` is called; outlive a database that is away for a while."""
-        while not self._stopping:
-            try:
-                async with connect_queue(self._settings) as self._queue:
-                    await self._work()
-            except _UNREACHABLE as error:
-                logger.warning("The queue is not reachable, trying again: %s", error)
-                await self._wait(_POLL)
+        schedule = asyncio.create_task(keep_schedule(self._engine, self._jobs))
+        try:
+            while not self._stopping:
+                try:
+                    async with connect_queue(self._settings) as self._queue:
+                        await self._work()
+                except _UNREACHABLE as error:
+                    logger.warning("The queue is not reachable, trying again: %s", error)
+                    await self._wait(_POLL)
+        finally:
+            schedule.cancel()
+            await asyncio.wait([schedule])
 
     @asynccontextmanager
     async def in_background(self) -> AsyncIterator[None]:
