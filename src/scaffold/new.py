@@ -75,6 +75,8 @@ def new(
     try:
         made = aside / target.name
         note(f"rendering {template.source}")
+        if example:
+            _render_example(template, aside / "example")
         render(
             template.source,
             template.version,
@@ -85,7 +87,7 @@ def new(
         )
         recorded = _check_made(made, template, answers)
         if example:
-            _add_example(made, recorded)
+            _put_in(aside / "example", made)
         files = sum(path.is_file() for path in made.rglob("*"))
         if commit:
             note("making the first commit")
@@ -147,19 +149,25 @@ def _check_made(
     return recorded
 
 
-def _add_example(made: Path, template: repository.Template) -> None:
-    """Render the modules of the example into a repository, and give each its line in CODEOWNERS."""
-    modules = made / repository.MODULES
+def _render_example(template: origin.Origin, folder: Path) -> None:
+    """Render the modules of the example, and nothing else."""
     try:
-        render(template.source, template.version, modules, {"example": _EXAMPLE})
-        known = not (modules / repository.ANSWERS).exists()  # else it was rendered as a whole
+        render(template.source, template.version, folder, {"example": _EXAMPLE})
+        known = not (folder / repository.ANSWERS).exists()  # else it was rendered as a whole
     except FileNotFoundError:
         known = False
     if not known:
+        version = template.version or "its newest release"
         raise ScaffoldError(
-            f"the template {template.source} has no example at {template.version}; "
+            f"the template {template.source} has no example at {version}; "
             "take a version that has one"
         )
+
+
+def _put_in(example: Path, made: Path) -> None:
+    """Move the modules of the example to their place, and give each its line in CODEOWNERS."""
+    for path in example.iterdir():
+        path.rename(made / repository.MODULES / path.name)
     file = codeowners.find(made)
     for module in repository.read_modules(made):
         folder = f"{repository.MODULES.as_posix()}/{module.name}"

@@ -23,7 +23,7 @@ def render(
     suggestions: Mapping[str, Any] | None = None,
     ask: bool = False,
 ) -> None:
-    """Render a template into a folder, in which no file of it exists yet.
+    """Render a template into a folder that does not exist yet.
 
     Args:
         source: URL of a git repository, or the absolute path of one.

@@ -9,7 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from app.platform.database import Tx
-from app.platform.errors import Conflict, NotFound
+from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.events import Event
 
 
@@ -54,6 +54,14 @@ class ChargeNotFound(NotFound):
     """The order was not charged, or was refunded already."""
 
 
+class AlreadyCharged(Conflict):
+    """The order was charged before."""
+
+
+class AmountNotPositive(DomainError):
+    """Less than a cent can be neither charged nor paid."""
+
+
 class ChargeDeclined(Conflict):
     """The customer would owe more than their limit."""
 
@@ -63,14 +71,14 @@ class Billing(Protocol):
         """Put an order on its customer's account and publish OrderCharged.
 
         Opens the account if there is none yet: the caller knows that the customer exists.
-        Raises ChargeDeclined.
+        Raises ChargeDeclined, AlreadyCharged or AmountNotPositive.
         """
 
     async def refund(self, tx: Tx, order_id: UUID) -> Entry:
         """Take back what an order was charged. Raises ChargeNotFound."""
 
     async def record_payment(self, tx: Tx, customer_id: UUID, amount: Decimal) -> Entry:
-        """Book what a customer has paid. Raises AccountNotFound."""
+        """Book what a customer has paid. Raises AmountNotPositive or AccountNotFound."""
 
     async def get_account(self, customer_id: UUID) -> Account:
         """Return what a customer owes and may owe. Raises AccountNotFound."""

@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, status
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, StringConstraints
 
 from app.platform.database import Database
 
@@ -13,7 +13,8 @@ from . import Account, Billing, Entry
 
 
 class Payment(BaseModel):
-    amount: Annotated[Decimal, Field(gt=0, max_digits=8, decimal_places=2)]
+    # As text: in a JSON number, a cent is easily lost.
+    amount: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,2})?$")]
 
 
 class EntryPage(BaseModel):
@@ -42,6 +43,6 @@ def routes(billing: Billing, db: Database) -> APIRouter:
     @router.post("/accounts/{customer_id}/payments", status_code=status.HTTP_201_CREATED)
     async def record_payment(customer_id: UUID, body: Payment) -> Entry:
         async with db.transaction() as tx:
-            return await billing.record_payment(tx, customer_id, body.amount)
+            return await billing.record_payment(tx, customer_id, Decimal(body.amount))
 
     return router

@@ -12,6 +12,8 @@ from app.platform.events import Events
 from . import (
     Account,
     AccountNotFound,
+    AlreadyCharged,
+    AmountNotPositive,
     ChargeDeclined,
     ChargeNotFound,
     Entry,
@@ -21,6 +23,8 @@ from . import (
 from .accounts import lock_account, open_account
 from .tables import AccountRow, EntryRow
 
+CENT = Decimal("0.01")
+
 
 class BillingService:
     def __init__(self, db: Database, events: Events) -> None:
@@ -28,10 +32,13 @@ class BillingService:
         self._events = events
 
     async def charge(self, tx: Tx, customer_id: UUID, order_id: UUID, amount: Decimal) -> Entry:
+        _check(amount)
         account = await lock_account(tx, customer_id)
         if account is None:  # Whoever orders at once is faster than the news that they registered.
             await open_account(tx, customer_id)
             account = await _lock(tx, customer_id)
+        if await _entry_of(tx, order_id, EntryKind.CHARGE) is not None:
+            raise AlreadyCharged(f"The order {order_id} was charged before.")
         left = account.credit_limit - account.owed
         if amount > left:
             raise ChargeDeclined(f"The account may be charged {left} more, not {amount}.")
@@ -49,6 +56,7 @@ class BillingService:
         raise ChargeNotFound(f"There is no charge of the order {order_id} to take back.")
 
     async def record_payment(self, tx: Tx, customer_id: UUID, amount: Decimal) -> Entry:
+        _check(amount)
         account = await _lock(tx, customer_id)
         return await _book(tx, account, EntryKind.PAYMENT, -amount)
 
@@ -70,6 +78,11 @@ class BillingService:
             return [_entry(row) for row in rows]
 
 
+def _check(amount: Decimal) -> None:
+    if amount < CENT:
+        raise AmountNotPositive(f"The amount must be at least {CENT}, not {amount}.")
+
+
 async def _lock(tx: Tx, customer_id: UUID) -> AccountRow:
     account = await lock_account(tx, customer_id)
     if account is None:
@@ -81,6 +94,7 @@ async def _book(
     tx: Tx, account: AccountRow, kind: EntryKind, amount: Decimal, order_id: UUID | None = None
 ) -> Entry:
     """Write an entry, and what the account then owes."""
+    amount = amount.quantize(CENT)
     account.owed += amount
     row = EntryRow(customer_id=account.customer_id, kind=kind, amount=amount, order_id=order_id)
     tx.add(row)

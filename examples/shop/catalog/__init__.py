@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from app.platform.database import Tx
-from app.platform.errors import Conflict, NotFound
+from app.platform.errors import Conflict, DomainError, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,20 @@ class OutOfStock(Conflict):
     """There is less of a product than is wanted."""
 
 
+class PriceOutOfRange(DomainError):
+    """A price is neither 0.01 nor 999,999.99 nor between them."""
+
+
+class QuantityNotPositive(DomainError):
+    """Less than one of a product cannot be reserved or restocked."""
+
+
 class Catalog(Protocol):
     async def add_product(self, tx: Tx, sku: str, name: str, price: Decimal) -> Product:
-        """Add a product, with none in stock yet. Raises SkuTaken."""
+        """Add a product, with none in stock yet; its price is rounded to cents.
+
+        Raises SkuTaken or PriceOutOfRange.
+        """
 
     async def get_product(self, id: UUID) -> Product:
         """Return one product. Raises ProductNotFound."""
@@ -44,8 +55,11 @@ class Catalog(Protocol):
     async def reserve(self, tx: Tx, quantities: Mapping[UUID, int]) -> Sequence[Product]:
         """Take products from stock, all of them or none, and return them as they are then.
 
-        Raises ProductNotFound or OutOfStock.
+        Raises ProductNotFound, OutOfStock or QuantityNotPositive.
         """
 
     async def restock(self, tx: Tx, quantities: Mapping[UUID, int]) -> Sequence[Product]:
-        """Put products into stock, be they delivered or given back. Raises ProductNotFound."""
+        """Put products into stock, be they delivered or given back, and return them.
+
+        Raises ProductNotFound or QuantityNotPositive.
+        """

@@ -17,7 +17,8 @@ class NewProduct(BaseModel):
     name: Annotated[
         str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00]+$")
     ]
-    price: Annotated[Decimal, Field(gt=0, max_digits=8, decimal_places=2)]
+    # As text: in a JSON number, a cent is easily lost.
+    price: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,2})?$")]
 
 
 class Delivery(BaseModel):
@@ -36,7 +37,7 @@ def routes(catalog: Catalog, db: Database) -> APIRouter:
     @router.post("/products", status_code=status.HTTP_201_CREATED)
     async def add_product(body: NewProduct, request: Request, response: Response) -> Product:
         async with db.transaction() as tx:
-            product = await catalog.add_product(tx, body.sku, body.name, body.price)
+            product = await catalog.add_product(tx, body.sku, body.name, Decimal(body.price))
         response.headers["Location"] = f"{request.url.path}/{product.id}"
         return product
 

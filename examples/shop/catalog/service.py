@@ -1,6 +1,6 @@
 """The implementation of `Catalog`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from uuid import UUID
 
@@ -8,9 +8,19 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from app.platform.database import Database, Tx
+from app.platform.errors import violated
 
-from . import OutOfStock, Product, ProductNotFound, SkuTaken
+from . import (
+    OutOfStock,
+    PriceOutOfRange,
+    Product,
+    ProductNotFound,
+    QuantityNotPositive,
+    SkuTaken,
+)
 from .tables import ProductRow
+
+CENT, DEAREST = Decimal("0.01"), Decimal("999999.99")
 
 
 class CatalogService:
@@ -18,12 +28,14 @@ class CatalogService:
         self._db = db
 
     async def add_product(self, tx: Tx, sku: str, name: str, price: Decimal) -> Product:
-        row = ProductRow(sku=sku, name=name, price=price)
+        if not CENT <= price <= DEAREST:
+            raise PriceOutOfRange(f"A price is between {CENT} and {DEAREST}, not {price}.")
+        row = ProductRow(sku=sku, name=name, price=price.quantize(CENT))
         tx.add(row)
         try:
             await tx.flush()
         except IntegrityError as error:
-            if "uq_products_sku" not in str(error.orig):
+            if violated(error) != "uq_products_sku":
                 raise
             raise SkuTaken(f"The SKU {sku!r} is taken.") from error
         return _product(row)
@@ -44,7 +56,7 @@ class CatalogService:
             return [_product(row) for row in rows]
 
     async def reserve(self, tx: Tx, quantities: Mapping[UUID, int]) -> Sequence[Product]:
-        rows = await _lock(tx, quantities.keys())
+        rows = await _lock(tx, quantities)
         for row in rows:
             wanted = quantities[row.id]
             if row.stock < wanted:
@@ -54,24 +66,26 @@ class CatalogService:
         return [_product(row) for row in rows]
 
     async def restock(self, tx: Tx, quantities: Mapping[UUID, int]) -> Sequence[Product]:
-        rows = await _lock(tx, quantities.keys())
+        rows = await _lock(tx, quantities)
         for row in rows:
             row.stock += quantities[row.id]
         await tx.flush()
         return [_product(row) for row in rows]
 
 
-async def _lock(tx: Tx, ids: Collection[UUID]) -> Sequence[ProductRow]:
+async def _lock(tx: Tx, quantities: Mapping[UUID, int]) -> Sequence[ProductRow]:
     """Lock products until the transaction ends.
 
     Everybody locks in the order of the ids: two who want the same products the other way round
     would wait for each other for ever.
     """
-    query = select(ProductRow).where(ProductRow.id.in_(ids)).order_by(ProductRow.id)
-    # What this transaction read of them before it had the lock may have changed since: read anew.
+    if any(quantity < 1 for quantity in quantities.values()):
+        raise QuantityNotPositive("The quantity of each product must be at least 1.")
+    query = select(ProductRow).where(ProductRow.id.in_(quantities)).order_by(ProductRow.id)
+    # What this session has read before it had the lock may have changed since.
     query = query.with_for_update().execution_options(populate_existing=True)
     rows = (await tx.scalars(query)).all()
-    if missing := set(ids) - {row.id for row in rows}:
+    if missing := quantities.keys() - {row.id for row in rows}:
         raise ProductNotFound(f"There is no product {min(missing)}.")
     return rows
 

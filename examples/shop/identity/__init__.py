@@ -48,4 +48,7 @@ class Identity(Protocol):
         """
 
     async def close_customer(self, tx: Tx, id: UUID) -> None:
-        """Let a customer leave; to close one twice changes nothing. Raises CustomerNotFound."""
+        """Let a customer leave; to close one twice changes nothing. Raises CustomerNotFound.
+
+        Waits for those who hold them; close nobody whom you hold yourself.
+        """

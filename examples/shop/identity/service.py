@@ -6,6 +6,7 @@ from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 
 from app.platform.database import Database, Tx
+from app.platform.errors import violated
 from app.platform.events import Events
 
 from . import Customer, CustomerClosed, CustomerNotFound, CustomerRegistered, EmailTaken
@@ -23,7 +24,7 @@ class IdentityService:
         try:
             await tx.flush()
         except IntegrityError as error:
-            if "uq_customers_email" not in str(error.orig):
+            if violated(error) != "uq_customers_email":
                 raise
             raise EmailTaken(f"There is a customer with the address {email} already.") from error
         await self._events.publish(tx, CustomerRegistered(row.id))

@@ -9,7 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from app.platform.database import Tx
-from app.platform.errors import Conflict, NotFound
+from app.platform.errors import Conflict, DomainError, NotFound
 
 
 class OrderStatus(StrEnum):
@@ -46,6 +46,10 @@ class Shipment:
     opened_at: datetime
 
 
+class OrderEmpty(DomainError):
+    """An order needs at least one line."""
+
+
 class OrderNotFound(NotFound):
     """No order has this id."""
 
@@ -62,7 +66,7 @@ class Ordering(Protocol):
     async def place_order(self, tx: Tx, customer_id: UUID, quantities: Mapping[UUID, int]) -> Order:
         """Reserve the products, charge the customer and confirm the order, or do nothing.
 
-        Raises what Identity.hold_customer, Catalog.reserve and Billing.charge raise.
+        Raises OrderEmpty, and what Identity.hold_customer, Catalog.reserve and Billing.charge raise.
         """
 
     async def cancel_order(self, tx: Tx, id: UUID) -> Order:
@@ -79,5 +83,5 @@ class Ordering(Protocol):
     ) -> Sequence[Order]:
         """Return at most `limit` of a customer, oldest first, beginning behind the id `after`."""
 
-    async def list_open_shipments(self, limit: int) -> Sequence[Shipment]:
-        """Return at most `limit`, those that wait longest first."""
+    async def list_open_shipments(self, after: UUID | None, limit: int) -> Sequence[Shipment]:
+        """Return at most `limit`, of the oldest orders first, beginning behind that of `after`."""

@@ -13,7 +13,7 @@ from .tables import OrderRow, ShipmentRow
 
 
 async def open_shipment(tx: Tx, event: OrderCharged) -> None:
-    """An order is packed when billing has charged it, however long that takes."""
+    """Put an order on the packing list, unless it was cancelled meanwhile."""
     order = await tx.get(OrderRow, event.order_id, with_for_update=True, populate_existing=True)
     if order is not None and order.status == OrderStatus.CONFIRMED:
         shipment = insert(ShipmentRow).values(order_id=order.id)

@@ -28,6 +28,12 @@ class OrderPage(BaseModel):
     """Pass it as `after` to read on; null behind the last page."""
 
 
+class ShipmentPage(BaseModel):
+    items: list[Shipment]
+    next: UUID | None
+    """Pass it as `after` to read on; null behind the last page."""
+
+
 def routes(ordering: Ordering, db: Database) -> APIRouter:
     router = APIRouter()
 
@@ -67,8 +73,11 @@ def routes(ordering: Ordering, db: Database) -> APIRouter:
 
     @router.get("/shipments")
     async def list_open_shipments(
+        after: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    ) -> list[Shipment]:
-        return list(await ordering.list_open_shipments(limit))
+    ) -> ShipmentPage:
+        found = list(await ordering.list_open_shipments(after, limit + 1))
+        page, rest = found[:limit], found[limit:]
+        return ShipmentPage(items=page, next=page[-1].order_id if rest else None)
 
     return router

@@ -11,7 +11,16 @@ from app.modules.catalog import Catalog
 from app.modules.identity import Identity
 from app.platform.database import Database, Tx
 
-from . import Line, Order, OrderNotFound, OrderNotOpen, OrderStatus, Shipment, ShipmentNotOpen
+from . import (
+    Line,
+    Order,
+    OrderEmpty,
+    OrderNotFound,
+    OrderNotOpen,
+    OrderStatus,
+    Shipment,
+    ShipmentNotOpen,
+)
 from .tables import LineRow, OrderRow, ShipmentRow
 
 
@@ -25,6 +34,8 @@ class OrderingService:
         self._billing = billing
 
     async def place_order(self, tx: Tx, customer_id: UUID, quantities: Mapping[UUID, int]) -> Order:
+        if not quantities:
+            raise OrderEmpty("An order needs at least one line.")
         await self._identity.hold_customer(tx, customer_id)
         products = await self._catalog.reserve(tx, quantities)
         row = OrderRow(
@@ -79,8 +90,10 @@ class OrderingService:
             rows = await tx.scalars(query.limit(limit))
             return [_order(row) for row in rows]
 
-    async def list_open_shipments(self, limit: int) -> Sequence[Shipment]:
-        query = select(ShipmentRow).order_by(ShipmentRow.opened_at, ShipmentRow.order_id)
+    async def list_open_shipments(self, after: UUID | None, limit: int) -> Sequence[Shipment]:
+        query = select(ShipmentRow).order_by(ShipmentRow.order_id)
+        if after is not None:
+            query = query.where(ShipmentRow.order_id > after)
         async with self._db.transaction() as tx:
             rows = await tx.scalars(query.limit(limit))
             return [Shipment(row.order_id, row.opened_at) for row in rows]

@@ -39,11 +39,10 @@ class LineRow(Base):
 
 
 class ShipmentRow(Base):
-    """An order that waits to be packed; the row goes when the order does."""
+    """An order that waits to be packed. The row goes when the parcel does."""
 
     __tablename__ = "shipments"
 
+    # Ids of orders grow with time: the primary key is also the order of pages.
     order_id: Mapped[UUID] = mapped_column(ForeignKey(OrderRow.id), primary_key=True)
-    opened_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), index=True
-    )
+    opened_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -3,12 +3,14 @@
 import asyncio
 from contextlib import AsyncExitStack
 from types import NoneType
+from typing import Protocol
 from uuid import uuid4
 
 import pytest
 from app.modules.catalog import Catalog, ItemNameTaken
 from app.modules.catalog.tables import ItemRow as CatalogRow
 from app.modules.ordering.tables import ItemRow as OrderingRow
+from app.platform.boundary import at_boundary
 from app.platform.database import Database, Tx
 from app.platform.engine import BoundaryError, TransactionError, create_engine
 from app.platform.settings import Settings
@@ -144,6 +146,58 @@ async def test_an_error_caught_inside_a_transaction_cannot_pass_for_a_commit(
     assert await count(engine, "catalog") == 0
 
 
+class Refused(Exception): ...
+
+
+class Half(Protocol):
+    async def do(self, tx: Tx) -> None:
+        """Write, and raise Refused."""
+
+
+class HalfDone:
+    async def do(self, tx: Tx) -> None:
+        tx.add(CatalogRow(name="half"))
+        await tx.flush()
+        raise Refused
+
+
+async def test_a_method_that_raises_is_undone_even_if_postgres_saw_no_error(
+    engine: AsyncEngine,
+) -> None:
+    half = at_boundary(Half, HalfDone(), "catalog")
+    with pytest.raises(TransactionError, match="nothing was committed"):
+        async with Database(engine, "ordering").transaction() as tx:
+            with pytest.raises(Refused):
+                await half.do(tx)
+    with pytest.raises(TransactionError, match="nothing was committed"):
+        async with Database(engine, "ordering").transaction() as tx:
+            with pytest.raises(Refused):
+                await half.do(tx)
+            await role(tx)
+    assert await count(engine, "catalog") == 0
+
+
+async def test_a_savepoint_survives_a_method_that_raises(engine: AsyncEngine) -> None:
+    half = at_boundary(Half, HalfDone(), "catalog")
+    async with Database(engine, "ordering").transaction() as tx:
+        tx.add(OrderingRow(name="kept"))
+        with pytest.raises(Refused):
+            async with tx.savepoint():
+                await half.do(tx)
+        with pytest.raises(TransactionError, match="nothing was committed"):
+            async with tx.savepoint():
+                tx.add(OrderingRow(name="lost"))
+                with pytest.raises(Refused):
+                    await half.do(tx)
+        assert await role(tx) == ORDERING
+    assert [await count(engine, "catalog"), await count(engine, "ordering")] == [0, 1]
+
+
+async def test_a_method_called_without_the_transaction_it_takes_is_named(wired: Wired) -> None:
+    with pytest.raises(TransactionError, match=r"catalog\.create_item joins .* pass `tx` first"):
+        await wired[Catalog].create_item("a")  # type: ignore[call-arg, arg-type]
+
+
 async def test_what_waited_before_a_savepoint_survives_its_undoing(engine: AsyncEngine) -> None:
     async with Database(engine, "catalog").transaction() as tx:
         tx.of("ordering").add(OrderingRow(name="waiting"))
@@ -177,6 +231,54 @@ async def test_a_callee_first_used_inside_a_savepoint_that_holds_goes_on(
                 tx.of("catalog").add(CatalogRow(name="b"))
         await wired[Catalog].create_item(tx, "c")
     assert await count(engine, "catalog") == 3
+
+
+async def test_a_callers_own_failure_undoes_a_savepoint_that_a_callee_was_first_used_in(
+    engine: AsyncEngine, wired: Wired
+) -> None:
+    async with Database(engine, "ordering").transaction() as tx:
+        tx.add(OrderingRow(name="taken"))
+        with pytest.raises(DBAPIError, match="uq_items_name"):
+            async with tx.savepoint():
+                await wired[Catalog].create_item(tx, "undone")
+                tx.add(OrderingRow(name="taken"))
+        await wired[Catalog].create_item(tx, "kept")
+        assert await role(tx) == ORDERING
+    assert [await count(engine, "catalog"), await count(engine, "ordering")] == [1, 1]
+
+
+@pytest.mark.parametrize("module", ["catalog", "ordering"])
+async def test_a_savepoint_is_undone_whichever_module_fails_in_it(
+    engine: AsyncEngine, module: str
+) -> None:
+    rows = {"catalog": CatalogRow, "ordering": OrderingRow}
+    async with Database(engine, "ordering").transaction() as tx:
+        for name, row in rows.items():
+            tx.of(name).add(row(name="taken"))
+        with pytest.raises(DBAPIError, match="uq_items_name"):
+            async with tx.savepoint():
+                for name, row in rows.items():
+                    tx.of(name).add(row(name="undone"))
+                tx.of(module).add(rows[module](name="taken"))
+        for name, row in rows.items():
+            tx.of(name).add(row(name="after"))
+        assert await role(tx) == ORDERING
+    assert [await count(engine, "catalog"), await count(engine, "ordering")] == [2, 2]
+
+
+async def test_a_savepoint_in_a_savepoint_undoes_its_part_alone(
+    engine: AsyncEngine, wired: Wired
+) -> None:
+    async with Database(engine, "ordering").transaction() as tx:
+        async with tx.savepoint():
+            await wired[Catalog].create_item(tx, "outer")
+            with pytest.raises(ItemNameTaken):
+                async with tx.savepoint():
+                    tx.add(OrderingRow(name="inner"))
+                    await wired[Catalog].create_item(tx, "outer")
+            await wired[Catalog].create_item(tx, "after")
+        tx.add(OrderingRow(name="end"))
+    assert [await count(engine, "catalog"), await count(engine, "ordering")] == [2, 1]
 
 
 async def test_sqlalchemys_own_savepoint_is_refused(engine: AsyncEngine) -> None:

@@ -5,6 +5,7 @@ from socket import gaierror
 
 import pytest
 from app.main import create_app
+from app.platform.engine import OutcomeUnknownError
 from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.http import create_api
 from app.platform.settings import Settings
@@ -54,6 +55,7 @@ def api(error: Exception) -> FastAPI:
         (DBAPIError("", {}, Refused("40P01"), connection_invalidated=False), 503, "about:blank"),
         (DBAPIError("", {}, Refused("53300"), connection_invalidated=True), 503, "about:blank"),
         (DBAPIError("", {}, Refused("22023"), connection_invalidated=True), 500, "about:blank"),
+        (OutcomeUnknownError("secret"), 500, "about:blank"),
         (RuntimeError("secret"), 500, "about:blank"),
     ],
 )

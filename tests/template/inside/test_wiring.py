@@ -339,6 +339,25 @@ async def test_a_subscription_that_does_not_fit_is_refused(
         wire(discover(package), engine)
 
 
+async def test_what_a_handler_asks_for_must_be_declared(write: Write) -> None:
+    package = write(a=("", "() -> A: return A()"), b=('"a"', ""), c=("", "() -> C: return C()"))
+    write_events(package, EVENT, "async def handle(tx: Tx, event: Happened, c: C): ...")
+    wiring = Path(package.__path__[0]) / "b/wiring.py"
+    wiring.write_text("from planted.c import C\n" + wiring.read_text())
+    with pytest.raises(WiringError, match=r"b: wiring\.py takes from c, which depends_on in b/"):
+        discover(package)
+
+
+async def test_a_transaction_must_be_the_first_parameter(write: Write, engine: AsyncEngine) -> None:
+    package = write(a=("", "() -> A: return A()"))
+    (Path(package.__path__[0]) / "a/__init__.py").write_text(
+        "from app.platform.database import Tx\n"
+        "class A:\n    async def sell(self, thing: str, tx: Tx) -> None: ...\n"
+    )
+    with pytest.raises(WiringError, match=r"A\.sell takes a transaction, but not first: declare"):
+        wire(discover(package), engine)
+
+
 async def test_what_routes_ask_for_must_exist(write: Write, engine: AsyncEngine) -> None:
     package = write(a=("", "() -> A: return A()"))
     [folder] = discover(package)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from app.platform.engine import OutcomeUnknownError
 from app.platform.settings import Settings
 from app.platform.wiring import Wired
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -99,6 +100,28 @@ async def test_after_trouble_at_any_step_all_of_it_exists_or_nothing(
         again = await prepare(engine, wired)
         await again.place(engine, wired)
         assert await again.books(login) == EVERYTHING
+
+
+async def lose_the_answer(connection: asyncpg.Connection) -> None:
+    """The connection breaks when Postgres has committed, and before it can say so."""
+    await connection.execute("COMMIT;")
+    raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+
+async def test_a_commit_whose_answer_is_lost_is_not_taken_for_a_failure(
+    engine: AsyncEngine,
+    wired: Wired,
+    login: asyncpg.Connection,
+    steps: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order = await prepare(engine, wired)
+    Trouble(monkeypatch).expect(len(steps), lose_the_answer)
+    with pytest.raises(OutcomeUnknownError, match="look what was done"):
+        await order.place(engine, wired)
+    assert await order.books(login) == EVERYTHING
+    again = await prepare(engine, wired)
+    await again.place(engine, wired)
 
 
 async def test_a_process_killed_at_any_step_leaves_all_of_it_or_nothing(

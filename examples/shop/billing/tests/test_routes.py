@@ -7,7 +7,7 @@ URL = "/billing/accounts"
 
 
 async def test_a_payment_is_booked(client: AsyncClient, customer_id: UUID) -> None:
-    paid = await client.post(f"{URL}/{customer_id}/payments", json={"amount": "12.50"})
+    paid = await client.post(f"{URL}/{customer_id}/payments", json={"amount": "12.5"})
     assert paid.status_code == 201
     assert (await client.get(f"{URL}/{customer_id}")).json()["owed"] == "-12.50"
     page = (await client.get(f"{URL}/{customer_id}/entries")).json()
@@ -20,9 +20,9 @@ async def test_who_has_no_account_is_not_found(client: AsyncClient) -> None:
     assert response.json()["type"] == "urn:problem-type:account-not-found"
 
 
-@pytest.mark.parametrize("amount", ["0", "-1", "0.001", "1e9", "Infinity", "ten"])
+@pytest.mark.parametrize("amount", ["0", "-1", "0.001", "1e3", "1_000", 12.5])
 async def test_a_malformed_payment_is_refused(
-    client: AsyncClient, customer_id: UUID, amount: str
+    client: AsyncClient, customer_id: UUID, amount: object
 ) -> None:
     response = await client.post(f"{URL}/{customer_id}/payments", json={"amount": amount})
     assert response.status_code == 422

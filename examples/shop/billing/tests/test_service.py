@@ -6,7 +6,16 @@ import pytest
 
 from app.platform.database import Database
 
-from .. import AccountNotFound, Billing, ChargeDeclined, ChargeNotFound, EntryKind
+from .. import (
+    AccountNotFound,
+    AlreadyCharged,
+    AmountNotPositive,
+    Billing,
+    ChargeDeclined,
+    ChargeNotFound,
+    EntryKind,
+)
+from ..accounts import open_account
 
 
 async def charge(billing: Billing, db: Database, customer_id: UUID, amount: str) -> UUID:
@@ -67,6 +76,36 @@ async def test_charges_at_the_same_time_cannot_pass_the_limit_together(
     outcomes = await asyncio.gather(*charges, return_exceptions=True)
     assert sum(isinstance(outcome, ChargeDeclined) for outcome in outcomes) == 3
     assert await owed(billing, customer_id) == 800
+
+
+async def test_an_order_is_charged_once(billing: Billing, db: Database, customer_id: UUID) -> None:
+    order_id = await charge(billing, db, customer_id, "10")
+    with pytest.raises(AlreadyCharged):
+        async with db.transaction() as tx:
+            await billing.charge(tx, customer_id, order_id, Decimal(10))
+    assert await owed(billing, customer_id) == 10
+
+
+@pytest.mark.parametrize("amount", ["0", "-10", "0.001"])
+async def test_less_than_a_cent_is_refused(
+    billing: Billing, db: Database, customer_id: UUID, amount: str
+) -> None:
+    with pytest.raises(AmountNotPositive):
+        await charge(billing, db, customer_id, amount)
+    with pytest.raises(AmountNotPositive):
+        await pay(billing, db, customer_id, amount)
+    assert await owed(billing, customer_id) == 0
+
+
+async def test_the_ledger_of_a_customer_is_theirs_alone(
+    billing: Billing, db: Database, customer_id: UUID
+) -> None:
+    other = uuid4()
+    async with db.transaction() as tx:
+        await open_account(tx, other)
+    await charge(billing, db, other, "10")
+    assert await owed(billing, other) == 10
+    assert await billing.list_entries(customer_id, after=None, limit=100) == []
 
 
 async def test_an_order_is_refunded_once(billing: Billing, db: Database, customer_id: UUID) -> None:

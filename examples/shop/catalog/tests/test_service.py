@@ -7,7 +7,15 @@ import pytest
 
 from app.platform.database import Database
 
-from .. import Catalog, OutOfStock, Product, ProductNotFound, SkuTaken
+from .. import (
+    Catalog,
+    OutOfStock,
+    PriceOutOfRange,
+    Product,
+    ProductNotFound,
+    QuantityNotPositive,
+    SkuTaken,
+)
 
 UNKNOWN = UUID("00000000-0000-7000-8000-000000000000")
 
@@ -15,7 +23,8 @@ UNKNOWN = UUID("00000000-0000-7000-8000-000000000000")
 async def add(catalog: Catalog, db: Database, sku: str, stock: int = 0) -> Product:
     async with db.transaction() as tx:
         product = await catalog.add_product(tx, sku, f"The {sku}", Decimal("9.50"))
-        [product] = await catalog.restock(tx, {product.id: stock})
+        if stock:
+            [product] = await catalog.restock(tx, {product.id: stock})
     return product
 
 
@@ -62,6 +71,42 @@ async def test_either_all_is_reserved_or_nothing(catalog: Catalog, db: Database)
     with pytest.raises(ProductNotFound):
         await reserve(catalog, db, {tea.id: 1, UNKNOWN: 1})
     assert await stock_of(catalog, tea, pot) == [5, 0]
+
+
+async def test_what_was_reserved_of_too_much_is_undone_even_if_the_refusal_is_caught(
+    catalog: Catalog, db: Database
+) -> None:
+    tea, pot = await add(catalog, db, "TEA", stock=5), await add(catalog, db, "POT")
+    async with db.transaction() as tx:
+        with pytest.raises(OutOfStock):
+            async with tx.savepoint():
+                await catalog.reserve(tx, {tea.id: 1, pot.id: 1})
+        await catalog.reserve(tx, {tea.id: 2})
+    assert await stock_of(catalog, tea, pot) == [3, 0]
+
+
+@pytest.mark.parametrize("quantity", [0, -1])
+async def test_less_than_one_is_refused(catalog: Catalog, db: Database, quantity: int) -> None:
+    tea = await add(catalog, db, "TEA", stock=5)
+    with pytest.raises(QuantityNotPositive):
+        await reserve(catalog, db, {tea.id: quantity})
+    with pytest.raises(QuantityNotPositive):
+        async with db.transaction() as tx:
+            await catalog.restock(tx, {tea.id: quantity})
+    assert await stock_of(catalog, tea) == [5]
+
+
+async def test_a_price_is_rounded_to_cents(catalog: Catalog, db: Database) -> None:
+    async with db.transaction() as tx:
+        tea = await catalog.add_product(tx, "TEA", "Tea", Decimal("9.5"))
+    assert str(tea.price) == str((await catalog.get_product(tea.id)).price) == "9.50"
+
+
+@pytest.mark.parametrize("price", ["0", "-1", "0.001", "1000000"])
+async def test_a_price_out_of_range_is_refused(catalog: Catalog, db: Database, price: str) -> None:
+    with pytest.raises(PriceOutOfRange):
+        async with db.transaction() as tx:
+            await catalog.add_product(tx, "TEA", "Tea", Decimal(price))
 
 
 async def test_the_last_one_goes_to_one_of_those_who_want_it(

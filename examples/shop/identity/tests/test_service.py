@@ -49,6 +49,19 @@ async def test_a_closed_customer_may_not_act(identity: Identity, db: Database) -
             await identity.hold_customer(tx, ada.id)
 
 
+async def test_many_may_hold_a_customer_at_once(identity: Identity, db: Database) -> None:
+    ada = await register(identity, db)
+    everybody = asyncio.Barrier(3)
+
+    async def hold() -> None:
+        async with db.transaction() as tx:
+            await identity.hold_customer(tx, ada.id)
+            await everybody.wait()
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(hold() for _ in range(3)))
+
+
 async def test_a_customer_is_not_closed_while_somebody_holds_them(
     identity: Identity, db: Database
 ) -> None:

@@ -47,9 +47,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["order_id"], ["ordering.orders.id"], name="fk_shipments_order_id"),
         schema="ordering",
     )
-    op.create_index(
-        "ix_ordering_shipments_opened_at", "shipments", ["opened_at"], schema="ordering"
-    )
 
 
 def downgrade() -> None:

@@ -6,7 +6,14 @@ from datetime import datetime, UTC
 from decimal import Decimal
 from uuid import UUID, uuid4
 
-from app.modules.billing import Account, Billing, ChargeDeclined, Entry, EntryKind
+from app.modules.billing import (
+    Account,
+    Billing,
+    ChargeDeclined,
+    ChargeNotFound,
+    Entry,
+    EntryKind,
+)
 from app.modules.catalog import Catalog, Product
 from app.modules.identity import Customer, Identity
 from app.platform.database import Tx
@@ -29,16 +36,17 @@ class FakeIdentity(Identity):
 
 
 class FakeCatalog(Catalog):
-    """Everything is in stock and costs 9.50. `taken` says how much of it is out."""
+    """Everything is in stock and costs `price`. `taken` says how much of it is out."""
 
     def __init__(self) -> None:
+        self.price = Decimal("9.50")
         self.taken: dict[UUID, int] = {}
 
     async def add_product(self, tx: Tx, sku: str, name: str, price: Decimal) -> Product:
         raise NotImplementedError
 
     async def get_product(self, id: UUID) -> Product:
-        return Product(id, "TEA", "Tea", Decimal("9.50"), stock=1000)
+        return Product(id, "TEA", "Tea", self.price, stock=1000)
 
     async def list_products(self, after: UUID | None, limit: int) -> Sequence[Product]:
         return []
@@ -67,6 +75,8 @@ class FakeBilling(Billing):
         return Entry(uuid4(), EntryKind.CHARGE, amount, order_id, datetime.now(UTC))
 
     async def refund(self, tx: Tx, order_id: UUID) -> Entry:
+        if order_id not in self.charged:
+            raise ChargeNotFound("Not charged.")
         amount = -self.charged.pop(order_id)
         return Entry(uuid4(), EntryKind.REFUND, amount, order_id, datetime.now(UTC))
 

@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.modules.billing import Billing, ChargeDeclined
 from app.modules.catalog import Catalog, OutOfStock
 from app.modules.identity import CustomerClosed, CustomerNotFound, Identity
-from app.platform.database import Database
+from app.platform.database import Database, Tx
+from app.platform.engine import TransactionError
 from app.platform.wiring import ModuleFolder, wire, Wired
 
-from .. import Order, Ordering
+from .. import Order, Ordering, OrderNotOpen, OrderStatus
 
 RunJobs = Callable[[], Awaitable[int]]
 
@@ -42,7 +43,7 @@ class Shop:
         teapot = await self.wired[Catalog].get_product(self.teapot)
         account = await self.wired[Billing].get_account(self.ada)
         orders = await self.wired[Ordering].list_orders(self.ada, after=None, limit=100)
-        shipments = await self.wired[Ordering].list_open_shipments(100)
+        shipments = await self.wired[Ordering].list_open_shipments(None, 100)
         return teapot.stock, account.owed, len(orders), len(shipments)
 
 
@@ -76,6 +77,14 @@ async def test_what_is_out_of_stock_is_not_charged(shop: Shop) -> None:
     assert await shop.books() == (10, Decimal(0), 0, 0)
 
 
+async def test_a_declined_charge_undoes_everything_even_if_it_is_caught(shop: Shop) -> None:
+    with pytest.raises(TransactionError, match="nothing was committed"):
+        async with shop.db.transaction() as tx:
+            with pytest.raises(ChargeDeclined):
+                await shop.wired[Ordering].place_order(tx, shop.ada, {shop.teapot: 7})
+    assert await shop.books() == (10, Decimal(0), 0, 0)
+
+
 async def test_an_error_after_the_order_undoes_everything(shop: Shop) -> None:
     with pytest.raises(ZeroDivisionError):
         async with shop.db.transaction() as tx:
@@ -89,6 +98,23 @@ async def test_cancelling_leaves_the_books_as_they_were(shop: Shop) -> None:
     async with shop.db.transaction() as tx:
         await shop.wired[Ordering].cancel_order(tx, order.id)
     assert await shop.books() == (10, Decimal(0), 1, 0)
+
+
+async def test_an_order_is_either_shipped_or_cancelled(shop: Shop) -> None:
+    order = await shop.place(2)
+    await shop.run_jobs()
+
+    async def change(how: Callable[[Tx, UUID], Awaitable[Order]]) -> Order:
+        async with shop.db.transaction() as tx:
+            return await how(tx, order.id)
+
+    ordering = shop.wired[Ordering]
+    both = [ordering.ship_order, ordering.cancel_order] * 3
+    outcomes = await asyncio.gather(*(change(how) for how in both), return_exceptions=True)
+    assert sum(isinstance(outcome, Order) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, OrderNotOpen) for outcome in outcomes) == 5
+    shipped = (await ordering.get_order(order.id)).status == OrderStatus.SHIPPED
+    assert await shop.books() == ((8, Decimal(300), 1, 0) if shipped else (10, Decimal(0), 1, 0))
 
 
 async def test_only_customers_order(shop: Shop) -> None:

@@ -48,10 +48,10 @@ async def test_an_order_is_packed_and_shipped(
     location = (await client.post(URL, json=new_order)).headers["Location"]
     assert (await client.post(f"{location}/ship")).status_code == 409
     await run_jobs()
-    [shipment] = (await client.get("/ordering/shipments")).json()
+    [shipment] = (await client.get("/ordering/shipments")).json()["items"]
     assert location.endswith(shipment["order_id"])
     assert (await client.post(f"{location}/ship")).json()["status"] == "shipped"
-    assert (await client.get("/ordering/shipments")).json() == []
+    assert (await client.get("/ordering/shipments")).json() == {"items": [], "next": None}
     refused = await client.post(f"{location}/cancel")
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:problem-type:order-not-open")
 

@@ -13,7 +13,15 @@ from app.modules.identity import Identity
 from app.platform.database import Database
 from app.platform.wiring import ModuleFolder, wire
 
-from .. import Order, Ordering, OrderNotFound, OrderNotOpen, OrderStatus, ShipmentNotOpen
+from .. import (
+    Order,
+    OrderEmpty,
+    Ordering,
+    OrderNotFound,
+    OrderNotOpen,
+    OrderStatus,
+    ShipmentNotOpen,
+)
 from ..handlers import open_shipment
 from .fakes import FakeBilling, FakeCatalog, FakeIdentity
 
@@ -57,9 +65,10 @@ async def charged(db: Database, order: Order) -> None:
 
 
 async def test_an_order_has_the_prices_of_when_it_was_placed(
-    ordering: Ordering, db: Database, billing: FakeBilling
+    ordering: Ordering, db: Database, catalog: FakeCatalog, billing: FakeBilling
 ) -> None:
     order = await place(ordering, db, {TEA: 2, POT: 1})
+    catalog.price = Decimal(99)
     assert [(line.product_id, line.quantity) for line in order.lines] == [(TEA, 2), (POT, 1)]
     assert order.total == Decimal("28.50") == billing.charged[order.id]
     assert order.status == OrderStatus.CONFIRMED
@@ -74,6 +83,11 @@ async def test_an_order_that_cannot_be_charged_does_not_exist(
     assert await ordering.list_orders(ADA, after=None, limit=10) == []
 
 
+async def test_an_order_of_nothing_is_refused(ordering: Ordering, db: Database) -> None:
+    with pytest.raises(OrderEmpty):
+        await place(ordering, db, {})
+
+
 async def test_a_cancelled_order_gives_everything_back(
     ordering: Ordering, db: Database, catalog: FakeCatalog, billing: FakeBilling
 ) -> None:
@@ -85,7 +99,7 @@ async def test_a_cancelled_order_gives_everything_back(
     assert await ordering.get_order(order.id) == cancelled
     assert catalog.taken == {TEA: 0, POT: 0}
     assert billing.charged == {}
-    assert await ordering.list_open_shipments(10) == []
+    assert await ordering.list_open_shipments(None, 10) == []
 
 
 async def test_a_shipped_order_leaves_the_packing_list(ordering: Ordering, db: Database) -> None:
@@ -93,11 +107,12 @@ async def test_a_shipped_order_leaves_the_packing_list(ordering: Ordering, db: D
     second = await place(ordering, db, {TEA: 1})
     for order in (first, second):
         await charged(db, order)
-    open_shipments = await ordering.list_open_shipments(10)
+    open_shipments = await ordering.list_open_shipments(None, 10)
     assert [shipment.order_id for shipment in open_shipments] == [first.id, second.id]
     async with db.transaction() as tx:
         assert (await ordering.ship_order(tx, first.id)).status == OrderStatus.SHIPPED
-    assert await ordering.list_open_shipments(10) == open_shipments[1:]
+    assert await ordering.list_open_shipments(None, 10) == open_shipments[1:]
+    assert await ordering.list_open_shipments(first.id, 10) == open_shipments[1:]
 
 
 async def test_nothing_is_shipped_before_it_is_charged(ordering: Ordering, db: Database) -> None:
@@ -125,11 +140,11 @@ async def test_a_charge_opens_one_shipment_however_often_and_late_it_is_told(
     order = await place(ordering, db, {TEA: 1})
     for _ in range(2):
         await charged(db, order)
-    assert len(await ordering.list_open_shipments(10)) == 1
+    assert len(await ordering.list_open_shipments(None, 10)) == 1
     async with db.transaction() as tx:
         await ordering.cancel_order(tx, order.id)
     await charged(db, order)
-    assert await ordering.list_open_shipments(10) == []
+    assert await ordering.list_open_shipments(None, 10) == []
 
 
 async def test_an_unknown_order_is_not_found(ordering: Ordering, db: Database) -> None:
@@ -138,6 +153,11 @@ async def test_an_unknown_order_is_not_found(ordering: Ordering, db: Database) -
     with pytest.raises(OrderNotFound):
         async with db.transaction() as tx:
             await ordering.cancel_order(tx, uuid4())
+
+
+async def test_the_orders_of_a_customer_are_theirs_alone(ordering: Ordering, db: Database) -> None:
+    await place(ordering, db, {TEA: 1})
+    assert await ordering.list_orders(uuid4(), after=None, limit=10) == []
 
 
 async def test_a_list_goes_on_behind_the_last_id_seen(ordering: Ordering, db: Database) -> None:

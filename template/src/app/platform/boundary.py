@@ -46,17 +46,23 @@ def at_boundary(
     A method whose first parameter is `tx: Tx` receives its own module's view of the caller's
     transaction, so that its statements run under its own role. Any other method stands alone and
     is refused inside a transaction.
-    Raises InterfaceError where the implementation lacks a method or takes other parameters.
+    Raises InterfaceError where the implementation lacks a method or takes other parameters, and
+    where `tx` is not the first.
     """
     methods = {}
     for name, promised in inspect.getmembers(interface, inspect.isfunction):
         if name.startswith("_"):
             continue
-        method = _implemented(interface, implementation, promised)
         joins = takes_tx(promised)
-        method = _joining(method, module) if joins else _standing_alone(method, module)
+        if not joins and Tx in get_type_hints(promised).values():
+            raise InterfaceError(
+                f"{interface.__name__}.{name} takes a transaction, but not first: declare it as "
+                f"`{name}(self, tx: Tx, …)`."
+            )
+        method = _implemented(interface, implementation, promised)
+        is_async = inspect.iscoroutinefunction(promised)
+        method = _joining(method, module, is_async) if joins else _standing_alone(method, module)
         if instrument is not None:
-            is_async = inspect.iscoroutinefunction(promised)
             method = instrument(BoundaryCall(module, name, joins, is_async), method)
         methods[name] = method
     return cast(Interface, SimpleNamespace(**methods))
@@ -115,12 +121,35 @@ def _names(signature: inspect.Signature) -> str:
     return str(signature.replace(parameters=parameters, return_annotation=signature.empty))
 
 
-def _joining(method: Method, module: str) -> Method:
-    @wraps(method)
-    def join(tx: Tx, *args: Any, **kwargs: Any) -> Any:
-        return method(tx.of(module), *args, **kwargs)
+def _joining(method: Method, module: str, is_async: bool) -> Method:
+    """Hand over the module's view of the transaction. What fails in it is undone, even if caught:
+    a method may raise when half of its work is done."""
 
-    return join
+    @wraps(method)
+    async def join(tx: Tx, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await method(tx.of(module), *args, **kwargs)
+        except BaseException:
+            _undo(tx, module, method)
+            raise
+
+    @wraps(method)
+    def join_sync(tx: Tx, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(tx.of(module), *args, **kwargs)
+        except BaseException:
+            _undo(tx, module, method)
+            raise
+
+    return join if is_async else join_sync
+
+
+def _undo(tx: object, module: str, method: Method) -> None:
+    if not isinstance(tx, Tx):
+        raise TransactionError(
+            f"{module}.{method.__name__} joins its caller's transaction: pass `tx` first."
+        ) from None
+    tx.undo()
 
 
 def _standing_alone(method: Method, module: str) -> Method:

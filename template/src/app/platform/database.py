@@ -7,16 +7,17 @@ the same transaction (see `boundary`), so that work across modules commits or fa
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, AsyncExitStack
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
-from app.platform.engine import TransactionError, UNDONE
+from app.platform.engine import is_unanswered, OutcomeUnknownError, TransactionError, UNDONE
 from app.platform.roles import role_of
 
 NAMING = {
@@ -40,6 +41,22 @@ class _ModuleSession(Session):
         if isinstance(bind, Connection):
             bind.info["speaker"] = self.info["role"]
         return bind
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        """Write what is pending; inside a savepoint, in a savepoint of its own.
+
+        A flush that fails takes back the innermost savepoint of its session, and Postgres with it
+        those that other sessions have made since. They could not take back their own any more.
+        """
+        if not self.in_nested_transaction() or not (self.new or self.dirty or self.deleted):
+            super().flush(objects)
+        elif not self.info.get("beginning"):
+            self.info["beginning"] = True
+            savepoint = self.begin_nested()  # Would flush, before the savepoint.
+            self.info["beginning"] = False
+            with savepoint:
+                self.connection()  # Sends SAVEPOINT.
+                super().flush(objects)
 
 
 class Tx(AsyncSession):
@@ -66,20 +83,27 @@ class Tx(AsyncSession):
         """Return the view that another module has of this transaction."""
         return self._transaction.view(module)
 
+    def undo(self) -> None:
+        """Let the transaction, or the savepoint that surrounds this, come to nothing."""
+        self._transaction.is_undone = True
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo only the block when it raises: what every module did in it."""
         transaction = self._transaction
         await transaction.flush()
         before = dict(transaction.views)
+        was_undone = transaction.is_undone
         async with AsyncExitStack() as savepoints:
             for view in before.values():
                 await savepoints.enter_async_context(super(Tx, view).begin_nested())
                 await view.connection()  # SQLAlchemy sends SAVEPOINT only now.
             try:
                 yield
+                transaction.check_not_undone()
                 await transaction.flush()
             except BaseException:
+                transaction.is_undone = was_undone
                 for view in transaction.forget_since(before):
                     await super(Tx, view).rollback()
                 raise
@@ -106,6 +130,8 @@ class _Transaction:
         self.connection = connection
         self.login = connection.engine.url.username or ""
         self.open = True
+        self.is_undone = False
+        """Whether a method that joined it has failed; see `boundary`."""
         self._task = asyncio.current_task()
         self.views: dict[str, Tx] = {}
 
@@ -120,6 +146,11 @@ class _Transaction:
                 "other, or open one transaction per task. For a time limit use asyncio.timeout, "
                 "which starts no task."
             )
+        self.check_not_undone()
+
+    def check_not_undone(self) -> None:
+        if self.is_undone or not self.connection.in_transaction():
+            raise TransactionError(UNDONE)
 
     def view(self, module: str) -> Tx:
         if module not in self.views:
@@ -168,21 +199,30 @@ class Database:
         """Open a transaction: commit when the block ends, undo everything when it raises.
 
         Raises TransactionError inside another transaction, since a second connection taken while
-        holding the first lets n requests deadlock a pool of n.
+        holding the first lets n requests deadlock a pool of n; at the end where it was undone by
+        an error that was caught; and OutcomeUnknownError where nobody said whether it was committed.
         """
         if in_transaction():
             raise TransactionError(
                 "A transaction is open already: pass its `tx` on to a method that takes one, or "
                 "call this method after the block."
             )
-        async with self._engine.begin() as connection:
-            transaction = _Transaction(connection)
-            token = _current.set(transaction)
-            try:
-                yield transaction.view(self._module)
-                await transaction.flush()
-                if not connection.in_transaction():
-                    raise TransactionError(UNDONE)
-            finally:
-                _current.reset(token)
-                transaction.close()
+        is_committing = False
+        try:
+            async with self._engine.begin() as connection:
+                transaction = _Transaction(connection)
+                token = _current.set(transaction)
+                try:
+                    yield transaction.view(self._module)
+                    transaction.check_not_undone()
+                    await transaction.flush()
+                finally:
+                    _current.reset(token)
+                    transaction.close()
+                is_committing = True
+        except (DBAPIError, OSError) as error:
+            if is_committing and is_unanswered(error):
+                raise OutcomeUnknownError(
+                    "The connection broke during COMMIT: look what was done before trying again."
+                ) from error
+            raise

@@ -96,13 +96,16 @@ def _dependencies(folder: ModuleFolder, providers: Mapping[type, str]) -> set[st
     needed = {
         owners.get(event.__module__, event.__module__) for event in folder.declaration.subscriptions
     }
-    wanted = dict(folder.needs)
+    wanted = list(folder.needs.items())
+    own = {Database, Events, folder.interface}
     if folder.declaration.routes is not None:
-        own = {Database, Events, folder.interface}
-        routes = parameters_of(folder.declaration.routes)
-        wanted |= {name: kind for name, kind in routes.items() if kind not in own}
-    for name, kind in wanted.items():
-        if kind in (Database, Events):
+        wanted += parameters_of(folder.declaration.routes).items()
+    for handler in (*folder.declaration.jobs, *folder.declaration.subscriptions.values()):
+        function = handler.function if isinstance(handler, Job) else handler
+        asked = list(parameters_of(function).items())[2:]
+        wanted += [(name, kind) for name, kind in asked if kind in providers]
+    for name, kind in wanted:
+        if kind in own:
             continue
         if kind is object:
             raise WiringError(

@@ -57,6 +57,11 @@ UNDONE = (
 )
 
 
+class OutcomeUnknownError(Exception):
+    """The connection broke while a transaction was being committed. It is committed or undone; only
+    the data can tell which."""
+
+
 class BoundaryError(Exception):
     """A module's statement reached for what belongs to another; Postgres refused it."""
 
@@ -81,6 +86,13 @@ class _Connection(asyncpg.Connection):
         if query.startswith("COMMIT") and status == "ROLLBACK":
             raise TransactionError(UNDONE)  # Postgres says it only here.
         return status
+
+
+def is_unanswered(error: Exception) -> bool:
+    """Say whether a connection ended before Postgres said what became of a statement."""
+    driver = getattr(getattr(error, "orig", None), "__cause__", None) or error
+    state = getattr(driver, "sqlstate", None) or ""
+    return isinstance(driver, asyncpg.InterfaceError | OSError) or state.startswith(("08", "57P"))
 
 
 def _switch_roles(engine: Engine, opening: str) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.platform.engine import OutcomeUnknownError
 from app.platform.errors import Conflict, DomainError, NotFound
 
 logger = logging.getLogger("uvicorn.error")
@@ -40,6 +41,7 @@ def create_api(
     for unreachable in (ConnectionError, gaierror, TimeoutError):
         api.add_exception_handler(unreachable, _disconnected)
     api.add_exception_handler(DBAPIError, _database_error)
+    api.add_exception_handler(OutcomeUnknownError, _outcome_unknown)
     api.add_exception_handler(Exception, _unexpected)
     for name, router in sorted(routers.items()):
         api.include_router(router, prefix=f"/{name.replace('_', '-')}", tags=[name])
@@ -114,6 +116,12 @@ def _database_error(request: Request, error: Exception) -> JSONResponse:
     if not state and error.connection_invalidated:
         return _disconnected(request, error)
     raise error
+
+
+def _outcome_unknown(_request: Request, error: Exception) -> JSONResponse:
+    # No Retry-After, and no status that a client or a proxy tries again by itself.
+    logger.error("The outcome of a COMMIT is unknown.", exc_info=error)
+    return problem(500, "It is not known whether this was done. Look before you try again.")
 
 
 def _later(detail: str, error: Exception) -> JSONResponse:

@@ -77,7 +77,7 @@ async def missing_migrations(
 ) -> dict[str, str]:
     """Return, by module, what its tables say and its migrations do not.
 
-    The database must be up to date. Constraints that check a condition are not compared.
+    The database must be up to date. CHECK constraints are not compared: test that they refuse.
     """
     engine = create_async_engine(async_url(admin_url), poolclass=NullPool)
     try:

@@ -15,6 +15,7 @@ context.configure(
     version_table_schema=schema,
     include_schemas=True,
     include_name=_own_schema,
+    compare_server_default=True,
     on_version_apply=context.config.attributes.get("on_version_apply", ()),
 )
 with context.begin_transaction():
