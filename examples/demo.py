@@ -22,6 +22,7 @@ from urllib.request import Request, urlopen
 ROOT = Path(__file__).parents[1]
 UV = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
 SECONDS_TO_START = 180
+SECONDS_TO_DELIVER = 30
 
 # What reviews would do if it read catalog's table instead of calling catalog.
 TRESPASS = """
@@ -107,8 +108,12 @@ def use(shop: Path, server: subprocess.Popen[bytes], url: str) -> None:
     two = {"customer_id": ada["id"], "lines": [{"product_id": pot["id"], "quantity": 2}]}
     order = call(f"{url}/ordering/orders", two)
     assert call(f"{url}/ordering/orders/{order['id']}") == order
-    say("Billing's event has opened a shipment")
-    assert call(f"{url}/ordering/shipments")["items"][0]["order_id"] == order["id"]
+    say("Billing's event, a job in the queue, opens a shipment")
+    for _ in range(SECONDS_TO_DELIVER):
+        if shipments := call(f"{url}/ordering/shipments")["items"]:
+            break
+        time.sleep(1)
+    assert [shipment["order_id"] for shipment in shipments] == [order["id"]]
 
     say("The third is beyond her limit of 1,000: declined, and nothing of it has happened")
     one = {"customer_id": ada["id"], "lines": [{"product_id": pot["id"], "quantity": 1}]}

@@ -4,7 +4,7 @@ A clone is dropped after the first test that writes into it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from uuid import uuid4
 
 import asyncpg
@@ -20,10 +20,12 @@ from app.platform.engine import create_engine
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder, wire, Wired
+from app.platform.worker import Worker
 
 LOGIN = "app_test"
 
 Execute = Callable[[str], object]
+RunJobs = Callable[[], Awaitable[int]]
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +121,15 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 def wired(folders: list[ModuleFolder], engine: AsyncEngine) -> Wired:
     """Every module, built: `wired[Billing]` is what other modules get."""
     return wire(folders, engine)
+
+
+@pytest.fixture
+def run_jobs(settings: Settings, engine: AsyncEngine, wired: Wired) -> RunJobs:
+    """Run every job that is due, events included, as `app worker` would: `await run_jobs()`.
+
+    Returns how many ended; raises the first error that one raised.
+    """
+    return Worker(settings, engine, wired.jobs).run_due
 
 
 @pytest.fixture

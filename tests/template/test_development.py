@@ -80,7 +80,9 @@ def test_a_taken_port_is_refused(shop: Repository) -> None:
         assert "Traceback" not in done.stdout
 
 
-@pytest.mark.parametrize("command", ["dev", "serve", "migrate", "make-migration", "modules", "map"])
+@pytest.mark.parametrize(
+    "command", ["dev", "serve", "worker", "migrate", "make-migration", "modules", "map"]
+)
 def test_each_command_explains_itself_with_an_example(shop: Repository, command: str) -> None:
     done = app(shop, command, "--help")
     assert done.returncode == 0
@@ -91,6 +93,8 @@ def test_each_command_explains_itself_with_an_example(shop: Repository, command:
     ("arguments", "variables", "code", "said"),
     [
         (["serve"], {}, 1, "app: DATABASE_URL: is not set"),
+        (["worker"], {}, 1, "app: DATABASE_URL: is not set"),
+        (["jobs", "list"], {}, 1, "app: DATABASE_URL: is not set"),
         (["migrate"], {}, 1, "app: DATABASE_URL: is not set"),
         (["migrate"], {"DATABASE_URL": "mysql://a@b/c"}, 1, "must start with postgresql://"),
         (["migrate"], {"DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c"}, 1, "Connect call failed"),

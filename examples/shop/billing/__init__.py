@@ -47,7 +47,7 @@ class OrderCharged(Event):
 
 
 class AccountNotFound(NotFound):
-    """The customer has no account."""
+    """The customer has no account, or none yet: it is opened soon after they registered."""
 
 
 class ChargeNotFound(NotFound):
@@ -70,7 +70,8 @@ class Billing(Protocol):
     async def charge(self, tx: Tx, customer_id: UUID, order_id: UUID, amount: Decimal) -> Entry:
         """Put an order on its customer's account and publish OrderCharged.
 
-        Raises ChargeDeclined, AlreadyCharged, AmountNotPositive or AccountNotFound.
+        Opens the account if there is none yet: the caller knows that the customer exists.
+        Raises ChargeDeclined, AlreadyCharged or AmountNotPositive.
         """
 
     async def refund(self, tx: Tx, order_id: UUID) -> Entry:

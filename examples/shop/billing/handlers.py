@@ -1,21 +1,14 @@
 """What this module does when another one says what happened.
 
-An event may arrive twice: a handler leaves things as if it had arrived once.
+An event may arrive twice, or late: a handler leaves things as if it had arrived once, in time.
 """
-
-from decimal import Decimal
-
-from sqlalchemy.dialects.postgresql import insert
 
 from app.modules.identity import CustomerRegistered
 from app.platform.database import Tx
 
-from .tables import AccountRow
-
-CREDIT_LIMIT = Decimal(1000)
-"""What a new customer may owe."""
+from .accounts import open_account
 
 
-async def open_account(tx: Tx, event: CustomerRegistered) -> None:
-    account = insert(AccountRow).values(customer_id=event.customer_id, credit_limit=CREDIT_LIMIT)
-    await tx.execute(account.on_conflict_do_nothing())
+async def welcome_customer(tx: Tx, event: CustomerRegistered) -> None:
+    """Who has registered has an account, ordered or not."""
+    await open_account(tx, event.customer_id)

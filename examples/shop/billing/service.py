@@ -20,6 +20,7 @@ from . import (
     EntryKind,
     OrderCharged,
 )
+from .accounts import lock_account, open_account
 from .tables import AccountRow, EntryRow
 
 CENT = Decimal("0.01")
@@ -32,7 +33,10 @@ class BillingService:
 
     async def charge(self, tx: Tx, customer_id: UUID, order_id: UUID, amount: Decimal) -> Entry:
         _check(amount)
-        account = await _lock(tx, customer_id)
+        account = await lock_account(tx, customer_id)
+        if account is None:  # Whoever orders at once is faster than the news that they registered.
+            await open_account(tx, customer_id)
+            account = await _lock(tx, customer_id)
         if await _entry_of(tx, order_id, EntryKind.CHARGE) is not None:
             raise AlreadyCharged(f"The order {order_id} was charged before.")
         left = account.credit_limit - account.owed
@@ -80,11 +84,10 @@ def _check(amount: Decimal) -> None:
 
 
 async def _lock(tx: Tx, customer_id: UUID) -> AccountRow:
-    """Lock an account until the transaction ends: all bookings on it follow one another."""
-    row = await tx.get(AccountRow, customer_id, with_for_update=True, populate_existing=True)
-    if row is None:
+    account = await lock_account(tx, customer_id)
+    if account is None:
         raise _not_found(customer_id)
-    return row
+    return account
 
 
 async def _book(

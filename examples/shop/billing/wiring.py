@@ -6,7 +6,8 @@ from app.platform.events import Events
 from app.platform.wiring import Module
 
 from . import Billing
-from .handlers import open_account
+from .handlers import welcome_customer
+from .jobs import audit_ledger
 from .routes import routes
 from .service import BillingService
 
@@ -15,4 +16,9 @@ def build(db: Database, events: Events) -> Billing:
     return BillingService(db, events)
 
 
-module = Module(build, routes=routes, subscriptions={CustomerRegistered: open_account})
+module = Module(
+    build,
+    routes=routes,
+    jobs=[audit_ledger],
+    subscriptions={CustomerRegistered: welcome_customer},
+)

@@ -1,6 +1,7 @@
 """The command `app`: run, migrate and inspect this application."""
 
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
@@ -12,9 +13,12 @@ from asyncpg import PostgresError
 from sqlalchemy.exc import DBAPIError
 
 from app import modules
+from app.cli_jobs import jobs
+from app.main import run_worker
 from app.platform.development import development_settings, is_taken
 from app.platform.discovery import discover
 from app.platform.engine import login_of
+from app.platform.job_records import JobsError
 from app.platform.local_postgres import LocalPostgresError
 from app.platform.map import as_json, as_mermaid, as_text, draw_map
 from app.platform.map_svg import as_svg
@@ -30,13 +34,14 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+cli.add_typer(jobs, name="jobs")
 File = Annotated[str | None, typer.Option(metavar="FILE", help="Write it to FILE; - prints it.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 
 
 @cli.command(epilog="Example: app dev --port 8001")
 def dev(port: Port = 8000) -> None:
-    """Run everything on this machine: Postgres, migrations, the web server with reload.
+    """Run everything on this machine: Postgres, migrations, web server and worker, with reload.
 
     Uses DATABASE_URL where it is set, and a Postgres of its own otherwise.
     """
@@ -71,6 +76,17 @@ def serve(
     """
     settings = load_settings()
     run_server("app.main:create_app", host, port, processes, settings.shutdown_timeout)
+
+
+@cli.command(epilog="Example: DATABASE_URL=postgresql://… app worker")
+def worker() -> None:
+    """Run jobs, beside `app serve`: start more of them for more work.
+
+    At SIGTERM or Ctrl-C it takes no more jobs, and gives those that run WORKER_DRAIN_TIMEOUT
+    seconds to end. DATABASE_URL must reach Postgres itself, or a pooler that pools sessions.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    asyncio.run(run_worker(load_settings()))
 
 
 @cli.command("migrate", epilog="Example: MIGRATION_DATABASE_URL=postgresql://… app migrate")
@@ -125,7 +141,7 @@ def main() -> None:
     """Run the command line; expected errors become one sentence and exit code 1."""
     try:
         cli()
-    except (SettingsError, MigrationError, WiringError, LocalPostgresError) as error:
+    except (SettingsError, MigrationError, WiringError, LocalPostgresError, JobsError) as error:
         _fail(str(error))
     except (OSError, PostgresError, DBAPIError) as error:
         reason = getattr(error, "orig", None) or error

@@ -1,8 +1,10 @@
 """The composition root: which parts there are, and how they come together."""
 
+import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, AsyncExitStack
 
 from fastapi import FastAPI
 
@@ -12,13 +14,20 @@ from app.platform.discovery import discover
 from app.platform.engine import create_engine, login_of
 from app.platform.health import health_routes
 from app.platform.http import create_api
-from app.platform.migrations import migrate
+from app.platform.migrations import migrate, pending_migrations
+from app.platform.roles import MigrationError
 from app.platform.settings import load_settings, Settings
 from app.platform.wiring import wire, WiringError
+from app.platform.worker import Worker
 
 
-def create_app(settings: Settings | None = None, *, migrate_first: bool = False) -> FastAPI:
-    """Create the web application with every module wired and mounted."""
+def create_app(
+    settings: Settings | None = None, *, migrate_first: bool = False, with_worker: bool = False
+) -> FastAPI:
+    """Create the web application with every module wired and mounted.
+
+    With `with_worker`, it runs jobs as well.
+    """
     settings = settings or load_settings()
     engine = create_engine(settings)
     folders = discover(modules)
@@ -29,7 +38,11 @@ def create_app(settings: Settings | None = None, *, migrate_first: bool = False)
         try:
             if migrate_first:
                 await migrate(settings.admin_url, login_of(settings.database_url), folders)
-            yield
+            async with AsyncExitStack() as beside:
+                if with_worker:
+                    worker = Worker(settings, engine, wired.jobs)
+                    await beside.enter_async_context(worker.in_background())
+                yield
         finally:
             await engine.dispose()
 
@@ -38,10 +51,34 @@ def create_app(settings: Settings | None = None, *, migrate_first: bool = False)
     return api
 
 
+async def run_worker(settings: Settings) -> None:
+    """Run jobs of every module until this process is asked to stop.
+
+    Raises MigrationError where the database is older than the code.
+    """
+    # Each job has a connection of its own.
+    several = settings.model_copy(update={"database_pool_size": settings.worker_concurrency})
+    engine = create_engine(several)
+    folders = discover(modules)
+    try:
+        worker = Worker(settings, engine, wire(folders, engine).jobs)
+        async with engine.connect() as connection:
+            if pending := await pending_migrations(connection, folders):
+                raise MigrationError(
+                    f"Migrations are pending: {', '.join(pending)}. Run `app migrate`."
+                )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+        await worker.run()
+    finally:
+        await engine.dispose()
+
+
 def create_development_app() -> FastAPI:
     """Create what `app dev` serves: a module added while it runs is migrated at the reload."""
     stop_with_parent()
     try:
-        return create_app(migrate_first=True)
+        settings = load_settings().model_copy(update={"worker_drain_timeout": 1.0})
+        return create_app(settings, migrate_first=True, with_worker=True)
     except WiringError as error:
         sys.exit(f"app: {error}")

@@ -13,7 +13,9 @@ from app.platform.database import Database, Tx
 from app.platform.discovery import discover
 from app.platform.engine import TransactionError
 from app.platform.events import Events
+from app.platform.settings import Settings
 from app.platform.wiring import WiringError, wire
+from app.platform.worker import Worker
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -267,7 +269,7 @@ def write_events(package: ModuleType, event: str, handler: str) -> None:
 
 
 async def test_an_event_reaches_its_subscriber_in_the_subscribers_view(
-    write: Write, engine: AsyncEngine
+    write: Write, engine: AsyncEngine, settings: Settings
 ) -> None:
     package = write(a=("", "() -> A: return A()"), b=('"a"', ""))
     write_events(
@@ -279,14 +281,28 @@ async def test_an_event_reaches_its_subscriber_in_the_subscribers_view(
     folders = discover(package)
     assert [folder.name for folder in folders] == ["a", "b"]
     wired = wire(folders, engine)
-    happened = import_module("planted.a").Happened("it")
+    assert list(wired.jobs) == ["b.handle"]
+    heard = import_module("planted.b.wiring").heard
     async with Database(engine, "a").transaction() as tx:
-        await wired[Events].publish(tx, happened)
-        [(their_tx, what, own, a)] = import_module("planted.b.wiring").heard
-        assert their_tx is tx.of("b")
-        assert what == "it"
-        assert own is wired[folders[1].interface]
-        assert a is wired[folders[0].interface]
+        await wired[Events].publish(tx, import_module("planted.a").Happened("it"))
+    assert heard == []
+    await Worker(settings, engine, wired.jobs).run_due()
+    [(their_tx, what, own, a)] = heard
+    assert their_tx.sync_session.info["role"] == "app_test__b"
+    assert what == "it"
+    assert own is wired[folders[1].interface]
+    assert a is wired[folders[0].interface]
+
+
+async def test_a_subscription_may_be_a_job_with_options(write: Write, engine: AsyncEngine) -> None:
+    package = write(a=("", "() -> A: return A()"), b=('"a"', ""))
+    write_events(
+        package,
+        EVENT,
+        "from app.platform.jobs import job\n"
+        "@job(retries=3)\nasync def handle(tx: Tx, event: Happened): ...",
+    )
+    assert wire(discover(package), engine).jobs["b.handle"].options.retries == 3
 
 
 @pytest.mark.parametrize(
@@ -352,3 +368,78 @@ async def test_what_routes_ask_for_must_exist(write: Write, engine: AsyncEngine)
     folder = replace(folder, declaration=replace(folder.declaration, routes=routes))
     with pytest.raises(WiringError, match="a: nothing provides `number: int` of routes"):
         wire([folder], engine)
+
+
+def write_job(package: ModuleType, job: str, jobs: str) -> None:
+    """Let `a` have a job and list it."""
+    folder = Path(package.__path__[0]) / "a"
+    (folder / "jobs.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from app.platform.database import Tx\nfrom app.platform.jobs import Delivery, job\n"
+        f"@dataclass(frozen=True)\nclass Args:\n    number: int = 0\n{job}\n"
+    )
+    (folder / "wiring.py").write_text(
+        "from app.platform.wiring import Module\nfrom planted.a import A, jobs\n"
+        "def build() -> A: return A()\n"
+        f"module = Module(build, jobs=[{jobs}])\n"
+    )
+
+
+async def test_a_job_is_named_for_its_module_and_has_what_it_asks_for(
+    write: Write, engine: AsyncEngine, settings: Settings
+) -> None:
+    package = write(a=("", ""))
+    job = "async def add(tx: Tx, args: Args, delivery: Delivery): seen.append((args, delivery))"
+    write_job(package, f"seen = []\n@job(deadline=5)\n{job}", "jobs.add")
+    wired = wire(discover(package), engine)
+    jobs = import_module("planted.a.jobs")
+    async with Database(engine, "a").transaction() as tx:
+        await jobs.add.enqueue(tx, jobs.Args(7))
+    assert await Worker(settings, engine, wired.jobs).run_due() == 1
+    [(args, delivery)] = jobs.seen
+    assert args == jobs.Args(7)
+    assert (delivery.key[:6], delivery.attempt) == ("a.add-", 1)
+
+
+@pytest.mark.parametrize(
+    ("job", "jobs", "said"),
+    [
+        ("@job()\nasync def add(args: Args): ...", "jobs.add", "add must begin with `tx: Tx` and"),
+        ("@job()\nasync def add(tx: Tx): ...", "jobs.add", "add must begin with `tx: Tx` and"),
+        ("@job()\nasync def add(tx: Tx, n: int): ...", "jobs.add", r"`@dataclass\(frozen=True\)`"),
+        (
+            "@job()\nasync def add(tx: Tx, args: Args, n: int): ...",
+            "jobs.add",
+            "a: nothing provides `n: int` of add",
+        ),
+        (
+            "@job()\nasync def add(tx: Tx, args: Args): ...",
+            "jobs.add, jobs.add",
+            "two jobs or subscriptions are named a.add",
+        ),
+        (
+            "@job()\nasync def add(tx: Tx, args: Args): ...",
+            "",
+            r"a/jobs.py declares a.add, which no worker would run: list it in a/wiring.py",
+        ),
+        (
+            "class Odd: ...\n@dataclass(frozen=True)\nclass More:\n    odd: Odd\n"
+            "@job()\nasync def add(tx: Tx, more: More): ...",
+            "jobs.add",
+            "a.add: More cannot be written as JSON",
+        ),
+        (
+            "async def add(tx: Tx, args: Args): ...\n"
+            "add.__module__ = 'planted.a.service'\nadd = job()(add)",
+            "jobs.add",
+            "a/wiring.py lists the job add of planted.a.service: a module's jobs stand in its own",
+        ),
+    ],
+)
+async def test_a_job_that_does_not_fit_is_refused(
+    write: Write, engine: AsyncEngine, job: str, jobs: str, said: str
+) -> None:
+    package = write(a=("", ""))
+    write_job(package, job, jobs)
+    with pytest.raises(WiringError, match=said):
+        wire(discover(package), engine)

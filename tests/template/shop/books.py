@@ -12,7 +12,7 @@ from app.platform.database import Database
 from app.platform.wiring import Wired
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-NOTHING = (10, Decimal(0), 0, 0, 0, 0)
+NOTHING = (10, None, 0, 0, 0, 0)
 EVERYTHING = (8, Decimal(300), 1, 1, 1, 1)
 _BOOKS = {
     "SELECT stock FROM catalog.products WHERE id = $1": "product",
@@ -20,8 +20,8 @@ _BOOKS = {
     "SELECT count(*) FROM billing.entries WHERE customer_id = $1": "customer",
     "SELECT count(*) FROM ordering.orders WHERE customer_id = $1": "customer",
     "SELECT count(*) FROM ordering.order_lines WHERE product_id = $1": "product",
-    "SELECT count(*) FROM ordering.shipments JOIN ordering.orders ON id = order_id"
-    " WHERE customer_id = $1": "customer",
+    "SELECT count(*) FROM queue.pgqueuer WHERE entrypoint = 'ordering.open_shipment'"
+    " AND convert_from(payload, 'UTF8')::json ->> 'customer_id' = $1::uuid::text": "customer",
 }
 
 
@@ -46,7 +46,7 @@ class Purchase:
             await wired[Ordering].place_order(tx, self.customer, {self.product: 2})
 
     async def books(self, login: asyncpg.Connection) -> tuple[object, ...]:
-        """Stock, debt, ledger entries, orders, lines and shipments."""
+        """Stock, debt, ledger entries, orders, lines, and events that wait to open a shipment."""
         return tuple(
             [await ask(login, query, getattr(self, whose)) for query, whose in _BOOKS.items()]
         )

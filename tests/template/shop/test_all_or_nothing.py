@@ -48,7 +48,7 @@ async def test_the_steps_are_a_transaction_that_visits_every_module(
     assert steps[0].startswith("BEGIN")
     assert steps[-1] == "COMMIT;"
     assert sum(step.startswith("BEGIN") for step in steps) == 1
-    for module in ("identity", "catalog", "ordering", "billing"):
+    for module in ("identity", "catalog", "ordering", "billing", "queue"):
         assert any(f" {module}." in step for step in steps), module
     order = await prepare(engine, wired)
     assert await order.books(login) == NOTHING

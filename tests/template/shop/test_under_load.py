@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -89,7 +89,7 @@ async def test_two_hundred_orders_of_a_hundred_items_sell_exactly_a_hundred(
 
 
 async def test_orders_and_cancellations_across_each_other_leave_the_books_balanced(
-    settings: Settings,
+    settings: Settings, run_jobs: Callable[[], Awaitable[int]]
 ) -> None:
     chance = random.Random(1)
     async with shop(settings, database_pool_size=5, database_pool_timeout=60.0) as client:
@@ -109,6 +109,7 @@ async def test_orders_and_cancellations_across_each_other_leave_the_books_balanc
             await asyncio.gather(*(buy_and_perhaps_cancel(number) for number in range(150)))
         )
         assert set(outcomes) <= {201, 409}
+    await run_jobs()
     login = await asyncpg.connect(settings.database_url)
     sold = await ask(
         login,

@@ -4,12 +4,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.modules.identity import CustomerRegistered
 from app.platform.database import Database
 from app.platform.wiring import ModuleFolder, wire, Wired
 
 from .. import Billing
-from ..handlers import open_account
+from ..accounts import open_account
 
 
 @pytest.fixture
@@ -33,5 +32,5 @@ async def customer_id(db: Database) -> UUID:
     """Somebody who may owe 1,000, and owes nothing."""
     id = uuid4()
     async with db.transaction() as tx:
-        await open_account(tx, CustomerRegistered(id))
+        await open_account(tx, id)
     return id

@@ -1,29 +1,36 @@
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.modules.identity import CustomerRegistered, Identity
 from app.platform.database import Database
+from app.platform.events import Events
 from app.platform.wiring import Wired
 
-from .. import Billing
-from ..handlers import open_account
+from .. import AccountNotFound, Billing
 
 
-async def test_who_registers_has_an_account(
-    billing: Billing, engine: AsyncEngine, wired: Wired
+async def test_who_registers_has_an_account_soon(
+    billing: Billing, engine: AsyncEngine, wired: Wired, run_jobs: Callable[[], Awaitable[int]]
 ) -> None:
     async with Database(engine, "identity").transaction() as tx:
         ada = await wired[Identity].register_customer(tx, "ada@example.org", "Ada")
+    with pytest.raises(AccountNotFound):
+        await billing.get_account(ada.id)
+    await run_jobs()
     account = await billing.get_account(ada.id)
     assert (account.owed, account.limit) == (Decimal(0), Decimal(1000))
 
 
-async def test_the_same_event_again_leaves_the_account_as_it_is(
-    billing: Billing, db: Database, customer_id: UUID
+async def test_the_event_leaves_an_account_that_a_charge_has_opened_as_it_is(
+    billing: Billing, db: Database, wired: Wired, run_jobs: Callable[[], Awaitable[int]]
 ) -> None:
+    id: UUID = uuid4()
     async with db.transaction() as tx:
-        await billing.charge(tx, customer_id, uuid4(), Decimal(10))
-        await open_account(tx, CustomerRegistered(customer_id))
-    assert (await billing.get_account(customer_id)).owed == 10
+        await wired[Events].publish(tx, CustomerRegistered(id))
+        await billing.charge(tx, id, uuid4(), Decimal(10))
+    await run_jobs()
+    assert (await billing.get_account(id)).owed == 10

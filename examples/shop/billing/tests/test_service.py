@@ -4,7 +4,6 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.modules.identity import CustomerRegistered
 from app.platform.database import Database
 
 from .. import (
@@ -16,7 +15,7 @@ from .. import (
     ChargeNotFound,
     EntryKind,
 )
-from ..handlers import open_account
+from ..accounts import open_account
 
 
 async def charge(billing: Billing, db: Database, customer_id: UUID, amount: str) -> UUID:
@@ -103,7 +102,7 @@ async def test_the_ledger_of_a_customer_is_theirs_alone(
 ) -> None:
     other = uuid4()
     async with db.transaction() as tx:
-        await open_account(tx, CustomerRegistered(other))
+        await open_account(tx, other)
     await charge(billing, db, other, "10")
     assert await owed(billing, other) == 10
     assert await billing.list_entries(customer_id, after=None, limit=100) == []
@@ -117,9 +116,17 @@ async def test_an_order_is_refunded_once(billing: Billing, db: Database, custome
     assert await owed(billing, customer_id) == 0
 
 
-async def test_nobody_is_charged_without_an_account(billing: Billing, db: Database) -> None:
-    with pytest.raises(AccountNotFound):
-        await charge(billing, db, uuid4(), "1")
+async def test_the_first_charge_opens_the_account(billing: Billing, db: Database) -> None:
+    id = uuid4()
+    charges = (charge(billing, db, id, "400") for _ in range(3))
+    outcomes = await asyncio.gather(*charges, return_exceptions=True)
+    assert sum(isinstance(outcome, ChargeDeclined) for outcome in outcomes) == 1
+    assert await owed(billing, id) == 800
+
+
+async def test_without_an_account_there_is_nothing_to_pay_or_see(
+    billing: Billing, db: Database
+) -> None:
     with pytest.raises(AccountNotFound):
         await pay(billing, db, uuid4(), "1")
     with pytest.raises(AccountNotFound):

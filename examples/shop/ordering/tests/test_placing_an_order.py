@@ -19,6 +19,8 @@ from app.platform.wiring import ModuleFolder, wire, Wired
 
 from .. import Order, Ordering, OrderNotOpen, OrderStatus
 
+RunJobs = Callable[[], Awaitable[int]]
+
 
 @dataclass
 class Shop:
@@ -26,6 +28,7 @@ class Shop:
 
     wired: Wired
     db: Database
+    run_jobs: RunJobs
     ada: UUID
     teapot: UUID
 
@@ -34,7 +37,9 @@ class Shop:
             return await self.wired[Ordering].place_order(tx, self.ada, {self.teapot: quantity})
 
     async def books(self) -> tuple[int, Decimal, int, int]:
-        """Teapots left, what Ada owes, her orders, and those of them that wait to be packed."""
+        """Teapots left, what Ada owes, her orders, and those of them that wait to be packed: once
+        the events have arrived."""
+        await self.run_jobs()
         teapot = await self.wired[Catalog].get_product(self.teapot)
         account = await self.wired[Billing].get_account(self.ada)
         orders = await self.wired[Ordering].list_orders(self.ada, after=None, limit=100)
@@ -43,13 +48,15 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(folders: Sequence[ModuleFolder], engine: AsyncEngine, db: Database) -> Shop:
+async def shop(
+    folders: Sequence[ModuleFolder], engine: AsyncEngine, db: Database, run_jobs: RunJobs
+) -> Shop:
     wired = wire(folders, engine, only=Ordering)
     async with db.transaction() as tx:
         ada = await wired[Identity].register_customer(tx, "ada@example.org", "Ada")
         teapot = await wired[Catalog].add_product(tx, "POT", "Teapot", Decimal(150))
         await wired[Catalog].restock(tx, {teapot.id: 10})
-    return Shop(wired, db, ada.id, teapot.id)
+    return Shop(wired, db, run_jobs, ada.id, teapot.id)
 
 
 async def test_an_order_takes_stock_is_charged_and_waits_to_be_packed(shop: Shop) -> None:
@@ -95,6 +102,7 @@ async def test_cancelling_leaves_the_books_as_they_were(shop: Shop) -> None:
 
 async def test_an_order_is_either_shipped_or_cancelled(shop: Shop) -> None:
     order = await shop.place(2)
+    await shop.run_jobs()
 
     async def change(how: Callable[[Tx, UUID], Awaitable[Order]]) -> Order:
         async with shop.db.transaction() as tx:
@@ -120,6 +128,7 @@ async def test_only_customers_order(shop: Shop) -> None:
 
 
 async def test_no_more_is_sold_than_there_is(shop: Shop) -> None:
+    await shop.run_jobs()  # She has an account to pay into.
     async with shop.db.transaction() as tx:
         await shop.wired[Billing].record_payment(tx, shop.ada, Decimal(10_000))
     outcomes = await asyncio.gather(*(shop.place() for _ in range(15)), return_exceptions=True)

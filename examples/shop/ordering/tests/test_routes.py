@@ -1,3 +1,5 @@
+from collections.abc import Awaitable, Callable
+
 import pytest
 from httpx import AsyncClient
 
@@ -41,9 +43,11 @@ async def test_what_is_out_of_stock_is_a_conflict(
 
 
 async def test_an_order_is_packed_and_shipped(
-    client: AsyncClient, new_order: dict[str, object]
+    client: AsyncClient, new_order: dict[str, object], run_jobs: Callable[[], Awaitable[int]]
 ) -> None:
     location = (await client.post(URL, json=new_order)).headers["Location"]
+    assert (await client.post(f"{location}/ship")).status_code == 409
+    await run_jobs()
     [shipment] = (await client.get("/ordering/shipments")).json()["items"]
     assert location.endswith(shipment["order_id"])
     assert (await client.post(f"{location}/ship")).json()["status"] == "shipped"

@@ -180,6 +180,13 @@ def in_transaction() -> bool:
     return transaction is not None and transaction.open
 
 
+async def has_begun(tx: Tx) -> bool:
+    """Say whether any statement of a transaction has been sent, once what waits has been."""
+    transaction = tx._transaction
+    await transaction.flush()
+    return bool(transaction.connection.sync_connection.info.get("begun"))  # type: ignore[union-attr]
+
+
 class Database:
     """A module's way to the database."""
 

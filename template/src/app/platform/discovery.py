@@ -4,6 +4,7 @@ Modules are discovered, never listed: a folder in `app.modules` is a module.
 """
 
 import pkgutil
+import sys
 import tomllib
 import traceback
 from collections.abc import Mapping
@@ -11,11 +12,12 @@ from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 from app.platform.database import Database
 from app.platform.events import Events
-from app.platform.wiring import Module, ModuleFolder, parameters_of, WiringError
+from app.platform.jobs import Job, parameters_of
+from app.platform.wiring import Module, ModuleFolder, WiringError
 
 
 def discover(package: ModuleType) -> list[ModuleFolder]:
@@ -73,10 +75,20 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
     interface = get_type_hints(declaration.build).get("return")
     if not isinstance(interface, type):
         raise WiringError(f"{name}/wiring.py: `build` must say which interface it returns.")
+    for unlisted in _declared_jobs(f"{package.__name__}.{name}.jobs") - set(declaration.jobs):
+        raise WiringError(
+            f"{name}/jobs.py declares {unlisted.name}, which no worker would run: list it in "
+            f"{name}/wiring.py, `Module(…, jobs=[…])`."
+        )
     needs = parameters_of(declaration.build)
     return ModuleFolder(
         name, f"{package.__name__}.{name}", path, declaration, interface, depends_on, owner, needs
     )
+
+
+def _declared_jobs(file: str) -> set[Job[Any]]:
+    values = vars(sys.modules[file]).values() if file in sys.modules else ()
+    return {each for each in values if isinstance(each, Job) and each.function.__module__ == file}
 
 
 def _dependencies(folder: ModuleFolder, providers: Mapping[type, str]) -> set[str]:
@@ -88,8 +100,9 @@ def _dependencies(folder: ModuleFolder, providers: Mapping[type, str]) -> set[st
     own = {Database, Events, folder.interface}
     if folder.declaration.routes is not None:
         wanted += parameters_of(folder.declaration.routes).items()
-    for handler in folder.declaration.subscriptions.values():
-        asked = list(parameters_of(handler).items())[2:]
+    for handler in (*folder.declaration.jobs, *folder.declaration.subscriptions.values()):
+        function = handler.function if isinstance(handler, Job) else handler
+        asked = list(parameters_of(function).items())[2:]
         wanted += [(name, kind) for name, kind in asked if kind in providers]
     for name, kind in wanted:
         if kind in own:

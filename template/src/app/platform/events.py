@@ -1,14 +1,16 @@
 """Events: a module says what happened, and does not know who listens.
 
 An event is a frozen dataclass in the publisher's package. Whoever listens says so in its own
-`wiring.py`, as a `Handler` by event. Events are delivered inside the publisher's transaction, each
-to its subscriber's view of it: what they do commits or fails together.
+`wiring.py`: a `Handler`, or a `Job` whose arguments are the event. An event is one job for each
+subscriber, written in the publisher's transaction (see `jobs`): it is delivered once that is
+committed, perhaps more than once, perhaps late, and a subscriber's failure is not the publisher's.
 """
 
-import dataclasses
 from collections.abc import Awaitable, Callable
 
 from app.platform.database import Tx
+from app.platform.jobs import BoundJob
+from app.platform.queue import enqueue
 
 
 class Event:
@@ -24,18 +26,13 @@ class Events:
     """Where a module publishes. Ask for it in `build`: `events: Events`."""
 
     def __init__(self) -> None:
-        self._subscribers: dict[type[Event], list[tuple[str, Handler]]] = {}
+        self._subscribers: dict[type[Event], list[BoundJob]] = {}
 
     async def publish(self, tx: Tx, event: Event) -> None:
-        """Deliver an event to all who listen, inside the caller's transaction."""
-        for module, handle in self._subscribers.get(type(event), ()):
-            await handle(tx.of(module), event)
+        """Enqueue an event for all who listen, inside the caller's transaction."""
+        if subscribers := self._subscribers.get(type(event)):
+            await enqueue(tx, [job.write(event) for job in subscribers])
 
-    def subscribe(self, module: str, event: type[Event], handle: Handler) -> None:
-        """Let a module's handler hear of an event; `handle` takes `tx` and the event."""
-        self._subscribers.setdefault(event, []).append((module, handle))
-
-
-def is_frozen(event: type[Event]) -> bool:
-    """Say whether an event cannot be changed on its way."""
-    return dataclasses.is_dataclass(event) and bool(event.__dataclass_params__.frozen)
+    def subscribe(self, event: type[Event], job: BoundJob) -> None:
+        """Let a job hear of an event."""
+        self._subscribers.setdefault(event, []).append(job)

@@ -23,6 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.platform.engine import async_url
+from app.platform.queue import SCHEMA
+from app.platform.queue_schema import install_queue, is_outdated
 from app.platform.roles import check_login, MigrationError, owner_of, prepare_schema, role_of
 from app.platform.wiring import ModuleFolder
 
@@ -47,7 +49,9 @@ async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
     engine = create_async_engine(async_url(admin_url), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            return await connection.run_sync(_migrate, login, folders)
+            applied = await connection.run_sync(_migrate, login, folders)
+            owner = await connection.run_sync(_prepare, login, SCHEMA)
+            return applied + await install_queue(connection, owner)
     finally:
         await engine.dispose()
 
@@ -91,7 +95,8 @@ async def pending_migrations(
     A schema newer than the code is no reason to wait: during a deployment, old instances go on.
     """
     login = connection.engine.url.username or ""
-    return await connection.run_sync(_pending, login, folders)
+    pending = await connection.run_sync(_pending, login, folders)
+    return pending + ([SCHEMA] if await is_outdated(connection) else [])
 
 
 def _migrate(connection: Connection, login: str, folders: Sequence[ModuleFolder]) -> list[str]:

@@ -55,6 +55,13 @@ class Settings(BaseSettings):
     shutdown_timeout: float = Field(default=30, gt=0)
     """Seconds that running requests have left when the process is told to stop."""
 
+    worker_concurrency: int = Field(default=10, ge=1, le=1000)
+    """How many jobs one worker runs at a time."""
+    worker_drain_timeout: float = Field(default=25, ge=0)
+    """Seconds that running jobs have to end when a worker is stopped; then another takes them."""
+    worker_lost_after: float = Field(default=10, ge=1)
+    """Seconds of silence after which a worker counts as dead, and others take its jobs."""
+
     @property
     def admin_url(self) -> str:
         """The URL that migrations use."""

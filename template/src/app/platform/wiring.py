@@ -1,18 +1,20 @@
 """Give each module what it asks for: what its `build` takes as parameters, found by type."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, cast, get_type_hints, TypeVar
+from typing import Any, cast, TypeVar
 
 from fastapi import APIRouter
+from pydantic import PydanticSchemaGenerationError, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.boundary import at_boundary, Instrument, InterfaceError
 from app.platform.database import Database, Tx
-from app.platform.events import Event, Events, Handler, is_frozen
+from app.platform.events import Event, Events, Handler
+from app.platform.jobs import BoundJob, Delivery, is_frozen, Job, name_of, Options, parameters_of
+from app.platform.schedule import is_valid_cron
 
 Interface = TypeVar("Interface")
 
@@ -29,7 +31,9 @@ class Module:
     """Makes the implementation. Its return annotation is the interface that others depend on."""
     routes: Callable[..., APIRouter] | None = None
     """Makes the module's routes from its interface and its `Database`, found by type."""
-    subscriptions: Mapping[type[Event], Handler] = field(default_factory=dict)
+    jobs: Sequence[Job[Any]] = ()
+    """Its jobs, as `jobs.py` declares them."""
+    subscriptions: Mapping[type[Event], Handler | Job[Any]] = field(default_factory=dict)
     """Which events of other modules it listens to, and what it does then."""
 
 
@@ -57,6 +61,8 @@ class Wired:
 
     folders: Sequence[ModuleFolder]
     routers: Mapping[str, APIRouter]
+    jobs: Mapping[str, BoundJob]
+    """What a worker runs, by name: jobs, and one for each subscription."""
     _instances: Mapping[type, object] = field(repr=False)
 
     def __getitem__(self, interface: type[Interface]) -> Interface:
@@ -92,6 +98,7 @@ def wire(
     events = Events()
     instances: dict[type, object] = {Events: events}
     routers: dict[str, APIRouter] = {}
+    jobs: dict[str, BoundJob] = {}
     built = []
     for folder in _part(folders, only, fakes):
         if folder.interface in fakes:
@@ -102,10 +109,14 @@ def wire(
         instances[folder.interface] = provided[folder.interface] = outside(folder, made)
         if (routes := folder.declaration.routes) is not None:
             routers[folder.name] = routes(**_pick(folder, routes, provided))
+        for each in folder.declaration.jobs:
+            _add(jobs, _job(folder, each, provided))
         for event, handler in folder.declaration.subscriptions.items():
-            events.subscribe(folder.name, event, _handler(folder, event, handler, provided))
+            subscriber = _subscriber(folder, event, handler, provided)
+            _add(jobs, subscriber)
+            events.subscribe(event, subscriber)
         built.append(folder)
-    return Wired(built, routers, instances)
+    return Wired(built, routers, jobs, instances)
 
 
 def _part(
@@ -132,14 +143,49 @@ def _part(
     return [folder for folder in folders if folder.name in needed]
 
 
-def _handler(
-    folder: ModuleFolder, event: type[Event], handler: Handler, provided: Mapping[type, object]
-) -> Handler:
-    """Return a handler that takes `tx` and the event, and has the interfaces it asks for."""
-    kinds = list(parameters_of(handler).values())
-    if kinds[:2] != [Tx, event]:
+def _job(folder: ModuleFolder, job: Job[Any], provided: Mapping[type, object]) -> BoundJob:
+    """Return a job that has the interfaces it asks for."""
+    name = name_of(job.function)
+    if job.function.__module__ != f"{folder.package}.jobs":
         raise WiringError(
-            f"{folder.name}/wiring.py: {handler.__name__} must begin with `tx: Tx, event: "
+            f"{folder.name}/wiring.py lists the job {name} of {job.function.__module__}: a module's "
+            "jobs stand in its own jobs.py, which names them."
+        )
+    kinds = list(parameters_of(job.function).values())
+    if kinds[:1] != [Tx] or not is_frozen((*kinds, object, object)[1]):
+        raise WiringError(
+            f"{folder.name}/jobs.py: {name} must begin with `tx: Tx` and its arguments, a "
+            "`@dataclass(frozen=True)`."
+        )
+    if (cron := job.options.cron) is not None:
+        if not is_valid_cron(cron):
+            raise WiringError(
+                f"{folder.name}/jobs.py: cron={cron!r} of {name} names no times. Write five fields: "
+                "minute, hour, day, month, weekday, such as `0 3 * * *`."
+            )
+        try:
+            kinds[1]()
+        except TypeError as error:
+            raise WiringError(
+                f"{folder.name}/jobs.py: {name} has a cron, so that each field of "
+                f"{kinds[1].__name__} needs a default: {error}."
+            ) from None
+    return _bind(folder, job.function, kinds[1], job.options, provided)
+
+
+def _subscriber(
+    folder: ModuleFolder,
+    event: type[Event],
+    handler: Handler | Job[Any],
+    provided: Mapping[type, object],
+) -> BoundJob:
+    """Return the job that an event is for this subscriber."""
+    function, options = (
+        (handler.function, handler.options) if isinstance(handler, Job) else (handler, Options())
+    )
+    if list(parameters_of(function).values())[:2] != [Tx, event]:
+        raise WiringError(
+            f"{folder.name}/wiring.py: {name_of(function)} must begin with `tx: Tx, event: "
             f"{event.__name__}`, the event it is subscribed to."
         )
     if not is_frozen(event):
@@ -147,7 +193,39 @@ def _handler(
             f"{event.__module__}: {event.__name__} must be a `@dataclass(frozen=True)`, since all "
             "who listen receive the same one."
         )
-    return partial(handler, **_pick(folder, handler, provided, given=2))
+    return _bind(folder, function, event, options, provided)
+
+
+def _bind(
+    folder: ModuleFolder,
+    function: Handler,
+    arguments: type,
+    options: Options,
+    provided: Mapping[type, object],
+) -> BoundJob:
+    name = f"{folder.name}.{name_of(function)}"
+    deliveries = [each for each, kind in parameters_of(function).items() if kind is Delivery]
+    wanted = _pick(folder, function, {**provided, Delivery: None}, given=2)
+    interfaces = {each: given for each, given in wanted.items() if each not in deliveries}
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(arguments)
+    except PydanticSchemaGenerationError as error:
+        raise WiringError(
+            f"{name}: {arguments.__name__} cannot be written as JSON, in which it waits in the "
+            f"queue: {error.message.splitlines()[0]}"
+        ) from None
+    bound = partial(function, **interfaces)
+    delivery = next(iter(deliveries), None)
+    return BoundJob(name, folder.name, options, bound, delivery, adapter, arguments)
+
+
+def _add(jobs: dict[str, BoundJob], job: BoundJob) -> None:
+    if job.name in jobs:
+        raise WiringError(
+            f"{job.module}/wiring.py: two jobs or subscriptions are named {job.name}. List each "
+            "once, and give each function a name of its own."
+        )
+    jobs[job.name] = job
 
 
 def _pick(
@@ -166,9 +244,3 @@ def _pick(
                 "module's `depends_on` names."
             )
     return {name: provided[kind] for name, kind in wanted}
-
-
-def parameters_of(function: Callable[..., Any]) -> dict[str, type]:
-    """Return the parameters of a function and their types; `object` where it gives none."""
-    hints = get_type_hints(function)
-    return {name: hints.get(name, object) for name in inspect.signature(function).parameters}

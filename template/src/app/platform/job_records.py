@@ -1,0 +1,157 @@
+"""What is in the queue: for those who look after it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from asyncpg import UniqueViolationError
+from pgqueuer import Queries
+from pgqueuer.models import JobId
+
+from app.platform.queue import NAMES
+
+STATES = {"waiting": "queued", "running": "picked", "held": "failed"}
+"""What we call the states of a job, and what pgqueuer does."""
+
+_TABLES = NAMES.qualified
+_JOBS = f"""
+    SELECT id, entrypoint AS name, status::text, attempts, priority, created, execute_after AS due,
+        payload, dedupe_key, (
+            SELECT concat(traceback->>'exception_type', ': ', traceback->>'exception_message')
+            FROM {_TABLES.queue_table_log} WHERE job_id = job.id AND traceback IS NOT NULL
+            ORDER BY created DESC, id DESC LIMIT 1
+        ) AS error
+    FROM {_TABLES.queue_table} AS job
+    WHERE ($1::text IS NULL OR split_part(entrypoint, '.', 1) = $1)
+        AND ($2::text IS NULL OR status::text = $2) AND ($3::bigint[] IS NULL OR id = ANY($3))
+    ORDER BY id LIMIT $4
+"""
+_COUNTS = f"""SELECT split_part(entrypoint, '.', 1) AS module, status::text, count(*) AS number
+    FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
+
+
+class JobsError(Exception):
+    """What was asked of a job cannot be done with it; says why."""
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job in the queue."""
+
+    id: int
+    name: str
+    state: str
+    failed: int
+    """How many attempts failed since it was enqueued, or retried by hand."""
+    priority: int
+    created: datetime
+    due: datetime
+    key: str | None
+    arguments: str
+    """As they were written, JSON."""
+    error: str | None
+    """What the last attempt that failed said."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that became of a job."""
+
+    at: datetime
+    what: str
+    error: str | None
+    """With the traceback."""
+
+
+async def find_jobs(
+    queue: Queries,
+    *,
+    module: str | None = None,
+    state: str | None = None,
+    ids: Sequence[int] | None = None,
+    limit: int | None = None,
+) -> list[JobRecord]:
+    """Return jobs that wait, run or are held, oldest first."""
+    status = STATES[state] if state else None
+    rows = await queue.driver.fetch(_JOBS, module, status, ids, limit)
+    return [_record(row) for row in rows]
+
+
+async def find_job(queue: Queries, id: int) -> JobRecord:
+    """Return one job. Raises JobsError."""
+    found = await find_jobs(queue, ids=[id])
+    if not found:
+        raise JobsError(
+            f"There is no job {id} in the queue: it has ended, was dropped, or never was."
+        )
+    return found[0]
+
+
+async def history_of(queue: Queries, id: int) -> list[Step]:
+    """Return what became of a job, oldest first."""
+    return [
+        Step(
+            entry.created,
+            _name_of(entry.status),
+            entry.traceback.traceback if entry.traceback else None,
+        )
+        for entry in await queue.job_log_history(JobId(id), limit=10_000)
+    ]
+
+
+async def count_jobs(queue: Queries) -> dict[str, dict[str, int]]:
+    """Return how many jobs of each module are in each state."""
+    counts: dict[str, Counter[str]] = {}
+    for row in await queue.driver.fetch(_COUNTS):
+        counts.setdefault(str(row["module"]), Counter())[_state(row)] = int(str(row["number"]))
+    return {module: {state: found[state] for state in STATES} for module, found in counts.items()}
+
+
+async def retry_jobs(queue: Queries, ids: Sequence[int]) -> None:
+    """Let held jobs run again, with all their attempts. Raises JobsError, and then changes none."""
+    for id in ids:
+        job = await find_job(queue, id)
+        if job.state != "held":
+            raise JobsError(f"Job {id} is {job.state}, not held: there is nothing to retry.")
+    try:
+        await queue.requeue_jobs([JobId(id) for id in ids])
+    except UniqueViolationError as error:
+        raise JobsError(
+            "Another job with the same key waits or runs already. Wait until it has ended, or drop "
+            f"the held one. ({error.detail})"
+        ) from None
+
+
+async def drop_jobs(queue: Queries, ids: Sequence[int]) -> None:
+    """Delete jobs that wait or are held. Raises JobsError, and then deletes none."""
+    for id in ids:
+        if (await find_job(queue, id)).state == "running":
+            raise JobsError(f"Job {id} is running. Wait until it has ended or is held.")
+    jobs = [await queue.queue_job_by_id(JobId(id)) for id in ids]
+    await queue.log_jobs([(job, "deleted", None) for job in jobs if job is not None])
+
+
+def _record(row: Mapping[str, Any]) -> JobRecord:
+    state = _state(row)
+    return JobRecord(
+        id=row["id"],
+        name=row["name"],
+        state=state,
+        failed=row["attempts"] + (state == "held"),
+        priority=row["priority"],
+        created=row["created"],
+        due=row["due"],
+        key=row["dedupe_key"],
+        arguments=(row["payload"] or b"null").decode(errors="replace"),
+        error=row["error"],
+    )
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    return _name_of(str(row["status"]))
+
+
+def _name_of(status: str) -> str:
+    return next((name for name, theirs in STATES.items() if theirs == status), status)

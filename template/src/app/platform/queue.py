@@ -1,0 +1,113 @@
+"""The queue: a table of jobs, in a schema and under a role of its own, as a module has them.
+
+pgqueuer makes the tables and knows the SQL that works on them. Modules reach them only through
+`Job.enqueue` and `Events.publish`, which write in the caller's transaction.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+from pgqueuer import Queries
+from pgqueuer.adapters.persistence.qb import (
+    QueryBuilderEnvironment,
+    QueryQueueBuilder,
+    QuerySchedulerBuilder,
+)
+from pgqueuer.db import AsyncpgDriver
+from pgqueuer.domain.settings import DBSettings
+from pgqueuer.types import QueueManagerId
+
+from app.platform.database import Tx
+from app.platform.engine import login_of
+from app.platform.roles import role_of
+from app.platform.settings import Settings
+
+SCHEMA = "queue"
+NAMES = DBSettings(db_schema=SCHEMA)
+"""How pgqueuer names its tables. Each of its objects is given this: its default is another schema."""
+
+_SQL = QueryQueueBuilder(NAMES)
+_ENQUEUE = _SQL.build_enqueue_query("skip")
+_END = f"""SET LOCAL ROLE "{{role}}";
+    WITH ended AS (
+        DELETE FROM {NAMES.qualified.queue_table} WHERE id = {{id}}
+        RETURNING id, entrypoint, priority
+    )
+    INSERT INTO {NAMES.qualified.queue_table_log} (job_id, status, entrypoint, priority)
+    SELECT id, 'successful', entrypoint, priority FROM ended"""
+_RELEASE = f"""UPDATE {NAMES.qualified.queue_table}
+    SET status = 'queued', queue_manager_id = NULL, slot = NULL
+    WHERE queue_manager_id = $1 AND status = 'picked'"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job as it is written."""
+
+    name: str
+    arguments: bytes
+    priority: int = 0
+    delay: timedelta = timedelta(0)
+    key: str | None = None
+    """No second job of the same name and key is written while one waits or runs."""
+
+
+async def enqueue(tx: Tx, jobs: Sequence[NewJob]) -> int:
+    """Write jobs in the caller's transaction; return how many, those with a taken key left out."""
+    columns = (
+        [job.priority for job in jobs],
+        [job.name for job in jobs],
+        [job.arguments for job in jobs],
+        [job.delay for job in jobs],
+        [job.key and f"{job.name} {job.key}" for job in jobs],
+        ["null" for _ in jobs],
+    )
+    connection = await tx.of(SCHEMA).connection()
+    return (await connection.exec_driver_sql(_ENQUEUE, columns)).rowcount
+
+
+async def end(tx: Tx, id: int) -> bool:
+    """Take a job that is done from the queue, in the transaction that did it.
+
+    The last statement of all: it leaves the transaction in the role of the queue. Returns False if
+    the job was done before: then the transaction must not be committed.
+    """
+    connection = await tx.connection()
+    login = connection.engine.url.username or ""
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    # Past SQLAlchemy, for one message instead of two: every job that writes pays for this.
+    ended = await driver.execute(_END.format(role=role_of(login, SCHEMA), id=int(id)))
+    return bool(ended == "INSERT 0 1")
+
+
+async def release(queue: Queries, worker: QueueManagerId) -> None:
+    """Give back what a worker has taken and not ended."""
+    await queue.driver.execute(_RELEASE, worker)
+
+
+@asynccontextmanager
+async def connect_queue(settings: Settings) -> AsyncIterator[Queries]:
+    """Open a connection of its own that speaks as the queue; pgqueuer's queries on it."""
+    role = role_of(login_of(settings.database_url), SCHEMA)
+    connection = await asyncpg.connect(
+        settings.database_url, timeout=5, server_settings={"role": role}
+    )
+    try:
+        yield queries_on(connection)
+    finally:
+        await connection.close(timeout=5)
+
+
+def queries_on(connection: Any) -> Queries:
+    """Return pgqueuer's queries on an asyncpg connection."""
+    return Queries(
+        AsyncpgDriver(connection),
+        QueryBuilderEnvironment(NAMES),
+        QueryQueueBuilder(NAMES),
+        QuerySchedulerBuilder(NAMES),
+    )

@@ -1,0 +1,82 @@
+"""Run one job once, and record what became of it."""
+
+import asyncio
+import logging
+import random
+from datetime import timedelta
+
+from pgqueuer import Queries
+from pgqueuer.models import Job as Row
+from pgqueuer.models import TracebackRecord
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.platform.database import Database, has_begun
+from app.platform.jobs import ArgumentsError, BoundJob, Delivery
+from app.platform.queue import end
+
+logger = logging.getLogger("app.worker")
+
+_LONGEST_DELAY = 600
+
+
+class DeadlineError(Exception):
+    """An attempt took longer than the job may."""
+
+
+class _AlreadyDoneError(Exception):
+    """Another worker has done this job meanwhile, so this transaction must be undone."""
+
+
+async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
+    """Run a job in a transaction of its module, which takes it from the queue as well.
+
+    So the two cannot come apart: a job that is in the queue has written nothing, and one that wrote
+    is not there to be run again. Returns False for one that sent no statement: then there was no
+    transaction, and it has still to be taken out. Raises whatever the job raises, ArgumentsError, or DeadlineError.
+    """
+    arguments = job.read(row.payload)
+    delivery = Delivery(f"{job.name}-{row.id}", row.attempts + 1)
+    try:
+        async with asyncio.timeout(job.options.deadline) as limit:
+            async with Database(engine, job.module).transaction() as tx:
+                await job.run(tx, arguments, delivery)
+                if not await has_begun(tx):
+                    return False
+                # Last, so that a job may speak to the network before its first statement without
+                # keeping a transaction open meanwhile.
+                if not await end(tx, row.id):
+                    raise _AlreadyDoneError
+    except _AlreadyDoneError:
+        logger.info("Job %s %s was done by another worker.", row.id, job.name)
+        return True
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise DeadlineError(
+            f"{job.name} did not end within {job.options.deadline:g} s. Make it shorter, or give it "
+            "a longer `deadline`."
+        ) from error
+    return True
+
+
+async def record(queue: Queries, job: BoundJob, row: Row, error: Exception) -> None:
+    """Let a job that failed be tried again later, or hold it with its error."""
+    failure = TracebackRecord.from_exception(error, row.id, {"attempt": row.attempts + 1})
+    if isinstance(error, ArgumentsError) or row.attempts >= job.options.retries:
+        logger.error("Job %s %s is held: %s", row.id, job.name, error, exc_info=error)
+        await queue.log_jobs([(row, "failed", failure)])
+    else:
+        delay = backoff(row.attempts)
+        logger.warning(
+            "Job %s %s failed and is tried again in %.1f s: %s", row.id, job.name, delay, error
+        )
+        await queue.retry_job(row, timedelta(seconds=delay), failure)
+
+
+def backoff(failed: int) -> float:
+    """Return the seconds to wait after a number of attempts failed before: about 1, 2, 4, 8 …
+
+    By chance up to half of it less, so that jobs that failed together do not come back together.
+    """
+    longest = min(2.0 ** min(failed, 30), _LONGEST_DELAY)
+    return longest * random.uniform(0.5, 1)

@@ -1,0 +1,105 @@
+"""Jobs by the clock: one for each tick, however many ask."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from app.platform.database import Database, Tx
+from app.platform.jobs import job
+from app.platform.schedule import enqueue_ticks, keep_schedule
+from app.platform.wiring import ModuleFolder, Wired, WiringError, wire
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+@dataclass(frozen=True)
+class Night:
+    note: str = "nightly"
+
+
+@dataclass(frozen=True)
+class Needs:
+    note: str
+
+
+async def count(tx: Tx, night: Night) -> None: ...
+async def needs(tx: Tx, needs: Needs) -> None: ...
+
+
+for each in (count, needs):  # As if they stood where jobs do.
+    each.__module__ = "app.modules.catalog.jobs"
+THREE = datetime(2030, 1, 1, 3, tzinfo=UTC)
+
+
+def catalog_with(folders: Sequence[ModuleFolder], *jobs: object) -> list[ModuleFolder]:
+    [catalog] = [folder for folder in folders if folder.name == "catalog"]
+    return [replace(catalog, declaration=replace(catalog.declaration, jobs=jobs))]
+
+
+@pytest.fixture
+def wired(folders: Sequence[ModuleFolder], engine: AsyncEngine) -> Wired:
+    return wire(catalog_with(folders, job(cron="0 3 * * *")(count)), engine)
+
+
+async def enqueued(engine: AsyncEngine) -> int:
+    async with Database(engine, "queue").transaction() as tx:
+        return await tx.scalar(text("SELECT count(*) FROM queue.pgqueuer")) or 0
+
+
+async def test_each_tick_enqueues_one_however_many_workers_ask(
+    engine: AsyncEngine, wired: Wired
+) -> None:
+    for days, expected in ((0, 0), (1, 1), (1, 1), (2, 2), (5, 3)):
+        now = THREE + timedelta(days=days)
+        await asyncio.gather(*(enqueue_ticks(engine, wired.jobs, now) for _ in range(5)))
+        assert await enqueued(engine) == expected
+    for minutes in (1, 60, -60):  # Between two ticks, and by a clock that is slow.
+        await enqueue_ticks(engine, wired.jobs, now + timedelta(minutes=minutes))
+    assert await enqueued(engine) == 3
+
+
+async def test_what_is_enqueued_runs_with_its_defaults(
+    engine: AsyncEngine, folders: Sequence[ModuleFolder]
+) -> None:
+    wired = wire(catalog_with(folders, job(cron="* * * * *")(count)), engine)
+    bound = wired.jobs["catalog.count"]
+    assert bound.read(bound.write(bound.default()).arguments) == Night()
+
+
+async def test_history_is_forgotten_after_a_week_but_not_of_jobs_that_are_there(
+    engine: AsyncEngine, wired: Wired
+) -> None:
+    for day in (0, 1):
+        await enqueue_ticks(engine, wired.jobs, THREE + timedelta(days=day))
+    async with Database(engine, "queue").transaction() as tx:
+        await tx.execute(
+            text(
+                "INSERT INTO queue.pgqueuer_log (job_id, status, priority, entrypoint)"
+                " VALUES (99999, 'successful', 0, 'catalog.count')"
+            )
+        )
+        await tx.execute(text("UPDATE queue.pgqueuer_log SET created = now() - interval '8 days'"))
+    keeping = asyncio.create_task(keep_schedule(engine, wired.jobs))
+    await asyncio.sleep(0.5)
+    keeping.cancel()
+    async with Database(engine, "queue").transaction() as tx:
+        left = list(await tx.scalars(text("SELECT job_id FROM queue.pgqueuer_log")))
+    assert len(left) == 1
+    assert 99999 not in left
+
+
+@pytest.mark.parametrize(
+    ("cron", "function", "said"),
+    [
+        ("every night", count, "cron='every night' of count names no times"),
+        ("0 3 * * * *", count, "Write five fields"),
+        ("0 3 * * *", needs, "each field of Needs needs a default"),
+    ],
+)
+async def test_a_schedule_that_does_not_fit_is_refused(
+    engine: AsyncEngine, folders: Sequence[ModuleFolder], cron: str, function: object, said: str
+) -> None:
+    with pytest.raises(WiringError, match=said.replace("*", r"\*")):
+        wire(catalog_with(folders, job(cron=cron)(function)), engine)  # type: ignore[arg-type]

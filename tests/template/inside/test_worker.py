@@ -1,0 +1,211 @@
+"""The worker: when it takes jobs, how many, and what becomes of them when it stops or dies."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import asyncpg
+import pytest
+from app.modules.catalog import Catalog
+from app.platform.database import Database, Tx
+from app.platform.jobs import Job, job
+from app.platform.queue import connect_queue
+from app.platform.settings import Settings
+from app.platform.wiring import ModuleFolder, Wired, wire
+from app.platform.worker import Worker
+from pgqueuer import Queries
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+@dataclass(frozen=True)
+class Nap:
+    name: str
+    seconds: float = 0
+
+
+running: list[str] = []
+most: list[int] = []
+
+
+async def nap(tx: Tx, nap: Nap, catalog: Catalog) -> None:
+    running.append(nap.name)
+    most.append(len(running))
+    try:
+        await catalog.create_item(tx, nap.name)
+        await asyncio.sleep(nap.seconds)
+    finally:
+        running.remove(nap.name)
+
+
+async def alone(tx: Tx, nap_: Nap, catalog: Catalog) -> None:
+    await nap(tx, nap_, catalog)
+
+
+NAP: Job[Nap] = job()(nap)
+ALONE: Job[Nap] = job(concurrency=1)(alone)
+for each in (nap, alone):  # As if they stood where jobs do.
+    each.__module__ = "app.modules.catalog.jobs"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_ran() -> None:
+    running.clear()
+    most.clear()
+
+
+@pytest.fixture
+def wired(folders: Sequence[ModuleFolder], engine: AsyncEngine) -> Wired:
+    return wire(
+        [
+            replace(folder, declaration=replace(folder.declaration, jobs=(NAP, ALONE)))
+            if folder.name == "catalog"
+            else folder
+            for folder in folders
+        ],
+        engine,
+    )
+
+
+@pytest.fixture
+async def queue(settings: Settings) -> AsyncIterator[Queries]:
+    async with connect_queue(settings) as queue:
+        yield queue
+
+
+@dataclass
+class Work:
+    """Starts workers, and enqueues for them."""
+
+    settings: Settings
+    engine: AsyncEngine
+    wired: Wired
+
+    @asynccontextmanager
+    async def worker(self, **different: Any) -> AsyncIterator[Worker]:
+        settings = self.settings.model_copy(update=different)
+        worker = Worker(settings, self.engine, self.wired.jobs)
+        task = asyncio.create_task(worker.run())
+        yield worker
+        worker.stop()
+        await task
+
+    async def enqueue(self, *names: str, job: Job[Nap] = NAP, seconds: float = 0) -> None:
+        async with Database(self.engine, "ordering").transaction() as tx:
+            for name in names:
+                await job.enqueue(tx, Nap(name, seconds))
+
+    async def items(self) -> list[str]:
+        found = await self.wired[Catalog].list_items(after=None, limit=100)
+        return sorted(item.name for item in found)
+
+
+@pytest.fixture
+def work(settings: Settings, engine: AsyncEngine, wired: Wired) -> Work:
+    return Work(settings, engine, wired)
+
+
+async def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            result = condition()
+            if await result if asyncio.iscoroutine(result) else result:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_a_new_job_is_taken_long_before_the_next_look(work: Work) -> None:
+    async with work.worker():
+        await asyncio.sleep(0.3)  # It waits for news now.
+        start = time.monotonic()
+        await work.enqueue("tea", seconds=60)
+        await eventually(lambda: running)
+        assert time.monotonic() - start < 0.5
+        for task in asyncio.all_tasks():
+            if task.get_name().startswith("job "):
+                task.cancel()
+
+
+async def test_a_backlog_is_worked_off_without_waiting_for_news(work: Work) -> None:
+    names = [f"{number:03}" for number in range(100)]
+    await work.enqueue(*names)
+    start = time.monotonic()
+    async with work.worker(worker_concurrency=3):
+        await eventually(lambda: len(most) == 100 and not running)
+    assert time.monotonic() - start < 8  # Looking once a second, it would take 33.
+    assert await work.items() == names
+
+
+async def test_it_runs_as_many_at_once_as_it_may(work: Work) -> None:
+    await work.enqueue(*"abcdefgh", seconds=0.1)
+    async with work.worker(worker_concurrency=3):
+        await eventually(lambda: len(most) == 8 and not running)
+    assert max(most) == 3
+    assert await work.items() == list("abcdefgh")
+
+
+async def test_a_job_with_a_limit_keeps_to_it_in_all_workers_together(work: Work) -> None:
+    await work.enqueue(*"abcde", job=ALONE, seconds=0.02)
+    async with work.worker(), work.worker(), work.worker():
+        await eventually(lambda: len(most) == 5 and not running)
+    assert max(most) == 1
+
+
+async def test_stopping_lets_running_jobs_end_and_takes_no_more(work: Work) -> None:
+    await work.enqueue("a", "b", seconds=0.3)
+    async with work.worker(worker_concurrency=1):
+        await eventually(lambda: running)
+    assert await work.items() == ["a"]
+
+
+async def test_what_does_not_end_in_time_is_undone_and_handed_on_at_once(
+    work: Work, queue: Queries
+) -> None:
+    await work.enqueue("a", seconds=20)
+    async with work.worker(worker_drain_timeout=0.1) as worker:
+        await eventually(lambda: running)
+        start = time.monotonic()
+    assert time.monotonic() - start < 2
+    assert await work.items() == []
+    [row] = await queue.browse_queue()
+    assert (row.status, row.attempts, row.queue_manager_id) == ("queued", 0, None)
+    assert worker is not None
+
+
+async def test_what_a_dead_worker_left_is_taken_when_it_has_been_silent(
+    work: Work, queue: Queries
+) -> None:
+    await work.enqueue("a")
+    await queue.driver.execute(
+        "UPDATE queue.pgqueuer SET status = 'picked', queue_manager_id = gen_random_uuid()"
+    )
+    async with work.worker(worker_lost_after=1):
+        await asyncio.sleep(0.5)
+        assert await work.items() == []
+        await eventually(lambda: most)
+    assert await work.items() == ["a"]
+
+
+async def test_a_long_job_is_not_taken_for_that_of_a_dead_worker(work: Work) -> None:
+    await work.enqueue("a", seconds=2.5)
+    async with work.worker(worker_lost_after=1), work.worker(worker_lost_after=1):
+        await eventually(lambda: running)
+        await eventually(lambda: not running)
+    assert most == [1]
+    assert await work.items() == ["a"]
+
+
+async def test_it_goes_on_when_its_connections_break(work: Work, settings: Settings) -> None:
+    others = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+    async with work.worker():
+        await asyncio.sleep(0.2)
+        login = await asyncpg.connect(settings.database_url)
+        await login.execute(others)
+        await login.close()
+        await work.engine.dispose()
+        await work.enqueue("a")
+        await eventually(lambda: most)
+    assert await work.items() == ["a"]

@@ -1,0 +1,224 @@
+"""`app worker` and `app jobs`, as whoever is on call meets them."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from generated import UV, Generate, Repository
+
+JOBS = '''\
+"""A job that fails as often as it is told to."""
+
+import asyncio
+from dataclasses import dataclass
+
+from app.platform.database import Tx
+from app.platform.jobs import job
+
+from .tables import ItemRow
+
+
+@dataclass(frozen=True)
+class Work:
+    name: str
+    fail: bool = False
+    seconds: float = 0
+
+
+@job(retries=0)
+async def work(tx: Tx, work: Work) -> None:
+    tx.add(ItemRow(name=work.name))
+    await asyncio.sleep(work.seconds)
+    if work.fail:
+        raise ValueError("no, thank you")
+'''
+ENQUEUE = """
+import asyncio, sys
+from app.main import create_engine, load_settings
+from app.modules.catalog.jobs import Work, work
+from app.platform.database import Database
+
+async def main():
+    engine = create_engine(load_settings())
+    async with Database(engine, "catalog").transaction() as tx:
+        await work.enqueue(tx, Work({name!r}, {fail}, {seconds}))
+    await engine.dispose()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(generate: Generate, postgres: str) -> Repository:
+    """A repository with a job, and a migrated database of its own."""
+    shop = generate()
+    (shop.path / "src/app/modules/catalog/jobs.py").write_text(JOBS)
+    wiring = "src/app/modules/catalog/wiring.py"
+    shop.replace(wiring, "from .routes", "from .jobs import work\nfrom .routes")
+    shop.replace(wiring, "routes=routes", "routes=routes, jobs=[work]")
+    login, password, database = f"l{uuid4().hex[:8]}", uuid4().hex, f"test_{uuid4().hex}"
+
+    async def create() -> None:
+        admin = await asyncpg.connect(postgres)
+        await admin.execute(f"CREATE ROLE {login} LOGIN NOINHERIT PASSWORD '{password}'")
+        await admin.execute(f"CREATE DATABASE {database}")
+        await admin.close()
+
+    asyncio.run(create())
+    parts = urlsplit(postgres)
+    shop.environment = {
+        **shop.environment,
+        "DATABASE_URL": urlunsplit(
+            parts._replace(
+                netloc=f"{login}:{password}@{parts.hostname}:{parts.port}", path=database
+            )
+        ),
+        "MIGRATION_DATABASE_URL": urlunsplit(parts._replace(path=database)),
+    }
+    shop.run(UV, "sync", "--quiet")
+    refused = app(shop, "worker", check=False)
+    assert (refused.returncode, "Run `app migrate`" in refused.stdout) == (1, True)
+    app(shop, "migrate")
+    return shop
+
+
+def app(shop: Repository, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = shop.run(str(shop.path / ".venv/bin/app"), *arguments, check=False)
+    if check:
+        assert done.returncode == 0, done.stdout
+    return done
+
+
+def enqueue(shop: Repository, *, fail: bool = False, seconds: float = 0) -> str:
+    """Enqueue a job; return its id."""
+    program = ENQUEUE.format(name=uuid4().hex, fail=fail, seconds=seconds)
+    shop.run(str(shop.path / ".venv/bin/python"), "-c", program)
+    return str(listed(shop)[-1]["id"])
+
+
+def listed(shop: Repository, *arguments: str) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(
+        app(shop, "jobs", "list", "--json", *arguments).stdout
+    )
+    return found
+
+
+@contextmanager
+def worker(shop: Repository, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [shop.path / ".venv/bin/app", "worker"],
+        cwd=shop.path,
+        env={**shop.environment, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait(timeout=30)
+
+
+def wait_for(shop: Repository, id: str, state: str | None) -> None:
+    """Wait until a job is in a state; None: until it is gone."""
+    deadline = time.monotonic() + 30
+    while {str(job["id"]): job["state"] for job in listed(shop)}.get(id) != state:
+        assert time.monotonic() < deadline, listed(shop)
+        time.sleep(0.2)
+
+
+def test_a_job_that_gives_up_is_held_shown_retried_and_dropped(shop: Repository) -> None:
+    id = enqueue(shop, fail=True)
+    assert app(shop, "jobs", "count").stdout.split() == "catalog 1 waiting 0 running 0 held".split()
+    with worker(shop) as process:
+        wait_for(shop, id, "held")
+        [held] = listed(shop, "--state", "held", "--module", "catalog")
+        assert (held["name"], held["failed"]) == ("catalog.work", 1)
+        assert held["error"] == "ValueError: no, thank you"
+        assert listed(shop, "--module", "ordering") == listed(shop, "--state", "running") == []
+        assert json.loads(app(shop, "jobs", "count", "--json").stdout)["catalog"]["held"] == 1
+        shown = app(shop, "jobs", "show", id).stdout
+        assert 'arguments  {"name":' in shown
+        assert "raise ValueError" in shown
+        history = json.loads(app(shop, "jobs", "show", id, "--json").stdout)["history"]
+        assert [step["what"] for step in history] == ["waiting", "running", "held"]
+        assert app(shop, "jobs", "retry", id).stdout == f"Enqueued again: {id}.\n"
+        deadline = time.monotonic() + 30
+        while len(json.loads(app(shop, "jobs", "show", id, "--json").stdout)["history"]) < 6:
+            assert time.monotonic() < deadline
+        wait_for(shop, id, "held")
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    assert app(shop, "jobs", "drop", "--module", "catalog").stdout == f"Dropped: {id}.\n"
+    assert app(shop, "jobs", "list").stdout == "There are no such jobs.\n"
+
+
+def test_a_worker_that_is_stopped_ends_what_it_runs(shop: Repository) -> None:
+    id = enqueue(shop, seconds=2)
+    with worker(shop) as process:
+        wait_for(shop, id, "running")
+        process.terminate()
+        start = time.monotonic()
+        assert process.wait(timeout=30) == 0
+        assert time.monotonic() - start < 5
+    assert listed(shop) == []
+
+
+def test_a_worker_hands_on_what_does_not_end_in_time(shop: Repository) -> None:
+    id = enqueue(shop, seconds=25)
+    with worker(shop, WORKER_DRAIN_TIMEOUT="0.5") as process:
+        wait_for(shop, id, "running")
+        assert app(shop, "jobs", "drop", id, check=False).returncode == 1
+        process.terminate()
+        start = time.monotonic()
+        assert process.wait(timeout=30) == 0
+        assert time.monotonic() - start < 5
+    assert listed(shop)[-1]["state"] == "waiting"
+    app(shop, "jobs", "drop", id)
+
+
+def test_a_killed_workers_job_is_done_by_the_next(shop: Repository) -> None:
+    id = enqueue(shop, seconds=1.5)
+    silence = {"WORKER_LOST_AFTER": "2"}
+    with worker(shop, **silence) as process:
+        wait_for(shop, id, "running")
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(timeout=30)
+    with worker(shop, **silence):
+        wait_for(shop, id, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["show", "999999"], 1, "app: There is no job 999999 in the queue"),
+        (["retry", "999999"], 1, "app: There is no job 999999 in the queue"),
+        (["drop"], 2, "say which jobs"),
+        (["retry", "1", "--module", "catalog"], 2, "say which jobs"),
+        (["retry", "one"], 2, "valid integer"),
+        (["list", "--state", "lost"], 2, "lost"),
+        (["retry", "--module", "ordering"], 0, "None is held."),
+    ],
+)
+def test_bad_input_gets_one_clear_sentence(
+    shop: Repository, arguments: list[str], code: int, said: str
+) -> None:
+    done = app(shop, "jobs", *arguments, check=False)
+    assert said in done.stdout
+    assert "Traceback" not in done.stdout
+    assert done.returncode == code
+
+
+@pytest.mark.parametrize("command", ["list", "count", "show", "retry", "drop"])
+def test_each_command_explains_itself_with_an_example(shop: Repository, command: str) -> None:
+    assert f"Example: app jobs {command}" in app(shop, "jobs", command, "--help").stdout
