@@ -20,6 +20,7 @@ DEADLOCK = 120
 
 @asynccontextmanager
 async def shop(settings: Settings, **different: object) -> AsyncIterator[AsyncClient]:
+    different.setdefault("request_concurrency", 1000)
     api = create_app(settings.model_copy(update=different))
     transport = ASGITransport(api)
     async with (
