@@ -32,9 +32,9 @@ NAMES = DBSettings(db_schema=SCHEMA)
 
 _SQL = QueryQueueBuilder(NAMES)
 _ENQUEUE = _SQL.build_enqueue_query("skip")
-_END = f"""SET LOCAL ROLE "{{role}}";
+_END = f"""SET LOCAL ROLE "%(role)s";
     WITH ended AS (
-        DELETE FROM {NAMES.qualified.queue_table} WHERE id = {{id}}
+        DELETE FROM {NAMES.qualified.queue_table} WHERE id = %(id)d
         RETURNING id, entrypoint, priority
     )
     INSERT INTO {NAMES.qualified.queue_table_log} (job_id, status, entrypoint, priority)
@@ -81,7 +81,7 @@ async def end(tx: Tx, id: int) -> bool:
     driver = (await connection.get_raw_connection()).driver_connection
     assert driver is not None
     # Past SQLAlchemy, for one message instead of two: every job that writes pays for this.
-    ended = await driver.execute(_END.format(role=role_of(login, SCHEMA), id=int(id)))
+    ended = await driver.execute(_END % {"role": role_of(login, SCHEMA), "id": id})
     return bool(ended == "INSERT 0 1")
 
 
