@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.platform.engine import OutcomeUnknownError
 from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.limits import Limits
-from app.platform.problems import DESCRIBED, problem
+from app.platform.problems import DESCRIBED, later, problem
 from app.platform.settings import Settings
 
 logger = logging.getLogger("uvicorn.error")
@@ -157,9 +157,7 @@ def _outcome_unknown(_request: Request, error: Exception) -> JSONResponse:
 
 def _later(detail: str, error: Exception) -> JSONResponse:
     logger.warning(detail, exc_info=error)
-    response = problem(503, detail)
-    response.headers["Retry-After"] = "1"
-    return response
+    return later(detail)
 
 
 def _unexpected(request: Request, _error: Exception) -> JSONResponse:

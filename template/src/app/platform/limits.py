@@ -8,7 +8,7 @@ import asyncio
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.platform.problems import problem
+from app.platform.problems import later, problem
 from app.platform.settings import Settings
 
 _TOO_LARGE = "The body is larger than {} bytes."
@@ -30,8 +30,7 @@ class Limits:
         if scope["type"] != "http" or scope["path"] in _UNLIMITED:
             await self._app(scope, receive, send)
         elif self._running >= self._most:
-            refusal = problem(503, "Too many requests run already. Try again in a moment.")
-            refusal.headers["Retry-After"] = "1"
+            refusal = later("Too many requests run already. Try again in a moment.")
             await refusal(scope, receive, send)
         else:
             self._running += 1
@@ -71,7 +70,8 @@ class Limits:
             if has_answered or not time.expired():
                 raise
             refusal = (
-                problem(503, "The request took too long, and was undone. Try again later.")
+                # Not to be tried again unseen: it may have been given up while it was committed.
+                problem(503, "The request took too long. Look whether it was done, then try again.")
                 if has_arrived
                 else problem(408, f"The body did not arrive within {self._seconds:g} seconds.")
             )

@@ -30,3 +30,10 @@ def problem(status: int, detail: str, kind: str = "about:blank", **members: obje
     """Return an error response: its status, what is wrong, and a URI for the kind of error."""
     body = {"type": kind, "title": phrases.get(status, "Error"), "status": status, "detail": detail}
     return JSONResponse(body | members, status, media_type="application/problem+json")
+
+
+def later(detail: str) -> JSONResponse:
+    """Return the response to a request of which nothing was done, and which may be tried again."""
+    response = problem(503, detail)
+    response.headers["Retry-After"] = "1"
+    return response

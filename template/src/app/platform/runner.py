@@ -32,7 +32,8 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
 
     So the two cannot come apart: a job that is in the queue has written nothing, and one that wrote
     is not there to be run again. Returns False for one that sent no statement: then there was no
-    transaction, and it has still to be taken out. Raises whatever the job raises, ArgumentsError, or DeadlineError.
+    transaction, and it has still to be taken out.
+    Raises whatever the job raises, ArgumentsError, or DeadlineError.
     """
     arguments = job.read(row.payload)
     delivery = Delivery(f"{job.name}-{row.id}", row.attempts + 1)

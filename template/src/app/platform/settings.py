@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     request_body_limit: int = Field(default=1_000_000, ge=1)
     """Bytes."""
     request_timeout: float = Field(default=30, gt=0)
-    """Seconds until a request is given up, and what it did is undone."""
+    """Seconds until a request is given up, and what it did not commit is undone."""
     request_concurrency: int = Field(default=100, ge=1)
     """Requests that one process works on at once; more are refused."""
     shutdown_timeout: float = Field(default=30, gt=0)
