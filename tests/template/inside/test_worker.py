@@ -172,6 +172,28 @@ async def test_what_does_not_end_in_time_is_undone_and_handed_on_at_once(
     assert worker is not None
 
 
+async def test_what_was_taken_ahead_is_left_to_others_when_jobs_turn_out_to_be_long(
+    work: Work, queue: Queries
+) -> None:
+    async def count(table: str) -> int:
+        statement = f"SELECT id FROM queue.{table} WHERE status = 'picked'"
+        return len(await queue.driver.fetch(statement))
+
+    quick, slow = ([f"{kind}{number:02}" for number in range(40)] for kind in "qs")
+    await work.enqueue(*quick)
+    await work.enqueue(*slow, seconds=60)
+    async with work.worker(worker_concurrency=4, worker_drain_timeout=0):
+        await eventually(lambda: len(running) == 4 and set(running) <= set(slow))
+        assert await count("pgqueuer_log") > 44
+        async with asyncio.timeout(20):
+            while await count("pgqueuer") > 4:
+                await asyncio.sleep(0.05)
+        assert len(running) == 4
+    assert await work.items() == quick
+    assert await count("pgqueuer") == 0
+    assert [row.attempts for row in await queue.browse_queue(limit=100)] == [0] * 40
+
+
 async def test_what_a_dead_worker_left_is_taken_when_it_has_been_silent(
     work: Work, queue: Queries
 ) -> None:

@@ -19,6 +19,7 @@ from pgqueuer.adapters.persistence.qb import (
 )
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.domain.settings import DBSettings
+from pgqueuer.models import JobId
 from pgqueuer.types import QueueManagerId
 
 from app.platform.database import Tx
@@ -41,7 +42,7 @@ _END = f"""SET LOCAL ROLE "%(role)s";
     SELECT id, 'successful', entrypoint, priority FROM ended"""
 _RELEASE = f"""UPDATE {NAMES.qualified.queue_table}
     SET status = 'queued', queue_manager_id = NULL, slot = NULL
-    WHERE queue_manager_id = $1 AND status = 'picked'"""
+    WHERE queue_manager_id = $1 AND status = 'picked' AND id = ANY($2)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,9 @@ async def end(tx: Tx, id: int) -> bool:
     return bool(ended == "INSERT 0 1")
 
 
-async def release(queue: Queries, worker: QueueManagerId) -> None:
+async def release(queue: Queries, worker: QueueManagerId, ids: Sequence[JobId]) -> None:
     """Give back what a worker has taken and not ended."""
-    await queue.driver.execute(_RELEASE, worker)
+    await queue.driver.execute(_RELEASE, worker, ids)
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -28,6 +29,8 @@ _POLL = 1.0
 over, and those of a worker that died."""
 _GATHER = 0.02
 """Seconds for which a busy worker lets jobs end, to take several new ones with one query."""
+_AHEAD = 9
+"""A busy worker takes at most so many times more jobs than it runs at once."""
 _UNREACHABLE = (OSError, PostgresError, InterfaceError, TimeoutError)
 
 
@@ -44,9 +47,16 @@ class Worker:
             for name, job in jobs.items()
         }
         self._running: dict[JobId, asyncio.Task[Exception | None]] = {}
+        self._waiting: dict[JobId, Row] = {}
+        """Jobs that were taken, in the order in which they start when others have ended."""
+        self._waiting_since = 0.0
         self._wake = asyncio.Event()
         self._more = False
         """Whether the queue may hold more jobs than were taken last."""
+        self._ended = 0
+        """How many jobs have ended since the queue was looked at."""
+        self._low = 0
+        """With no more jobs in hand than this, it is looked at again."""
         self._idle: list[Row] = []
         """Jobs that have ended and wrote nothing, so that no transaction took them out."""
         self._stopping = False
@@ -107,18 +117,32 @@ class Worker:
             while not self._stopping:
                 self._wake.clear()
                 await self._end_idle()
-                if free := self._free():
-                    rows = await self._take(free)
-                    for row in rows:
-                        self._start(row)
-                    self._more = len(rows) == free
+                await self._hand_back_late()
+                if room := self._room():
+                    rows = await self._take(room)
+                    self._waiting.update((row.id, row) for row in rows)
+                    self._waiting_since = time.monotonic()
+                    self._more = len(rows) == room
+                    self._low = self._in_hand() // 2
+                    self._start_waiting()
                 await self._wait(_GATHER if self._more else _POLL)
             await self._drain()
         finally:
             beats.cancel()
 
-    def _free(self) -> int:
-        return self._settings.worker_concurrency - len(self._running)
+    def _in_hand(self) -> int:
+        return len(self._running) + len(self._waiting)
+
+    def _room(self) -> int:
+        """Return how many more jobs to take.
+
+        Where there is more to do, twice as many as ended in the last moment wait here for those
+        that run: so much fewer are the queries, and no job waits long.
+        """
+        most = self._settings.worker_concurrency
+        ahead = min(self._ended * 2, most * _AHEAD) if self._more else 0
+        self._ended = 0
+        return max(most + ahead - self._in_hand(), 0)
 
     async def _take(self, number: int) -> list[Row]:
         taken = await self._queue.dequeue(
@@ -128,16 +152,21 @@ class Worker:
             global_concurrency_limit=None,
             heartbeat_timeout=timedelta(seconds=self._settings.worker_lost_after),
         )
-        # With a heartbeat that came too late, a worker is handed what it runs already.
-        return [row for row in taken if row.id not in self._running]
+        # With a heartbeat that came too late, a worker is handed what it has already.
+        return [row for row in taken if row.id not in {**self._running, **self._waiting}]
+
+    def _start_waiting(self) -> None:
+        while self._waiting and len(self._running) < self._settings.worker_concurrency:
+            self._start(self._waiting.pop(next(iter(self._waiting))))
 
     def _start(self, row: Row) -> None:
         def ended(_task: asyncio.Task[object]) -> None:
             del self._running[row.id]
-            half = self._free() * 2 >= self._settings.worker_concurrency
-            if (half if self._more else self._idle) or self._jobs[
-                row.entrypoint
-            ].options.concurrency:
+            self._ended += 1
+            if not self._stopping:
+                self._start_waiting()
+            wanted = self._in_hand() <= self._low if self._more else self._idle
+            if wanted or self._jobs[row.entrypoint].options.concurrency:
                 self._wake.set()
 
         task = asyncio.create_task(self._run(row), name=f"job {row.id}")
@@ -166,14 +195,25 @@ class Worker:
             await self._queue.log_jobs([(row, "successful", None) for row in ended])
 
     async def _beat(self) -> None:
-        """Tell the other workers what is still being run here."""
+        """Tell the other workers what is still in hand here."""
         while True:
             await asyncio.sleep(self._settings.worker_lost_after / 4)
-            if self._running:
-                await self._queue.update_heartbeat(list(self._running))
+            if held := [*self._running, *self._waiting]:
+                await self._queue.update_heartbeat(held)
+
+    async def _hand_back_late(self) -> None:
+        """Let others have what waits, where jobs take longer than it seemed."""
+        if self._waiting and time.monotonic() - self._waiting_since > _POLL:
+            await self._hand_back()
+
+    async def _hand_back(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        await release(self._queue, self._id, list(waiting))
 
     async def _drain(self) -> None:
         """Let running jobs end, and hand those back that do not in time."""
+        if self._waiting:
+            await self._hand_back()
         seconds = self._settings.worker_drain_timeout
         late: set[asyncio.Task[Exception | None]] = set()
         if self._running:
@@ -182,10 +222,11 @@ class Worker:
         await self._end_idle()
         if late:
             logger.warning("%s jobs did not end in time; another worker takes them.", len(late))
+            ids = [id for id, task in self._running.items() if task in late]
             for task in late:
                 task.cancel()
             await asyncio.wait(late, timeout=5)
-            await release(self._queue, self._id)
+            await release(self._queue, self._id, ids)
 
     async def _wait(self, seconds: float) -> None:
         try:
