@@ -41,7 +41,8 @@ _END = f"""SET LOCAL ROLE "%(role)s";
     INSERT INTO {NAMES.qualified.queue_table_log} (job_id, status, entrypoint, priority)
     SELECT id, 'successful', entrypoint, priority FROM ended"""
 _RELEASE = f"""UPDATE {NAMES.qualified.queue_table}
-    SET status = 'queued', queue_manager_id = NULL, slot = NULL
+    SET status = 'queued', queue_manager_id = NULL, slot = NULL, execute_after =
+        CASE WHEN headers ? 'lost' THEN now() + interval '10 seconds' ELSE execute_after END
     WHERE queue_manager_id = $1 AND status = 'picked' AND id = ANY($2)"""
 
 
@@ -87,7 +88,8 @@ async def end(tx: Tx, id: int) -> bool:
 
 
 async def release(queue: Queries, worker: QueueManagerId, ids: Sequence[JobId]) -> None:
-    """Give back what a worker has taken and not ended."""
+    """Give back what a worker has taken and not ended; what is suspected (see `recovery`) can wait,
+    since it may be turned away again."""
     await queue.driver.execute(_RELEASE, worker, ids)
 
 

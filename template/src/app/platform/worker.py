@@ -16,8 +16,11 @@ from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.types import QueueEntrypoint, QueueManagerId
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.platform.backlog import Backlog
+from app.platform.job_records import count_unknown
 from app.platform.jobs import BoundJob
 from app.platform.queue import connect_queue, NAMES, release
+from app.platform.recovery import check_not_deadly, recover
 from app.platform.runner import attempt, record
 from app.platform.schedule import keep_schedule
 from app.platform.settings import Settings
@@ -29,8 +32,8 @@ _POLL = 1.0
 over, and those of a worker that died."""
 _GATHER = 0.02
 """Seconds for which a busy worker lets jobs end, to take several new ones with one query."""
-_AHEAD = 9
-"""A busy worker takes at most so many times more jobs than it runs at once."""
+_NEVER = timedelta(days=36500)
+"""pgqueuer does not look for what dead workers left: see `recovery`."""
 _UNREACHABLE = (OSError, PostgresError, InterfaceError, TimeoutError)
 
 
@@ -47,16 +50,10 @@ class Worker:
             for name, job in jobs.items()
         }
         self._running: dict[JobId, asyncio.Task[Exception | None]] = {}
-        self._waiting: dict[JobId, Row] = {}
-        """Jobs that were taken, in the order in which they start when others have ended."""
-        self._waiting_since = 0.0
+        self._backlog = Backlog(settings.worker_concurrency)
+        self._recovered = 0.0
+        """When what dead workers left was looked for."""
         self._wake = asyncio.Event()
-        self._more = False
-        """Whether the queue may hold more jobs than were taken last."""
-        self._ended = 0
-        """How many jobs have ended since the queue was looked at."""
-        self._low = 0
-        """With no more jobs in hand than this, it is looked at again."""
         self._idle: list[Row] = []
         """Jobs that have ended and wrote nothing, so that no transaction took them out."""
         self._stopping = False
@@ -111,38 +108,23 @@ class Worker:
         return ended
 
     async def _work(self) -> None:
+        await self._warn_of_unknown()
         await self._queue.driver.add_listener(NAMES.channel, lambda _payload: self._wake.set())
         beats = asyncio.create_task(self._beat())
         try:
             while not self._stopping:
                 self._wake.clear()
                 await self._end_idle()
-                await self._hand_back_late()
-                if room := self._room():
+                await self._hand_back(_POLL)
+                await self._recover()
+                if room := self._backlog.room(len(self._running)):
                     rows = await self._take(room)
-                    self._waiting.update((row.id, row) for row in rows)
-                    self._waiting_since = time.monotonic()
-                    self._more = len(rows) == room
-                    self._low = self._in_hand() // 2
+                    self._backlog.add(rows, room, len(self._running))
                     self._start_waiting()
-                await self._wait(_GATHER if self._more else _POLL)
+                await self._wait(_GATHER if self._backlog.has_more else _POLL)
             await self._drain()
         finally:
             beats.cancel()
-
-    def _in_hand(self) -> int:
-        return len(self._running) + len(self._waiting)
-
-    def _room(self) -> int:
-        """Return how many more jobs to take.
-
-        Where there is more to do, twice as many as ended in the last moment wait here for those
-        that run: so much fewer are the queries, and no job waits long.
-        """
-        most = self._settings.worker_concurrency
-        ahead = min(self._ended * 2, most * _AHEAD) if self._more else 0
-        self._ended = 0
-        return max(most + ahead - self._in_hand(), 0)
 
     async def _take(self, number: int) -> list[Row]:
         taken = await self._queue.dequeue(
@@ -150,23 +132,24 @@ class Worker:
             entrypoints=self._limits,
             queue_manager_id=self._id,
             global_concurrency_limit=None,
-            heartbeat_timeout=timedelta(seconds=self._settings.worker_lost_after),
+            heartbeat_timeout=_NEVER,
         )
         # With a heartbeat that came too late, a worker is handed what it has already.
-        return [row for row in taken if row.id not in {**self._running, **self._waiting}]
+        return [row for row in taken if row.id not in {**self._running, **self._backlog.rows}]
 
     def _start_waiting(self) -> None:
-        while self._waiting and len(self._running) < self._settings.worker_concurrency:
-            self._start(self._waiting.pop(next(iter(self._waiting))))
+        while row := self._backlog.next(len(self._running)):
+            self._start(row)
 
     def _start(self, row: Row) -> None:
         def ended(_task: asyncio.Task[object]) -> None:
             del self._running[row.id]
-            self._ended += 1
+            self._backlog.ended(row)
             if not self._stopping:
                 self._start_waiting()
-            wanted = self._in_hand() <= self._low if self._more else self._idle
-            if wanted or self._jobs[row.entrypoint].options.concurrency:
+            limited = self._jobs[row.entrypoint].options.concurrency
+            idle = self._idle and not self._backlog.has_more
+            if idle or limited or self._backlog.is_low(len(self._running)):
                 self._wake.set()
 
         task = asyncio.create_task(self._run(row), name=f"job {row.id}")
@@ -177,6 +160,7 @@ class Worker:
         """Run a job once; return the error it ended with."""
         job = self._jobs[row.entrypoint]
         try:
+            await check_not_deadly(self._queue, row)
             if not await attempt(self._engine, job, row):
                 self._idle.append(row)
         except Exception as error:
@@ -198,22 +182,33 @@ class Worker:
         """Tell the other workers what is still in hand here."""
         while True:
             await asyncio.sleep(self._settings.worker_lost_after / 4)
-            if held := [*self._running, *self._waiting]:
+            if held := [*self._running, *self._backlog.rows]:
                 await self._queue.update_heartbeat(held)
 
-    async def _hand_back_late(self) -> None:
-        """Let others have what waits, where jobs take longer than it seemed."""
-        if self._waiting and time.monotonic() - self._waiting_since > _POLL:
-            await self._hand_back()
+    async def _recover(self) -> None:
+        """Put back what dead workers left, now and then."""
+        if time.monotonic() - self._recovered > _POLL:
+            self._recovered = time.monotonic()
+            await recover(self._queue, self._settings.worker_lost_after)
 
-    async def _hand_back(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        await release(self._queue, self._id, list(waiting))
+    async def _warn_of_unknown(self) -> None:
+        """Say what no worker of this version runs: for those of another, or left behind by one."""
+        for name, number in (await count_unknown(self._queue, self._jobs)).items():
+            logger.warning(
+                "%s jobs wait for %s, which this version of the code does not have. If no other is "
+                "to run them: `app jobs drop --unknown`.",
+                number,
+                name,
+            )
+
+    async def _hand_back(self, seconds: float) -> None:
+        """Let others have what has waited here for so long."""
+        if late := self._backlog.take_late(seconds):
+            await release(self._queue, self._id, late)
 
     async def _drain(self) -> None:
         """Let running jobs end, and hand those back that do not in time."""
-        if self._waiting:
-            await self._hand_back()
+        await self._hand_back(0)
         seconds = self._settings.worker_drain_timeout
         late: set[asyncio.Task[Exception | None]] = set()
         if self._running:
