@@ -14,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import modules
 from app.main import create_app
+from app.platform.database import Tx
 from app.platform.development import create_login, development_server, with_database
 from app.platform.discovery import discover
 from app.platform.engine import create_engine
+from app.platform.events import Event, Events
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder, wire, Wired
@@ -130,6 +132,20 @@ def run_jobs(settings: Settings, engine: AsyncEngine, wired: Wired) -> RunJobs:
     Returns how many ended; raises the first error that one raised.
     """
     return Worker(settings, engine, wired.jobs).run_due
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
+    """The events that modules publish, oldest first, whether anybody listens or not."""
+    published: list[Event] = []
+    publish = Events.publish
+
+    async def record(events: Events, tx: Tx, event: Event) -> None:
+        published.append(event)
+        await publish(events, tx, event)
+
+    monkeypatch.setattr(Events, "publish", record)
+    return published
 
 
 @pytest.fixture

@@ -64,11 +64,11 @@ asyncio.run(main())
 @pytest.fixture(scope="module")
 def shop(generate: Generate, postgres: str) -> Repository:
     """A repository with a job, and a migrated database of its own."""
-    shop = generate()
+    shop = generate(modules="[catalog]")
     (shop.path / "src/app/modules/catalog/jobs.py").write_text(JOBS)
     wiring = "src/app/modules/catalog/wiring.py"
-    shop.replace(wiring, "from .routes", "from .jobs import work\nfrom .routes")
-    shop.replace(wiring, "routes=routes", "routes=routes, jobs=[work]")
+    shop.replace(wiring, "import report_latest", "import work")
+    shop.replace(wiring, "jobs=[report_latest]", "jobs=[work]")
     login, password, database = f"l{uuid4().hex[:8]}", uuid4().hex, f"test_{uuid4().hex}"
 
     async def create() -> None:

@@ -65,9 +65,12 @@ def _nothing_ran() -> None:
 def wired(folders: Sequence[ModuleFolder], engine: AsyncEngine) -> Wired:
     return wire(
         [
-            replace(folder, declaration=replace(folder.declaration, jobs=(NAP, ALONE)))
-            if folder.name == "catalog"
-            else folder
+            replace(
+                folder,
+                declaration=replace(
+                    folder.declaration, jobs=(NAP, ALONE) if folder.name == "catalog" else ()
+                ),
+            )
             for folder in folders
         ],
         engine,
