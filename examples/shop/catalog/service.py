@@ -41,8 +41,8 @@ class CatalogService:
         return _product(row)
 
     async def get_product(self, id: UUID) -> Product:
-        async with self._db.transaction() as tx:
-            row = await tx.get(ProductRow, id)
+        async with self._db.read() as reading:
+            row = await reading.get(ProductRow, id)
         if row is None:
             raise ProductNotFound(f"There is no product {id}.")
         return _product(row)
@@ -51,8 +51,8 @@ class CatalogService:
         query = select(ProductRow).order_by(ProductRow.id)
         if after is not None:
             query = query.where(ProductRow.id > after)
-        async with self._db.transaction() as tx:
-            rows = await tx.scalars(query.limit(limit))
+        async with self._db.read() as reading:
+            rows = await reading.scalars(query.limit(limit))
             return [_product(row) for row in rows]
 
     async def reserve(self, tx: Tx, quantities: Mapping[UUID, int]) -> Sequence[Product]:

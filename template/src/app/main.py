@@ -15,6 +15,7 @@ from app.platform.engine import create_engine, login_of
 from app.platform.health import health_routes
 from app.platform.http import create_api
 from app.platform.migrations import migrate, pending_migrations
+from app.platform.replica import connect_replica
 from app.platform.roles import MigrationError
 from app.platform.settings import load_settings, Settings
 from app.platform.wiring import wire, WiringError
@@ -31,7 +32,8 @@ def create_app(
     settings = settings or load_settings()
     engine = create_engine(settings)
     folders = discover(modules)
-    wired = wire(folders, engine)
+    replica = connect_replica(settings)
+    wired = wire(folders, engine, replica=replica)
 
     @asynccontextmanager
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
@@ -39,6 +41,8 @@ def create_app(
             if migrate_first:
                 await migrate(settings.admin_url, login_of(settings.database_url), folders)
             async with AsyncExitStack() as beside:
+                if replica is not None:
+                    await beside.enter_async_context(replica.watched())
                 if with_worker:
                     worker = Worker(settings, engine, wired.jobs)
                     await beside.enter_async_context(worker.in_background())

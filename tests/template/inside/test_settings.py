@@ -29,6 +29,17 @@ def test_a_bad_database_url_is_named(
         load_settings()
 
 
+@pytest.mark.parametrize("user", ["app", "reader"])
+def test_a_replica_needs_the_same_login(monkeypatch: pytest.MonkeyPatch, user: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app:b@primary/d")
+    monkeypatch.setenv("DATABASE_REPLICA_URL", f"postgresql://{user}:b@replica/d")
+    if user == "app":
+        assert load_settings().database_replica_url
+    else:
+        with pytest.raises(SettingsError, match="DATABASE_REPLICA_URL: must log in as the user"):
+            load_settings()
+
+
 def test_every_problem_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_POOL_SIZE", "none")
     with pytest.raises(SettingsError, match=r"DATABASE_URL: .*; DATABASE_POOL_SIZE: "):

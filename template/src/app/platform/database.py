@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from app.platform.engine import is_unanswered, OutcomeUnknownError, TransactionError, UNDONE
+from app.platform.reading import has_committed, is_recent, open_reading, Reading
+from app.platform.replica import Replica
 from app.platform.roles import role_of
 
 NAMING = {
@@ -171,11 +173,11 @@ class _Transaction:
             view.sync_session.expunge_all()
 
 
-_current: ContextVar[_Transaction | None] = ContextVar("transaction", default=None)
+_current: ContextVar[_Transaction | Reading | None] = ContextVar("transaction", default=None)
 
 
 def in_transaction() -> bool:
-    """Say whether the code that runs now is inside an open transaction."""
+    """Say whether the code that runs now is inside an open transaction, or an open read."""
     transaction = _current.get()
     return transaction is not None and transaction.open
 
@@ -190,9 +192,34 @@ async def has_begun(tx: Tx) -> bool:
 class Database:
     """A module's way to the database."""
 
-    def __init__(self, engine: AsyncEngine, module: str) -> None:
+    def __init__(self, engine: AsyncEngine, module: str, replica: Replica | None = None) -> None:
         self._engine = engine
         self._module = module
+        self._replica = replica
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Reading]:
+        """Open a read: from the replica where that is recent enough, else from the primary.
+
+        It never shows less than the same request has committed; of what others have, it may be
+        DATABASE_REPLICA_MAX_LAG seconds behind. Several queries do not share one snapshot.
+        Raises TransactionError inside a transaction or another read, and where something is written.
+        """
+        if in_transaction():
+            raise TransactionError(
+                "A transaction or a read is open already: read with its `tx`, or call this method "
+                "after the block."
+            )
+        async with open_reading(self._module, self._engine, self._replica) as reading:
+            token = _current.set(reading)
+            try:
+                yield reading
+            finally:
+                _current.reset(token)
+
+    def engine_to_read(self) -> AsyncEngine:
+        """Return where a read may go now, for those who open no `read()`."""
+        return self._replica.engine if self._replica and is_recent(self._replica) else self._engine
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -204,8 +231,8 @@ class Database:
         """
         if in_transaction():
             raise TransactionError(
-                "A transaction is open already: pass its `tx` on to a method that takes one, or "
-                "call this method after the block."
+                "A transaction or a read is open already: pass its `tx` on to a method that takes "
+                "one, or call this method after the block."
             )
         is_committing = False
         try:
@@ -226,3 +253,6 @@ class Database:
                     "The connection broke during COMMIT: look what was done before trying again."
                 ) from error
             raise
+        finally:
+            if is_committing and self._replica is not None:
+                has_committed()

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from app.platform.settings import Settings
 
 _DENIED = re.compile(r"permission denied for schema (\w+)")
+_READ_ONLY = "25006"
 _SAVEPOINT_COMMANDS = ("SAVEPOINT", "RELEASE", "ROLLBACK")
 
 
@@ -32,18 +33,26 @@ def login_of(url: str) -> str:
     return make_url(url).username or ""
 
 
-def create_engine(settings: Settings) -> AsyncEngine:
-    """Create the engine that all modules share."""
+def create_engine(settings: Settings, *, patience: float | None = None) -> AsyncEngine:
+    """Create the engine that all modules share.
+
+    With `patience`, the driver gives a statement up after so many seconds without an answer.
+    """
     engine = create_async_engine(
         async_url(settings.database_url),
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=settings.database_pool_timeout,
-        connect_args={"connection_class": _Connection, "timeout": 5},
+        connect_args={
+            "connection_class": _Connection,
+            "timeout": 5,
+            "command_timeout": patience,
+        },
     )
     milliseconds = round(settings.database_statement_timeout * 1000)
     _switch_roles(engine.sync_engine, f"SET LOCAL statement_timeout = {milliseconds};")
     event.listen(engine.sync_engine, "handle_error", _explain_trespass)
+    event.listen(engine.sync_engine, "handle_error", _explain_read_only)
     return engine
 
 
@@ -91,8 +100,14 @@ class _Connection(asyncpg.Connection):
 def is_unanswered(error: Exception) -> bool:
     """Say whether a connection ended before Postgres said what became of a statement."""
     driver = getattr(getattr(error, "orig", None), "__cause__", None) or error
-    state = getattr(driver, "sqlstate", None) or ""
-    return isinstance(driver, asyncpg.InterfaceError | OSError) or state.startswith(("08", "57P"))
+    unanswered = sqlstate_of(error).startswith(("08", "57P"))
+    return isinstance(driver, asyncpg.InterfaceError | OSError) or unanswered
+
+
+def sqlstate_of(error: Exception) -> str:
+    """Return the five characters by which Postgres names an error, or none."""
+    driver = getattr(getattr(error, "orig", None), "__cause__", None) or error
+    return getattr(driver, "sqlstate", None) or ""
 
 
 def _switch_roles(engine: Engine, opening: str) -> None:
@@ -122,6 +137,13 @@ def _switch_roles(engine: Engine, opening: str) -> None:
         elif speaker != info["role"] and not statement.startswith(_SAVEPOINT_COMMANDS):
             cursor.execute(f'SET LOCAL ROLE "{speaker}"')
             info["role"] = speaker
+
+
+def _explain_read_only(context: ExceptionContext) -> None:
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        raise TransactionError(
+            "`db.read()` only reads: write, and lock, inside `db.transaction()`."
+        ) from context.original_exception
 
 
 def _explain_trespass(context: ExceptionContext) -> None:

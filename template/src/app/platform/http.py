@@ -21,6 +21,7 @@ from app.platform.engine import OutcomeUnknownError
 from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.limits import Limits
 from app.platform.problems import DESCRIBED, later, problem
+from app.platform.reading import ReadYourWrites
 from app.platform.settings import Settings
 
 logger = logging.getLogger("uvicorn.error")
@@ -47,6 +48,8 @@ def create_api(
 ) -> FastAPI:
     """Create the application; a module's routes stand under its name."""
     api = FastAPI(title="app", lifespan=lifespan)
+    if settings.database_replica_url:
+        api.add_middleware(ReadYourWrites)
     api.add_middleware(Limits, settings=settings)
     api.add_middleware(_Headers)
     api.add_exception_handler(DomainError, _domain_error)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, field_validator, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     """The login that serves requests. By itself it may read no table."""
     migration_database_url: DatabaseUrl | None = None
     """An admin with CREATEROLE who owns the database. Only `app migrate` uses it."""
+    database_replica_url: DatabaseUrl | None = None
+    """A streaming replica of that database, for reads."""
+    database_replica_max_lag: float = Field(default=5, ge=2, le=600)
+    """Seconds that a read from the replica may be behind the primary."""
     database_pool_size: int = Field(default=10, ge=1, le=1000)
     database_pool_timeout: float = Field(default=5, gt=0)
     """Seconds to wait for a free connection before the request is refused."""
@@ -61,6 +65,16 @@ class Settings(BaseSettings):
     """Seconds that running jobs have to end when a worker is stopped; then another takes them."""
     worker_lost_after: float = Field(default=10, ge=1)
     """Seconds of silence after which a worker counts as dead, and others take its jobs."""
+
+    @field_validator("database_replica_url")
+    @classmethod
+    def _same_login(cls, value: str | None, info: ValidationInfo) -> str | None:
+        primary = info.data.get("database_url")
+        if value and primary and make_url(value).username != make_url(primary).username:
+            raise ValueError(
+                "must log in as the user in DATABASE_URL, whose name is in that of every role"
+            )
+        return value
 
     @property
     def admin_url(self) -> str:

@@ -14,6 +14,7 @@ from app.platform.boundary import at_boundary, Instrument, InterfaceError
 from app.platform.database import Database, Tx
 from app.platform.events import Event, Events, Handler
 from app.platform.jobs import BoundJob, Delivery, is_frozen, Job, name_of, Options, parameters_of
+from app.platform.replica import Replica
 from app.platform.schedule import is_valid_cron
 
 Interface = TypeVar("Interface")
@@ -76,12 +77,14 @@ def wire(
     folders: Sequence[ModuleFolder],
     engine: AsyncEngine,
     *,
+    replica: Replica | None = None,
     only: type | None = None,
     fakes: Mapping[type, object] | None = None,
     instrument: Instrument | None = None,
 ) -> Wired:
     """Build the modules in the order given, each with its dependencies.
 
+    Reads may go to `replica`.
     `instrument` is handed each method that other modules may call, and may replace it.
     For tests: `only` builds one module and what it depends on, step by step down, and nothing else;
     `fakes` stand, by interface, for modules that are not built then, nor what only those need.
@@ -104,7 +107,7 @@ def wire(
         if folder.interface in fakes:
             instances[folder.interface] = outside(folder, fakes[folder.interface])
             continue
-        provided = instances | {Database: Database(engine, folder.name)}
+        provided = instances | {Database: Database(engine, folder.name, replica)}
         made = folder.declaration.build(**_pick(folder, folder.declaration.build, provided))
         instances[folder.interface] = provided[folder.interface] = outside(folder, made)
         if (routes := folder.declaration.routes) is not None:
