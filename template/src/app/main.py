@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, AsyncExitStack
 from fastapi import FastAPI
 
 from app import modules
+from app.platform.cache_store import CacheStore
 from app.platform.development import stop_with_parent
 from app.platform.discovery import discover
 from app.platform.engine import create_engine, login_of
@@ -33,7 +34,8 @@ def create_app(
     engine = create_engine(settings)
     folders = discover(modules)
     replica = connect_replica(settings)
-    wired = wire(folders, engine, replica=replica)
+    cache = CacheStore(settings.cache_url)
+    wired = wire(folders, engine, replica=replica, cache=cache)
 
     @asynccontextmanager
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
@@ -48,6 +50,7 @@ def create_app(
                     await beside.enter_async_context(worker.in_background())
                 yield
         finally:
+            await cache.close()
             await engine.dispose()
 
     api = create_api(wired.routers, lifespan, settings)
@@ -63,9 +66,10 @@ async def run_worker(settings: Settings) -> None:
     # Each job has a connection of its own.
     several = settings.model_copy(update={"database_pool_size": settings.worker_concurrency})
     engine = create_engine(several)
+    cache = CacheStore(settings.cache_url)
     folders = discover(modules)
     try:
-        worker = Worker(settings, engine, wire(folders, engine).jobs)
+        worker = Worker(settings, engine, wire(folders, engine, cache=cache).jobs)
         async with engine.connect() as connection:
             if pending := await pending_migrations(connection, folders):
                 raise MigrationError(
@@ -75,6 +79,7 @@ async def run_worker(settings: Settings) -> None:
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
         await worker.run()
     finally:
+        await cache.close()
         await engine.dispose()
 
 

@@ -7,7 +7,8 @@ the same transaction (see `boundary`), so that work across modules commits or fa
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, AsyncExitStack
 from contextvars import ContextVar
 from typing import Any, NoReturn
@@ -21,6 +22,8 @@ from app.platform.engine import is_unanswered, OutcomeUnknownError, TransactionE
 from app.platform.reading import has_committed, is_recent, open_reading, Reading
 from app.platform.replica import Replica
 from app.platform.roles import role_of
+
+logger = logging.getLogger("app.database")
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -85,6 +88,14 @@ class Tx(AsyncSession):
         """Return the view that another module has of this transaction."""
         return self._transaction.view(module)
 
+    def after_commit(self, do: Callable[[], Awaitable[None]]) -> None:
+        """Do something once the transaction is committed; not if it, or a savepoint around this, is
+        undone. It is done as well where nobody knows whether the commit succeeded.
+
+        What it raises is logged: the data are committed. A process that dies does not do it.
+        """
+        self._transaction.afterwards.append(do)
+
     def undo(self) -> None:
         """Let the transaction, or the savepoint that surrounds this, come to nothing."""
         self._transaction.is_undone = True
@@ -95,7 +106,7 @@ class Tx(AsyncSession):
         transaction = self._transaction
         await transaction.flush()
         before = dict(transaction.views)
-        was_undone = transaction.is_undone
+        was_undone, registered = transaction.is_undone, len(transaction.afterwards)
         async with AsyncExitStack() as savepoints:
             for view in before.values():
                 await savepoints.enter_async_context(super(Tx, view).begin_nested())
@@ -106,6 +117,7 @@ class Tx(AsyncSession):
                 await transaction.flush()
             except BaseException:
                 transaction.is_undone = was_undone
+                del transaction.afterwards[registered:]
                 for view in transaction.forget_since(before):
                     await super(Tx, view).rollback()
                 raise
@@ -136,6 +148,7 @@ class _Transaction:
         """Whether a method that joined it has failed; see `boundary`."""
         self._task = asyncio.current_task()
         self.views: dict[str, Tx] = {}
+        self.afterwards: list[Callable[[], Awaitable[None]]] = []
 
     def check_usable(self) -> None:
         if not self.open:
@@ -166,6 +179,13 @@ class _Transaction:
     async def flush(self) -> None:
         for view in list(self.views.values()):
             await view.flush()
+
+    async def do_afterwards(self) -> None:
+        for do in self.afterwards:
+            try:
+                await do()
+            except Exception:
+                logger.exception("Committed, but what was to be done afterwards failed.")
 
     def close(self) -> None:
         self.open = False
@@ -234,7 +254,7 @@ class Database:
                 "A transaction or a read is open already: pass its `tx` on to a method that takes "
                 "one, or call this method after the block."
             )
-        is_committing = False
+        committing: _Transaction | None = None
         try:
             async with self._engine.begin() as connection:
                 transaction = _Transaction(connection)
@@ -246,13 +266,16 @@ class Database:
                 finally:
                     _current.reset(token)
                     transaction.close()
-                is_committing = True
-        except (DBAPIError, OSError) as error:
-            if is_committing and is_unanswered(error):
+                committing = transaction
+        except (DBAPIError, OSError, TransactionError) as error:
+            if committing is not None and is_unanswered(error):
                 raise OutcomeUnknownError(
                     "The connection broke during COMMIT: look what was done before trying again."
                 ) from error
+            committing = None
             raise
         finally:
-            if is_committing and self._replica is not None:
+            if committing is not None:
                 has_committed()
+                # Shielded: a request that is given up now has committed nevertheless.
+                await asyncio.shield(asyncio.ensure_future(committing.do_afterwards()))

@@ -5,9 +5,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis.asyncio.connection import parse_url
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+MEMORY = "memory://"
 _SECRETS = Path("/run/secrets")
 
 
@@ -29,6 +31,19 @@ def _database_url(value: str) -> str:
     return value
 
 
+def _cache_url(value: str) -> str:
+    if value == MEMORY:
+        return value
+    if not value.startswith(("redis://", "rediss://")):
+        raise ValueError(f"must be {MEMORY}, or start with redis:// or rediss://")
+    try:
+        parse_url(value)
+    except ValueError:
+        raise ValueError("is no URL of a Redis: write redis://:password@host:6379/0") from None
+    return value
+
+
+CacheUrl = Annotated[str, AfterValidator(_cache_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 
 
@@ -50,6 +65,8 @@ class Settings(BaseSettings):
     """Seconds to wait for a free connection before the request is refused."""
     database_statement_timeout: float = Field(default=5, gt=0)
     """Seconds until Postgres stops a statement."""
+    cache_url: CacheUrl = MEMORY
+    """A Redis that all processes share; otherwise each has a cache of its own, in memory."""
     request_body_limit: int = Field(default=1_000_000, ge=1)
     """Bytes."""
     request_timeout: float = Field(default=30, gt=0)
