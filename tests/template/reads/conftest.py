@@ -41,6 +41,7 @@ def standby(servers: tuple[Server, Server]) -> Server:
 @pytest.fixture
 def settings(primary: Server, standby: Server) -> Settings:
     return Settings(
+        environment="development",
         database_url=primary.url(user=LOGIN),
         database_replica_url=standby.url(user=LOGIN),
         database_replica_max_lag=2,

@@ -236,7 +236,9 @@ async def test_a_server_that_is_no_replica_is_never_read(
         assert not await reads_replica(db)
 
 
-async def test_the_application_reads_the_replica(settings: Settings, standby: Server) -> None:
+async def test_the_application_reads_the_replica(
+    settings: Settings, standby: Server, bearer: Callable[..., dict[str, str]]
+) -> None:
     """Postgres counts how often a table was read."""
     counted = (
         "SELECT sum(seq_scan + idx_scan) FROM pg_stat_user_tables WHERE schemaname = 'catalog'"
@@ -247,7 +249,7 @@ async def test_the_application_reads_the_replica(settings: Settings, standby: Se
     async with (
         asyncio.timeout(30),
         api.router.lifespan_context(api),
-        AsyncClient(transport=transport, base_url="http://app") as client,
+        AsyncClient(transport=transport, base_url="http://app", headers=bearer("me")) as client,
     ):
         while await tell(standby, counted) == before:
             assert (await client.get("/catalog/items")).status_code == 200

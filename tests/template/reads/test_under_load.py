@@ -104,7 +104,7 @@ class Callers:
 
 
 @asynccontextmanager
-async def calling(settings: Settings) -> AsyncIterator[Callers]:
+async def calling(settings: Settings, headers: dict[str, str]) -> AsyncIterator[Callers]:
     assert settings.database_replica_url
     engine = create_engine(settings)
     replica = Replica(settings, settings.database_replica_url)
@@ -119,7 +119,9 @@ async def calling(settings: Settings) -> AsyncIterator[Callers]:
     api.include_router(routes(Database(engine, "catalog", replica)))
     async with (
         api.router.lifespan_context(api),
-        AsyncClient(transport=ASGITransport(api), base_url="http://app", timeout=30) as client,
+        AsyncClient(
+            transport=ASGITransport(api), base_url="http://app", headers=headers, timeout=30
+        ) as client,
     ):
         callers = Callers(client, settings.database_replica_max_lag)
         calls = [*(callers.read() for _ in range(READERS)), callers.write()]
@@ -160,10 +162,11 @@ async def start(standby: Server) -> None:
 async def test_reads_are_right_while_a_replica_goes_and_comes(
     settings: Settings,
     standby: Server,
+    bearer: Callable[..., dict[str, str]],
     leave: Callable[[Server], Awaitable[None]],
     come_back: Callable[[Server], Awaitable[None]],
 ) -> None:
-    async with calling(settings) as callers:
+    async with calling(settings, bearer("me")) as callers:
         await callers.only("replica")
         await leave(standby)
         try:
