@@ -210,6 +210,23 @@ async def test_a_query_in_the_way_of_the_replay_is_put_to_the_primary(
         assert is_recent(replica)
 
 
+async def test_what_a_migration_has_made_is_found_before_the_replica_has_it(
+    settings: Settings, primary: Server, standby: Server
+) -> None:
+    async with reading_from(settings) as (db, replica):
+        await tell(standby, "SELECT pg_wal_replay_pause()")
+        try:
+            name = f"new_{uuid4().hex}"
+            await tell(primary, f"CREATE TABLE catalog.{name} AS SELECT 1 AS one")
+            await tell(primary, f"GRANT SELECT ON catalog.{name} TO {LOGIN}__catalog")
+            assert is_recent(replica)
+            async with db.read() as reading:
+                assert await reading.scalar(text(f"SELECT one FROM catalog.{name}")) == 1
+            assert is_recent(replica)
+        finally:
+            await tell(standby, "SELECT pg_wal_replay_resume()")
+
+
 async def running(server: Server, query: str) -> None:
     """Wait until a query runs."""
     question = f"SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '{query}' AND state = 'active'"

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -206,20 +206,23 @@ async def test_a_redis_that_never_answers_is_not_waited_for_again(
     monkeypatch: pytest.MonkeyPatch, source: Source
 ) -> None:
     monkeypatch.setattr(cache_store, "_PATIENCE", 0.1)
-    connected = 0
+    connected: list[asyncio.StreamWriter] = []
 
-    def silent(_reader: object, _writer: object) -> None:
-        nonlocal connected
-        connected += 1
+    def silent(_reader: object, writer: asyncio.StreamWriter) -> None:
+        connected.append(writer)
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     store = CacheStore(f"redis://127.0.0.1:{port}/0")
     prices = Cache(store, "catalog").of("price", Price, ttl=60)
     assert await prices.get("a", source.load) == PRICES[0]
-    before = connected
+    before = len(connected)
     for _ in range(20):
         assert await prices.get("a", source.load) == PRICES[0]
-    assert connected == before
+    assert len(connected) == before
     await store.close()
     server.close()
+    for writer in connected:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()

@@ -114,13 +114,13 @@ def _switch_roles(engine: Engine, opening: str) -> None:
     """Run each statement under the role of whoever speaks, told by `Connection.info`.
 
     `speaker` is the role that the next statement needs; `role` is the one Postgres has now, or
-    None where that is unknown. Only SET LOCAL is used: it ends with the transaction, so that no
+    None where that is unknown; `read_only` says that the transaction is to write nothing. Only SET LOCAL is used: it ends with the transaction, so that no
     role is ever left on a connection of the pool.
     """
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.info.update(begun=False, speaker=None, role=None)
+        connection.info.update(begun=False, speaker=None, role=None, read_only=False)
 
     @event.listens_for(engine, "rollback_savepoint")
     def forget(connection: Connection, _name: str, _context: None) -> None:
@@ -132,7 +132,9 @@ def _switch_roles(engine: Engine, opening: str) -> None:
         speaker = info["speaker"]
         if not info["begun"]:
             set_role = f' SET LOCAL ROLE "{speaker}";' if speaker else ""
-            connection.connection.driver_connection.opening = opening + set_role  # type: ignore[union-attr]
+            read_only = " SET TRANSACTION READ ONLY;" if info["read_only"] else ""
+            driver: _Connection = connection.connection.driver_connection  # type: ignore[assignment]
+            driver.opening = opening + read_only + set_role
             info.update(begun=True, role=speaker)
         elif speaker != info["role"] and not statement.startswith(_SAVEPOINT_COMMANDS):
             cursor.execute(f'SET LOCAL ROLE "{speaker}"')
@@ -140,7 +142,8 @@ def _switch_roles(engine: Engine, opening: str) -> None:
 
 
 def _explain_read_only(context: ExceptionContext) -> None:
-    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+    state = getattr(context.original_exception, "sqlstate", None)
+    if state == _READ_ONLY and context.connection and context.connection.info["read_only"]:
         raise TransactionError(
             "`db.read()` only reads: write, and lock, inside `db.transaction()`."
         ) from context.original_exception

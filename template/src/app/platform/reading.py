@@ -112,11 +112,9 @@ class Reading:
         if self._session is None:
             engine = self._primary if self._replica is None else self._replica.engine
             self._session = AsyncSession(engine, autoflush=False)
-            connection = await self._session.connection(
-                execution_options={"postgresql_readonly": True}
-            )
+            connection = await self._session.connection()
             role = role_of(engine.url.username or "", self._module)
-            connection.sync_connection.info["speaker"] = role  # type: ignore[union-attr]
+            connection.sync_connection.info.update(speaker=role, read_only=True)  # type: ignore[union-attr]
         return self._session
 
     async def _disconnect(self, *, broken: bool) -> None:
