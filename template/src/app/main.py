@@ -53,7 +53,7 @@ def create_app(
             await cache.close()
             await engine.dispose()
 
-    api = create_api(wired.routers, lifespan, settings)
+    api = create_api(wired.routers, lifespan, settings, engine)
     api.include_router(health_routes(engine, folders))
     return api
 

@@ -115,7 +115,7 @@ async def calling(settings: Settings, headers: dict[str, str]) -> AsyncIterator[
             yield
         await engine.dispose()
 
-    api = create_api({}, lifespan, settings)
+    api = create_api({}, lifespan, settings, engine)
     api.include_router(routes(Database(engine, "catalog", replica)))
     async with (
         api.router.lifespan_context(api),

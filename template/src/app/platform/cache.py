@@ -23,7 +23,7 @@ from uuid import uuid4
 from pydantic import TypeAdapter, ValidationError
 
 from app.platform.cache_store import CacheStore
-from app.platform.database import in_transaction, Tx
+from app.platform.database import in_transaction, opening, Tx
 from app.platform.engine import TransactionError
 from app.platform.reading import reading_primary
 
@@ -105,6 +105,7 @@ class Cached(Generic[T]):
         return version or b"first", None
 
     async def _load(self, key: str, version: bytes, load: Callable[[], Awaitable[T]]) -> T:
+        opening.set(None)  # It is no part of the request that asked first: others wait as well.
         async with self._store.lock(f"lock:{self._name}:{key}", _LOCKED) as locked:
             until = time.monotonic() + _LOCKED
             while self._store.is_shared:

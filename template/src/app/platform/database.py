@@ -193,6 +193,8 @@ class _Transaction:
             view.sync_session.expunge_all()
 
 
+opening: ContextVar[Callable[[Tx], Awaitable[None]] | None] = ContextVar("opening", default=None)
+"""What transactions do first while it is set; see `idempotency`."""
 _current: ContextVar[_Transaction | Reading | None] = ContextVar("transaction", default=None)
 
 
@@ -260,7 +262,10 @@ class Database:
                 transaction = _Transaction(connection)
                 token = _current.set(transaction)
                 try:
-                    yield transaction.view(self._module)
+                    tx = transaction.view(self._module)
+                    if (first := opening.get()) is not None:
+                        await first(tx)
+                    yield tx
                     transaction.check_not_undone()
                     await transaction.flush()
                 finally:

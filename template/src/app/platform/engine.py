@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPICursor, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from app.platform.discretion import withhold_values
 from app.platform.settings import Settings
 
 _DENIED = re.compile(r"permission denied for schema (\w+)")
@@ -42,6 +43,7 @@ def create_engine(settings: Settings, *, patience: float | None = None) -> Async
         async_url(settings.database_url),
         pool_size=settings.database_pool_size,
         max_overflow=0,
+        hide_parameters=True,
         pool_timeout=settings.database_pool_timeout,
         connect_args={
             "connection_class": _Connection,
@@ -51,6 +53,7 @@ def create_engine(settings: Settings, *, patience: float | None = None) -> Async
     )
     milliseconds = round(settings.database_statement_timeout * 1000)
     _switch_roles(engine.sync_engine, f"SET LOCAL statement_timeout = {milliseconds};")
+    event.listen(engine.sync_engine, "handle_error", withhold_values)
     event.listen(engine.sync_engine, "handle_error", _explain_trespass)
     event.listen(engine.sync_engine, "handle_error", _explain_read_only)
     return engine
