@@ -7,6 +7,7 @@ the same transaction (see `boundary`), so that work across modules commits or fa
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, AsyncExitStack
 from contextvars import ContextVar
@@ -19,7 +20,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.util import await_only
 
 from app.platform.engine import is_unanswered, OutcomeUnknownError, TransactionError, UNDONE
+from app.platform.reading import has_committed, is_recent, open_reading, Reading
+from app.platform.replica import Replica
 from app.platform.roles import role_of
+
+logger = logging.getLogger("app.database")
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -83,6 +88,14 @@ class Tx(AsyncSession):
         """Return the view that another module has of this transaction."""
         return self._transaction.view(module)
 
+    def after_commit(self, do: Callable[[], Awaitable[None]]) -> None:
+        """Do something once the transaction is committed; not if it, or a savepoint around this, is
+        undone. It is done as well where nobody knows whether the commit succeeded.
+
+        What it raises is logged: the data are committed. A process that dies does not do it.
+        """
+        self._transaction.afterwards.append(do)
+
     def undo(self) -> None:
         """Let the transaction, or the savepoint that surrounds this, come to nothing."""
         self._transaction.is_undone = True
@@ -93,7 +106,7 @@ class Tx(AsyncSession):
         transaction = self._transaction
         await transaction.flush()
         before = dict(transaction.views)
-        was_undone = transaction.is_undone
+        was_undone, registered = transaction.is_undone, len(transaction.afterwards)
         async with AsyncExitStack() as savepoints:
             for view in before.values():
                 await savepoints.enter_async_context(super(Tx, view).begin_nested())
@@ -104,6 +117,7 @@ class Tx(AsyncSession):
                 await transaction.flush()
             except BaseException:
                 transaction.is_undone = was_undone
+                del transaction.afterwards[registered:]
                 for view in transaction.forget_since(before):
                     await super(Tx, view).rollback()
                 raise
@@ -135,6 +149,7 @@ class _Transaction:
         """Whether a method that joined it has failed; see `boundary`."""
         self._task = asyncio.current_task()
         self.views: dict[str, Tx] = {}
+        self.afterwards: list[Callable[[], Awaitable[None]]] = []
 
     def connect(self) -> Connection:
         """Return the connection, taken from the pool for the first statement and not before.
@@ -182,6 +197,13 @@ class _Transaction:
         for view in list(self.views.values()):
             await view.flush()
 
+    async def do_afterwards(self) -> None:
+        for do in self.afterwards:
+            try:
+                await do()
+            except Exception:
+                logger.exception("Committed, but what was to be done afterwards failed.")
+
     def close(self) -> None:
         self.open = False
         for view in self.views.values():
@@ -190,11 +212,11 @@ class _Transaction:
 
 opening: ContextVar[Callable[[Tx], Awaitable[None]] | None] = ContextVar("opening", default=None)
 """What transactions do first while it is set; see `idempotency`."""
-_current: ContextVar[_Transaction | None] = ContextVar("transaction", default=None)
+_current: ContextVar[_Transaction | Reading | None] = ContextVar("transaction", default=None)
 
 
 def in_transaction() -> bool:
-    """Say whether the code that runs now is inside an open transaction."""
+    """Say whether the code that runs now is inside an open transaction, or an open read."""
     transaction = _current.get()
     return transaction is not None and transaction.open
 
@@ -209,9 +231,34 @@ async def has_begun(tx: Tx) -> bool:
 class Database:
     """A module's way to the database."""
 
-    def __init__(self, engine: AsyncEngine, module: str) -> None:
+    def __init__(self, engine: AsyncEngine, module: str, replica: Replica | None = None) -> None:
         self._engine = engine
         self._module = module
+        self._replica = replica
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Reading]:
+        """Open a read: from the replica where that is recent enough, else from the primary.
+
+        It never shows less than the same request has committed; of what others have, it may be
+        DATABASE_REPLICA_MAX_LAG seconds behind. Several queries do not share one snapshot.
+        Raises TransactionError inside a transaction or another read, and where something is written.
+        """
+        if in_transaction():
+            raise TransactionError(
+                "A transaction or a read is open already: read with its `tx`, or call this method "
+                "after the block."
+            )
+        async with open_reading(self._module, self._engine, self._replica) as reading:
+            token = _current.set(reading)
+            try:
+                yield reading
+            finally:
+                _current.reset(token)
+
+    def engine_to_read(self) -> AsyncEngine:
+        """Return where a read may go now, for those who open no `read()`."""
+        return self._replica.engine if self._replica and is_recent(self._replica) else self._engine
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -224,10 +271,10 @@ class Database:
         """
         if in_transaction():
             raise TransactionError(
-                "A transaction is open already: pass its `tx` on to a method that takes one, or "
-                "call this method after the block."
+                "A transaction or a read is open already: pass its `tx` on to a method that takes "
+                "one, or call this method after the block."
             )
-        is_committing = False
+        committing: _Transaction | None = None
         try:
             async with AsyncExitStack() as ended:
                 transaction = _Transaction(self._engine, ended)
@@ -242,10 +289,16 @@ class Database:
                 finally:
                     _current.reset(token)
                     transaction.close()
-                is_committing = True
-        except (DBAPIError, OSError) as error:
-            if is_committing and is_unanswered(error):
+                committing = transaction
+        except (DBAPIError, OSError, TransactionError) as error:
+            if committing is not None and is_unanswered(error):
                 raise OutcomeUnknownError(
                     "The connection broke during COMMIT: look what was done before trying again."
                 ) from error
+            committing = None
             raise
+        finally:
+            if committing is not None:
+                has_committed()
+                # Shielded: a request that is given up now has committed nevertheless.
+                await asyncio.shield(asyncio.ensure_future(committing.do_afterwards()))
