@@ -1,6 +1,7 @@
 """The composition root: which parts there are, and how they come together."""
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -86,6 +87,8 @@ async def run_worker(settings: Settings) -> None:
 def create_development_app() -> FastAPI:
     """Create what `app dev` serves: a module added while it runs is migrated at the reload."""
     stop_with_parent()
+    logging.basicConfig(format="%(levelname)-9s %(name)s: %(message)s")
+    logging.getLogger("app").setLevel(logging.INFO)
     try:
         settings = load_settings().model_copy(update={"worker_drain_timeout": 1.0})
         return create_app(settings, migrate_first=True, with_worker=True)

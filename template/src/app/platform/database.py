@@ -13,10 +13,11 @@ from contextlib import asynccontextmanager, AsyncExitStack
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
+from sqlalchemy.util import await_only
 
 from app.platform.engine import is_unanswered, OutcomeUnknownError, TransactionError, UNDONE
 from app.platform.reading import has_committed, is_recent, open_reading, Reading
@@ -38,14 +39,13 @@ NAMING = {
 class _ModuleSession(Session):
     """A session that says who speaks before each statement it sends."""
 
-    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
+    def get_bind(self, *_args: Any, **_kwargs: Any) -> Connection:
         # Every way to the database asks for the bind first: queries, flushes, lazy loads.
-        bind = super().get_bind(*args, **kwargs)
         transaction: _Transaction = self.info["transaction"]
         transaction.check_usable()
-        if isinstance(bind, Connection):
-            bind.info["speaker"] = self.info["role"]
-        return bind
+        connection = transaction.connect()
+        connection.info["speaker"] = self.info["role"]
+        return connection
 
     def flush(self, objects: Sequence[Any] | None = None) -> None:
         """Write what is pending; inside a savepoint, in a savepoint of its own.
@@ -75,9 +75,9 @@ class Tx(AsyncSession):
 
     def __init__(self, transaction: "_Transaction", module: str) -> None:
         self._transaction = transaction
-        inside = transaction.connection.in_nested_transaction()
+        connection = transaction.connection
+        inside = connection is not None and connection.in_nested_transaction()
         super().__init__(
-            bind=transaction.connection,
             info={"transaction": transaction, "role": role_of(transaction.login, module)},
             # A view born inside a savepoint must not undo the whole savepoint by its own failure.
             join_transaction_mode="create_savepoint" if inside else "rollback_only",
@@ -140,15 +140,31 @@ class Tx(AsyncSession):
 class _Transaction:
     """What all views of one transaction share."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self.connection = connection
-        self.login = connection.engine.url.username or ""
+    def __init__(self, engine: AsyncEngine, ended: AsyncExitStack) -> None:
+        self._engine, self._ended = engine, ended
+        self.connection: Connection | None = None
+        self.login = engine.url.username or ""
         self.open = True
         self.is_undone = False
         """Whether a method that joined it has failed; see `boundary`."""
         self._task = asyncio.current_task()
         self.views: dict[str, Tx] = {}
         self.afterwards: list[Callable[[], Awaitable[None]]] = []
+
+    def connect(self) -> Connection:
+        """Return the connection, taken from the pool for the first statement and not before.
+
+        Called by a session, thus inside SQLAlchemy's greenlet.
+        """
+        if self.connection is None:
+            try:
+                begun = await_only(self._ended.enter_async_context(self._engine.begin()))
+            except BaseException:
+                self.is_undone = True  # A session forgets what it could not write.
+                raise
+            self.connection = begun.sync_connection
+            assert self.connection is not None
+        return self.connection
 
     def check_usable(self) -> None:
         if not self.open:
@@ -164,7 +180,8 @@ class _Transaction:
         self.check_not_undone()
 
     def check_not_undone(self) -> None:
-        if self.is_undone or not self.connection.in_transaction():
+        broken = self.connection is not None and not self.connection.in_transaction()
+        if self.is_undone or broken:
             raise TransactionError(UNDONE)
 
     def view(self, module: str) -> Tx:
@@ -208,7 +225,7 @@ async def has_begun(tx: Tx) -> bool:
     """Say whether any statement of a transaction has been sent, once what waits has been."""
     transaction = tx._transaction
     await transaction.flush()
-    return bool(transaction.connection.sync_connection.info.get("begun"))  # type: ignore[union-attr]
+    return transaction.connection is not None and bool(transaction.connection.info["begun"])
 
 
 class Database:
@@ -247,6 +264,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[Tx]:
         """Open a transaction: commit when the block ends, undo everything when it raises.
 
+        It takes a connection with its first statement, and costs next to nothing without one.
         Raises TransactionError inside another transaction, since a second connection taken while
         holding the first lets n requests deadlock a pool of n; at the end where it was undone by
         an error that was caught; and OutcomeUnknownError where nobody said whether it was committed.
@@ -258,8 +276,8 @@ class Database:
             )
         committing: _Transaction | None = None
         try:
-            async with self._engine.begin() as connection:
-                transaction = _Transaction(connection)
+            async with AsyncExitStack() as ended:
+                transaction = _Transaction(self._engine, ended)
                 token = _current.set(transaction)
                 try:
                     tx = transaction.view(self._module)
