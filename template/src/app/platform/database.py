@@ -299,6 +299,7 @@ class Database:
             raise
         finally:
             if committing is not None:
-                has_committed()
+                if committing.connection is not None:
+                    has_committed()
                 # Shielded: a request that is given up now has committed nevertheless.
                 await asyncio.shield(asyncio.ensure_future(committing.do_afterwards()))
