@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from app.platform.database import Database, Tx
 from app.platform.errors import violated
+from app.platform.fetch import Prepared
 
 from . import (
     OutOfStock,
@@ -21,6 +22,13 @@ from . import (
 from .tables import ProductRow
 
 CENT, DEAREST = Decimal("0.01"), Decimal("999999.99")
+
+# Every page of the shop shows a product: the one read that is hot enough to be prepared.
+_PRODUCT = Prepared(
+    select(
+        ProductRow.id, ProductRow.sku, ProductRow.name, ProductRow.price, ProductRow.stock
+    ).where(ProductRow.id == bindparam("id"))
+)
 
 
 class CatalogService:
@@ -41,11 +49,10 @@ class CatalogService:
         return _product(row)
 
     async def get_product(self, id: UUID) -> Product:
-        async with self._db.transaction() as tx:
-            row = await tx.get(ProductRow, id)
+        row = await self._db.fetch_one(_PRODUCT, id=id)
         if row is None:
             raise ProductNotFound(f"There is no product {id}.")
-        return _product(row)
+        return Product(*row)
 
     async def list_products(self, after: UUID | None, limit: int) -> Sequence[Product]:
         query = select(ProductRow).order_by(ProductRow.id)

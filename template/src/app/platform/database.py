@@ -10,15 +10,18 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, AsyncExitStack
 from contextvars import ContextVar
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVarTuple
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, MultipleResultsFound
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from app.platform.engine import is_unanswered, OutcomeUnknownError, TransactionError, UNDONE
+from app.platform.fetch import fetch, Prepared
 from app.platform.roles import role_of
+
+Columns = TypeVarTuple("Columns")
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -187,6 +190,14 @@ async def has_begun(tx: Tx) -> bool:
     return bool(transaction.connection.sync_connection.info.get("begun"))  # type: ignore[union-attr]
 
 
+def _check_no_transaction() -> None:
+    if in_transaction():
+        raise TransactionError(
+            "A transaction is open already: pass its `tx` on to a method that takes one, or "
+            "call this method after the block."
+        )
+
+
 class Database:
     """A module's way to the database."""
 
@@ -202,11 +213,7 @@ class Database:
         holding the first lets n requests deadlock a pool of n; at the end where it was undone by
         an error that was caught; and OutcomeUnknownError where nobody said whether it was committed.
         """
-        if in_transaction():
-            raise TransactionError(
-                "A transaction is open already: pass its `tx` on to a method that takes one, or "
-                "call this method after the block."
-            )
+        _check_no_transaction()
         is_committing = False
         try:
             async with self._engine.begin() as connection:
@@ -226,3 +233,25 @@ class Database:
                     "The connection broke during COMMIT: look what was done before trying again."
                 ) from error
             raise
+
+    async def fetch(
+        self, query: Prepared[*Columns], /, **parameters: object
+    ) -> list[tuple[*Columns]]:
+        """Return the rows of one SELECT, a transaction by itself, for reads that are hot.
+
+        Raises TransactionError inside another transaction, as `transaction` does.
+        """
+        _check_no_transaction()
+        return await fetch(self._engine, self._module, query, parameters)
+
+    async def fetch_one(
+        self, query: Prepared[*Columns], /, **parameters: object
+    ) -> tuple[*Columns] | None:
+        """Return the only row of one SELECT, or None; see `fetch`.
+
+        Raises MultipleResultsFound for more than one.
+        """
+        rows = await self.fetch(query, **parameters)
+        if len(rows) > 1:
+            raise MultipleResultsFound(f"{len(rows)} rows, where one is expected: {query.sql}")
+        return rows[0] if rows else None

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.platform.settings import Settings
 
+OPENING = "opening"
+"""The engine's option that holds what every transaction begins with, behind BEGIN."""
 _DENIED = re.compile(r"permission denied for schema (\w+)")
 _SAVEPOINT_COMMANDS = ("SAVEPOINT", "RELEASE", "ROLLBACK")
 
@@ -34,15 +36,17 @@ def login_of(url: str) -> str:
 
 def create_engine(settings: Settings) -> AsyncEngine:
     """Create the engine that all modules share."""
+    milliseconds = round(settings.database_statement_timeout * 1000)
+    opening = f" SET LOCAL statement_timeout = {milliseconds};"
     engine = create_async_engine(
         async_url(settings.database_url),
+        execution_options={OPENING: opening},
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=settings.database_pool_timeout,
         connect_args={"connection_class": _Connection, "timeout": 5},
     )
-    milliseconds = round(settings.database_statement_timeout * 1000)
-    _switch_roles(engine.sync_engine, f"SET LOCAL statement_timeout = {milliseconds};")
+    _switch_roles(engine.sync_engine, opening)
     event.listen(engine.sync_engine, "handle_error", _explain_trespass)
     return engine
 
@@ -125,13 +129,22 @@ def _switch_roles(engine: Engine, opening: str) -> None:
 
 
 def _explain_trespass(context: ExceptionContext) -> None:
-    denied = _DENIED.search(str(context.original_exception))
-    if denied is None or context.connection is None:
+    if context.connection is None:
         return
-    login, speaker = context.connection.engine.url.username, context.connection.info.get("speaker")
+    speaker = context.connection.info.get("speaker")
+    if error := trespass(context.original_exception, context.connection.engine, speaker):
+        raise error from context.original_exception
+
+
+def trespass(error: BaseException, engine: Engine, speaker: str | None) -> BoundaryError | None:
+    """Return the error to raise instead of one that says that a schema is not the speaker's."""
+    denied = _DENIED.search(str(error))
+    if denied is None:
+        return None
+    login = engine.url.username
     who = speaker.removeprefix(f"{login}__") if speaker else f"The login {login} by itself"
     owner = denied[1]
-    raise BoundaryError(
+    return BoundaryError(
         f"{who} may not touch the schema {owner}: call a method of the interface in "
         f"app.modules.{owner}, or add the one that is missing there."
-    ) from context.original_exception
+    )
