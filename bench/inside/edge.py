@@ -1,7 +1,7 @@
 """Runs inside the generated example: its web server beside a bare one, each in one process.
 
 Both answer `GET …/products/{id}` with the same SELECT in a transaction and the same response model,
-under the same uvicorn. The bare one has neither module nor role, limits, headers or principal: just
+under the same uvicorn; a token is sent to both. The bare one has neither module nor role, limits, headers or principal: just
 FastAPI and a pool of asyncpg's. That pool resets a connection when it is given back, which is one
 more round trip to Postgres; a second bare server goes without.
 """
@@ -23,6 +23,7 @@ import asyncpg
 from app import modules
 from app.modules.catalog import Product
 from app.platform.development import create_login, development_server, is_taken, with_database
+from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
 from app.platform.migrations import migrate
 from app.platform.serving import serve
@@ -44,7 +45,8 @@ APPLICATIONS = {
 async def main() -> None:
     with development_server() as admin_url:
         async with database(admin_url) as url:
-            environment = {**os.environ, "DATABASE_URL": url}
+            environment = {**os.environ, "ENVIRONMENT": "development", "RATE_LIMIT": "1000000"}
+            environment["DATABASE_URL"] = url
             with (
                 server("bare", environment) as bare,
                 server("bare, no reset", environment) as lean,
@@ -75,9 +77,8 @@ async def compare(servers: dict[str, tuple[int, int]]) -> None:
 
 async def load(url: str) -> int:
     """Return how many requests were answered, to a process of its own."""
-    loaded = await asyncio.create_subprocess_exec(
-        *(sys.executable, LOAD, url, str(SECONDS)), stdout=subprocess.PIPE
-    )
+    command = (sys.executable, LOAD, url, str(SECONDS), DevelopmentIssuer().token("bench"))
+    loaded = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     answered, _ = await loaded.communicate()
     if loaded.returncode:
         sys.exit(f"{url} answered something else than was expected:\n{answered.decode()}")

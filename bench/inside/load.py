@@ -1,6 +1,6 @@
 """Ask a web server for one thing, over and over, and count the answers.
 
-    python load.py URL SECONDS
+    python load.py URL SECONDS TOKEN
 
 Each connection asks again as soon as it has its answer. Imports little and parses less, so that the
 machine has its time for the server.
@@ -13,13 +13,18 @@ import time
 from urllib.parse import urlsplit
 
 CONNECTIONS = 8
-HEADERS = "Accept: application/json"
 
 
-def main(url: str, seconds: float) -> int:
+def main(url: str, seconds: float, token: str) -> int:
     """Return how many requests were answered. Exits with the first answer that is not 200."""
     parts = urlsplit(url)
-    request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{HEADERS}\r\n\r\n".encode()
+    head = (
+        f"GET {parts.path} HTTP/1.1",
+        f"Host: {parts.netloc}",
+        f"Authorization: Bearer {token}",
+        "Accept: application/json",
+    )
+    request = "\r\n".join((*head, "", "")).encode()
     answered = 0
     with selectors.DefaultSelector() as selector:
         for _ in range(CONNECTIONS):
@@ -50,4 +55,4 @@ def is_complete(received: bytearray) -> bool:
 
 
 if __name__ == "__main__":
-    print(main(sys.argv[1], float(sys.argv[2])))
+    print(main(sys.argv[1], float(sys.argv[2]), sys.argv[3]))

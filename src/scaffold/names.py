@@ -31,7 +31,7 @@ RESERVED = frozenset(
     lpt6 lpt7 lpt8 lpt9 main mapped meta_data metrics module module_folder modules natural
     nonlocal not not_found notnull nul null offset on only or order outer overlaps pass placing
     platform postgres primary prn protocol public query queue raise readyz redoc references
-    request response return returning right select self sequence session_user similar some
+    request requests response return returning right select self sequence session_user similar some
     string_constraints symmetric system_user table tablesample test tests then to trailing true
     try tx union unique user using uuid variadic verbose when where while window wired with
     yield zero_division_error

@@ -26,7 +26,7 @@ class IdentityService:
         except IntegrityError as error:
             if violated(error) != "uq_customers_email":
                 raise
-            raise EmailTaken(f"There is a customer with the address {email} already.") from error
+            raise EmailTaken("There is a customer with this address already.") from error
         await self._events.publish(tx, CustomerRegistered(row.id))
         return _customer(row)
 

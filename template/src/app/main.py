@@ -46,7 +46,7 @@ def create_app(
         finally:
             await engine.dispose()
 
-    api = create_api(wired.routers, lifespan, settings)
+    api = create_api(wired.routers, lifespan, settings, engine)
     api.include_router(health_routes(engine, folders))
     return api
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from traceback import format_exception
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from app.platform.http import create_api
 from app.platform.settings import Settings
 from fastapi import APIRouter
 from httpx import ASGITransport, AsyncClient
-from sqlalchemy import Integer, String, Text, any_, bindparam, literal_column, select
+from sqlalchemy import Integer, String, Text, any_, bindparam, cast, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -141,7 +142,7 @@ async def test_a_list_is_one_parameter(db: Database) -> None:
 
 
 async def test_a_statement_that_takes_too_long_is_a_503_and_leaves_the_connection(
-    narrow: AsyncEngine, settings: Settings
+    narrow: AsyncEngine, settings: Settings, bearer: Callable[[str], dict[str, str]]
 ) -> None:
     db, router = Database(narrow, "catalog"), APIRouter()
 
@@ -150,11 +151,18 @@ async def test_a_statement_that_takes_too_long_is_a_503_and_leaves_the_connectio
         await db.fetch(SLEEP)
 
     before = await db.fetch(PID)
-    api = create_api({"catalog": router}, None, settings)  # type: ignore[arg-type]
+    api = create_api({"catalog": router}, None, settings, narrow)  # type: ignore[arg-type]
     async with AsyncClient(transport=ASGITransport(api), base_url="http://app") as client:
-        response = await client.get("/catalog/")
+        response = await client.get("/catalog/", headers=bearer("me"))
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
     assert await db.fetch(PID) == before
+
+
+async def test_no_error_quotes_a_value(db: Database) -> None:
+    number = Prepared(select(cast(bindparam("value", type_=Text), Integer)))
+    with pytest.raises(DBAPIError, match="invalid input syntax for type integer") as caught:
+        await db.fetch(number, value="a secret")
+    assert "secret" not in "".join(format_exception(caught.value))
 
 
 async def test_a_missing_role_fails_and_leaves_no_broken_connection(narrow: AsyncEngine) -> None:

@@ -7,7 +7,7 @@ the same transaction (see `boundary`), so that work across modules commits or fa
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, AsyncExitStack
 from contextvars import ContextVar
 from typing import Any, NoReturn, TypeVarTuple
@@ -174,6 +174,8 @@ class _Transaction:
             view.sync_session.expunge_all()
 
 
+opening: ContextVar[Callable[[Tx], Awaitable[None]] | None] = ContextVar("opening", default=None)
+"""What transactions do first while it is set; see `idempotency`."""
 _current: ContextVar[_Transaction | None] = ContextVar("transaction", default=None)
 
 
@@ -220,7 +222,10 @@ class Database:
                 transaction = _Transaction(connection)
                 token = _current.set(transaction)
                 try:
-                    yield transaction.view(self._module)
+                    tx = transaction.view(self._module)
+                    if (first := opening.get()) is not None:
+                        await first(tx)
+                    yield tx
                     transaction.check_not_undone()
                     await transaction.flush()
                 finally:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPICursor, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from app.platform.discretion import withhold_values
 from app.platform.settings import Settings
 
 OPENING = "opening"
@@ -43,10 +44,12 @@ def create_engine(settings: Settings) -> AsyncEngine:
         execution_options={OPENING: opening},
         pool_size=settings.database_pool_size,
         max_overflow=0,
+        hide_parameters=True,
         pool_timeout=settings.database_pool_timeout,
         connect_args={"connection_class": _Connection, "timeout": 5},
     )
     _switch_roles(engine.sync_engine, opening)
+    event.listen(engine.sync_engine, "handle_error", withhold_values)
     event.listen(engine.sync_engine, "handle_error", _explain_trespass)
     return engine
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import greenlet_spawn
 
+from app.platform.discretion import withhold
 from app.platform.engine import OPENING, trespass
 from app.platform.roles import role_of
 
@@ -122,6 +123,7 @@ async def fetch(
             else:
                 connection.close()
     except (*_OF_DRIVER, engine.dialect.loaded_dbapi.Error) as error:
+        withhold(error)
         raise (
             trespass(error, engine.sync_engine, role)
             or DBAPIError(query.sql, None, error, connection_invalidated=is_lost)
