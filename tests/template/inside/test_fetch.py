@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from traceback import format_exception
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -161,12 +161,12 @@ async def test_a_statement_that_takes_too_long_is_a_503_and_leaves_the_connectio
 async def test_no_error_quotes_a_value(db: Database) -> None:
     number = Prepared(select(cast(bindparam("value", type_=Text), Integer)))
     with pytest.raises(DBAPIError, match="invalid input syntax for type integer") as caught:
-        await db.fetch(number, value="a secret")
-    assert "secret" not in "".join(format_exception(caught.value))
+        await db.fetch(number, value=(secret := uuid4().hex))
+    assert secret not in "".join(format_exception(caught.value))
 
 
 async def test_a_missing_role_fails_and_leaves_no_broken_connection(narrow: AsyncEngine) -> None:
-    with pytest.raises(DBAPIError, match='role "app_test__nobody" does not exist'):
+    with pytest.raises(DBAPIError, match="InvalidParameterValueError"):
         await Database(narrow, "nobody").fetch(ALL)
     assert await Database(narrow, "catalog").fetch(ALL) == []
 
