@@ -16,7 +16,7 @@ demo: | $(UV)  ## Generate a shop, add a module, run it and call it: make demo D
 test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
 	$(UV) run pytest -m "not system" $(only)
 
-test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL and an ordinary user
+test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL and Redis, and an ordinary user
 	$(UV) run pytest -m system
 
 check: | $(UV)  ## Style and types

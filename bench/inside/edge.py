@@ -1,6 +1,6 @@
 """Runs inside the generated example: its web server beside a bare one, each in one process.
 
-Both answer `GET …/products/{id}` with the same SELECT in a transaction and the same response model,
+Both answer `GET …/customers/{id}`, with the same SELECT in a transaction and the same response model
 under the same uvicorn, and both are sent a token. The bare one has neither module nor role, limits,
 headers or principal: just FastAPI and a pool of asyncpg's. That pool resets a connection when it is
 given back, which is one more round trip to Postgres; a second bare server goes without.
@@ -21,7 +21,7 @@ from uuid import UUID
 
 import asyncpg
 from app import modules
-from app.modules.catalog import Product
+from app.modules.identity import Customer
 from app.platform.development import create_login, development_server, is_taken, with_database
 from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
@@ -32,9 +32,9 @@ from fastapi import FastAPI, HTTPException
 LOGIN, NAME = "bench_edge", f"bench_edge_{os.getpid()}"
 SECONDS, ROUNDS = 0.7, 25
 LOAD = str(Path(__file__).with_name("load.py"))
-PRODUCT = UUID("00000000-0000-7000-8000-000000000001")
-SELECT = "SELECT id, sku, name, price, stock FROM catalog.products WHERE id = $1"
-PATHS = {"bare": "/products", "bare, no reset": "/products", "shop": "/catalog/products"}
+CUSTOMER = UUID("00000000-0000-7000-8000-000000000001")
+SELECT = "SELECT id, email, name, closed_at IS NOT NULL FROM identity.customers WHERE id = $1"
+PATHS = {"bare": "/customers", "bare, no reset": "/customers", "shop": "/identity/customers"}
 APPLICATIONS = {
     "bare": "edge:create",
     "bare, no reset": "edge:create_without_reset",
@@ -62,7 +62,7 @@ async def compare(servers: dict[str, tuple[int, int]]) -> None:
     for number in range(ROUNDS + 1):
         for name, (port, process) in servers.items():
             before = cpu_seconds(process)
-            requests = await load(f"http://127.0.0.1:{port}{PATHS[name]}/{PRODUCT}")
+            requests = await load(f"http://127.0.0.1:{port}{PATHS[name]}/{CUSTOMER}")
             if number:  # The first round warms up.
                 rates[name].append(requests / SECONDS)
                 costs[name].append((cpu_seconds(process) - before) / requests * 1_000_000)
@@ -115,13 +115,13 @@ def create_bare(**options: Any) -> FastAPI:
     pool: asyncpg.Pool[asyncpg.Record]
     api = FastAPI(lifespan=lifespan)
 
-    @api.get("/products/{id}")
-    async def get_product(id: UUID) -> Product:
+    @api.get("/customers/{id}")
+    async def get_customer(id: UUID) -> Customer:
         async with pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(SELECT, id)
         if row is None:
             raise HTTPException(404)
-        return Product(*row)
+        return Customer(*row)
 
     return api
 
@@ -149,7 +149,7 @@ def server(name: str, environment: Mapping[str, str]) -> Iterator[tuple[int, int
 
 @asynccontextmanager
 async def database(admin_url: str) -> AsyncIterator[str]:
-    """Yield the URL of a database with one product, which the login may read without a role."""
+    """Yield the URL of a database with one customer, which the login may read without a role."""
     login_url = await create_login(admin_url, LOGIN)
     admin = await asyncpg.connect(admin_url)
     await admin.execute(f"CREATE DATABASE {NAME}")
@@ -157,9 +157,9 @@ async def database(admin_url: str) -> AsyncIterator[str]:
     await migrate(url, LOGIN, discover(modules))
     owner = await asyncpg.connect(url)
     await owner.execute(
-        f"SET ROLE {LOGIN}__catalog__owner; GRANT USAGE ON SCHEMA catalog TO {LOGIN};"
-        f"GRANT SELECT ON catalog.products TO {LOGIN};"
-        f"INSERT INTO catalog.products VALUES ('{PRODUCT}', 'F-1', 'first', 9.99, 3)"
+        f"SET ROLE {LOGIN}__identity__owner; GRANT USAGE ON SCHEMA identity TO {LOGIN};"
+        f"GRANT SELECT ON identity.customers TO {LOGIN};"
+        f"INSERT INTO identity.customers VALUES ('{CUSTOMER}', 'ada@example.com', 'Ada')"
     )
     await owner.close()
     try:

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from app.platform.cache import Cache
 from app.platform.database import Database, Tx
 from app.platform.errors import violated
-from app.platform.fetch import Prepared
 
 from . import (
     OutOfStock,
@@ -23,17 +24,12 @@ from .tables import ProductRow
 
 CENT, DEAREST = Decimal("0.01"), Decimal("999999.99")
 
-# Every page of the shop shows a product: the one read that is hot enough to be prepared.
-_PRODUCT = Prepared(
-    select(
-        ProductRow.id, ProductRow.sku, ProductRow.name, ProductRow.price, ProductRow.stock
-    ).where(ProductRow.id == bindparam("id"))
-)
-
 
 class CatalogService:
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, cache: Cache) -> None:
         self._db = db
+        # Stock included, which changes: processes that share no Redis may show that of 5 s ago.
+        self._products = cache.of("product", Product, ttl=5)
 
     async def add_product(self, tx: Tx, sku: str, name: str, price: Decimal) -> Product:
         if not CENT <= price <= DEAREST:
@@ -49,17 +45,21 @@ class CatalogService:
         return _product(row)
 
     async def get_product(self, id: UUID) -> Product:
-        row = await self._db.fetch_one(_PRODUCT, id=id)
+        return await self._products.get(str(id), partial(self._load, id))
+
+    async def _load(self, id: UUID) -> Product:
+        async with self._db.read() as reading:
+            row = await reading.get(ProductRow, id)
         if row is None:
             raise ProductNotFound(f"There is no product {id}.")
-        return Product(*row)
+        return _product(row)
 
     async def list_products(self, after: UUID | None, limit: int) -> Sequence[Product]:
         query = select(ProductRow).order_by(ProductRow.id)
         if after is not None:
             query = query.where(ProductRow.id > after)
-        async with self._db.transaction() as tx:
-            rows = await tx.scalars(query.limit(limit))
+        async with self._db.read() as reading:
+            rows = await reading.scalars(query.limit(limit))
             return [_product(row) for row in rows]
 
     async def reserve(self, tx: Tx, quantities: Mapping[UUID, int]) -> Sequence[Product]:
@@ -69,14 +69,18 @@ class CatalogService:
             if row.stock < wanted:
                 raise OutOfStock(f"Of {row.name} ({row.sku}), {row.stock} are left, not {wanted}.")
             row.stock -= wanted
-        await tx.flush()
-        return [_product(row) for row in rows]
+        return await self._changed(tx, rows)
 
     async def restock(self, tx: Tx, quantities: Mapping[UUID, int]) -> Sequence[Product]:
         rows = await _lock(tx, quantities)
         for row in rows:
             row.stock += quantities[row.id]
+        return await self._changed(tx, rows)
+
+    async def _changed(self, tx: Tx, rows: Sequence[ProductRow]) -> Sequence[Product]:
         await tx.flush()
+        for row in rows:
+            self._products.invalidate(tx, str(row.id))
         return [_product(row) for row in rows]
 
 

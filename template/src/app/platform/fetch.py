@@ -1,10 +1,11 @@
 """The shortest way to read: one SELECT, compiled once, with little between it and Postgres.
 
 A session costs several times what a small SELECT does. Here SQLAlchemy compiles the statement, and
-lends a connection of its pool; the driver does the rest. Roles, time limit and refusals are those of
-`Database.transaction()`, and the transaction is READ ONLY.
+lends a connection of its pool; the driver does the rest. Role, time limit, refusals and the choice of
+the server are those of `Database.read()`.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast, Generic, TypeVarTuple
 
@@ -16,8 +17,19 @@ from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import greenlet_spawn
 
 from app.platform.discretion import withhold
-from app.platform.engine import OPENING, trespass
+from app.platform.engine import (
+    BoundaryError,
+    OPENING,
+    READ_ONLY,
+    sqlstate_of,
+    TransactionError,
+    trespass,
+)
+from app.platform.reading import is_recent, TOO_LONG
+from app.platform.replica import Replica
 from app.platform.roles import role_of
+
+logger = logging.getLogger("app.replica")
 
 Columns = TypeVarTuple("Columns")
 Converter = Callable[[Any], Any] | None
@@ -97,16 +109,32 @@ class Prepared(Generic[*Columns]):
 
 
 async def fetch(
-    engine: AsyncEngine,
     module: str,
+    primary: AsyncEngine,
+    replica: Replica | None,
     query: Prepared[*Columns],
     parameters: Mapping[str, object],
 ) -> list[tuple[*Columns]]:
     """Return the rows of a SELECT under a module's role, in a transaction of its own.
 
+    It goes to the replica where that is recent enough; if it fails there, to the primary.
     Raises what a session would raise; where that has a subclass of DBAPIError, DBAPIError itself.
     """
     arguments = query.arguments(parameters)
+    if replica is not None and is_recent(replica):
+        try:
+            return await _fetch(module, replica.engine, query, arguments)
+        except (DBAPIError, BoundaryError, OSError) as error:
+            replica.has_failed(error)
+            if sqlstate_of(error) == TOO_LONG:  # It would take as long on the primary.
+                raise
+            logger.warning("A read failed on the replica and goes to the primary: %s", error)
+    return await _fetch(module, primary, query, arguments)
+
+
+async def _fetch(
+    module: str, engine: AsyncEngine, query: Prepared[*Columns], arguments: list[object]
+) -> list[tuple[*Columns]]:
     role = role_of(engine.url.username or "", module)
     opening = f'{engine.get_execution_options()[OPENING]} SET LOCAL ROLE "{role}";'
     is_lost = False
@@ -122,13 +150,25 @@ async def fetch(
                 await greenlet_spawn(connection.invalidate)
             else:
                 connection.close()
-    except (*_OF_DRIVER, engine.dialect.loaded_dbapi.Error) as error:
-        withhold(error)
-        raise (
-            trespass(error, engine.sync_engine, role)
-            or DBAPIError(query.sql, None, error, connection_invalidated=is_lost)
-        ) from error
+    except (*_OF_DRIVER, _DIALECT.loaded_dbapi.Error) as error:
+        raise _explained(error, engine, role, query.sql, is_lost) from error
     return query.rows(records)
+
+
+def _explained(
+    error: Exception, engine: AsyncEngine, role: str, sql: str, is_lost: bool
+) -> Exception:
+    """Return what a session would raise in the place of an error of the driver."""
+    withhold(error)
+    if refusal := trespass(error, engine.sync_engine, role):
+        return refusal
+    if getattr(error, "sqlstate", None) == READ_ONLY:
+        return TransactionError("`db.fetch()` only reads: write, and lock, in `db.transaction()`.")
+    original: Any = error
+    if isinstance(error, _OF_DRIVER):
+        original = _DIALECT.loaded_dbapi.Error(f"{type(error)}: {error}", error)
+        original.__cause__ = error
+    return DBAPIError(sql, None, original, connection_invalidated=is_lost)
 
 
 async def _connect(engine: AsyncEngine) -> PoolProxiedConnection:

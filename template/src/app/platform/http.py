@@ -27,6 +27,7 @@ from app.platform.idempotency import Idempotency, SCHEMA
 from app.platform.limits import Limits
 from app.platform.problems import DESCRIBED, later, problem
 from app.platform.rates import Rates
+from app.platform.reading import ReadYourWrites
 from app.platform.settings import Settings
 
 logger = logging.getLogger("uvicorn.error")
@@ -63,6 +64,8 @@ def create_api(
     # What is added last is outermost.
     keys = Database(engine, SCHEMA)
     api.add_middleware(Idempotency, database=keys, request_timeout=settings.request_timeout)
+    if settings.database_replica_url:
+        api.add_middleware(ReadYourWrites)
     rates = Rates(settings.rate_limit)
     api.add_middleware(Access, tokens=create_tokens(settings), rates=rates, pages=pages)
     api.add_middleware(Limits, settings=settings)

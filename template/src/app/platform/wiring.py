@@ -11,9 +11,12 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.boundary import at_boundary, Instrument, InterfaceError
+from app.platform.cache import Cache
+from app.platform.cache_store import CacheStore
 from app.platform.database import Database, Tx
 from app.platform.events import Event, Events, Handler
 from app.platform.jobs import BoundJob, Delivery, is_frozen, Job, name_of, Options, parameters_of
+from app.platform.replica import Replica
 from app.platform.schedule import is_valid_cron
 
 Interface = TypeVar("Interface")
@@ -76,12 +79,15 @@ def wire(
     folders: Sequence[ModuleFolder],
     engine: AsyncEngine,
     *,
+    replica: Replica | None = None,
+    cache: CacheStore | None = None,
     only: type | None = None,
     fakes: Mapping[type, object] | None = None,
     instrument: Instrument | None = None,
 ) -> Wired:
     """Build the modules in the order given, each with its dependencies.
 
+    Reads may go to `replica`; what modules cache is kept in `cache`, or in memory.
     `instrument` is handed each method that other modules may call, and may replace it.
     For tests: `only` builds one module and what it depends on, step by step down, and nothing else;
     `fakes` stand, by interface, for modules that are not built then, nor what only those need.
@@ -95,7 +101,7 @@ def wire(
             raise WiringError(f"{folder.name}: {error}") from None
 
     fakes = fakes or {}
-    events = Events()
+    events, cache = Events(), cache or CacheStore()
     instances: dict[type, object] = {Events: events}
     routers: dict[str, APIRouter] = {}
     jobs: dict[str, BoundJob] = {}
@@ -104,7 +110,10 @@ def wire(
         if folder.interface in fakes:
             instances[folder.interface] = outside(folder, fakes[folder.interface])
             continue
-        provided = instances | {Database: Database(engine, folder.name)}
+        provided = instances | {
+            Database: Database(engine, folder.name, replica),
+            Cache: Cache(cache, folder.name),
+        }
         made = folder.declaration.build(**_pick(folder, folder.declaration.build, provided))
         instances[folder.interface] = provided[folder.interface] = outside(folder, made)
         if (routes := folder.declaration.routes) is not None:
@@ -240,7 +249,7 @@ def _pick(
         if kind not in provided:
             raise WiringError(
                 f"{folder.name}: nothing provides `{name}: {getattr(kind, '__name__', kind)}` of "
-                f"{function.__name__}. Ask for `Database`, `Events`, or an interface that the "
+                f"{function.__name__}. Ask for `Database`, `Events`, `Cache`, or an interface that the "
                 "module's `depends_on` names."
             )
     return {name: provided[kind] for name, kind in wanted}
