@@ -104,6 +104,33 @@ async def test_it_is_refused_inside_a_transaction(db: Database) -> None:
             await db.fetch(ALL)
 
 
+class Replica:
+    """Recent until it fails."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.failures: list[BaseException] = []
+
+    def holds(self, _moment: float) -> bool:
+        return not self.failures
+
+    def has_failed(self, error: BaseException) -> None:
+        self.failures.append(error)
+
+
+async def test_it_goes_to_a_recent_replica_and_to_the_primary_when_that_fails(
+    engine: AsyncEngine, narrow: AsyncEngine, settings: Settings
+) -> None:
+    recent: Any = Replica(narrow)
+    found = await Database(engine, "catalog", recent).fetch_one(STATE)
+    assert found == ("app_test__catalog", "on", "50ms")
+    nowhere = settings.model_copy(update={"database_url": "postgresql://app_test@127.0.0.1:1/app"})
+    gone: Any = Replica(create_engine(nowhere))
+    found = await Database(engine, "catalog", gone).fetch_one(STATE)
+    assert found == ("app_test__catalog", "on", "5s")
+    assert len(gone.failures) == 1
+
+
 async def test_a_full_pool_refuses(narrow: AsyncEngine) -> None:
     async with narrow.connect():
         with pytest.raises(PoolTimeout):
