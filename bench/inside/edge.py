@@ -1,9 +1,9 @@
 """Runs inside the generated example: its web server beside a bare one, each in one process.
 
-Both answer `GET …/customers/{id}`, with the same SELECT in a transaction and the same response model
-under the same uvicorn, and both are sent a token. The bare one has neither module nor role, limits,
-headers or principal: just FastAPI and a pool of asyncpg's. That pool resets a connection when it is
-given back, which is one more round trip to Postgres; a second bare server goes without.
+Both answer `GET …/customers/{id}`, with the same SELECT in a transaction and the same response
+model, under the same uvicorn, and both are sent a token. The bare one has neither module nor role,
+limits, headers or principal: just FastAPI and a pool of asyncpg's. That pool resets a connection
+when it is given back, which is one more round trip to Postgres; a second bare server goes without.
 """
 
 import asyncio

@@ -58,6 +58,7 @@ def create_engine(settings: Settings, *, patience: float | None = None) -> Async
         },
     )
     _switch_roles(engine.sync_engine, opening)
+    event.listen(engine.sync_engine, "handle_error", _admit_disconnect)
     event.listen(engine.sync_engine, "handle_error", withhold_values)
     event.listen(engine.sync_engine, "handle_error", _explain_trespass)
     event.listen(engine.sync_engine, "handle_error", _explain_read_only)
@@ -122,8 +123,9 @@ def _switch_roles(engine: Engine, opening: str) -> None:
     """Run each statement under the role of whoever speaks, told by `Connection.info`.
 
     `speaker` is the role that the next statement needs; `role` is the one Postgres has now, or
-    None where that is unknown; `read_only` says that the transaction is to write nothing. Only SET LOCAL is used: it ends with the transaction, so that no
-    role is ever left on a connection of the pool.
+    None where that is unknown; `read_only` says that the transaction is to write nothing. Only SET
+    LOCAL is used: it ends with the transaction, so that no role is ever left on a connection of the
+    pool.
     """
 
     @event.listens_for(engine, "begin")
@@ -155,6 +157,15 @@ def _explain_read_only(context: ExceptionContext) -> None:
         raise TransactionError(
             "`db.read()` only reads: write, and lock, inside `db.transaction()`."
         ) from context.original_exception
+
+
+def _admit_disconnect(context: ExceptionContext) -> None:
+    """Call it a broken connection when the server says goodbye just as a statement is sent, which
+    asyncpg takes for a mistake of its own."""
+    error = context.original_exception
+    if isinstance(error.__cause__, asyncpg.InternalClientError):
+        context.is_disconnect = True
+        raise ConnectionResetError(str(error.__cause__)) from error
 
 
 def _explain_trespass(context: ExceptionContext) -> None:

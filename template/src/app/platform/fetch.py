@@ -160,6 +160,8 @@ def _explained(
 ) -> Exception:
     """Return what a session would raise in the place of an error of the driver."""
     withhold(error)
+    if isinstance(error, InternalClientError):  # Postgres said goodbye as the message was sent.
+        return ConnectionResetError(str(error))
     if refusal := trespass(error, engine.sync_engine, role):
         return refusal
     if getattr(error, "sqlstate", None) == READ_ONLY:
