@@ -13,11 +13,14 @@ from asyncpg import PostgresError
 from sqlalchemy.exc import DBAPIError
 
 from app import modules
+from app.cli_flags import show_flags
 from app.cli_jobs import jobs
 from app.main import run_worker
 from app.platform.development import development_settings, is_taken
 from app.platform.discovery import discover
 from app.platform.engine import login_of
+from app.platform.flag_files import FlagsError
+from app.platform.flag_provider import FlagFiles
 from app.platform.job_records import JobsError
 from app.platform.local_postgres import LocalPostgresError
 from app.platform.map import as_json, as_mermaid, as_text, draw_map
@@ -35,7 +38,16 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(jobs, name="jobs")
+cli.command("flags", epilog="Example: app flags --json")(show_flags)
 File = Annotated[str | None, typer.Option(metavar="FILE", help="Write it to FILE; - prints it.")]
+_EXPECTED = (
+    FlagsError,
+    JobsError,
+    LocalPostgresError,
+    MigrationError,
+    SettingsError,
+    WiringError,
+)
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 
 
@@ -75,6 +87,7 @@ def serve(
     At SIGTERM it accepts no more, and lets those that run come to their end.
     """
     settings = load_settings()
+    FlagFiles(discover(modules), settings.flags_file)  # What is wrong with them is said here, once.
     run_server("app.main:create_app", host, port, processes, settings.shutdown_timeout)
 
 
@@ -141,7 +154,7 @@ def main() -> None:
     """Run the command line; expected errors become one sentence and exit code 1."""
     try:
         cli()
-    except (SettingsError, MigrationError, WiringError, LocalPostgresError, JobsError) as error:
+    except _EXPECTED as error:
         _fail(str(error))
     except (OSError, PostgresError, DBAPIError) as error:
         reason = getattr(error, "orig", None) or error

@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, AsyncExitStack
 
 from fastapi import FastAPI
+from openfeature import api as openfeature
+from openfeature.provider import FeatureProvider
 
 from app import modules
 from app.platform.development import stop_with_parent
 from app.platform.discovery import discover
 from app.platform.engine import create_engine, login_of
+from app.platform.flag_provider import FlagFiles
 from app.platform.health import health_routes
 from app.platform.http import create_api
 from app.platform.migrations import migrate, pending_migrations
@@ -22,15 +25,20 @@ from app.platform.worker import Worker
 
 
 def create_app(
-    settings: Settings | None = None, *, migrate_first: bool = False, with_worker: bool = False
+    settings: Settings | None = None,
+    *,
+    migrate_first: bool = False,
+    with_worker: bool = False,
+    flags: FeatureProvider | None = None,
 ) -> FastAPI:
     """Create the web application with every module wired and mounted.
 
-    With `with_worker`, it runs jobs as well.
+    With `with_worker`, it runs jobs as well. `flags` stand for those in the files of the modules.
     """
     settings = settings or load_settings()
     engine = create_engine(settings)
     folders = discover(modules)
+    openfeature.set_provider_and_wait(flags or FlagFiles(folders, settings.flags_file))
     wired = wire(folders, engine)
 
     @asynccontextmanager
@@ -60,6 +68,7 @@ async def run_worker(settings: Settings) -> None:
     several = settings.model_copy(update={"database_pool_size": settings.worker_concurrency})
     engine = create_engine(several)
     folders = discover(modules)
+    openfeature.set_provider_and_wait(FlagFiles(folders, settings.flags_file))
     try:
         worker = Worker(settings, engine, wire(folders, engine).jobs)
         async with engine.connect() as connection:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, FilePath, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     """Seconds that running jobs have to end when a worker is stopped; then another takes them."""
     worker_lost_after: float = Field(default=10, ge=1)
     """Seconds of silence after which a worker counts as dead, and others take its jobs."""
+
+    flags_file: FilePath | None = None
+    """Says of flags what is to hold here, whatever the file of their module says."""
 
     @property
     def admin_url(self) -> str:

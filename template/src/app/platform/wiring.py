@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.platform.boundary import at_boundary, Instrument, InterfaceError
 from app.platform.database import Database, Tx
 from app.platform.events import Event, Events, Handler
+from app.platform.flags import Flags
 from app.platform.jobs import BoundJob, Delivery, is_frozen, Job, name_of, Options, parameters_of
 from app.platform.schedule import is_valid_cron
 
@@ -104,7 +105,10 @@ def wire(
         if folder.interface in fakes:
             instances[folder.interface] = outside(folder, fakes[folder.interface])
             continue
-        provided = instances | {Database: Database(engine, folder.name)}
+        provided = instances | {
+            Database: Database(engine, folder.name),
+            Flags: Flags(folder.name),
+        }
         made = folder.declaration.build(**_pick(folder, folder.declaration.build, provided))
         instances[folder.interface] = provided[folder.interface] = outside(folder, made)
         if (routes := folder.declaration.routes) is not None:
@@ -240,7 +244,7 @@ def _pick(
         if kind not in provided:
             raise WiringError(
                 f"{folder.name}: nothing provides `{name}: {getattr(kind, '__name__', kind)}` of "
-                f"{function.__name__}. Ask for `Database`, `Events`, or an interface that the "
-                "module's `depends_on` names."
+                f"{function.__name__}. Ask for `Database`, `Events`, `Flags`, or an interface that "
+                "the module's `depends_on` names."
             )
     return {name: provided[kind] for name, kind in wanted}
