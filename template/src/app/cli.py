@@ -84,11 +84,19 @@ def serve(
 ) -> None:
     """Serve requests. Needs DATABASE_URL and a migrated database.
 
-    At SIGTERM it accepts no more, and lets those that run come to their end.
+    At SIGTERM `/readyz` says 503 for SHUTDOWN_DELAY seconds; then it accepts no more requests, and
+    those that run have SHUTDOWN_TIMEOUT seconds to end.
     """
     settings = load_settings()
     FlagFiles(discover(modules), settings.flags_file)  # What is wrong with them is said here, once.
-    run_server("app.main:create_app", host, port, processes, settings.shutdown_timeout)
+    run_server(
+        "app.main:create_app",
+        host,
+        port,
+        processes,
+        settings.shutdown_delay,
+        settings.shutdown_timeout,
+    )
 
 
 @cli.command(epilog="Example: DATABASE_URL=postgresql://… app worker")

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +41,7 @@ class Written:
         """Write a file as a mounted volume does: another one takes its place."""
         new = file.with_name(uuid4().hex)
         new.write_text(json.dumps({"flags": flags}))
-        os.replace(new, file)
+        new.replace(file)
 
     def use(self, overrides: Path | None = None) -> Flags:
         """Start an application with these files, and return what billing gets."""

@@ -21,6 +21,7 @@ from app.platform.engine import OutcomeUnknownError
 from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.limits import Limits
 from app.platform.problems import DESCRIBED, later, problem
+from app.platform.serving import leaving
 from app.platform.settings import Settings
 
 logger = logging.getLogger("uvicorn.error")
@@ -91,6 +92,8 @@ def _headers(scope: Scope) -> dict[str, str]:
     headers = {"X-Request-ID": scope["request_id"], **_SECURITY}
     if scope["path"] in _PAGES:
         del headers["Content-Security-Policy"]
+    if leaving.is_set():
+        headers["Connection"] = "close"  # The next request on it would come too late.
     return headers
 
 

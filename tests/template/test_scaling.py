@@ -1,0 +1,121 @@
+"""Two instances behind HAProxy, two workers, a primary and a replica, under load, while parts of it
+are restarted. What is measured is printed (`pytest -s`).
+
+These tests need HAProxy (Debian: apt-get install haproxy). Where it is missing they fail and say so.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from customers import Load, books, jobs_done
+from generated import ROOT, UV, Generate
+
+sys.path.append(str(ROOT / "examples"))
+
+from two_instances import Site, site  # noqa: E402
+
+pytestmark = pytest.mark.system
+CLIENTS = 8
+
+
+@pytest.fixture(scope="module", autouse=True)
+def haproxy() -> None:
+    if shutil.which("haproxy") is None:
+        pytest.fail("this test needs HAProxy: apt-get install haproxy")
+
+
+@pytest.fixture(scope="module")
+def shop(generate: Generate) -> Path:
+    shop = generate(example=True)
+    shop.run(UV, "sync", "--quiet")
+    return shop.path
+
+
+@pytest.fixture(scope="module")
+def running(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    for each in (folder, *folder.parents[:2]):
+        each.chmod(0o755)
+    with site(shop, folder) as running:
+        yield running
+
+
+async def balanced(running: Site, load: Load) -> None:
+    """Assert that every order is whole, that none is lost or doubled, and that every job was done."""
+    admin = running.primary.url("shop")
+    await jobs_done(admin)
+    counts = await books(admin, load)
+    orders = counts.pop("orders")
+    assert counts.pop("confirmed to a customer") == len(load.orders)
+    unknown = sum(each.is_unknown and each.method == "POST" for each in load.answers)
+    assert len(load.orders) <= orders <= len(load.orders) + unknown
+    assert set(counts.values()) == {orders}, counts
+
+
+def test_a_rolling_restart_under_load_fails_no_request(running: Site) -> None:
+    load = Load(running.url)
+
+    async def work() -> None:
+        shopping = asyncio.create_task(load.run(CLIENTS))
+        await asyncio.sleep(2)
+        await asyncio.to_thread(running.restart_instances)
+        await asyncio.sleep(1)
+        load.stop()
+        await shopping
+        await balanced(running, load)
+
+    asyncio.run(work())
+    print(f"\nRolling restart of two instances: {load.told()}")
+    assert load.failed == []
+    assert len(load.orders) > 100
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["restarts", "crashes"])
+def test_the_database_goes_away_under_load_and_everything_heals(
+    running: Site, at_once: bool
+) -> None:
+    load = Load(running.url)
+
+    def bounce() -> None:
+        running.primary.stop(at_once=at_once)
+        running.primary.start()
+
+    async def work() -> tuple[int, int]:
+        shopping = asyncio.create_task(load.run(CLIENTS))
+        await asyncio.sleep(3)
+        before = len(load.answers)
+        await asyncio.to_thread(bounce)
+        back = len(load.answers)
+        await asyncio.sleep(8)
+        load.stop()
+        await shopping
+        await balanced(running, load)
+        return before, back
+
+    before, back = asyncio.run(work())
+    print(f"\nPostgres {'crashes' if at_once else 'restarts'}: {load.told()}")
+    assert all(each.is_problem for each in load.failed), load.told()
+    assert all(each.status == 503 or each.is_unknown for each in load.failed), load.told()
+    assert not any(each.has_failed for each in load.answers[-100:]), load.told()
+    assert all(each.is_running() for each in (*running.instances, *running.workers))
+
+
+def test_one_command_starts_all_of_it_and_stops_it(shop: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "examples/two_instances.py"), str(shop)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().startswith("Open http://127.0.0.1:")
+        process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout.readline() == "Both instances are new.\n"
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
