@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 UV = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
 SECONDS_TO_START = 180
 SECONDS_TO_DELIVER = 30
+HEADERS = {"Content-Type": "application/json"}
 
 # What reviews would do if it read catalog's table instead of calling catalog.
 TRESPASS = """
@@ -99,6 +100,14 @@ def use(shop: Path, server: subprocess.Popen[bytes], url: str) -> None:
             sys.exit(f"The server was not ready within {SECONDS_TO_START} s.")
         time.sleep(0.2)
 
+    say("Nobody comes in without a token")
+    assert call(f"{url}/ordering/orders")["status"] == 401
+    scopes = ("--scope", "catalog:write", "--scope", "orders:ship")
+    print("   $ .venv/bin/app token", *scopes)
+    command = (shop / ".venv/bin/app", "token", *scopes)
+    token = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    HEADERS["Authorization"] = f"Bearer {token}"
+
     say("A customer registers; three teapots arrive")
     ada = call(f"{url}/identity/customers", {"email": "ada@example.org", "name": "Ada"})
     pot = call(f"{url}/catalog/products", {"sku": "POT", "name": "Teapot", "price": "450.00"})
@@ -154,7 +163,7 @@ def call(url: str, body: dict[str, Any] | None = None) -> Any:
     path = urlsplit(url).path
     print("   $", f"POST {path} {json.dumps(body)}" if body else f"GET {path}", flush=True)
     try:
-        answer = urlopen(Request(url, data, {"Content-Type": "application/json"}), timeout=10)
+        answer = urlopen(Request(url, data, HEADERS), timeout=10)
     except HTTPError as refused:
         answer = refused
     with answer:

@@ -123,6 +123,7 @@ def site(shop: Path, folder: Path, **settings: str) -> Iterator[Site]:
             **os.environ,
             "DATABASE_URL": primary.url("shop", LOGIN),
             "DATABASE_REPLICA_URL": replica.url("shop", LOGIN),
+            "ENVIRONMENT": "development",  # Believes `app token`; production has an issuer.
             **settings,
         }
         asyncio.run(prepare(primary))
@@ -184,7 +185,10 @@ def main() -> None:
         Path(folder).chmod(0o755)  # Postgres runs as somebody else where this is root.
         with site(shop, Path(folder)) as running:
             say(f"Open {running.url}/docs; logs are in {folder}.")
-            say(f"kill -HUP {os.getpid()} restarts the instances one by one; Ctrl-C stops everything.")
+            say(f"{shop}/.venv/bin/app token makes tokens.")
+            say(
+                f"kill -HUP {os.getpid()} restarts the instances one by one; Ctrl-C stops everything."
+            )
             while said.get() == signal.SIGHUP:
                 running.restart_instances()
                 say("Both instances are new.")

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app import modules
 from app.main import create_app
 from app.platform.development import create_login, development_server, with_database
+from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
 from app.platform.engine import create_engine
 from app.platform.flag_provider import FlagFiles
@@ -28,6 +29,7 @@ from app.platform.worker import Worker
 LOGIN = "app_test"
 _VARIANTS = {"on": True, "off": False}
 
+Bearer = Callable[..., dict[str, str]]
 Execute = Callable[[str], object]
 RunJobs = Callable[[], Awaitable[int]]
 TurnOn = Callable[[str], None]
@@ -106,6 +108,7 @@ def settings(
     )
     before = execute(state)
     yield Settings(
+        environment="development",
         database_url=with_database(login_url, name),
         migration_database_url=with_database(admin_url, name),
     )
@@ -164,12 +167,22 @@ def run_jobs(settings: Settings, engine: AsyncEngine, wired: Wired) -> RunJobs:
     return Worker(settings, engine, wired.jobs).run_due
 
 
+@pytest.fixture(scope="session")
+def bearer() -> Bearer:
+    """Headers of somebody with a token: `headers=bearer("ada", "catalog:write")`."""
+    issuer = DevelopmentIssuer()
+    return lambda subject, *scopes: {"Authorization": f"Bearer {issuer.token(subject, *scopes)}"}
+
+
 @pytest.fixture
-async def client(settings: Settings, flags: ChosenFlags) -> AsyncIterator[AsyncClient]:
-    """A client of the whole application."""
+async def client(
+    settings: Settings, bearer: Bearer, flags: ChosenFlags
+) -> AsyncIterator[AsyncClient]:
+    """A client of the whole application, with the token of somebody who has no scopes."""
     api = create_app(settings, flags=flags)
+    transport = ASGITransport(api)
     async with (
         api.router.lifespan_context(api),
-        AsyncClient(transport=ASGITransport(api), base_url="http://app") as client,
+        AsyncClient(transport=transport, base_url="http://app", headers=bearer("me")) as client,
     ):
         yield client

@@ -11,8 +11,6 @@ from uuid import uuid4
 import asyncpg
 import httpx
 
-HEADERS: Mapping[str, str] = {}
-"""What every request carries."""
 STOCK = 1_000_000
 _UNKNOWN = "It is not known whether this was done"
 
@@ -44,6 +42,8 @@ class Load:
     """Who orders what, and every answer so far."""
 
     url: str
+    headers: Mapping[str, str]
+    """With a token that may write to the catalog."""
     customers: list[str] = field(default_factory=list)
     product: str = ""
     answers: list[Answer] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Load:
         self._go_on = False
 
     def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, headers=HEADERS, timeout=60)
+        return httpx.AsyncClient(base_url=self.url, headers=self.headers, timeout=60)
 
     async def _shop(self, customer: str, chance: random.Random) -> None:
         line = {"product_id": self.product, "quantity": 1}
@@ -86,9 +86,7 @@ class Load:
                     await self._ask(client, "GET", chance.choice(reads), None)
                 await asyncio.sleep(chance.uniform(0, 0.04))
 
-    async def _ask(
-        self, client: httpx.AsyncClient, method: str, path: str, body: object
-    ) -> None:
+    async def _ask(self, client: httpx.AsyncClient, method: str, path: str, body: object) -> None:
         since = time.monotonic()
         try:
             answer = await client.request(method, path, json=body)

@@ -35,10 +35,17 @@ def running(shop: Repository) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
         process.wait(timeout=30)
 
 
-def call(url: str, body: object = None) -> tuple[int, str]:
+def bearer(shop: Repository, *scopes: str) -> dict[str, str]:
+    """Headers with a token of the development issuer."""
+    options = [part for scope in scopes for part in ("--scope", scope)]
+    token = shop.run(str(shop.path / ".venv/bin/app"), "token", *options).stdout.strip()
+    return {"Authorization": f"Bearer {token}"}
+
+
+def call(url: str, body: object = None, headers: dict[str, str] | None = None) -> tuple[int, str]:
     data = json.dumps(body).encode() if body else None
     try:
-        request = Request(url, data, {"Content-Type": "application/json"})
+        request = Request(url, data, {"Content-Type": "application/json", **(headers or {})})
         with urlopen(request, timeout=5) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:

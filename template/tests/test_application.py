@@ -11,7 +11,9 @@ async def test_it_lives_and_is_ready(client: AsyncClient) -> None:
 
 
 async def test_it_is_not_ready_without_its_database() -> None:
-    unreachable = Settings(database_url="postgresql://app:secret@127.0.0.1:1/app")
+    unreachable = Settings(
+        environment="development", database_url="postgresql://app:secret@127.0.0.1:1/app"
+    )
     transport = ASGITransport(create_app(unreachable))
     async with AsyncClient(transport=transport, base_url="http://app") as client:
         assert (await client.get("/healthz")).status_code == 200
@@ -31,3 +33,13 @@ async def test_a_request_keeps_its_id(client: AsyncClient) -> None:
     assert response.headers["X-Request-ID"] == "abc-1"
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.json()["status"] == 404
+
+
+async def test_nothing_but_what_says_so_is_public(client: AsyncClient) -> None:
+    described = (await client.get("/openapi.json")).json()
+    del client.headers["Authorization"]
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            is_public = operation.get("security") == []
+            refused = (await client.request(method, path)).status_code == 401
+            assert refused != is_public, f"{method} {path}"

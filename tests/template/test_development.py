@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from generated import UV, Generate, Repository
-from running import call, eventually, running
+from running import bearer, call, eventually, running
 
 ITEM = "/catalog/items"
 
@@ -43,23 +43,24 @@ def _command_line(pid: int) -> bytes:
 
 def test_what_was_created_survives_a_restart(shop: Repository) -> None:
     with running(shop) as (_, url):
-        status, created = call(url + ITEM, {"name": "kept"})
+        status, created = call(url + ITEM, {"name": "kept"}, bearer(shop))
         assert status == 201
     with running(shop) as (_, url):
-        assert json.loads(created) in json.loads(call(url + ITEM)[1])["items"]
+        assert json.loads(created) in json.loads(call(url + ITEM, headers=bearer(shop))[1])["items"]
 
 
 def test_a_module_added_while_it_runs_is_served_at_once(shop: Repository) -> None:
     with running(shop) as (_, url):
-        assert call(f"{url}/billing/invoices")[0] == 404
+        token = bearer(shop)
+        assert call(f"{url}/billing/invoices", headers=token)[0] == 404
         shop.add_module("billing", "--entity", "invoice", "--depends-on", "catalog")
-        eventually(lambda: call(f"{url}/billing/invoices")[0] == 200)
+        eventually(lambda: call(f"{url}/billing/invoices", headers=token)[0] == 200)
 
 
 def test_the_tests_can_run_beside_it(shop: Repository) -> None:
     with running(shop) as (_, url):
         assert shop.pytest("tests/test_application.py").returncode == 0
-        assert call(url + ITEM)[0] == 200
+        assert call(url + ITEM, headers=bearer(shop))[0] == 200
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -97,7 +98,7 @@ def test_each_command_explains_itself_with_an_example(shop: Repository, command:
         (["jobs", "list"], {}, 1, "app: DATABASE_URL: is not set"),
         (["migrate"], {}, 1, "app: DATABASE_URL: is not set"),
         (["migrate"], {"DATABASE_URL": "mysql://a@b/c"}, 1, "must start with postgresql://"),
-        (["migrate"], {"DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c"}, 1, "Connect call failed"),
+        (["migrate"], {"DATABASE_URL": "postgresql://a@127.0.0.1:1/c"}, 1, "Connect call failed"),
         (["make-migration", "nothing", "x"], {}, 1, "There is no module nothing"),
         (["make-migration", "catalog", "x"], {}, 1, "nothing to write"),
         (["make-migration", "catalog", 'a "b"'], {}, 1, "without quotation marks"),
@@ -109,6 +110,14 @@ def test_each_command_explains_itself_with_an_example(shop: Repository, command:
         ),
         (["map", "--svg", "no/such/map.svg"], {}, 1, "Cannot write no/such/map.svg: No such file"),
         (["map", "--svg", "."], {}, 1, "Cannot write .: Is a directory"),
+        (["serve"], {"DATABASE_URL": "postgresql://a@b/c"}, 1, "app: OIDC_ISSUER: is not set"),
+        (["dev"], {"ENVIRONMENT": "production"}, 1, "ENVIRONMENT: this is for development only"),
+        (
+            ["token"],
+            {"ENVIRONMENT": "production"},
+            1,
+            "only the issuer in OIDC_ISSUER makes tokens",
+        ),
         (["nonsense"], {}, 2, "No such command"),
         (["dev", "--port", "none"], {}, 2, "--port"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from generated import UV, Repository
-from running import call, eventually, running
+from running import bearer, call, eventually, running
 
 FILE = "src/app/modules/ordering/flags.json"
 KEY = "ordering.volume_discount"
@@ -78,33 +78,34 @@ def test_a_change_shows_while_app_dev_runs(shop: Repository) -> None:
     with running(shop) as (process, url):
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         before = children.read_text()
-        ada, tea = prepare(url)
+        token = bearer(shop, "catalog:write")
+        ada, tea = prepare(url, token)
         edit(shop, targeting={})
-        eventually(lambda: total(url, ada, tea) == "10.00")
+        eventually(lambda: total(url, token, ada, tea) == "10.00")
         edit(shop, defaultVariant="on")
-        eventually(lambda: total(url, ada, tea) == "9.50")
+        eventually(lambda: total(url, token, ada, tea) == "9.50")
         edit(shop, targeting={"if": [{"in": [{"var": "targetingKey"}, ["Eve"]]}, "on", "off"]})
-        eventually(lambda: total(url, ada, tea) == "10.00")
+        eventually(lambda: total(url, token, ada, tea) == "10.00")
         assert children.read_text() == before
 
 
-def prepare(url: str) -> tuple[str, str]:
+def prepare(url: str, token: dict[str, str]) -> tuple[str, str]:
     """Register a customer and stock a product at 1.00; return their ids."""
     made = []
     for path, body in (
         ("identity/customers", {"email": "ada@flags.example", "name": "Ada"}),
         ("catalog/products", {"sku": "FLAG", "name": "Tea", "price": "1.00"}),
     ):
-        status, answer = call(f"{url}/{path}", body)
+        status, answer = call(f"{url}/{path}", body, token)
         assert status == 201, answer
         made.append(json.loads(answer)["id"])
-    call(f"{url}/catalog/products/{made[1]}/deliveries", {"quantity": 1000})
+    call(f"{url}/catalog/products/{made[1]}/deliveries", {"quantity": 1000}, token)
     return made[0], made[1]
 
 
-def total(url: str, customer: str, product: str) -> object:
+def total(url: str, token: dict[str, str], customer: str, product: str) -> object:
     """Order ten; return what they cost."""
     body = {"customer_id": customer, "lines": [{"product_id": product, "quantity": 10}]}
-    status, answer = call(f"{url}/ordering/orders", body)
+    status, answer = call(f"{url}/ordering/orders", body, token)
     assert status == 201, answer
     return json.loads(answer)["total"]

@@ -7,17 +7,19 @@ from pathlib import Path
 
 import pytest
 from generated import UV, Generate
-from running import running
+from running import bearer, running
+
+SCOPES = ("billing:write", "catalog:write", "identity:write", "orders:ship")
 
 
 @pytest.fixture(scope="module")
-def url(generate: Generate) -> Iterator[str]:
-    """The address of a running example."""
+def example(generate: Generate) -> Iterator[tuple[str, dict[str, str]]]:
+    """The address of a running example, and headers of somebody who may do everything there."""
     shop = generate(example=True)
     shop.environment = {k: v for k, v in shop.environment.items() if k != "DATABASE_URL"}
     shop.run(UV, "sync", "--quiet")
     with running(shop) as (_process, url):
-        yield url
+        yield url, bearer(shop, *SCOPES)
 
 
 @pytest.mark.slow
@@ -31,8 +33,10 @@ def url(generate: Generate) -> Iterator[str]:
     ids=["each", "one-after-the-other"],
 )
 def test_no_request_breaks_the_example_or_its_description(
-    url: str, options: list[str], tmp_path: Path
+    example: tuple[str, dict[str, str]], options: list[str], tmp_path: Path
 ) -> None:
+    url, headers = example
+    options = [*options, *(part for h in headers.items() for part in ("--header", ": ".join(h)))]
     command = (sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", *options)
     done = subprocess.run(
         [*command, "--max-examples", "15", "--seed", "1", "--no-color"],

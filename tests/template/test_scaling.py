@@ -5,17 +5,16 @@ These tests need HAProxy (Debian: apt-get install haproxy). Where it is missing 
 """
 
 import asyncio
-import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from customers import Load, books, jobs_done
-from generated import ROOT, UV, Generate
+from generated import ROOT, UV, Generate, Repository
+from running import bearer
 
 sys.path.append(str(ROOT / "examples"))
 
@@ -32,19 +31,24 @@ def haproxy() -> None:
 
 
 @pytest.fixture(scope="module")
-def shop(generate: Generate) -> Path:
+def shop(generate: Generate) -> Repository:
     shop = generate(example=True)
     shop.run(UV, "sync", "--quiet")
-    return shop.path
+    return shop
 
 
 @pytest.fixture(scope="module")
-def running(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def running(shop: Repository, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     for each in (folder, *folder.parents[:2]):
         each.chmod(0o755)
-    with site(shop, folder) as running:
+    with site(shop.path, folder, RATE_LIMIT="10000") as running:
         yield running
+
+
+@pytest.fixture
+def load(shop: Repository, running: Site) -> Load:
+    return Load(running.url, bearer(shop, "catalog:write"))
 
 
 async def balanced(running: Site, load: Load) -> None:
@@ -59,9 +63,7 @@ async def balanced(running: Site, load: Load) -> None:
     assert set(counts.values()) == {orders}, counts
 
 
-def test_a_rolling_restart_under_load_fails_no_request(running: Site) -> None:
-    load = Load(running.url)
-
+def test_a_rolling_restart_under_load_fails_no_request(running: Site, load: Load) -> None:
     async def work() -> None:
         shopping = asyncio.create_task(load.run(CLIENTS))
         await asyncio.sleep(2)
@@ -79,10 +81,8 @@ def test_a_rolling_restart_under_load_fails_no_request(running: Site) -> None:
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["restarts", "crashes"])
 def test_the_database_goes_away_under_load_and_everything_heals(
-    running: Site, at_once: bool
+    running: Site, load: Load, at_once: bool
 ) -> None:
-    load = Load(running.url)
-
     def bounce() -> None:
         running.primary.stop(at_once=at_once)
         running.primary.start()
@@ -107,13 +107,14 @@ def test_the_database_goes_away_under_load_and_everything_heals(
     assert all(each.is_running() for each in (*running.instances, *running.workers))
 
 
-def test_one_command_starts_all_of_it_and_stops_it(shop: Path, tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "examples/two_instances.py"), str(shop)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
+def test_one_command_starts_all_of_it_and_stops_it(shop: Repository) -> None:
+    command = [sys.executable, str(ROOT / "examples/two_instances.py"), str(shop.path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         assert process.stdout.readline().startswith("Open http://127.0.0.1:")
-        process.stdout.readline()
+        while "kill -HUP" not in process.stdout.readline():
+            pass
         process.send_signal(signal.SIGHUP)
         assert process.stdout.readline() == "Both instances are new.\n"
     finally:

@@ -13,6 +13,7 @@ import asyncpg
 import httpx
 import pytest
 from generated import UV, Repository
+from running import bearer
 
 ITEMS = "/catalog/items"
 
@@ -34,6 +35,7 @@ def production(shop: Repository, postgres: str) -> Repository:
     settings = {
         "DATABASE_URL": f"postgresql://{name}:{password}@{host}/{name}",
         "MIGRATION_DATABASE_URL": f"{postgres.rpartition('/')[0]}/{name}",
+        "ENVIRONMENT": "development",  # Where `app token` makes the tokens.
     }
     shop.run(UV, "sync", "--quiet")
     production = Repository(shop.path, {**shop.environment, **settings})
@@ -85,7 +87,7 @@ async def stop_while_working(
     login = await asyncpg.connect(production.environment["DATABASE_URL"])
     role = production.environment["DATABASE_URL"].split("/")[2].partition(":")[0]
     name = uuid4().hex
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=30, headers=bearer(production)) as client:
         holding = login.transaction()
         await holding.start()
         await login.execute(f"SET LOCAL ROLE {role}__catalog")
@@ -125,12 +127,14 @@ async def refuses(url: str) -> None:
 
 
 def test_two_processes_answer_and_both_are_gone_afterwards(
+    production: Repository,
     server: tuple[subprocess.Popen[bytes], str],
 ) -> None:
     process, url = server
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert len(children) >= 2
-    assert {httpx.get(url + ITEMS).status_code for _ in range(10)} == {200}
+    token = bearer(production)
+    assert {httpx.get(url + ITEMS, headers=token).status_code for _ in range(10)} == {200}
     process.terminate()
     process.wait(30)
     deadline = time.monotonic() + 10  # A helper of multiprocessing outlives the rest by a moment.

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, StringConstraints
 
 from app.platform.database import Database
+from app.platform.principal import needs
 
 from . import Account, Billing, Entry
 
@@ -42,7 +43,11 @@ def routes(billing: Billing, db: Database) -> APIRouter:
         page, rest = found[:limit], found[limit:]
         return EntryPage(items=page, next=page[-1].id if rest else None)
 
-    @router.post("/accounts/{customer_id}/payments", status_code=status.HTTP_201_CREATED)
+    @router.post(
+        "/accounts/{customer_id}/payments",
+        status_code=status.HTTP_201_CREATED,
+        dependencies=[needs("billing:write")],
+    )
     async def record_payment(customer_id: UUID, body: Payment) -> Entry:
         async with db.transaction() as tx:
             return await billing.record_payment(tx, customer_id, Decimal(body.amount))

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import BaseModel, Field, StringConstraints
 
 from app.platform.database import Database
+from app.platform.principal import needs, PUBLIC
 
 from . import Catalog, Product
 
@@ -36,18 +37,20 @@ class ProductPage(BaseModel):
 def routes(catalog: Catalog, db: Database) -> APIRouter:
     router = APIRouter()
 
-    @router.post("/products", status_code=status.HTTP_201_CREATED)
+    @router.post(
+        "/products", status_code=status.HTTP_201_CREATED, dependencies=[needs("catalog:write")]
+    )
     async def add_product(body: NewProduct, request: Request, response: Response) -> Product:
         async with db.transaction() as tx:
             product = await catalog.add_product(tx, body.sku, body.name, Decimal(body.price))
         response.headers["Location"] = f"{request.url.path}/{product.id}"
         return product
 
-    @router.get("/products/{id}")
+    @router.get("/products/{id}", openapi_extra=PUBLIC)
     async def get_product(id: UUID) -> Product:
         return await catalog.get_product(id)
 
-    @router.get("/products")
+    @router.get("/products", openapi_extra=PUBLIC)
     async def list_products(
         after: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
@@ -56,7 +59,7 @@ def routes(catalog: Catalog, db: Database) -> APIRouter:
         page, rest = found[:limit], found[limit:]
         return ProductPage(items=page, next=page[-1].id if rest else None)
 
-    @router.post("/products/{id}/deliveries")
+    @router.post("/products/{id}/deliveries", dependencies=[needs("catalog:write")])
     async def deliver(id: UUID, body: Delivery) -> Product:
         async with db.transaction() as tx:
             [product] = await catalog.restock(tx, {id: body.quantity})

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response, status
 from pydantic import BaseModel, StringConstraints
 
 from app.platform.database import Database
+from app.platform.principal import needs
 
 from . import Customer, Identity
 
@@ -36,7 +37,11 @@ def routes(identity: Identity, db: Database) -> APIRouter:
     async def get_customer(id: UUID) -> Customer:
         return await identity.get_customer(id)
 
-    @router.post("/customers/{id}/close", status_code=status.HTTP_204_NO_CONTENT)
+    @router.post(
+        "/customers/{id}/close",
+        status_code=status.HTTP_204_NO_CONTENT,
+        dependencies=[needs("identity:write")],
+    )
     async def close_customer(id: UUID) -> None:
         async with db.transaction() as tx:
             await identity.close_customer(tx, id)

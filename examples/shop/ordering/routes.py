@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import BaseModel, Field
 
 from app.platform.database import Database
+from app.platform.principal import needs
 
 from . import Order, Ordering, Shipment
 
@@ -66,12 +67,12 @@ def routes(ordering: Ordering, db: Database) -> APIRouter:
         async with db.transaction() as tx:
             return await ordering.cancel_order(tx, id)
 
-    @router.post("/orders/{id}/ship")
+    @router.post("/orders/{id}/ship", dependencies=[needs("orders:ship")])
     async def ship_order(id: UUID) -> Order:
         async with db.transaction() as tx:
             return await ordering.ship_order(tx, id)
 
-    @router.get("/shipments")
+    @router.get("/shipments", dependencies=[needs("orders:ship")])
     async def list_open_shipments(
         after: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,

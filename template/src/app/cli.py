@@ -16,7 +16,9 @@ from app import modules
 from app.cli_flags import show_flags
 from app.cli_jobs import jobs
 from app.main import run_worker
+from app.platform.access import create_tokens
 from app.platform.development import development_settings, is_taken
+from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
 from app.platform.engine import login_of
 from app.platform.flag_files import FlagsError
@@ -63,7 +65,9 @@ def dev(port: Port = 8000) -> None:
         # The server runs in a process of its own, which reads its settings anew at each reload.
         os.environ["DATABASE_URL"] = settings.database_url
         os.environ["MIGRATION_DATABASE_URL"] = settings.admin_url
+        os.environ["ENVIRONMENT"] = settings.environment
         typer.echo(f"Open http://127.0.0.1:{port}/docs (Ctrl-C stops everything).", err=True)
+        typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
         uvicorn.run(
             "app.main:create_development_app",
             factory=True,
@@ -82,12 +86,13 @@ def serve(
         int, typer.Option(min=1, help="How many to run; each has a pool of its own.")
     ] = 1,
 ) -> None:
-    """Serve requests. Needs DATABASE_URL and a migrated database.
+    """Serve requests. Needs DATABASE_URL, a migrated database, OIDC_ISSUER and OIDC_AUDIENCE.
 
     At SIGTERM `/readyz` says 503 for SHUTDOWN_DELAY seconds; then it accepts no more requests, and
     those that run have SHUTDOWN_TIMEOUT seconds to end.
     """
     settings = load_settings()
+    create_tokens(settings)  # Here, where a missing issuer is one sentence.
     FlagFiles(discover(modules), settings.flags_file)  # What is wrong with them is said here, once.
     run_server(
         "app.main:create_app",
@@ -131,6 +136,22 @@ def write_migration(module: str, message: str) -> None:
         login = login_of(settings.database_url)
         path = asyncio.run(make_migration(settings.admin_url, login, folder, message))
     typer.echo(f"Wrote {path}. Read it before you commit it.")
+
+
+@cli.command(epilog="Example: app token --subject ada --scope catalog:write")
+def token(
+    subject: Annotated[str, typer.Option(help="Who sends it: the id of the principal.")] = "me",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What it allows; give it several times for several.")
+    ] = None,
+) -> None:
+    """Print a token for a day, which `app dev` believes: curl -H "Authorization: Bearer $(app token)"
+
+    In production, the issuer in OIDC_ISSUER makes tokens.
+    """
+    if os.environ.get("ENVIRONMENT", "development") != "development":
+        _fail("ENVIRONMENT is production, where only the issuer in OIDC_ISSUER makes tokens.")
+    typer.echo(DevelopmentIssuer().token(subject, *(scope or [])))
 
 
 @cli.command("modules", epilog="Example: app modules")

@@ -1,6 +1,7 @@
 """Errors as problem+json, whatever goes wrong."""
 
 import asyncio
+from collections.abc import Callable
 from socket import gaierror
 
 import pytest
@@ -14,6 +15,8 @@ from httpx import ASGITransport, AsyncClient
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+
+Bearer = Callable[..., dict[str, str]]
 
 
 class OrderGone(NotFound): ...
@@ -37,7 +40,9 @@ def api(error: Exception) -> FastAPI:
     async def fail() -> None:
         raise error
 
-    settings = Settings(database_url="postgresql://app:secret@127.0.0.1:1/app")
+    settings = Settings(
+        environment="development", database_url="postgresql://app:secret@127.0.0.1:1/app"
+    )
     return create_api({"module_name": router}, None, settings)  # type: ignore[arg-type]
 
 
@@ -60,10 +65,13 @@ def api(error: Exception) -> FastAPI:
         (RuntimeError("secret"), 500, "about:blank"),
     ],
 )
-async def test_an_error_becomes_a_problem(error: Exception, status: int, kind: str) -> None:
+async def test_an_error_becomes_a_problem(
+    bearer: Bearer, error: Exception, status: int, kind: str
+) -> None:
     transport = ASGITransport(api(error), raise_app_exceptions=False)
     async with AsyncClient(transport=transport, base_url="http://app") as client:
-        response = await client.get("/module-name/", headers={"X-Request-ID": "abc"})
+        headers = {"X-Request-ID": "abc", **bearer("ada")}
+        response = await client.get("/module-name/", headers=headers)
     assert response.status_code == status
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["X-Request-ID"] == "abc"
@@ -79,13 +87,16 @@ async def test_a_method_that_is_not_allowed_gets_those_that_are(client: AsyncCli
     assert refused.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_a_full_pool_refuses_instead_of_waiting_for_ever(settings: Settings) -> None:
+async def test_a_full_pool_refuses_instead_of_waiting_for_ever(
+    settings: Settings, bearer: Bearer
+) -> None:
     busy = settings.model_copy(update={"database_pool_size": 1, "database_pool_timeout": 0.01})
     application = create_app(busy)
     async with (
         application.router.lifespan_context(application),
         AsyncClient(transport=ASGITransport(application), base_url="http://app") as client,
     ):
+        client.headers.update(bearer("ada"))
         responses = await asyncio.gather(*(client.get("/catalog/items") for _ in range(30)))
         after = await client.get("/catalog/items")
     statuses = {response.status_code for response in responses}

@@ -1,7 +1,7 @@
 """Limits: what is too large, too slow or too much is refused, and undone."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from uuid import uuid4
 
 import asyncpg
@@ -12,11 +12,14 @@ from app.platform.settings import Settings
 from fastapi import APIRouter, FastAPI
 from httpx import ASGITransport, AsyncClient
 
+Bearer = Callable[..., dict[str, str]]
 JSON = {"Content-Type": "application/json"}
 SETTINGS = Settings(
+    environment="development",
     database_url="postgresql://app:secret@127.0.0.1:1/app",
     request_body_limit=100,
     request_timeout=0.8,
+    database_statement_timeout=0.8,
     request_concurrency=3,
 )
 
@@ -37,9 +40,10 @@ def api(settings: Settings = SETTINGS) -> FastAPI:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[AsyncClient]:
+async def client(bearer: Bearer) -> AsyncIterator[AsyncClient]:
     transport = ASGITransport(api(), raise_app_exceptions=False)
     async with AsyncClient(transport=transport, base_url="http://app/limited") as client:
+        client.headers.update(bearer("ada"))
         yield client
 
 
@@ -105,13 +109,16 @@ async def test_more_at_once_are_refused_early(client: AsyncClient) -> None:
     assert (await client.get("/wait", params={"seconds": 0})).status_code == 200
 
 
-async def test_what_a_request_did_is_undone_when_it_is_given_up(settings: Settings) -> None:
+async def test_what_a_request_did_is_undone_when_it_is_given_up(
+    settings: Settings, bearer: Bearer
+) -> None:
     api = create_app(settings.model_copy(update={"request_timeout": 1.0}))
     other = await asyncpg.connect(settings.database_url)
     async with (
         AsyncClient(transport=ASGITransport(api), base_url="http://app") as client,
         api.router.lifespan_context(api),
     ):
+        client.headers.update(bearer("ada"))
         async with other.transaction():
             await other.execute("SET LOCAL ROLE app_test__catalog")
             await other.execute("INSERT INTO catalog.items (id, name) VALUES ($1, 'a')", uuid4())

@@ -7,6 +7,7 @@ from app.platform.settings import SettingsError, load_settings
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ENVIRONMENT", raising=False)
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.delenv("MIGRATION_DATABASE_URL", raising=False)
 
@@ -35,11 +36,54 @@ def test_every_problem_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
         load_settings()
 
 
-def test_the_admin_is_the_login_unless_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"ENVIRONMENT": "staging"}, "ENVIRONMENT: Input should be 'development' or 'production'"),
+        ({"OIDC_ISSUER": "https://id.example.com"}, "OIDC_AUDIENCE: belongs to OIDC_ISSUER"),
+        ({"OIDC_AUDIENCE": "shop"}, "OIDC_AUDIENCE: belongs to OIDC_ISSUER"),
+        (
+            {"OIDC_ISSUER": "http://id.example.com", "OIDC_AUDIENCE": "shop"},
+            "OIDC_ISSUER: must start with https://",
+        ),
+        ({"DATABASE_URL": "postgresql://a:short@c/d"}, "DATABASE_URL: has a password of less than"),
+        (
+            {"MIGRATION_DATABASE_URL": "postgresql://admin:short@c/d"},
+            "MIGRATION_DATABASE_URL: has a password",
+        ),
+        (
+            {"MIGRATION_DATABASE_URL": "postgresql://a:another-long-secret@c/d"},
+            "MIGRATION_DATABASE_URL: must name another user than DATABASE_URL",
+        ),
+        ({"DATABASE_STATEMENT_TIMEOUT": "60"}, "DATABASE_STATEMENT_TIMEOUT: must not be longer"),
+        ({"REQUEST_TIMEOUT": "60"}, "SHUTDOWN_TIMEOUT: must not be shorter than REQUEST_TIMEOUT"),
+        ({"CORS_ORIGINS": "*"}, r"CORS_ORIGINS: \* is not an origin"),
+        ({"CORS_ORIGINS": "https://a.example.com/"}, "CORS_ORIGINS: https://a.example.com/ is not"),
+        ({"RATE_LIMIT": "0"}, "RATE_LIMIT: Input should be greater than 0"),
+    ],
+)
+def test_what_is_weak_or_contradictory_in_production_is_named(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], said: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://a:long-enough-secret@c/d")
+    assert not load_settings().is_development
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=said):
+        load_settings()
+
+
+def test_on_a_machine_of_ones_own_passwords_may_be_weak(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://a:b@c/d")
-    assert load_settings().admin_url == "postgresql://a:b@c/d"
-    monkeypatch.setenv("MIGRATION_DATABASE_URL", "postgresql://admin:b@c/d")
-    assert load_settings().admin_url == "postgresql://admin:b@c/d"
+    monkeypatch.setenv("ENVIRONMENT", "development")
+    assert load_settings().is_development
+
+
+def test_the_admin_is_the_login_unless_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://a@c/d")
+    assert load_settings().admin_url == "postgresql://a@c/d"
+    monkeypatch.setenv("MIGRATION_DATABASE_URL", "postgresql://admin@c/d")
+    assert load_settings().admin_url == "postgresql://admin@c/d"
 
 
 def test_the_sslmode_of_a_managed_postgres_is_understood() -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 from app.main import create_app
+from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.settings import Settings
 from httpx import ASGITransport, AsyncClient, Response
 
@@ -20,7 +21,7 @@ DEADLOCK = 120
 
 @asynccontextmanager
 async def shop(settings: Settings, **different: object) -> AsyncIterator[AsyncClient]:
-    different.setdefault("request_concurrency", 1000)
+    different = {"request_concurrency": 1000, "rate_limit": 1000, **different}
     api = create_app(settings.model_copy(update=different))
     transport = ASGITransport(api)
     async with (
@@ -28,6 +29,8 @@ async def shop(settings: Settings, **different: object) -> AsyncIterator[AsyncCl
         api.router.lifespan_context(api),
         AsyncClient(transport=transport, base_url="http://app", timeout=None) as client,
     ):
+        token = DevelopmentIssuer().token("staff", "catalog:write", "orders:ship")
+        client.headers["Authorization"] = f"Bearer {token}"
         yield client
 
 

@@ -1,7 +1,8 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID, uuid4
 
 import pytest
+from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database import Database
@@ -34,3 +35,10 @@ async def customer_id(db: Database) -> UUID:
     async with db.transaction() as tx:
         await open_account(tx, id)
     return id
+
+
+@pytest.fixture
+def client(client: AsyncClient, bearer: Callable[..., dict[str, str]]) -> AsyncClient:
+    """A client of the whole application, with the token of somebody who may book payments."""
+    client.headers.update(bearer("staff", "billing:write"))
+    return client

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from httpx import AsyncClient
 
@@ -44,3 +46,16 @@ async def test_a_malformed_product_is_refused(
     client: AsyncClient, wrong: dict[str, object]
 ) -> None:
     assert (await client.post(URL, json=TEA | wrong)).status_code == 422
+
+
+async def test_anyone_may_look_but_only_some_may_change(
+    client: AsyncClient, bearer: Callable[..., dict[str, str]]
+) -> None:
+    location = (await client.post(URL, json=TEA)).headers["Location"]
+    client.headers.update(bearer("visitor"))
+    assert (await client.post(URL, json=TEA | {"sku": "POT"})).status_code == 403
+    assert (await client.post(f"{location}/deliveries", json={"quantity": 5})).status_code == 403
+    del client.headers["Authorization"]
+    assert (await client.post(URL, json=TEA | {"sku": "POT"})).status_code == 401
+    for public in (URL, location):
+        assert (await client.get(public)).status_code == 200

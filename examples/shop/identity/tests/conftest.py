@@ -1,6 +1,7 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
+from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database import Database
@@ -17,3 +18,10 @@ def identity(folders: Sequence[ModuleFolder], engine: AsyncEngine) -> Identity:
 @pytest.fixture
 def db(engine: AsyncEngine) -> Database:
     return Database(engine, "identity")
+
+
+@pytest.fixture
+def client(client: AsyncClient, bearer: Callable[..., dict[str, str]]) -> AsyncClient:
+    """A client of the whole application, with the token of somebody who may close accounts."""
+    client.headers.update(bearer("staff", "identity:write"))
+    return client

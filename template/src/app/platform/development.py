@@ -15,7 +15,7 @@ import asyncpg
 from sqlalchemy import make_url
 
 from app.platform.local_postgres import local_postgres
-from app.platform.settings import load_settings, Settings
+from app.platform.settings import load_settings, Settings, SettingsError
 
 _FOLDER = Path(__file__).parents[3] / ".local" / "postgres"
 
@@ -27,13 +27,16 @@ def development_settings() -> Iterator[Settings]:
     Without DATABASE_URL, that is a database `app` on the local Postgres, where the application
     logs in with as few rights as in production.
     """
+    if os.environ.get("ENVIRONMENT", "development") != "development":
+        raise SettingsError("ENVIRONMENT: this is for development only, so unset it")
     if "DATABASE_URL" in os.environ:
-        yield load_settings()
+        yield load_settings(environment="development")
         return
     with local_postgres(_FOLDER) as admin_url:
         asyncio.run(_create_database(admin_url, "app"))
         login_url = asyncio.run(create_login(admin_url, "app"))
         yield load_settings(
+            environment="development",
             database_url=with_database(login_url, "app"),
             migration_database_url=with_database(admin_url, "app"),
         )
@@ -43,7 +46,7 @@ def development_settings() -> Iterator[Settings]:
 def development_server() -> Iterator[str]:
     """Yield the URL of an admin who may create databases and roles, for tests."""
     if "DATABASE_URL" in os.environ:
-        yield load_settings().admin_url
+        yield load_settings(environment="development").admin_url
         return
     with local_postgres(_FOLDER) as admin_url:
         yield admin_url

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.platform.migrations import pending_migrations
+from app.platform.principal import PUBLIC
 from app.platform.problems import problem
 from app.platform.serving import leaving
 from app.platform.wiring import ModuleFolder
@@ -29,11 +30,11 @@ def health_routes(engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> APIRo
     probe = create_async_engine(engine.url, poolclass=NullPool)
     migrated = False
 
-    @router.get("/healthz")
+    @router.get("/healthz", openapi_extra=PUBLIC)
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @router.get("/readyz", response_model=None)
+    @router.get("/readyz", response_model=None, openapi_extra=PUBLIC)
     async def readyz() -> dict[str, str] | JSONResponse:
         nonlocal migrated
         if leaving.is_set():

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from socket import gaierror
+from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -14,13 +15,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.platform.access import Access, create_tokens
 from app.platform.engine import OutcomeUnknownError
 from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.limits import Limits
 from app.platform.problems import DESCRIBED, later, problem
+from app.platform.rates import Rates
 from app.platform.serving import leaving
 from app.platform.settings import Settings
 
@@ -34,8 +38,8 @@ _SECURITY = {
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
     "X-Content-Type-Options": "nosniff",
 }
-_PAGES = ("/docs", "/redoc")
-"""What a browser does show: the documentation, with scripts of its own."""
+_PAGES = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
+"""The documentation, which a browser does show, with scripts of its own; in development only."""
 _PASSING = ("08", "40", "53", "57")
 """Classes of SQLSTATE that may be gone at the next try: connection, conflict, resources, operator
 or time limit."""
@@ -47,8 +51,25 @@ def create_api(
     settings: Settings,
 ) -> FastAPI:
     """Create the application; a module's routes stand under its name."""
-    api = FastAPI(title="app", lifespan=lifespan)
+    pages = _PAGES if settings.is_development else ()
+    api = _API(
+        title="app",
+        lifespan=lifespan,
+        docs_url="/docs" if pages else None,
+        redoc_url="/redoc" if pages else None,
+    )
+    # What is added last is outermost.
+    rates = Rates(settings.rate_limit)
+    api.add_middleware(Access, tokens=create_tokens(settings), rates=rates, pages=pages)
     api.add_middleware(Limits, settings=settings)
+    if origins := settings.cors_origins.split():
+        api.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["*"],
+            allow_headers=["Authorization", "Idempotency-Key", "X-Request-ID"],
+            expose_headers=["Location", "Retry-After", "X-Request-ID"],
+        )
     api.add_middleware(_Headers)
     api.add_exception_handler(DomainError, _domain_error)
     api.add_exception_handler(HTTPException, _http_error)
@@ -63,6 +84,17 @@ def create_api(
         prefix = f"/{name.replace('_', '-')}"
         api.include_router(router, prefix=prefix, tags=[name], responses=DESCRIBED)
     return api
+
+
+class _API(FastAPI):
+    """Describes of every operation that it needs a token, but of those that say otherwise."""
+
+    def openapi(self) -> dict[str, Any]:
+        described = super().openapi()
+        schemes = described.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes["bearer"] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        described["security"] = [{"bearer": []}]
+        return described
 
 
 class _Headers:

@@ -12,7 +12,7 @@ from app.platform.problems import later, problem
 from app.platform.settings import Settings
 
 _TOO_LARGE = "The body is larger than {} bytes."
-_UNLIMITED = ("/healthz", "/readyz")
+PROBES = ("/healthz", "/readyz")
 """Must answer when nothing else does."""
 
 
@@ -27,7 +27,7 @@ class Limits:
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _UNLIMITED:
+        if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
         elif self._running >= self._most:
             refusal = later("Too many requests run already. Try again in a moment.")

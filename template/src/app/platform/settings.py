@@ -1,14 +1,18 @@
 """Settings: environment variables, or files of the same names in /run/secrets."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, FilePath, ValidationError
+from pydantic import AfterValidator, Field, FilePath, model_validator, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 _SECRETS = Path("/run/secrets")
+_SHORTEST_PASSWORD = 12
 
 
 class SettingsError(Exception):
@@ -35,7 +39,21 @@ DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 class Settings(BaseSettings):
     """Everything that differs between two environments."""
 
-    model_config = SettingsConfigDict(secrets_dir=_SECRETS if _SECRETS.is_dir() else None)
+    model_config = SettingsConfigDict(
+        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
+        hide_input_in_errors=True,  # It holds passwords.
+    )
+
+    environment: Literal["development", "production"] = "production"
+    """Only in development are tokens believed that `app token` has signed."""
+    oidc_issuer: str | None = None
+    """The URL of the OpenID Connect issuer whose tokens count."""
+    oidc_audience: str | None = None
+    """Whom the tokens must be for: what the issuer calls this application."""
+    cors_origins: str = ""
+    """Web sites whose scripts may call: `https://shop.example.com https://example.com`."""
+    rate_limit: float = Field(default=100, gt=0)
+    """Requests a second that one caller may send to one process; for a moment, ten times as many."""
 
     database_url: DatabaseUrl
     """The login that serves requests. By itself it may read no table."""
@@ -68,9 +86,54 @@ class Settings(BaseSettings):
     """Says of flags what is to hold here, whatever the file of their module says."""
 
     @property
+    def is_development(self) -> bool:
+        """Whether this is a developer's machine, or a test."""
+        return self.environment == "development"
+
+    @property
     def admin_url(self) -> str:
         """The URL that migrations use."""
         return self.migration_database_url or self.database_url
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if wrong := [f"{name}: {what}" for name, what in _contradictions(self)]:
+            raise ValueError("; ".join(wrong))
+        return self
+
+
+def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield variables that are too weak, or do not fit to others, and what is wrong with them."""
+    if settings.database_statement_timeout > settings.request_timeout:
+        yield "DATABASE_STATEMENT_TIMEOUT", "must not be longer than REQUEST_TIMEOUT"
+    if settings.request_timeout > settings.shutdown_timeout:
+        yield "SHUTDOWN_TIMEOUT", "must not be shorter than REQUEST_TIMEOUT"
+    for origin in settings.cors_origins.split():
+        url = urlsplit(origin)
+        if url.scheme not in ("http", "https") or origin != f"{url.scheme}://{url.netloc}":
+            yield "CORS_ORIGINS", f"{origin} is not an origin: write https://shop.example.com"
+    if bool(settings.oidc_issuer) != bool(settings.oidc_audience):
+        yield "OIDC_AUDIENCE", "belongs to OIDC_ISSUER: set both or none"
+    if settings.is_development:
+        return
+    if settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
+        yield "OIDC_ISSUER", "must start with https:// in production"
+    users = {
+        name: make_url(url)
+        for name, url in (
+            ("DATABASE_URL", settings.database_url),
+            ("MIGRATION_DATABASE_URL", settings.migration_database_url),
+        )
+        if url is not None
+    }
+    if len(users) > len({each.username for each in users.values()}):
+        yield (
+            "MIGRATION_DATABASE_URL",
+            "must name another user than DATABASE_URL, who owns no tables",
+        )
+    for name, each in users.items():
+        if each.password is not None and len(str(each.password)) < _SHORTEST_PASSWORD:
+            yield name, f"has a password of less than {_SHORTEST_PASSWORD} characters"
 
 
 def load_settings(**given: str) -> Settings:
@@ -81,12 +144,10 @@ def load_settings(**given: str) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        problems = "; ".join(
-            f"{str(problem['loc'][0]).upper()}: {_sentence(problem['msg'])}"
-            for problem in error.errors()
-        )
-        raise SettingsError(problems) from None
+        raise SettingsError("; ".join(_sentence(each) for each in error.errors())) from None
 
 
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Field required", "is not set")
+def _sentence(error: ErrorDetails) -> str:
+    message = error["msg"].removeprefix("Value error, ").replace("Field required", "is not set")
+    # What does not fit together names its variables itself.
+    return f"{str(error['loc'][0]).upper()}: {message}" if error["loc"] else message

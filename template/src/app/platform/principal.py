@@ -1,0 +1,47 @@
+"""Who asks, as routes see it."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, HTTPException, Request
+
+PUBLIC: dict[str, Any] = {"security": []}
+"""Marks an operation that anyone may call: `@router.get("/prices", openapi_extra=PUBLIC)`.
+
+The description of the API decides, so that what it says and what is enforced are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who sent a request: a person or a program that the issuer of tokens knows."""
+
+    id: str
+    """The token's `sub`: the same for as long as the issuer knows them, and nobody else's."""
+    scopes: frozenset[str] = frozenset()
+    """What the token allows."""
+
+
+async def _caller(request: Request) -> Principal:
+    principal: Principal | None = request.scope.get("principal")
+    if principal is None:
+        raise HTTPException(401, "A bearer token is needed.", {"WWW-Authenticate": "Bearer"})
+    return principal
+
+
+Caller = Annotated[Principal, Depends(_caller)]
+"""Ask for it in a route, by type: `caller: Caller`."""
+
+
+def needs(scope: str) -> Any:
+    """Let only those in whose token has a scope: `dependencies=[needs("catalog:write")]`."""
+
+    async def check(caller: Caller) -> None:
+        if scope not in caller.scopes:
+            challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+            raise HTTPException(
+                403, f"This needs the scope {scope}.", {"WWW-Authenticate": challenge}
+            )
+
+    checked: Callable[..., Coroutine[Any, Any, None]] = check
+    return Depends(checked)
