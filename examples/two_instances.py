@@ -1,11 +1,11 @@
-"""The shop on one machine as it would run on several: HAProxy in front of two instances, two workers,
-a primary Postgres and a streaming replica.
+"""The shop on one machine as it would run on several: two instances behind HAProxy, two workers, a
+primary Postgres and a streaming replica.
 
     python examples/two_instances.py FOLDER
 
 FOLDER is a shop that `make demo` or `scaffold new --example` left there; one that is missing is
-generated. Needs HAProxy (Debian: apt-get install haproxy). SIGHUP restarts the instances one after the
-other; Ctrl-C stops everything.
+generated. Needs HAProxy (Debian: apt-get install haproxy). SIGHUP restarts the instances one after
+the other; Ctrl-C stops everything.
 """
 
 import asyncio
@@ -113,7 +113,7 @@ class Site:
 
 @contextmanager
 def site(shop: Path, folder: Path, **settings: str) -> Iterator[Site]:
-    """Run a shop while the block lasts; the folder takes data and logs, `settings` go to the app."""
+    """Run a shop while the block lasts; the folder takes data and logs, the app the settings."""
     if shutil.which("haproxy") is None:
         sys.exit("HAProxy is missing: apt-get install haproxy")
     app = str(shop / ".venv/bin/app")
@@ -186,9 +186,8 @@ def main() -> None:
         with site(shop, Path(folder)) as running:
             say(f"Open {running.url}/docs; logs are in {folder}.")
             say(f"{shop}/.venv/bin/app token makes tokens.")
-            say(
-                f"kill -HUP {os.getpid()} restarts the instances one by one; Ctrl-C stops everything."
-            )
+            say(f"kill -HUP {os.getpid()} restarts one instance after the other.")
+            say("Ctrl-C stops everything.")
             while said.get() == signal.SIGHUP:
                 running.restart_instances()
                 say("Both instances are new.")

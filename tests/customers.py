@@ -4,7 +4,9 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -51,21 +53,44 @@ class Load:
     """Ids of those that were confirmed to a customer."""
     _go_on: bool = True
 
-    async def run(self, clients: int) -> None:
-        """Let each client do one thing after the other, until `stop`."""
+    @contextmanager
+    def shopping(self, customers: int) -> Iterator[None]:
+        """Let so many do one thing after the other while the block lasts, in a thread of their own.
+
+        Not in the block's: a Postgres that is started from a thread stops with it.
+        """
+        asyncio.run(self._prepare(customers))
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(asyncio.run, self._run())
+            try:
+                yield
+            finally:
+                self._go_on = False
+            done.result()
+
+    def succeed(self, times: int) -> None:
+        """Return when as many more requests have succeeded, with no failure among them."""
+        since, deadline = len(self.answers), time.monotonic() + 120
+        while len(self.answers) < since + times or any(
+            each.has_failed for each in self.answers[-times:]
+        ):
+            assert time.monotonic() < deadline, self.told()
+            time.sleep(0.05)
+
+    async def _prepare(self, customers: int) -> None:
+        """Put tea on the shelf, and register who will order it."""
         async with self.client() as client:
             self.product = (await _post(client, "/catalog/products", _tea()))["id"]
             quantity = {"quantity": STOCK}
             await _post(client, f"/catalog/products/{self.product}/deliveries", quantity)
-            for _ in range(clients):
+            for _ in range(customers):
                 ada = {"email": f"{uuid4()}@example.org", "name": "Ada"}
                 self.customers.append((await _post(client, "/identity/customers", ada))["id"])
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for number, customer in enumerate(self.customers):
                 group.create_task(self._shop(customer, random.Random(number)))
-
-    def stop(self) -> None:
-        self._go_on = False
 
     def client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self.url, headers=self.headers, timeout=60)
