@@ -19,7 +19,7 @@ two-instances: | $(UV)  ## Run the shop as on several machines, behind HAProxy (
 test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
 	$(UV) run pytest -m "not system" $(only)
 
-test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL and HAProxy, and an ordinary user
+test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redis and HAProxy, and an ordinary user
 	$(UV) run pytest -m system
 
 check: | $(UV)  ## Style and types

@@ -49,8 +49,8 @@ def main() -> None:
         catalog = shop / "src/app/modules/catalog"
         (catalog / "jobs.py").write_text(JOBS)
         wiring = (catalog / "wiring.py").read_text()
-        wiring = wiring.replace("from .routes", "from .jobs import nothing, write\nfrom .routes")
-        wiring = wiring.replace("routes=routes", "routes=routes, jobs=[nothing, write]")
+        wiring = wiring.replace("import report_latest", "import nothing, write")
+        wiring = wiring.replace("[report_latest]", "[nothing, write]")
         (catalog / "wiring.py").write_text(wiring)
         run(UV, "sync", "--quiet", cwd=shop)
         print(run(UV, "run", "python", str(ROOT / "bench/inside/jobs.py"), cwd=shop), end="")

@@ -16,10 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import modules
 from app.main import create_app
+from app.platform.database import Tx
 from app.platform.development import create_login, development_server, with_database
 from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
 from app.platform.engine import create_engine
+from app.platform.events import Event, Events
 from app.platform.flag_provider import FlagFiles
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
@@ -172,6 +174,20 @@ def bearer() -> Bearer:
     """Headers of somebody with a token: `headers=bearer("ada", "catalog:write")`."""
     issuer = DevelopmentIssuer()
     return lambda subject, *scopes: {"Authorization": f"Bearer {issuer.token(subject, *scopes)}"}
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
+    """The events that modules publish, oldest first, whether anybody listens or not."""
+    published: list[Event] = []
+    publish = Events.publish
+
+    async def record(events: Events, tx: Tx, event: Event) -> None:
+        published.append(event)
+        await publish(events, tx, event)
+
+    monkeypatch.setattr(Events, "publish", record)
+    return published
 
 
 @pytest.fixture

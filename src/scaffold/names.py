@@ -24,17 +24,17 @@ RESERVED = frozenset(
     cli collate collation column com1 com2 com3 com4 com5 com6 com7 com8 com9 con concurrently
     conflict conftest constraint continue create cross current_catalog current_date current_role
     current_schema current_time current_timestamp current_user database date_time db
-    declarative_base def default deferrable del desc distinct do docs elif else end except false
-    fetch finally for foreign freeze from full global grant group having healthz if ilike import
-    in information_schema initially inner integrity_error intersect into is isnull item join
-    lambda lateral leading left like limit localtime localtimestamp lpt1 lpt2 lpt3 lpt4 lpt5
-    lpt6 lpt7 lpt8 lpt9 main mapped meta_data metrics module module_folder modules natural
+    declarative_base def default deferrable del desc distinct do docs elif else end event events
+    except false fetch finally for foreign freeze from full global grant group having healthz if
+    ilike import in information_schema initially inner integrity_error intersect into is isnull
+    item join lambda lateral leading left like limit localtime localtimestamp lpt1 lpt2 lpt3 lpt4
+    lpt5 lpt6 lpt7 lpt8 lpt9 main mapped meta_data metrics module module_folder modules natural
     nonlocal not not_found notnull nul null offset on only or order outer overlaps pass placing
-    platform postgres primary prn protocol public query queue raise readyz redoc references
-    request response return returning right select self sequence session_user similar some
-    string_constraints symmetric system_user table tablesample test tests then to trailing true
-    try tx union unique user using uuid variadic verbose when where while window wired with
-    yield zero_division_error
+    platform postgres primary prn protocol public query queue raise readyz redoc references request
+    requests response return returning right select self sequence session_user similar some
+    string_constraints symmetric system_user table tablesample test tests then to trailing true try
+    tx union unique user using uuid variadic verbose when where while window wired with yield
+    zero_division_error
     """.split()
 )
 
@@ -42,8 +42,9 @@ RESERVED = frozenset(
 TAKEN = frozenset(
     """
     annotated any async_client async_engine base base_model conflict database date_time db
-    declarative_base integrity_error mapped meta_data module module_folder not_found protocol
-    query request response self sequence string_constraints tx uuid wired zero_division_error
+    declarative_base event events integrity_error mapped meta_data module module_folder not_found
+    protocol query request response self sequence string_constraints tx uuid wired
+    zero_division_error
     """.split()
 )
 
@@ -95,7 +96,7 @@ def check_entity(entity: str, module: str, interfaces: Iterable[str] = ()) -> No
     made = {
         kept,
         f"New{kept}",
-        *(f"{kept}{end}" for end in ("NameTaken", "NotFound", "Page", "Row")),
+        *(f"{kept}{end}" for end in ("Created", "NameTaken", "NotFound", "Page", "Report", "Row")),
     }
     clash = made & {own, f"{own}Service", *interfaces}
     if clash or collapse(entity) == collapse(module):

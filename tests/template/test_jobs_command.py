@@ -19,6 +19,7 @@ JOBS = '''\
 """A job that fails as often as it is told to."""
 
 import asyncio
+import os
 from dataclasses import dataclass
 
 from app.platform.database import Tx
@@ -32,10 +33,13 @@ class Work:
     name: str
     fail: bool = False
     seconds: float = 0
+    die: bool = False
 
 
 @job(retries=0)
 async def work(tx: Tx, work: Work) -> None:
+    if work.die:
+        os._exit(9)
     tx.add(ItemRow(name=work.name))
     await asyncio.sleep(work.seconds)
     if work.fail:
@@ -50,7 +54,7 @@ from app.platform.database import Database
 async def main():
     engine = create_engine(load_settings())
     async with Database(engine, "catalog").transaction() as tx:
-        await work.enqueue(tx, Work({name!r}, {fail}, {seconds}))
+        await work.enqueue(tx, Work({name!r}, {fail}, {seconds}, {die}))
     await engine.dispose()
 
 asyncio.run(main())
@@ -60,11 +64,11 @@ asyncio.run(main())
 @pytest.fixture(scope="module")
 def shop(generate: Generate, postgres: str) -> Repository:
     """A repository with a job, and a migrated database of its own."""
-    shop = generate()
+    shop = generate(modules="[catalog]")
     (shop.path / "src/app/modules/catalog/jobs.py").write_text(JOBS)
     wiring = "src/app/modules/catalog/wiring.py"
-    shop.replace(wiring, "from .routes", "from .jobs import work\nfrom .routes")
-    shop.replace(wiring, "routes=routes", "routes=routes, jobs=[work]")
+    shop.replace(wiring, "import report_latest", "import work")
+    shop.replace(wiring, "jobs=[report_latest]", "jobs=[work]")
     login, password, database = f"l{uuid4().hex[:8]}", uuid4().hex, f"test_{uuid4().hex}"
 
     async def create() -> None:
@@ -98,9 +102,9 @@ def app(shop: Repository, *arguments: str, check: bool = True) -> subprocess.Com
     return done
 
 
-def enqueue(shop: Repository, *, fail: bool = False, seconds: float = 0) -> str:
+def enqueue(shop: Repository, *, fail: bool = False, seconds: float = 0, die: bool = False) -> str:
     """Enqueue a job; return its id."""
-    program = ENQUEUE.format(name=uuid4().hex, fail=fail, seconds=seconds)
+    program = ENQUEUE.format(name=uuid4().hex, fail=fail, seconds=seconds, die=die)
     shop.run(str(shop.path / ".venv/bin/python"), "-c", program)
     return str(listed(shop)[-1]["id"])
 
@@ -119,7 +123,7 @@ def worker(shop: Repository, **environment: str) -> Iterator[subprocess.Popen[by
         cwd=shop.path,
         env={**shop.environment, **environment},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     try:
         yield process
@@ -131,15 +135,29 @@ def worker(shop: Repository, **environment: str) -> Iterator[subprocess.Popen[by
 
 def wait_for(shop: Repository, id: str, state: str | None) -> None:
     """Wait until a job is in a state; None: until it is gone."""
-    deadline = time.monotonic() + 30
-    while {str(job["id"]): job["state"] for job in listed(shop)}.get(id) != state:
-        assert time.monotonic() < deadline, listed(shop)
-        time.sleep(0.2)
+    statuses = {"running": "picked", "held": "failed", None: None}
+
+    async def watch() -> None:
+        url = shop.environment["DATABASE_URL"]
+        role = f"{urlsplit(url).username}__queue"
+        connection = await asyncpg.connect(url, server_settings={"role": role})
+        async with asyncio.timeout(60):
+            while (
+                await connection.fetchval(
+                    "SELECT status::text FROM queue.pgqueuer WHERE id = $1", int(id)
+                )
+                != statuses[state]
+            ):
+                await asyncio.sleep(0.05)
+        await connection.close()
+
+    asyncio.run(watch())
 
 
 def test_a_job_that_gives_up_is_held_shown_retried_and_dropped(shop: Repository) -> None:
     id = enqueue(shop, fail=True)
-    assert app(shop, "jobs", "count").stdout.split() == "catalog 1 waiting 0 running 0 held".split()
+    counted = "catalog 1 waiting 0 running 0 held 0 unknown"
+    assert app(shop, "jobs", "count").stdout.split() == counted.split()
     with worker(shop) as process:
         wait_for(shop, id, "held")
         [held] = listed(shop, "--state", "held", "--module", "catalog")
@@ -192,6 +210,47 @@ def test_a_killed_workers_job_is_done_by_the_next(shop: Repository) -> None:
         process.wait(timeout=30)
     with worker(shop, **silence):
         wait_for(shop, id, None)
+
+
+def test_a_job_that_kills_each_worker_is_held_and_those_beside_it_end(shop: Repository) -> None:
+    before, deadly, after = (enqueue(shop, seconds=0.2, die=die) for die in (False, True, False))
+    killed = 0
+    while killed < 5:
+        with worker(shop, WORKER_LOST_AFTER="1") as process:
+            assert process.wait(timeout=60) == 9
+            killed += 1
+    with worker(shop, WORKER_LOST_AFTER="1"):
+        wait_for(shop, deadly, "held")
+        for id in (before, after):
+            wait_for(shop, id, None)
+    assert "5 workers that ran catalog.work died" in app(shop, "jobs", "show", deadly).stdout
+    app(shop, "jobs", "drop", deadly)
+
+
+def test_a_job_whose_code_is_gone_is_shown_and_waits_until_it_is_dropped_or_comes_back(
+    shop: Repository,
+) -> None:
+    wiring, listed_there = "src/app/modules/catalog/wiring.py", "jobs=[work]"
+    file = "src/app/modules/catalog/jobs.py"
+    [id] = [enqueue(shop)]
+    assert app(shop, "jobs", "drop", "--unknown").stdout == "None is unknown.\n"
+    shop.replace(file, "async def work(", "async def labour(")
+    shop.replace(wiring, "import work\n", "import labour\n")
+    shop.replace(wiring, listed_there, "jobs=[labour]")
+    counted = "catalog 0 waiting 0 running 0 held 1 unknown"
+    assert app(shop, "jobs", "count").stdout.split() == counted.split()
+    [unknown] = listed(shop, "--state", "unknown")
+    assert (str(unknown["id"]), unknown["state"]) == (id, "unknown")
+    with worker(shop) as process:
+        assert process.stderr is not None
+        assert b"1 jobs wait for catalog.work, which this version" in process.stderr.readline()
+        process.terminate()
+    assert str(listed(shop)[0]["id"]) == id
+    assert app(shop, "jobs", "drop", "--unknown", "--module", "ordering").stdout.startswith("None")
+    assert app(shop, "jobs", "drop", "--unknown").stdout == f"Dropped: {id}.\n"
+    shop.replace(file, "async def labour(", "async def work(")
+    shop.replace(wiring, "import labour\n", "import work\n")
+    shop.replace(wiring, "jobs=[labour]", listed_there)
 
 
 @pytest.mark.parametrize(

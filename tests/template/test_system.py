@@ -138,7 +138,7 @@ def managed(tmp_path: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     password = folder / "password"
-    password.write_text("secret")
+    password.write_text("long-enough-secret")
     password.chmod(0o644)
     run = {"user": "postgres", "cwd": folder, "env": {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}}
     initdb = ["--auth=scram-sha-256", "--username=postgres", f"--pwfile={password}"]
@@ -148,13 +148,13 @@ def managed(tmp_path: Path) -> Iterator[str]:
         **run,
     )
     try:
-        root = f"postgresql://postgres:secret@127.0.0.1:{port}/postgres"
-        role = "CREATE ROLE landlord LOGIN CREATEROLE CREATEDB PASSWORD 'secret'"
+        root = f"postgresql://postgres:long-enough-secret@127.0.0.1:{port}/postgres"
+        role = "CREATE ROLE landlord LOGIN CREATEROLE CREATEDB PASSWORD 'long-enough-secret'"
         deadline = time.monotonic() + 30
         while subprocess.run([DEBIAN / "psql", root, "-qc", role], capture_output=True).returncode:
             assert time.monotonic() < deadline, "PostgreSQL 15 did not start"
             time.sleep(0.2)
-        yield f"postgresql://landlord:secret@127.0.0.1:{port}/postgres"
+        yield f"postgresql://landlord:long-enough-secret@127.0.0.1:{port}/postgres"
     finally:
         server.terminate()
         server.wait(timeout=30)
@@ -192,10 +192,11 @@ def test_production_on_debians_postgresql_from_an_empty_database(
 
     sql("CREATE DATABASE shop")
     assert 'CREATE ROLE "shop" LOGIN NOINHERIT' in app("migrate").stderr
-    sql("CREATE ROLE shop LOGIN PASSWORD 'secret'")
+    sql("CREATE ROLE shop LOGIN PASSWORD 'long-enough-secret'")
     assert 'ALTER ROLE "shop" NOINHERIT' in app("migrate").stderr
     sql("ALTER ROLE shop NOINHERIT")
     applied = app("migrate").stdout.splitlines()
     assert applied[:2] == ["applied catalog 0001", "applied ordering 0001"]
-    assert [line.rpartition(".")[0] for line in applied[2:]] == ["applied queue pgqueuer-1.6"]
+    assert applied[2] == "applied requests 0001"
+    assert [line.rpartition(".")[0] for line in applied[3:]] == ["applied queue pgqueuer-1.6"]
     assert app("migrate").stdout == "Nothing to do.\n"

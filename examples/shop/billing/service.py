@@ -61,8 +61,8 @@ class BillingService:
         return await _book(tx, account, EntryKind.PAYMENT, -amount)
 
     async def get_account(self, customer_id: UUID) -> Account:
-        async with self._db.transaction() as tx:
-            row = await tx.get(AccountRow, customer_id)
+        async with self._db.read() as reading:
+            row = await reading.get(AccountRow, customer_id)
         if row is None:
             raise _not_found(customer_id)
         return Account(row.customer_id, row.owed, row.credit_limit)
@@ -73,8 +73,8 @@ class BillingService:
         query = select(EntryRow).where(EntryRow.customer_id == customer_id).order_by(EntryRow.id)
         if after is not None:
             query = query.where(EntryRow.id > after)
-        async with self._db.transaction() as tx:
-            rows = await tx.scalars(query.limit(limit))
+        async with self._db.read() as reading:
+            rows = await reading.scalars(query.limit(limit))
             return [_entry(row) for row in rows]
 
 

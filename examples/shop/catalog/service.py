@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from app.platform.cache import Cache
 from app.platform.database import Database, Tx
 from app.platform.errors import violated
 
@@ -24,8 +26,10 @@ CENT, DEAREST = Decimal("0.01"), Decimal("999999.99")
 
 
 class CatalogService:
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, cache: Cache) -> None:
         self._db = db
+        # Stock included, which changes: processes that share no Redis may show that of 5 s ago.
+        self._products = cache.of("product", Product, ttl=5)
 
     async def add_product(self, tx: Tx, sku: str, name: str, price: Decimal) -> Product:
         if not CENT <= price <= DEAREST:
@@ -41,8 +45,11 @@ class CatalogService:
         return _product(row)
 
     async def get_product(self, id: UUID) -> Product:
-        async with self._db.transaction() as tx:
-            row = await tx.get(ProductRow, id)
+        return await self._products.get(str(id), partial(self._load, id))
+
+    async def _load(self, id: UUID) -> Product:
+        async with self._db.read() as reading:
+            row = await reading.get(ProductRow, id)
         if row is None:
             raise ProductNotFound(f"There is no product {id}.")
         return _product(row)
@@ -51,8 +58,8 @@ class CatalogService:
         query = select(ProductRow).order_by(ProductRow.id)
         if after is not None:
             query = query.where(ProductRow.id > after)
-        async with self._db.transaction() as tx:
-            rows = await tx.scalars(query.limit(limit))
+        async with self._db.read() as reading:
+            rows = await reading.scalars(query.limit(limit))
             return [_product(row) for row in rows]
 
     async def reserve(self, tx: Tx, quantities: Mapping[UUID, int]) -> Sequence[Product]:
@@ -62,14 +69,18 @@ class CatalogService:
             if row.stock < wanted:
                 raise OutOfStock(f"Of {row.name} ({row.sku}), {row.stock} are left, not {wanted}.")
             row.stock -= wanted
-        await tx.flush()
-        return [_product(row) for row in rows]
+        return await self._changed(tx, rows)
 
     async def restock(self, tx: Tx, quantities: Mapping[UUID, int]) -> Sequence[Product]:
         rows = await _lock(tx, quantities)
         for row in rows:
             row.stock += quantities[row.id]
+        return await self._changed(tx, rows)
+
+    async def _changed(self, tx: Tx, rows: Sequence[ProductRow]) -> Sequence[Product]:
         await tx.flush()
+        for row in rows:
+            self._products.invalidate(tx, str(row.id))
         return [_product(row) for row in rows]
 
 

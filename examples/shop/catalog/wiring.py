@@ -1,5 +1,6 @@
 """Names the implementation, and what it needs; the platform finds it by type."""
 
+from app.platform.cache import Cache
 from app.platform.database import Database
 from app.platform.wiring import Module
 
@@ -8,8 +9,8 @@ from .routes import routes
 from .service import CatalogService
 
 
-def build(db: Database) -> Catalog:
-    return CatalogService(db)
+def build(db: Database, cache: Cache) -> Catalog:
+    return CatalogService(db, cache)
 
 
 module = Module(build, routes=routes)

@@ -26,13 +26,13 @@ class IdentityService:
         except IntegrityError as error:
             if violated(error) != "uq_customers_email":
                 raise
-            raise EmailTaken(f"There is a customer with the address {email} already.") from error
+            raise EmailTaken("There is a customer with this address already.") from error
         await self._events.publish(tx, CustomerRegistered(row.id))
         return _customer(row)
 
     async def get_customer(self, id: UUID) -> Customer:
-        async with self._db.transaction() as tx:
-            return _customer(_found(await tx.get(CustomerRow, id), id))
+        async with self._db.read() as reading:
+            return _customer(_found(await reading.get(CustomerRow, id), id))
 
     async def hold_customer(self, tx: Tx, id: UUID) -> Customer:
         # FOR SHARE: any number of transactions can hold a customer, and closing waits for them.

@@ -81,8 +81,8 @@ class OrderingService:
         return _order(row)
 
     async def get_order(self, id: UUID) -> Order:
-        async with self._db.transaction() as tx:
-            row = await tx.get(OrderRow, id)
+        async with self._db.read() as reading:
+            row = await reading.get(OrderRow, id)
         if row is None:
             raise _not_found(id)
         return _order(row)
@@ -93,16 +93,16 @@ class OrderingService:
         query = select(OrderRow).where(OrderRow.customer_id == customer_id).order_by(OrderRow.id)
         if after is not None:
             query = query.where(OrderRow.id > after)
-        async with self._db.transaction() as tx:
-            rows = await tx.scalars(query.limit(limit))
+        async with self._db.read() as reading:
+            rows = await reading.scalars(query.limit(limit))
             return [_order(row) for row in rows]
 
     async def list_open_shipments(self, after: UUID | None, limit: int) -> Sequence[Shipment]:
         query = select(ShipmentRow).order_by(ShipmentRow.order_id)
         if after is not None:
             query = query.where(ShipmentRow.order_id > after)
-        async with self._db.transaction() as tx:
-            rows = await tx.scalars(query.limit(limit))
+        async with self._db.read() as reading:
+            rows = await reading.scalars(query.limit(limit))
             return [Shipment(row.order_id, row.opened_at) for row in rows]
 
 

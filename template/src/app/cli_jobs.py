@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
@@ -10,10 +10,14 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pgqueuer import Queries
 
+from app import modules
 from app.platform import job_records
+from app.platform.discovery import discover
+from app.platform.engine import create_engine
 from app.platform.job_records import JobRecord
 from app.platform.queue import connect_queue
 from app.platform.settings import load_settings
+from app.platform.wiring import wire
 
 Result = TypeVar("Result")
 
@@ -22,6 +26,7 @@ class State(StrEnum):
     WAITING = "waiting"
     RUNNING = "running"
     HELD = "held"
+    UNKNOWN = "unknown"
 
 
 jobs = typer.Typer(
@@ -32,6 +37,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 InModule = Annotated[str | None, typer.Option("--module", metavar="MODULE")]
 InState = Annotated[State | None, typer.Option("--state")]
 Limit = Annotated[int, typer.Option(min=1, help="Show at most so many, oldest first.")]
+Unknown = Annotated[
+    bool, typer.Option("--unknown", help="All whose code is gone, of the module if one is named.")
+]
 Id = Annotated[int, typer.Argument(metavar="ID")]
 Ids = Annotated[list[int] | None, typer.Argument(metavar="ID…")]
 
@@ -40,10 +48,8 @@ Ids = Annotated[list[int] | None, typer.Argument(metavar="ID…")]
 def list_jobs(
     module: InModule = None, state: InState = None, limit: Limit = 100, json: AsJson = False
 ) -> None:
-    """List jobs that wait, run, or are held."""
-    found = _ask(
-        lambda queue: job_records.find_jobs(queue, module=module, state=state, limit=limit)
-    )
+    """List jobs that wait, run, are held, or wait for code that this version does not have."""
+    found = _find(module=module, state=state, limit=limit)
     if json:
         _print_json([asdict(job) for job in found])
     else:
@@ -52,7 +58,7 @@ def list_jobs(
 
 @jobs.command("count", epilog="Example: app jobs count --json")
 def count_jobs(json: AsJson = False) -> None:
-    """Count the jobs of each module that wait, run, or are held."""
+    """Count the jobs of each module, by state."""
     counts = _ask(job_records.count_jobs)
     if json:
         _print_json(counts)
@@ -67,8 +73,8 @@ def count_jobs(json: AsJson = False) -> None:
 @jobs.command("show", epilog="Example: app jobs show 42")
 def show_job(id: Id, json: AsJson = False) -> None:
     """Show a job: its arguments, what became of it, and why it failed."""
-    job = _ask(lambda queue: job_records.find_job(queue, id))
-    steps = _ask(lambda queue: job_records.history_of(queue, id))
+    job = _ask(lambda queue, known: job_records.find_job(queue, known, id))
+    steps = _ask(lambda queue, _known: job_records.history_of(queue, id))
     if json:
         _print_json({**asdict(job), "history": [asdict(step) for step in steps]})
         return
@@ -83,33 +89,45 @@ def show_job(id: Id, json: AsJson = False) -> None:
 def retry_jobs(ids: Ids = None, module: InModule = None) -> None:
     """Run held jobs again: those named, or all of a module."""
     chosen = _chosen(ids, module)
-    _ask(lambda queue: job_records.retry_jobs(queue, chosen))
+    _ask(lambda queue, known: job_records.retry_jobs(queue, known, chosen))
     typer.echo(f"Enqueued again: {', '.join(map(str, chosen))}." if chosen else "None is held.")
 
 
 @jobs.command("drop", epilog="Example: app jobs drop 42")
-def drop_jobs(ids: Ids = None, module: InModule = None) -> None:
-    """Delete jobs: those named, which may also wait, or all that are held of a module."""
-    chosen = _chosen(ids, module)
-    _ask(lambda queue: job_records.drop_jobs(queue, chosen))
-    typer.echo(f"Dropped: {', '.join(map(str, chosen))}." if chosen else "None is held.")
+def drop_jobs(ids: Ids = None, module: InModule = None, unknown: Unknown = False) -> None:
+    """Delete jobs: those named, which may also wait, or all that are held of a module.
+
+    With --unknown, all that wait for code which this version does not have; a newer version that
+    is just being deployed may have it.
+    """
+    chosen = _chosen(ids, module, unknown=unknown)
+    _ask(lambda queue, known: job_records.drop_jobs(queue, known, chosen))
+    none = "None is unknown." if unknown else "None is held."
+    typer.echo(f"Dropped: {', '.join(map(str, chosen))}." if chosen else none)
 
 
-def _chosen(ids: list[int] | None, module: str | None) -> list[int]:
-    if bool(ids) == bool(module):
+def _chosen(ids: list[int] | None, module: str | None, *, unknown: bool = False) -> list[int]:
+    if bool(ids) == bool(module or unknown):
         raise typer.BadParameter(
             "say which jobs: their ids, or --module for all that are held of one."
         )
     if ids:
         return ids
-    found = _ask(lambda queue: job_records.find_jobs(queue, module=module, state="held"))
-    return [job.id for job in found]
+    return [job.id for job in _find(module=module, state="unknown" if unknown else "held")]
 
 
-def _ask(question: Callable[[Queries], Awaitable[Result]]) -> Result:
+def _find(**which: Any) -> list[JobRecord]:
+    return _ask(lambda queue, known: job_records.find_jobs(queue, known, **which))
+
+
+def _ask(question: Callable[[Queries, Collection[str]], Awaitable[Result]]) -> Result:
+    """Ask the queue, knowing the names of the jobs that the code has."""
+
     async def ask() -> Result:
-        async with connect_queue(load_settings()) as queue:
-            return await question(queue)
+        settings = load_settings()
+        known = wire(discover(modules), create_engine(settings)).jobs
+        async with connect_queue(settings) as queue:
+            return await question(queue, known)
 
     return asyncio.run(ask())
 

@@ -1,6 +1,7 @@
 """The composition root: which parts there are, and how they come together."""
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from openfeature import api as openfeature
 from openfeature.provider import FeatureProvider
 
 from app import modules
+from app.platform.cache_store import CacheStore
 from app.platform.development import stop_with_parent
 from app.platform.discovery import discover
 from app.platform.engine import create_engine, login_of
@@ -18,6 +20,7 @@ from app.platform.flag_provider import FlagFiles
 from app.platform.health import health_routes
 from app.platform.http import create_api
 from app.platform.migrations import migrate, pending_migrations
+from app.platform.replica import connect_replica
 from app.platform.roles import MigrationError
 from app.platform.settings import load_settings, Settings
 from app.platform.wiring import wire, WiringError
@@ -39,7 +42,9 @@ def create_app(
     engine = create_engine(settings)
     folders = discover(modules)
     openfeature.set_provider_and_wait(flags or FlagFiles(folders, settings.flags_file))
-    wired = wire(folders, engine)
+    replica = connect_replica(settings)
+    cache = CacheStore(settings.cache_url)
+    wired = wire(folders, engine, replica=replica, cache=cache)
 
     @asynccontextmanager
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
@@ -47,14 +52,17 @@ def create_app(
             if migrate_first:
                 await migrate(settings.admin_url, login_of(settings.database_url), folders)
             async with AsyncExitStack() as beside:
+                if replica is not None:
+                    await beside.enter_async_context(replica.watched())
                 if with_worker:
                     worker = Worker(settings, engine, wired.jobs)
                     await beside.enter_async_context(worker.in_background())
                 yield
         finally:
+            await cache.close()
             await engine.dispose()
 
-    api = create_api(wired.routers, lifespan, settings)
+    api = create_api(wired.routers, lifespan, settings, engine)
     api.include_router(health_routes(engine, folders))
     return api
 
@@ -67,10 +75,11 @@ async def run_worker(settings: Settings) -> None:
     # Each job has a connection of its own.
     several = settings.model_copy(update={"database_pool_size": settings.worker_concurrency})
     engine = create_engine(several)
+    cache = CacheStore(settings.cache_url)
     folders = discover(modules)
     openfeature.set_provider_and_wait(FlagFiles(folders, settings.flags_file))
     try:
-        worker = Worker(settings, engine, wire(folders, engine).jobs)
+        worker = Worker(settings, engine, wire(folders, engine, cache=cache).jobs)
         async with engine.connect() as connection:
             if pending := await pending_migrations(connection, folders):
                 raise MigrationError(
@@ -80,12 +89,15 @@ async def run_worker(settings: Settings) -> None:
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
         await worker.run()
     finally:
+        await cache.close()
         await engine.dispose()
 
 
 def create_development_app() -> FastAPI:
     """Create what `app dev` serves: a module added while it runs is migrated at the reload."""
     stop_with_parent()
+    logging.basicConfig(format="%(levelname)-9s %(name)s: %(message)s")
+    logging.getLogger("app").setLevel(logging.INFO)
     try:
         settings = load_settings().model_copy(update={"worker_drain_timeout": 1.0})
         return create_app(settings, migrate_first=True, with_worker=True)

@@ -49,11 +49,13 @@ class Issuing:
     def add(self, kid: str) -> None:
         self.keys[kid] = ec.generate_private_key(ec.SECP256R1())
 
-    def token(self, kid: str | None = "first", key: Any = None, **claims: Any) -> str:
-        """Sign a good token, but for what is given; None leaves a claim out."""
+    def token(
+        self, kid: str | None = "first", key: Any = None, lasts: float = 60, **claims: Any
+    ) -> str:
+        """Sign a token, good for so many seconds but for what is given; None leaves a claim out."""
         key = key or self.keys[kid or "first"]
         algorithm = "ES256" if isinstance(key, ec.EllipticCurvePrivateKey) else "RS256"
-        good = {"iss": self.url, "aud": "shop", "sub": "ada", "exp": time.time() + 60}
+        good = {"iss": self.url, "aud": "shop", "sub": "ada", "exp": time.time() + lasts}
         given = {name: value for name, value in {**good, **claims}.items() if value is not None}
         return jwt.encode(given, key, algorithm, {"kid": kid} if kid else {})
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+from app.platform.engine import create_engine
 from app.platform.http import create_api
 from app.platform.principal import PUBLIC, Caller, needs
 from app.platform.settings import Settings, SettingsError
@@ -47,7 +48,7 @@ def api(**given: object) -> FastAPI:
         await socket.accept()
 
     settings = Settings(**{**DEVELOPMENT, **given})  # type: ignore[arg-type]
-    return create_api({"shop": router}, None, settings)  # type: ignore[arg-type]
+    return create_api({"shop": router}, None, settings, create_engine(settings))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ async def test_a_bad_token_is_refused_even_where_none_is_needed(
     client: AsyncClient, given: str
 ) -> None:
     for path in ("/mine", "/prices"):
-        refused = await client.get(path, headers={"Authorization": given.encode("latin-1")})
+        refused = await client.get(path, headers={b"Authorization": given.encode("latin-1")})
         assert refused.status_code == 401
         assert refused.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 

@@ -17,6 +17,7 @@ from app.platform.settings import Settings
 from app.platform.wiring import Wired
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 CATALOG, ORDERING = "app_test__catalog", "app_test__ordering"
@@ -322,6 +323,34 @@ async def test_a_module_cannot_end_its_callers_transaction(engine: AsyncEngine) 
             await tx.commit()
         with pytest.raises(TransactionError, match="Do not roll back"):
             await tx.rollback()
+
+
+async def test_a_transaction_takes_a_connection_with_its_first_statement(
+    settings: Settings,
+) -> None:
+    one = {"database_pool_size": 1, "database_pool_timeout": 0.05}
+    engine = create_engine(settings.model_copy(update=one))
+    async with engine.connect(), Database(engine, "catalog").transaction() as tx:
+        tx.of("ordering")
+    async with Database(engine, "catalog").transaction() as tx:
+        assert await role(tx.of("ordering")) == ORDERING
+    await engine.dispose()
+
+
+async def test_what_waited_for_a_connection_that_did_not_come_is_not_forgotten(
+    settings: Settings,
+) -> None:
+    one = {"database_pool_size": 1, "database_pool_timeout": 0.05}
+    engine = create_engine(settings.model_copy(update=one))
+    with pytest.raises(TransactionError, match="nothing was committed"):
+        async with Database(engine, "catalog").transaction() as tx:
+            tx.add(CatalogRow(name="a"))
+            async with engine.connect():
+                with pytest.raises(PoolTimeoutError):
+                    await tx.flush()
+            tx.add(CatalogRow(name="b"))
+    assert await count(engine, "catalog") == 0
+    await engine.dispose()
 
 
 async def test_postgres_stops_a_statement_that_takes_too_long(settings: Settings) -> None:

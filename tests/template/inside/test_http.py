@@ -6,7 +6,7 @@ from socket import gaierror
 
 import pytest
 from app.main import create_app
-from app.platform.engine import OutcomeUnknownError
+from app.platform.engine import OutcomeUnknownError, create_engine
 from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.http import create_api
 from app.platform.settings import Settings
@@ -43,7 +43,7 @@ def api(error: Exception) -> FastAPI:
     settings = Settings(
         environment="development", database_url="postgresql://app:secret@127.0.0.1:1/app"
     )
-    return create_api({"module_name": router}, None, settings)  # type: ignore[arg-type]
+    return create_api({"module_name": router}, None, settings, create_engine(settings))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from app.main import create_app
+from app.platform.engine import create_engine
 from app.platform.http import create_api
 from app.platform.settings import Settings
 from fastapi import APIRouter, FastAPI
@@ -36,7 +37,7 @@ def api(settings: Settings = SETTINGS) -> FastAPI:
         await asyncio.sleep(seconds)
         return seconds
 
-    return create_api({"limited": router}, None, settings)  # type: ignore[arg-type]
+    return create_api({"limited": router}, None, settings, create_engine(settings))  # type: ignore[arg-type]
 
 
 @pytest.fixture

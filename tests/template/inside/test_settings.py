@@ -30,6 +30,40 @@ def test_a_bad_database_url_is_named(
         load_settings()
 
 
+@pytest.mark.parametrize("user", ["app", "reader"])
+def test_a_replica_needs_the_same_login(monkeypatch: pytest.MonkeyPatch, user: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app@primary/d")
+    monkeypatch.setenv("DATABASE_REPLICA_URL", f"postgresql://{user}@replica/d")
+    if user == "app":
+        assert load_settings().database_replica_url
+    else:
+        with pytest.raises(
+            SettingsError, match="DATABASE_REPLICA_URL: must name the user of DATABASE_URL"
+        ):
+            load_settings()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis://:secret@cache:6379/0", None),
+        ("memory://", None),
+        ("memcached://cache", "CACHE_URL: must be memory://, or start with redis://"),
+        ("redis://cache:port/0", "CACHE_URL: is no URL of a Redis"),
+    ],
+)
+def test_a_cache_is_in_memory_or_in_redis(
+    monkeypatch: pytest.MonkeyPatch, url: str, said: str | None
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://a@c/d")
+    monkeypatch.setenv("CACHE_URL", url)
+    if said is None:
+        assert load_settings().cache_url == url
+    else:
+        with pytest.raises(SettingsError, match=said):
+            load_settings()
+
+
 def test_every_problem_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_POOL_SIZE", "none")
     with pytest.raises(SettingsError, match=r"DATABASE_URL: .*; DATABASE_POOL_SIZE: "):

@@ -4,18 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 from app.modules.catalog import Catalog
 from app.platform.database import Database, Tx
+from app.platform.job_records import find_jobs, retry_jobs
 from app.platform.jobs import Job, job
 from app.platform.queue import connect_queue
+from app.platform.recovery import check_not_deadly, recover
 from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder, Wired, wire
 from app.platform.worker import Worker
 from pgqueuer import Queries
+from pgqueuer.ports.repository import EntrypointExecutionParameter
+from pgqueuer.types import QueueEntrypoint, QueueManagerId
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 
@@ -59,9 +65,12 @@ def _nothing_ran() -> None:
 def wired(folders: Sequence[ModuleFolder], engine: AsyncEngine) -> Wired:
     return wire(
         [
-            replace(folder, declaration=replace(folder.declaration, jobs=(NAP, ALONE)))
-            if folder.name == "catalog"
-            else folder
+            replace(
+                folder,
+                declaration=replace(
+                    folder.declaration, jobs=(NAP, ALONE) if folder.name == "catalog" else ()
+                ),
+            )
             for folder in folders
         ],
         engine,
@@ -172,6 +181,28 @@ async def test_what_does_not_end_in_time_is_undone_and_handed_on_at_once(
     assert worker is not None
 
 
+async def test_what_was_taken_ahead_is_left_to_others_when_jobs_turn_out_to_be_long(
+    work: Work, queue: Queries
+) -> None:
+    async def count(table: str) -> int:
+        statement = f"SELECT id FROM queue.{table} WHERE status = 'picked'"
+        return len(await queue.driver.fetch(statement))
+
+    quick, slow = ([f"{kind}{number:02}" for number in range(40)] for kind in "qs")
+    await work.enqueue(*quick)
+    await work.enqueue(*slow, seconds=60)
+    async with work.worker(worker_concurrency=4, worker_drain_timeout=0):
+        await eventually(lambda: len(running) == 4 and set(running) <= set(slow))
+        assert await count("pgqueuer_log") > 44
+        async with asyncio.timeout(20):
+            while await count("pgqueuer") > 4:
+                await asyncio.sleep(0.05)
+        assert len(running) == 4
+    assert await work.items() == quick
+    assert await count("pgqueuer") == 0
+    assert [row.attempts for row in await queue.browse_queue(limit=100)] == [0] * 40
+
+
 async def test_what_a_dead_worker_left_is_taken_when_it_has_been_silent(
     work: Work, queue: Queries
 ) -> None:
@@ -184,6 +215,57 @@ async def test_what_a_dead_worker_left_is_taken_when_it_has_been_silent(
         assert await work.items() == []
         await eventually(lambda: most)
     assert await work.items() == ["a"]
+
+
+LEFT = """UPDATE queue.pgqueuer SET status = 'picked', queue_manager_id = gen_random_uuid(),
+    heartbeat = now() - interval '1 hour'"""
+
+
+async def test_of_jobs_that_a_worker_died_with_one_runs_at_a_time(
+    work: Work, queue: Queries
+) -> None:
+    await work.enqueue("a", "b", "c", seconds=0.3)
+    await queue.driver.execute(LEFT)
+    await work.enqueue("d", "e", seconds=0.3)
+    together: set[frozenset[str]] = set()
+
+    def all_done() -> bool:
+        together.add(frozenset(running))
+        return len(most) == 5 and not running
+
+    async with work.worker():
+        await eventually(all_done)
+    assert {"d", "e"} <= max(together, key=len)
+    assert all(len(each & {"a", "b", "c"}) <= 1 for each in together)
+    assert await work.items() == list("abcde")
+
+
+async def test_only_what_a_dead_worker_had_started_is_held_against_a_job(
+    work: Work, queue: Queries
+) -> None:
+    await work.enqueue("deadly", "harmless")
+    for _ in range(4):
+        await queue.driver.execute(LEFT)
+        await recover(queue, 5)
+        deadly, _harmless = await queue.dequeue(
+            2,
+            {QueueEntrypoint("catalog.nap"): EntrypointExecutionParameter(0)},
+            QueueManagerId(uuid4()),
+            None,
+            timedelta(days=1),
+        )
+        await check_not_deadly(queue, deadly)
+    await queue.driver.execute(LEFT)
+    async with work.worker():
+        await eventually(lambda: most)
+    assert await work.items() == ["harmless"]
+    [held] = await find_jobs(queue, work.wired.jobs)
+    assert (held.id, held.state, held.failed) == (deadly.id, "held", 1)
+    assert "DeadlyJobError: 5 workers that ran catalog.nap died, or were silent" in str(held.error)
+    await retry_jobs(queue, work.wired.jobs, [held.id])
+    async with work.worker():
+        await eventually(lambda: len(most) == 2)
+    assert await work.items() == ["deadly", "harmless"]
 
 
 async def test_a_long_job_is_not_taken_for_that_of_a_dead_worker(work: Work) -> None:

@@ -96,6 +96,27 @@ async def test_less_than_one_is_refused(catalog: Catalog, db: Database, quantity
     assert await stock_of(catalog, tea) == [5]
 
 
+async def test_a_product_is_shown_as_it_was_until_a_change_is_committed(
+    catalog: Catalog, db: Database
+) -> None:
+    tea = await add(catalog, db, "TEA", stock=5)
+    assert await stock_of(catalog, tea) == [5]
+    changed, seen = asyncio.Event(), asyncio.Event()
+
+    async def reserve_slowly() -> None:
+        async with db.transaction() as tx:
+            await catalog.reserve(tx, {tea.id: 2})
+            changed.set()
+            await seen.wait()
+
+    reserving = asyncio.create_task(reserve_slowly())
+    await changed.wait()
+    assert await stock_of(catalog, tea) == [5]
+    seen.set()
+    await reserving
+    assert await stock_of(catalog, tea) == [3]
+
+
 async def test_a_price_is_rounded_to_cents(catalog: Catalog, db: Database) -> None:
     async with db.transaction() as tx:
         tea = await catalog.add_product(tx, "TEA", "Tea", Decimal("9.5"))

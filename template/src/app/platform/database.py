@@ -7,18 +7,24 @@ the same transaction (see `boundary`), so that work across modules commits or fa
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, AsyncExitStack
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
+from sqlalchemy.util import await_only
 
 from app.platform.engine import is_unanswered, OutcomeUnknownError, TransactionError, UNDONE
+from app.platform.reading import has_committed, is_recent, open_reading, Reading
+from app.platform.replica import Replica
 from app.platform.roles import role_of
+
+logger = logging.getLogger("app.database")
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -33,14 +39,13 @@ NAMING = {
 class _ModuleSession(Session):
     """A session that says who speaks before each statement it sends."""
 
-    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
+    def get_bind(self, *_args: Any, **_kwargs: Any) -> Connection:
         # Every way to the database asks for the bind first: queries, flushes, lazy loads.
-        bind = super().get_bind(*args, **kwargs)
         transaction: _Transaction = self.info["transaction"]
         transaction.check_usable()
-        if isinstance(bind, Connection):
-            bind.info["speaker"] = self.info["role"]
-        return bind
+        connection = transaction.connect()
+        connection.info["speaker"] = self.info["role"]
+        return connection
 
     def flush(self, objects: Sequence[Any] | None = None) -> None:
         """Write what is pending; inside a savepoint, in a savepoint of its own.
@@ -70,9 +75,9 @@ class Tx(AsyncSession):
 
     def __init__(self, transaction: "_Transaction", module: str) -> None:
         self._transaction = transaction
-        inside = transaction.connection.in_nested_transaction()
+        connection = transaction.connection
+        inside = connection is not None and connection.in_nested_transaction()
         super().__init__(
-            bind=transaction.connection,
             info={"transaction": transaction, "role": role_of(transaction.login, module)},
             # A view born inside a savepoint must not undo the whole savepoint by its own failure.
             join_transaction_mode="create_savepoint" if inside else "rollback_only",
@@ -82,6 +87,14 @@ class Tx(AsyncSession):
     def of(self, module: str) -> "Tx":
         """Return the view that another module has of this transaction."""
         return self._transaction.view(module)
+
+    def after_commit(self, do: Callable[[], Awaitable[None]]) -> None:
+        """Do something once the transaction is committed; not if it, or a savepoint around this, is
+        undone. It is done as well where nobody knows whether the commit succeeded.
+
+        What it raises is logged: the data are committed. A process that dies does not do it.
+        """
+        self._transaction.afterwards.append(do)
 
     def undo(self) -> None:
         """Let the transaction, or the savepoint that surrounds this, come to nothing."""
@@ -93,7 +106,7 @@ class Tx(AsyncSession):
         transaction = self._transaction
         await transaction.flush()
         before = dict(transaction.views)
-        was_undone = transaction.is_undone
+        was_undone, registered = transaction.is_undone, len(transaction.afterwards)
         async with AsyncExitStack() as savepoints:
             for view in before.values():
                 await savepoints.enter_async_context(super(Tx, view).begin_nested())
@@ -104,6 +117,7 @@ class Tx(AsyncSession):
                 await transaction.flush()
             except BaseException:
                 transaction.is_undone = was_undone
+                del transaction.afterwards[registered:]
                 for view in transaction.forget_since(before):
                     await super(Tx, view).rollback()
                 raise
@@ -126,14 +140,31 @@ class Tx(AsyncSession):
 class _Transaction:
     """What all views of one transaction share."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self.connection = connection
-        self.login = connection.engine.url.username or ""
+    def __init__(self, engine: AsyncEngine, ended: AsyncExitStack) -> None:
+        self._engine, self._ended = engine, ended
+        self.connection: Connection | None = None
+        self.login = engine.url.username or ""
         self.open = True
         self.is_undone = False
         """Whether a method that joined it has failed; see `boundary`."""
         self._task = asyncio.current_task()
         self.views: dict[str, Tx] = {}
+        self.afterwards: list[Callable[[], Awaitable[None]]] = []
+
+    def connect(self) -> Connection:
+        """Return the connection, taken from the pool for the first statement and not before.
+
+        Called by a session, thus inside SQLAlchemy's greenlet.
+        """
+        if self.connection is None:
+            try:
+                begun = await_only(self._ended.enter_async_context(self._engine.begin()))
+            except BaseException:
+                self.is_undone = True  # A session forgets what it could not write.
+                raise
+            self.connection = begun.sync_connection
+            assert self.connection is not None
+        return self.connection
 
     def check_usable(self) -> None:
         if not self.open:
@@ -149,7 +180,8 @@ class _Transaction:
         self.check_not_undone()
 
     def check_not_undone(self) -> None:
-        if self.is_undone or not self.connection.in_transaction():
+        broken = self.connection is not None and not self.connection.in_transaction()
+        if self.is_undone or broken:
             raise TransactionError(UNDONE)
 
     def view(self, module: str) -> Tx:
@@ -165,17 +197,26 @@ class _Transaction:
         for view in list(self.views.values()):
             await view.flush()
 
+    async def do_afterwards(self) -> None:
+        for do in self.afterwards:
+            try:
+                await do()
+            except Exception:
+                logger.exception("Committed, but what was to be done afterwards failed.")
+
     def close(self) -> None:
         self.open = False
         for view in self.views.values():
             view.sync_session.expunge_all()
 
 
-_current: ContextVar[_Transaction | None] = ContextVar("transaction", default=None)
+opening: ContextVar[Callable[[Tx], Awaitable[None]] | None] = ContextVar("opening", default=None)
+"""What transactions do first while it is set; see `idempotency`."""
+_current: ContextVar[_Transaction | Reading | None] = ContextVar("transaction", default=None)
 
 
 def in_transaction() -> bool:
-    """Say whether the code that runs now is inside an open transaction."""
+    """Say whether the code that runs now is inside an open transaction, or an open read."""
     transaction = _current.get()
     return transaction is not None and transaction.open
 
@@ -184,45 +225,80 @@ async def has_begun(tx: Tx) -> bool:
     """Say whether any statement of a transaction has been sent, once what waits has been."""
     transaction = tx._transaction
     await transaction.flush()
-    return bool(transaction.connection.sync_connection.info.get("begun"))  # type: ignore[union-attr]
+    return transaction.connection is not None and bool(transaction.connection.info["begun"])
 
 
 class Database:
     """A module's way to the database."""
 
-    def __init__(self, engine: AsyncEngine, module: str) -> None:
+    def __init__(self, engine: AsyncEngine, module: str, replica: Replica | None = None) -> None:
         self._engine = engine
         self._module = module
+        self._replica = replica
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Reading]:
+        """Open a read: from the replica where that is recent enough, else from the primary.
+
+        It never shows less than the same request has committed; of what others have, it may be
+        DATABASE_REPLICA_MAX_LAG seconds behind. Several queries do not share one snapshot.
+        Raises TransactionError inside a transaction or another read, and where something is written.
+        """
+        if in_transaction():
+            raise TransactionError(
+                "A transaction or a read is open already: read with its `tx`, or call this method "
+                "after the block."
+            )
+        async with open_reading(self._module, self._engine, self._replica) as reading:
+            token = _current.set(reading)
+            try:
+                yield reading
+            finally:
+                _current.reset(token)
+
+    def engine_to_read(self) -> AsyncEngine:
+        """Return where a read may go now, for those who open no `read()`."""
+        return self._replica.engine if self._replica and is_recent(self._replica) else self._engine
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         """Open a transaction: commit when the block ends, undo everything when it raises.
 
+        It takes a connection with its first statement, and costs next to nothing without one.
         Raises TransactionError inside another transaction, since a second connection taken while
         holding the first lets n requests deadlock a pool of n; at the end where it was undone by
         an error that was caught; and OutcomeUnknownError where nobody said whether it was committed.
         """
         if in_transaction():
             raise TransactionError(
-                "A transaction is open already: pass its `tx` on to a method that takes one, or "
-                "call this method after the block."
+                "A transaction or a read is open already: pass its `tx` on to a method that takes "
+                "one, or call this method after the block."
             )
-        is_committing = False
+        committing: _Transaction | None = None
         try:
-            async with self._engine.begin() as connection:
-                transaction = _Transaction(connection)
+            async with AsyncExitStack() as ended:
+                transaction = _Transaction(self._engine, ended)
                 token = _current.set(transaction)
                 try:
-                    yield transaction.view(self._module)
+                    tx = transaction.view(self._module)
+                    if (first := opening.get()) is not None:
+                        await first(tx)
+                    yield tx
                     transaction.check_not_undone()
                     await transaction.flush()
                 finally:
                     _current.reset(token)
                     transaction.close()
-                is_committing = True
-        except (DBAPIError, OSError) as error:
-            if is_committing and is_unanswered(error):
+                committing = transaction
+        except (DBAPIError, OSError, TransactionError) as error:
+            if committing is not None and is_unanswered(error):
                 raise OutcomeUnknownError(
                     "The connection broke during COMMIT: look what was done before trying again."
                 ) from error
+            committing = None
             raise
+        finally:
+            if committing is not None:
+                has_committed()
+                # Shielded: a request that is given up now has committed nevertheless.
+                await asyncio.shield(asyncio.ensure_future(committing.do_afterwards()))

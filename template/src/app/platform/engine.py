@@ -13,9 +13,11 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Exception
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from app.platform.discretion import withhold_values
 from app.platform.settings import Settings
 
 _DENIED = re.compile(r"permission denied for schema (\w+)")
+_READ_ONLY = "25006"
 _SAVEPOINT_COMMANDS = ("SAVEPOINT", "RELEASE", "ROLLBACK")
 
 
@@ -33,18 +35,28 @@ def login_of(url: str) -> str:
     return make_url(url).username or ""
 
 
-def create_engine(settings: Settings) -> AsyncEngine:
-    """Create the engine that all modules share."""
+def create_engine(settings: Settings, *, patience: float | None = None) -> AsyncEngine:
+    """Create the engine that all modules share.
+
+    With `patience`, the driver gives a statement up after so many seconds without an answer.
+    """
     engine = create_async_engine(
         async_url(settings.database_url),
         pool_size=settings.database_pool_size,
         max_overflow=0,
+        hide_parameters=True,
         pool_timeout=settings.database_pool_timeout,
-        connect_args={"connection_class": _Connection, "timeout": 5},
+        connect_args={
+            "connection_class": _Connection,
+            "timeout": 5,
+            "command_timeout": patience,
+        },
     )
     milliseconds = round(settings.database_statement_timeout * 1000)
     _switch_roles(engine.sync_engine, f"SET LOCAL statement_timeout = {milliseconds};")
+    event.listen(engine.sync_engine, "handle_error", withhold_values)
     event.listen(engine.sync_engine, "handle_error", _explain_trespass)
+    event.listen(engine.sync_engine, "handle_error", _explain_read_only)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
 
@@ -93,21 +105,27 @@ class _Connection(asyncpg.Connection):
 def is_unanswered(error: Exception) -> bool:
     """Say whether a connection ended before Postgres said what became of a statement."""
     driver = getattr(getattr(error, "orig", None), "__cause__", None) or error
-    state = getattr(driver, "sqlstate", None) or ""
-    return isinstance(driver, asyncpg.InterfaceError | OSError) or state.startswith(("08", "57P"))
+    unanswered = sqlstate_of(error).startswith(("08", "57P"))
+    return isinstance(driver, asyncpg.InterfaceError | OSError) or unanswered
+
+
+def sqlstate_of(error: Exception) -> str:
+    """Return the five characters by which Postgres names an error, or none."""
+    driver = getattr(getattr(error, "orig", None), "__cause__", None) or error
+    return getattr(driver, "sqlstate", None) or ""
 
 
 def _switch_roles(engine: Engine, opening: str) -> None:
     """Run each statement under the role of whoever speaks, told by `Connection.info`.
 
     `speaker` is the role that the next statement needs; `role` is the one Postgres has now, or
-    None where that is unknown. Only SET LOCAL is used: it ends with the transaction, so that no
+    None where that is unknown; `read_only` says that the transaction is to write nothing. Only SET LOCAL is used: it ends with the transaction, so that no
     role is ever left on a connection of the pool.
     """
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.info.update(begun=False, speaker=None, role=None)
+        connection.info.update(begun=False, speaker=None, role=None, read_only=False)
 
     @event.listens_for(engine, "rollback_savepoint")
     def forget(connection: Connection, _name: str, _context: None) -> None:
@@ -119,7 +137,9 @@ def _switch_roles(engine: Engine, opening: str) -> None:
         speaker = info["speaker"]
         if not info["begun"]:
             set_role = f' SET LOCAL ROLE "{speaker}";' if speaker else ""
-            connection.connection.driver_connection.opening = opening + set_role  # type: ignore[union-attr]
+            read_only = " SET TRANSACTION READ ONLY;" if info["read_only"] else ""
+            driver: _Connection = connection.connection.driver_connection  # type: ignore[assignment]
+            driver.opening = opening + read_only + set_role
             info.update(begun=True, role=speaker)
         elif speaker != info["role"] and not statement.startswith(_SAVEPOINT_COMMANDS):
             cursor.execute(f'SET LOCAL ROLE "{speaker}"')
@@ -133,6 +153,14 @@ def _refuse_closed(connection: DBAPIConnection, *_rest: object) -> None:
     """
     if connection.driver_connection.is_closed():
         raise DisconnectionError
+
+
+def _explain_read_only(context: ExceptionContext) -> None:
+    state = getattr(context.original_exception, "sqlstate", None)
+    if state == _READ_ONLY and context.connection and context.connection.info["read_only"]:
+        raise TransactionError(
+            "`db.read()` only reads: write, and lock, inside `db.transaction()`."
+        ) from context.original_exception
 
 
 def _explain_trespass(context: ExceptionContext) -> None:

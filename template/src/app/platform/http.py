@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -20,11 +21,14 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.access import Access, create_tokens
+from app.platform.database import Database
 from app.platform.engine import OutcomeUnknownError
 from app.platform.errors import Conflict, DomainError, NotFound
+from app.platform.idempotency import Idempotency, SCHEMA
 from app.platform.limits import Limits
 from app.platform.problems import DESCRIBED, later, problem
 from app.platform.rates import Rates
+from app.platform.reading import ReadYourWrites
 from app.platform.serving import leaving
 from app.platform.settings import Settings
 
@@ -49,6 +53,7 @@ def create_api(
     routers: Mapping[str, APIRouter],
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
     settings: Settings,
+    engine: AsyncEngine,
 ) -> FastAPI:
     """Create the application; a module's routes stand under its name."""
     pages = _PAGES if settings.is_development else ()
@@ -59,6 +64,10 @@ def create_api(
         redoc_url="/redoc" if pages else None,
     )
     # What is added last is outermost.
+    keys = Database(engine, SCHEMA)
+    api.add_middleware(Idempotency, database=keys, request_timeout=settings.request_timeout)
+    if settings.database_replica_url:
+        api.add_middleware(ReadYourWrites)
     rates = Rates(settings.rate_limit)
     api.add_middleware(Access, tokens=create_tokens(settings), rates=rates, pages=pages)
     api.add_middleware(Limits, settings=settings)

@@ -1,7 +1,7 @@
 """What is in the queue: for those who look after it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,24 +12,32 @@ from pgqueuer.models import JobId
 
 from app.platform.queue import NAMES
 
-STATES = {"waiting": "queued", "running": "picked", "held": "failed"}
-"""What we call the states of a job, and what pgqueuer does."""
+STATES = {"waiting": "queued", "running": "picked", "held": "failed", "unknown": "unknown"}
+"""What we call the states of a job, and what pgqueuer does. Unknown is what waits for code that this
+version does not have: for workers of another version, or left behind by one."""
 
 _TABLES = NAMES.qualified
+_STATUS = """CASE WHEN status = 'queued' AND entrypoint <> ALL($1::text[]) THEN 'unknown'
+        ELSE status::text END"""
 _JOBS = f"""
-    SELECT id, entrypoint AS name, status::text, attempts, priority, created, execute_after AS due,
+    SELECT id, entrypoint AS name, {_STATUS} AS status, attempts, priority, created, execute_after AS due,
         payload, dedupe_key, (
             SELECT concat(traceback->>'exception_type', ': ', traceback->>'exception_message')
             FROM {_TABLES.queue_table_log} WHERE job_id = job.id AND traceback IS NOT NULL
             ORDER BY created DESC, id DESC LIMIT 1
         ) AS error
     FROM {_TABLES.queue_table} AS job
-    WHERE ($1::text IS NULL OR split_part(entrypoint, '.', 1) = $1)
-        AND ($2::text IS NULL OR status::text = $2) AND ($3::bigint[] IS NULL OR id = ANY($3))
-    ORDER BY id LIMIT $4
+    WHERE ($2::text IS NULL OR split_part(entrypoint, '.', 1) = $2)
+        AND ($3::text IS NULL OR {_STATUS} = $3) AND ($4::bigint[] IS NULL OR id = ANY($4))
+    ORDER BY id LIMIT $5
 """
-_COUNTS = f"""SELECT split_part(entrypoint, '.', 1) AS module, status::text, count(*) AS number
+_COUNTS = f"""SELECT split_part(entrypoint, '.', 1) AS module, {_STATUS} AS status, count(*) AS number
     FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
+_UNKNOWN = f"""SELECT entrypoint AS name, count(*) AS number FROM {_TABLES.queue_table}
+    WHERE status = 'queued' AND entrypoint <> ALL($1::text[]) GROUP BY 1 ORDER BY 1"""
+_FORGIVE = f"""UPDATE {_TABLES.queue_table} SET headers = headers - '{{lost,started}}'::text[]
+    WHERE id = ANY($1) AND headers ? 'lost'"""
+"""The workers that died with a job are not held against it any more."""
 
 
 class JobsError(Exception):
@@ -67,21 +75,22 @@ class Step:
 
 async def find_jobs(
     queue: Queries,
+    known: Collection[str],
     *,
     module: str | None = None,
     state: str | None = None,
     ids: Sequence[int] | None = None,
     limit: int | None = None,
 ) -> list[JobRecord]:
-    """Return jobs that wait, run or are held, oldest first."""
+    """Return the jobs in the queue, oldest first. `known` are the names that the code has."""
     status = STATES[state] if state else None
-    rows = await queue.driver.fetch(_JOBS, module, status, ids, limit)
+    rows = await queue.driver.fetch(_JOBS, list(known), module, status, ids, limit)
     return [_record(row) for row in rows]
 
 
-async def find_job(queue: Queries, id: int) -> JobRecord:
+async def find_job(queue: Queries, known: Collection[str], id: int) -> JobRecord:
     """Return one job. Raises JobsError."""
-    found = await find_jobs(queue, ids=[id])
+    found = await find_jobs(queue, known, ids=[id])
     if not found:
         raise JobsError(
             f"There is no job {id} in the queue: it has ended, was dropped, or never was."
@@ -101,20 +110,27 @@ async def history_of(queue: Queries, id: int) -> list[Step]:
     ]
 
 
-async def count_jobs(queue: Queries) -> dict[str, dict[str, int]]:
+async def count_jobs(queue: Queries, known: Collection[str]) -> dict[str, dict[str, int]]:
     """Return how many jobs of each module are in each state."""
     counts: dict[str, Counter[str]] = {}
-    for row in await queue.driver.fetch(_COUNTS):
+    for row in await queue.driver.fetch(_COUNTS, list(known)):
         counts.setdefault(str(row["module"]), Counter())[_state(row)] = int(str(row["number"]))
     return {module: {state: found[state] for state in STATES} for module, found in counts.items()}
 
 
-async def retry_jobs(queue: Queries, ids: Sequence[int]) -> None:
+async def count_unknown(queue: Queries, known: Collection[str]) -> dict[str, int]:
+    """Return how many jobs wait for each function that the code does not have."""
+    rows = await queue.driver.fetch(_UNKNOWN, list(known))
+    return {str(row["name"]): int(str(row["number"])) for row in rows}
+
+
+async def retry_jobs(queue: Queries, known: Collection[str], ids: Sequence[int]) -> None:
     """Let held jobs run again, with all their attempts. Raises JobsError, and then changes none."""
     for id in ids:
-        job = await find_job(queue, id)
+        job = await find_job(queue, known, id)
         if job.state != "held":
             raise JobsError(f"Job {id} is {job.state}, not held: there is nothing to retry.")
+    await queue.driver.execute(_FORGIVE, ids)
     try:
         await queue.requeue_jobs([JobId(id) for id in ids])
     except UniqueViolationError as error:
@@ -124,10 +140,10 @@ async def retry_jobs(queue: Queries, ids: Sequence[int]) -> None:
         ) from None
 
 
-async def drop_jobs(queue: Queries, ids: Sequence[int]) -> None:
+async def drop_jobs(queue: Queries, known: Collection[str], ids: Sequence[int]) -> None:
     """Delete jobs that wait or are held. Raises JobsError, and then deletes none."""
     for id in ids:
-        if (await find_job(queue, id)).state == "running":
+        if (await find_job(queue, known, id)).state == "running":
             raise JobsError(f"Job {id} is running. Wait until it has ended or is held.")
     jobs = [await queue.queue_job_by_id(JobId(id)) for id in ids]
     await queue.log_jobs([(job, "deleted", None) for job in jobs if job is not None])

@@ -7,9 +7,11 @@ enough, as on a managed Postgres. Everything here can run again without harm.
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, UTC
 from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
 from alembic import command
 from alembic.config import Config
@@ -23,7 +25,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.platform.engine import async_url
-from app.platform.queue import SCHEMA
+from app.platform.idempotency import SCHEMA as REQUESTS
+from app.platform.queue import SCHEMA as QUEUE
 from app.platform.queue_schema import install_queue, is_outdated
 from app.platform.roles import check_login, MigrationError, owner_of, prepare_schema, role_of
 from app.platform.wiring import ModuleFolder
@@ -40,6 +43,29 @@ _FORMAT_WITH_RUFF = {
 }
 
 
+class History(Protocol):
+    """A schema of its own and its migrations: a module, or the platform's part."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def path(self) -> Path:
+        """The folder above `migrations`."""
+
+
+@dataclass(frozen=True)
+class _Own:
+    name: str
+
+    @property
+    def path(self) -> Path:
+        return Path(__file__).parent / "alembic" / self.name
+
+
+_REQUESTS = _Own(REQUESTS)
+
+
 async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -> list[str]:
     """Bring every module's schema up to date; return what was applied, as `module revision`.
 
@@ -49,8 +75,8 @@ async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
     engine = create_async_engine(async_url(admin_url), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            applied = await connection.run_sync(_migrate, login, folders)
-            owner = await connection.run_sync(_prepare, login, SCHEMA)
+            applied = await connection.run_sync(_migrate, login, [*folders, _REQUESTS])
+            owner = await connection.run_sync(_prepare, login, QUEUE)
             return applied + await install_queue(connection, owner)
     finally:
         await engine.dispose()
@@ -95,28 +121,28 @@ async def pending_migrations(
     A schema newer than the code is no reason to wait: during a deployment, old instances go on.
     """
     login = connection.engine.url.username or ""
-    pending = await connection.run_sync(_pending, login, folders)
-    return pending + ([SCHEMA] if await is_outdated(connection) else [])
+    pending = await connection.run_sync(_pending, login, [*folders, _REQUESTS])
+    return pending + ([QUEUE] if await is_outdated(connection) else [])
 
 
-def _migrate(connection: Connection, login: str, folders: Sequence[ModuleFolder]) -> list[str]:
+def _migrate(connection: Connection, login: str, histories: Sequence[History]) -> list[str]:
     applied: list[str] = []
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
     check_login(connection, login)
     connection.execute(text("REVOKE ALL ON SCHEMA public FROM PUBLIC"))
     connection.commit()
-    for folder in folders:
-        owner = _prepare(connection, login, folder.name)
+    for history in histories:
+        owner = _prepare(connection, login, history.name)
 
-        def report(step: MigrationInfo, name: str = folder.name, **_rest: object) -> None:
+        def report(step: MigrationInfo, name: str = history.name, **_rest: object) -> None:
             applied.append(f"{name} {step.up_revision_id}")
 
-        with _as_owner(connection, owner), _explained(folder):
-            command.upgrade(_config(folder, connection, on_version_apply=report), "heads")
+        with _as_owner(connection, owner), _explained(history):
+            command.upgrade(_config(history, connection, on_version_apply=report), "heads")
             connection.execute(
                 text(
-                    f'REVOKE INSERT, UPDATE, DELETE ON "{folder.name}".alembic_version '
-                    f'FROM "{role_of(login, folder.name)}"'
+                    f'REVOKE INSERT, UPDATE, DELETE ON "{history.name}".alembic_version '
+                    f'FROM "{role_of(login, history.name)}"'
                 )
             )
     return applied
@@ -144,19 +170,19 @@ def _prepare(connection: Connection, login: str, module: str) -> str:
 
 
 @contextmanager
-def _explained(folder: ModuleFolder) -> Iterator[None]:
+def _explained(history: History) -> Iterator[None]:
     """Turn what Alembic and Postgres say into an error that names the module and the remedy."""
     try:
         yield
     except CommandError as error:
         raise MigrationError(
-            f"The migrations of {folder.name} do not fit the database: {error}. Check out the code "
-            f"that has them or mend {folder.path / 'migrations'}; a local database can be thrown "
+            f"The migrations of {history.name} do not fit the database: {error}. Check out the code "
+            f"that has them or mend {history.path / 'migrations'}; a local database can be thrown "
             "away by deleting .local."
         ) from error
     except DBAPIError as error:
         raise MigrationError(
-            f"A migration in {folder.path / 'migrations'} failed, and its module was left as it "
+            f"A migration in {history.path / 'migrations'} failed, and its module was left as it "
             f"was: {error.orig} in: {error.statement}"
         ) from error
 
@@ -212,30 +238,30 @@ def _drop_empty(_context: object, _revision: object, directives: list[MigrationS
         directives.clear()
 
 
-def _pending(connection: Connection, login: str, folders: Sequence[ModuleFolder]) -> list[str]:
+def _pending(connection: Connection, login: str, histories: Sequence[History]) -> list[str]:
     schemas = text("SELECT schemaname FROM pg_tables WHERE tablename = 'alembic_version'")
     migrated = set(connection.scalars(schemas))
     pending = []
-    for folder in folders:
+    for history in histories:
         applied: set[str] = set()
-        if folder.name in migrated:
-            connection.execute(text(f'SET LOCAL ROLE "{role_of(login, folder.name)}"'))
-            version = text(f'SELECT version_num FROM "{folder.name}".alembic_version')
+        if history.name in migrated:
+            connection.execute(text(f'SET LOCAL ROLE "{role_of(login, history.name)}"'))
+            version = text(f'SELECT version_num FROM "{history.name}".alembic_version')
             applied = set(connection.scalars(version))
-        script = ScriptDirectory.from_config(_config(folder))
+        script = ScriptDirectory.from_config(_config(history))
         known = {revision.revision for revision in script.walk_revisions()}
         if applied <= known and not applied >= set(script.get_heads()):
-            pending.append(folder.name)
+            pending.append(history.name)
     return pending
 
 
-def _config(folder: ModuleFolder, connection: Connection | None = None, **more: object) -> Config:
+def _config(history: History, connection: Connection | None = None, **more: object) -> Config:
     config = Config(
         cmd_opts=Namespace(quiet=True),
-        attributes={"connection": connection, "schema": folder.name, **more},
+        attributes={"connection": connection, "schema": history.name, **more},
     )
     config.set_main_option("script_location", "app.platform:alembic")
-    config.set_main_option("version_locations", (folder.path / "migrations").as_posix())
+    config.set_main_option("version_locations", (history.path / "migrations").as_posix())
     config.set_main_option("path_separator", "newline")
     config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
     for name, value in _FORMAT_WITH_RUFF.items():

@@ -19,6 +19,7 @@ from pgqueuer.adapters.persistence.qb import (
 )
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.domain.settings import DBSettings
+from pgqueuer.models import JobId
 from pgqueuer.types import QueueManagerId
 
 from app.platform.database import Tx
@@ -40,8 +41,9 @@ _END = f"""SET LOCAL ROLE "%(role)s";
     INSERT INTO {NAMES.qualified.queue_table_log} (job_id, status, entrypoint, priority)
     SELECT id, 'successful', entrypoint, priority FROM ended"""
 _RELEASE = f"""UPDATE {NAMES.qualified.queue_table}
-    SET status = 'queued', queue_manager_id = NULL, slot = NULL
-    WHERE queue_manager_id = $1 AND status = 'picked'"""
+    SET status = 'queued', queue_manager_id = NULL, slot = NULL, execute_after =
+        CASE WHEN headers ? 'lost' THEN now() + interval '10 seconds' ELSE execute_after END
+    WHERE queue_manager_id = $1 AND status = 'picked' AND id = ANY($2)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,10 @@ async def end(tx: Tx, id: int) -> bool:
     return bool(ended == "INSERT 0 1")
 
 
-async def release(queue: Queries, worker: QueueManagerId) -> None:
-    """Give back what a worker has taken and not ended."""
-    await queue.driver.execute(_RELEASE, worker)
+async def release(queue: Queries, worker: QueueManagerId, ids: Sequence[JobId]) -> None:
+    """Give back what a worker has taken and not ended; what is suspected (see `recovery`) can wait,
+    since it may be turned away again."""
+    await queue.driver.execute(_RELEASE, worker, ids)
 
 
 @asynccontextmanager

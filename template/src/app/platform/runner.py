@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.platform.database import Database, has_begun
 from app.platform.jobs import ArgumentsError, BoundJob, Delivery
 from app.platform.queue import end
+from app.platform.recovery import DeadlyJobError
 
 logger = logging.getLogger("app.worker")
 
@@ -63,7 +64,7 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
 async def record(queue: Queries, job: BoundJob, row: Row, error: Exception) -> None:
     """Let a job that failed be tried again later, or hold it with its error."""
     failure = TracebackRecord.from_exception(error, row.id, {"attempt": row.attempts + 1})
-    if isinstance(error, ArgumentsError) or row.attempts >= job.options.retries:
+    if isinstance(error, ArgumentsError | DeadlyJobError) or row.attempts >= job.options.retries:
         logger.error("Job %s %s is held: %s", row.id, job.name, error, exc_info=error)
         await queue.log_jobs([(row, "failed", failure)])
     else:

@@ -11,6 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database import Database
+from app.platform.idempotency import forget_keys
+from app.platform.idempotency import SCHEMA as REQUESTS
 from app.platform.jobs import BoundJob
 from app.platform.queue import enqueue, NAMES, SCHEMA
 
@@ -40,6 +42,7 @@ async def keep_schedule(engine: AsyncEngine, jobs: Mapping[str, BoundJob]) -> No
             await enqueue_ticks(engine, jobs, now)
             async with Database(engine, SCHEMA).transaction() as tx:
                 await tx.execute(_FORGET)
+            await forget_keys(Database(engine, REQUESTS))
         except (SQLAlchemyError, OSError) as error:
             logger.warning("The schedule could not be kept, trying again: %s", error)
         ticks = [_tick(job, now, next=True) for job in jobs.values() if job.options.cron]

@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, FilePath, model_validator, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis.asyncio.connection import parse_url
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+MEMORY = "memory://"
 _SECRETS = Path("/run/secrets")
 _SHORTEST_PASSWORD = 12
 
@@ -33,6 +35,19 @@ def _database_url(value: str) -> str:
     return value
 
 
+def _cache_url(value: str) -> str:
+    if value == MEMORY:
+        return value
+    if not value.startswith(("redis://", "rediss://")):
+        raise ValueError(f"must be {MEMORY}, or start with redis:// or rediss://")
+    try:
+        parse_url(value)
+    except ValueError:
+        raise ValueError("is no URL of a Redis: write redis://:password@host:6379/0") from None
+    return value
+
+
+CacheUrl = Annotated[str, AfterValidator(_cache_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 
 
@@ -59,11 +74,17 @@ class Settings(BaseSettings):
     """The login that serves requests. By itself it may read no table."""
     migration_database_url: DatabaseUrl | None = None
     """An admin with CREATEROLE who owns the database. Only `app migrate` uses it."""
+    database_replica_url: DatabaseUrl | None = None
+    """A streaming replica of that database, for reads."""
+    database_replica_max_lag: float = Field(default=5, ge=2, le=600)
+    """Seconds that a read from the replica may be behind the primary."""
     database_pool_size: int = Field(default=10, ge=1, le=1000)
     database_pool_timeout: float = Field(default=5, gt=0)
     """Seconds to wait for a free connection before the request is refused."""
     database_statement_timeout: float = Field(default=5, gt=0)
     """Seconds until Postgres stops a statement."""
+    cache_url: CacheUrl = MEMORY
+    """A Redis that all processes share; otherwise each has a cache of its own, in memory."""
     request_body_limit: int = Field(default=1_000_000, ge=1)
     """Bytes."""
     request_timeout: float = Field(default=30, gt=0)
@@ -108,6 +129,12 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "DATABASE_STATEMENT_TIMEOUT", "must not be longer than REQUEST_TIMEOUT"
     if settings.request_timeout > settings.shutdown_timeout:
         yield "SHUTDOWN_TIMEOUT", "must not be shorter than REQUEST_TIMEOUT"
+    replica = make_url(settings.database_replica_url or settings.database_url)
+    if replica.username != make_url(settings.database_url).username:
+        yield (
+            "DATABASE_REPLICA_URL",
+            "must name the user of DATABASE_URL, whose name is part of every role's",
+        )
     for origin in settings.cors_origins.split():
         url = urlsplit(origin)
         if url.scheme not in ("http", "https") or origin != f"{url.scheme}://{url.netloc}":

@@ -11,10 +11,13 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.boundary import at_boundary, Instrument, InterfaceError
+from app.platform.cache import Cache
+from app.platform.cache_store import CacheStore
 from app.platform.database import Database, Tx
 from app.platform.events import Event, Events, Handler
 from app.platform.flags import Flags
 from app.platform.jobs import BoundJob, Delivery, is_frozen, Job, name_of, Options, parameters_of
+from app.platform.replica import Replica
 from app.platform.schedule import is_valid_cron
 
 Interface = TypeVar("Interface")
@@ -77,12 +80,15 @@ def wire(
     folders: Sequence[ModuleFolder],
     engine: AsyncEngine,
     *,
+    replica: Replica | None = None,
+    cache: CacheStore | None = None,
     only: type | None = None,
     fakes: Mapping[type, object] | None = None,
     instrument: Instrument | None = None,
 ) -> Wired:
     """Build the modules in the order given, each with its dependencies.
 
+    Reads may go to `replica`; what modules cache is kept in `cache`, or in memory.
     `instrument` is handed each method that other modules may call, and may replace it.
     For tests: `only` builds one module and what it depends on, step by step down, and nothing else;
     `fakes` stand, by interface, for modules that are not built then, nor what only those need.
@@ -96,7 +102,7 @@ def wire(
             raise WiringError(f"{folder.name}: {error}") from None
 
     fakes = fakes or {}
-    events = Events()
+    events, cache = Events(), cache or CacheStore()
     instances: dict[type, object] = {Events: events}
     routers: dict[str, APIRouter] = {}
     jobs: dict[str, BoundJob] = {}
@@ -106,7 +112,8 @@ def wire(
             instances[folder.interface] = outside(folder, fakes[folder.interface])
             continue
         provided = instances | {
-            Database: Database(engine, folder.name),
+            Database: Database(engine, folder.name, replica),
+            Cache: Cache(cache, folder.name),
             Flags: Flags(folder.name),
         }
         made = folder.declaration.build(**_pick(folder, folder.declaration.build, provided))
@@ -244,7 +251,7 @@ def _pick(
         if kind not in provided:
             raise WiringError(
                 f"{folder.name}: nothing provides `{name}: {getattr(kind, '__name__', kind)}` of "
-                f"{function.__name__}. Ask for `Database`, `Events`, `Flags`, or an interface that "
-                "the module's `depends_on` names."
+                f"{function.__name__}. Ask for `Database`, `Events`, `Cache`, `Flags`, or an "
+                "interface that the module's `depends_on` names."
             )
     return {name: provided[kind] for name, kind in wanted}

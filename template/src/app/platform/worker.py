@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -15,8 +16,11 @@ from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.types import QueueEntrypoint, QueueManagerId
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.platform.backlog import Backlog
+from app.platform.job_records import count_unknown
 from app.platform.jobs import BoundJob
 from app.platform.queue import connect_queue, NAMES, release
+from app.platform.recovery import check_not_deadly, recover
 from app.platform.runner import attempt, record
 from app.platform.schedule import keep_schedule
 from app.platform.settings import Settings
@@ -28,6 +32,8 @@ _POLL = 1.0
 over, and those of a worker that died."""
 _GATHER = 0.02
 """Seconds for which a busy worker lets jobs end, to take several new ones with one query."""
+_NEVER = timedelta(days=36500)
+"""pgqueuer does not look for what dead workers left: see `recovery`."""
 _UNREACHABLE = (OSError, PostgresError, InterfaceError, TimeoutError)
 
 
@@ -44,9 +50,10 @@ class Worker:
             for name, job in jobs.items()
         }
         self._running: dict[JobId, asyncio.Task[Exception | None]] = {}
+        self._backlog = Backlog(settings.worker_concurrency)
+        self._recovered = 0.0
+        """When what dead workers left was looked for."""
         self._wake = asyncio.Event()
-        self._more = False
-        """Whether the queue may hold more jobs than were taken last."""
         self._idle: list[Row] = []
         """Jobs that have ended and wrote nothing, so that no transaction took them out."""
         self._stopping = False
@@ -101,24 +108,23 @@ class Worker:
         return ended
 
     async def _work(self) -> None:
+        await self._warn_of_unknown()
         await self._queue.driver.add_listener(NAMES.channel, lambda _payload: self._wake.set())
         beats = asyncio.create_task(self._beat())
         try:
             while not self._stopping:
                 self._wake.clear()
                 await self._end_idle()
-                if free := self._free():
-                    rows = await self._take(free)
-                    for row in rows:
-                        self._start(row)
-                    self._more = len(rows) == free
-                await self._wait(_GATHER if self._more else _POLL)
+                await self._hand_back(_POLL)
+                await self._recover()
+                if room := self._backlog.room(len(self._running)):
+                    rows = await self._take(room)
+                    self._backlog.add(rows, room, len(self._running))
+                    self._start_waiting()
+                await self._wait(_GATHER if self._backlog.has_more else _POLL)
             await self._drain()
         finally:
             beats.cancel()
-
-    def _free(self) -> int:
-        return self._settings.worker_concurrency - len(self._running)
 
     async def _take(self, number: int) -> list[Row]:
         taken = await self._queue.dequeue(
@@ -126,18 +132,24 @@ class Worker:
             entrypoints=self._limits,
             queue_manager_id=self._id,
             global_concurrency_limit=None,
-            heartbeat_timeout=timedelta(seconds=self._settings.worker_lost_after),
+            heartbeat_timeout=_NEVER,
         )
-        # With a heartbeat that came too late, a worker is handed what it runs already.
-        return [row for row in taken if row.id not in self._running]
+        # With a heartbeat that came too late, a worker is handed what it has already.
+        return [row for row in taken if row.id not in {**self._running, **self._backlog.rows}]
+
+    def _start_waiting(self) -> None:
+        while row := self._backlog.next(len(self._running)):
+            self._start(row)
 
     def _start(self, row: Row) -> None:
         def ended(_task: asyncio.Task[object]) -> None:
             del self._running[row.id]
-            half = self._free() * 2 >= self._settings.worker_concurrency
-            if (half if self._more else self._idle) or self._jobs[
-                row.entrypoint
-            ].options.concurrency:
+            self._backlog.ended(row)
+            if not self._stopping:
+                self._start_waiting()
+            limited = self._jobs[row.entrypoint].options.concurrency
+            idle = self._idle and not self._backlog.has_more
+            if idle or limited or self._backlog.is_low(len(self._running)):
                 self._wake.set()
 
         task = asyncio.create_task(self._run(row), name=f"job {row.id}")
@@ -148,6 +160,7 @@ class Worker:
         """Run a job once; return the error it ended with."""
         job = self._jobs[row.entrypoint]
         try:
+            await check_not_deadly(self._queue, row)
             if not await attempt(self._engine, job, row):
                 self._idle.append(row)
         except Exception as error:
@@ -166,14 +179,36 @@ class Worker:
             await self._queue.log_jobs([(row, "successful", None) for row in ended])
 
     async def _beat(self) -> None:
-        """Tell the other workers what is still being run here."""
+        """Tell the other workers what is still in hand here."""
         while True:
             await asyncio.sleep(self._settings.worker_lost_after / 4)
-            if self._running:
-                await self._queue.update_heartbeat(list(self._running))
+            if held := [*self._running, *self._backlog.rows]:
+                await self._queue.update_heartbeat(held)
+
+    async def _recover(self) -> None:
+        """Put back what dead workers left, now and then."""
+        if time.monotonic() - self._recovered > _POLL:
+            self._recovered = time.monotonic()
+            await recover(self._queue, self._settings.worker_lost_after)
+
+    async def _warn_of_unknown(self) -> None:
+        """Say what no worker of this version runs: for those of another, or left behind by one."""
+        for name, number in (await count_unknown(self._queue, self._jobs)).items():
+            logger.warning(
+                "%s jobs wait for %s, which this version of the code does not have. If no other is "
+                "to run them: `app jobs drop --unknown`.",
+                number,
+                name,
+            )
+
+    async def _hand_back(self, seconds: float) -> None:
+        """Let others have what has waited here for so long."""
+        if late := self._backlog.take_late(seconds):
+            await release(self._queue, self._id, late)
 
     async def _drain(self) -> None:
         """Let running jobs end, and hand those back that do not in time."""
+        await self._hand_back(0)
         seconds = self._settings.worker_drain_timeout
         late: set[asyncio.Task[Exception | None]] = set()
         if self._running:
@@ -182,10 +217,11 @@ class Worker:
         await self._end_idle()
         if late:
             logger.warning("%s jobs did not end in time; another worker takes them.", len(late))
+            ids = [id for id, task in self._running.items() if task in late]
             for task in late:
                 task.cancel()
             await asyncio.wait(late, timeout=5)
-            await release(self._queue, self._id)
+            await release(self._queue, self._id, ids)
 
     async def _wait(self, seconds: float) -> None:
         try:

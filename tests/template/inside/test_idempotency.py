@@ -1,0 +1,236 @@
+"""Requests that are sent again: done once, answered twice."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from app.main import create_app
+from app.platform.database import Database
+from app.platform.engine import create_engine
+from app.platform.http import create_api
+from app.platform.idempotency import forget_keys
+from app.platform.settings import Settings
+from fastapi import APIRouter, HTTPException
+from httpx import ASGITransport, AsyncClient, Response
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+URL = "/catalog/items"
+Bearer = Callable[..., dict[str, str]]
+
+
+def key() -> dict[str, str]:
+    return {"Idempotency-Key": uuid4().hex}
+
+
+async def names(client: AsyncClient) -> list[str]:
+    return [item["name"] for item in (await client.get(URL)).json()["items"]]
+
+
+async def test_the_second_gets_the_answer_to_the_first(client: AsyncClient) -> None:
+    same = key()
+    first = await client.post(URL, json={"name": "a"}, headers=same)
+    second = await client.post(URL, json={"name": "a"}, headers=same)
+    assert first.status_code == 201
+    for what in ("status_code", "content"):
+        assert getattr(second, what) == getattr(first, what)
+    assert second.headers["Location"] == first.headers["Location"]
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert second.headers["X-Request-ID"] != first.headers["X-Request-ID"]
+    assert "Idempotent-Replayed" not in first.headers
+    assert await names(client) == ["a"]
+
+
+async def test_without_a_key_it_is_done_again(client: AsyncClient) -> None:
+    await client.post(URL, json={"name": "a"})
+    assert (await client.post(URL, json={"name": "a"})).status_code == 409
+
+
+async def test_a_key_belongs_to_one_request(client: AsyncClient) -> None:
+    same = key()
+    await client.post(URL, json={"name": "a"}, headers=same)
+    refused = await client.post(URL, json={"name": "b"}, headers=same)
+    assert refused.status_code == 422
+    assert await names(client) == ["a"]
+
+
+async def test_a_key_belongs_to_one_principal(client: AsyncClient, bearer: Bearer) -> None:
+    same = key()
+    await client.post(URL, json={"name": "a"}, headers=same)
+    other = await client.post(URL, json={"name": "a"}, headers={**same, **bearer("another")})
+    assert other.status_code == 409
+    assert other.json()["type"].endswith("-name-taken")
+
+
+async def test_of_many_at_once_one_is_done(client: AsyncClient) -> None:
+    same = key()
+    sent = (client.post(URL, json={"name": "a"}, headers=same) for _ in range(20))
+    answers = await asyncio.gather(*sent)
+    done = [each for each in answers if each.status_code == 201]
+    assert sum("Idempotent-Replayed" not in each.headers for each in done) == 1
+    waiting = [each for each in answers if each.status_code != 201]
+    assert {each.headers["Retry-After"] for each in waiting} <= {"1"}
+    assert Counter(await names(client)) == {"a": 1}
+
+
+async def test_what_was_refused_may_be_tried_again_with_the_same_key(client: AsyncClient) -> None:
+    await client.post(URL, json={"name": "a"})
+    same = key()
+    assert (await client.post(URL, json={"name": "a"}, headers=same)).status_code == 409
+    assert (await client.post(URL, json={"name": "a"}, headers=same)).status_code == 409
+    assert (await client.post(URL, json={"name": "b"}, headers=same)).status_code == 201
+
+
+@pytest.mark.parametrize("bad", ["", "two words", "é", "x" * 256])
+async def test_a_key_that_is_none_is_refused(client: AsyncClient, bad: str) -> None:
+    headers = {b"Idempotency-Key": bad.encode("latin-1")}
+    refused = await client.post(URL, json={"name": "a"}, headers=headers)
+    assert refused.status_code == 400
+    assert await names(client) == []
+
+
+async def test_a_key_does_not_open_the_limit_on_bodies(settings: Settings, bearer: Bearer) -> None:
+    api = create_app(settings.model_copy(update={"request_body_limit": 100}))
+    async with AsyncClient(transport=ASGITransport(api), base_url="http://app") as client:
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for _ in range(100):
+                yield b"0123456789"
+
+        refused = await client.post(URL, content=chunks(), headers={**key(), **bearer("ada")})
+    assert refused.status_code == 413
+
+
+async def test_a_request_that_is_given_up_leaves_its_key_free(
+    settings: Settings, bearer: Bearer
+) -> None:
+    api = create_app(settings.model_copy(update={"request_timeout": 1.0}))
+    other = await asyncpg.connect(settings.database_url)
+    headers = {**key(), **bearer("ada")}
+    async with (
+        AsyncClient(transport=ASGITransport(api), base_url="http://app") as client,
+        api.router.lifespan_context(api),
+    ):
+        async with other.transaction():
+            await other.execute("SET LOCAL ROLE app_test__catalog")
+            await other.execute("INSERT INTO catalog.items (id, name) VALUES ($1, 'a')", uuid4())
+            # Waits for the one above, in a transaction that holds the key already.
+            waiting = await client.post(URL, json={"name": "a"}, headers=headers)
+            assert waiting.status_code == 503
+            await other.execute("DELETE FROM catalog.items")
+        done = await client.post(URL, json={"name": "a"}, headers=headers)
+        assert done.status_code == 201
+    await other.close()
+
+
+_INSERT = text("INSERT INTO catalog.items (id, name) VALUES (gen_random_uuid(), :name)")
+
+_AGE = text("UPDATE requests.idempotency_keys SET created_at = now() - interval '2 days'")
+
+
+class Odd:
+    """Routes that do what requests seldom do."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.ran = 0
+        self.db = Database(engine, "catalog")
+
+    async def insert(self, name: str) -> None:
+        async with self.db.transaction() as tx:
+            await tx.execute(_INSERT, {"name": name})
+
+    def routes(self) -> APIRouter:
+        router = APIRouter()
+
+        @router.post("/twice")
+        async def twice() -> int:
+            self.ran += 1
+            await self.insert("first")
+            await self.insert("second")
+            return self.ran
+
+        @router.post("/nothing")
+        async def nothing() -> int:
+            self.ran += 1
+            return self.ran
+
+        @router.post("/forgetful")
+        async def forgetful() -> None:
+            self.ran += 1
+            await self.insert("done")
+            raise HTTPException(500, "forgot")
+
+        @router.post("/large")
+        async def large() -> str:
+            await self.insert("large")
+            return "x" * 1_000_001
+
+        return router
+
+
+@pytest.fixture
+def odd(engine: AsyncEngine) -> Odd:
+    return Odd(engine)
+
+
+async def post(odd: Odd, settings: Settings, path: str, headers: dict[str, str]) -> Response:
+    engine = create_engine(settings)
+    api = create_api({"odd": odd.routes()}, None, settings, engine)  # type: ignore[arg-type]
+    transport = ASGITransport(api, raise_app_exceptions=False)
+    async with AsyncClient(transport=transport, base_url="http://app") as client:
+        answer = await client.post(f"/odd/{path}", headers=headers)
+    await engine.dispose()
+    return answer
+
+
+async def test_a_request_may_open_several_transactions(
+    odd: Odd, settings: Settings, bearer: Bearer
+) -> None:
+    headers = {**key(), **bearer("ada")}
+    answers = [await post(odd, settings, "twice", headers) for _ in range(2)]
+    assert [answer.json() for answer in answers] == [1, 1]
+
+
+async def test_what_commits_nothing_may_be_done_again(
+    odd: Odd, settings: Settings, bearer: Bearer
+) -> None:
+    headers = {**key(), **bearer("ada")}
+    answers = [await post(odd, settings, "nothing", headers) for _ in range(2)]
+    assert [answer.json() for answer in answers] == [1, 2]
+
+
+@pytest.mark.parametrize(("path", "status"), [("forgetful", 500), ("large", 200)])
+async def test_what_was_done_is_not_done_again_although_its_answer_is_lost(
+    engine: AsyncEngine,
+    odd: Odd,
+    settings: Settings,
+    bearer: Bearer,
+    path: str,
+    status: int,
+) -> None:
+    headers = {**key(), **bearer("ada")}
+    assert (await post(odd, settings, path, headers)).status_code == status
+    ran = odd.ran
+    soon = await post(odd, settings, path, headers)
+    assert (soon.status_code, soon.headers["Retry-After"]) == (409, "1")
+    async with Database(engine, "requests").transaction() as tx:
+        await tx.execute(_AGE)
+    later = await post(odd, settings, path, headers)
+    assert later.json()["type"] == "urn:problem-type:answer-lost"
+    assert odd.ran == ran
+
+
+async def test_yesterdays_keys_are_forgotten(client: AsyncClient, engine: AsyncEngine) -> None:
+    old, new = key(), key()
+    await client.post(URL, json={"name": "a"}, headers=old)
+    keys = Database(engine, "requests")
+    async with keys.transaction() as tx:
+        await tx.execute(_AGE)
+    await client.post(URL, json={"name": "b"}, headers=new)
+    await forget_keys(keys)
+    async with keys.transaction() as tx:
+        left = list(await tx.scalars(text("SELECT key FROM requests.idempotency_keys")))
+    assert left == [new["Idempotency-Key"]]
