@@ -7,8 +7,8 @@ import asyncpg
 from sqlalchemy.engine.interfaces import ExceptionContext
 
 _QUOTED = re.compile(r"""(: |\s)["'].*""", re.DOTALL)
-_DATA = "22"
-"""The class of SQLSTATE of values that do not fit; all other errors quote names only."""
+_QUOTES_VALUES = re.compile("22(?!023)")
+"""SQLSTATEs of values that do not fit. All others quote names only, as 22023 does of settings."""
 
 
 def withhold_values(context: ExceptionContext) -> None:
@@ -18,7 +18,7 @@ def withhold_values(context: ExceptionContext) -> None:
     """
     chain = list(_causes(context.original_exception))
     states = (each.sqlstate for each in chain if isinstance(each, asyncpg.PostgresError))
-    quotes_values = (next(states, None) or "").startswith(_DATA)
+    quotes_values = _QUOTES_VALUES.match(next(states, None) or "")
     if context.sqlalchemy_exception is not None:
         chain.append(context.sqlalchemy_exception)
     for each in chain:
