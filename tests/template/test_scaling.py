@@ -99,7 +99,7 @@ def test_one_command_starts_all_of_it_and_stops_it(shop: Repository) -> None:
     assert process.stdout is not None
     try:
         assert process.stdout.readline().startswith("Open http://127.0.0.1:")
-        while "kill -HUP" not in process.stdout.readline():
+        while "Ctrl-C" not in process.stdout.readline():
             pass
         process.send_signal(signal.SIGHUP)
         assert process.stdout.readline() == "Both instances are new.\n"
