@@ -5,7 +5,7 @@ PYTHON ?= python3
 DEMO ?= demo/shop
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system check bench format
+.PHONY: help demo two-instances test test-system check bench format
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -13,10 +13,13 @@ help:  ## List the targets
 demo: | $(UV)  ## Generate a shop, add a module, run it and call it: make demo DEMO=/path/to/shop
 	$(UV) run --quiet --no-dev python examples/demo.py $(DEMO)
 
+two-instances: | $(UV)  ## Run the shop as on several machines, behind HAProxy (needs it installed)
+	$(UV) run --quiet python examples/two_instances.py $(DEMO)
+
 test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
 	$(UV) run pytest -m "not system" $(only)
 
-test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL and Redis, and an ordinary user
+test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redis and HAProxy, and an ordinary user
 	$(UV) run pytest -m system
 
 check: | $(UV)  ## Style and types

@@ -10,6 +10,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from httpx import ASGITransport, AsyncClient
+from openfeature import api as openfeature
+from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import modules
@@ -20,16 +22,19 @@ from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
 from app.platform.engine import create_engine
 from app.platform.events import Event, Events
+from app.platform.flag_provider import FlagFiles
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder, wire, Wired
 from app.platform.worker import Worker
 
 LOGIN = "app_test"
+_VARIANTS = {"on": True, "off": False}
 
 Bearer = Callable[..., dict[str, str]]
 Execute = Callable[[str], object]
 RunJobs = Callable[[], Awaitable[int]]
+TurnOn = Callable[[str], None]
 
 
 @pytest.fixture(scope="session")
@@ -122,8 +127,35 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
+class ChosenFlags(InMemoryProvider):
+    """Flags that are on because a test says so."""
+
+    def __init__(self, folders: list[ModuleFolder]) -> None:
+        off = {key: InMemoryFlag("off", _VARIANTS) for key in FlagFiles(folders).flags}
+        super().__init__(off)
+
+    def turn_on(self, key: str) -> None:
+        assert key in self._flags, f"no module has the flag {key}"
+        self._flags[key] = InMemoryFlag("on", _VARIANTS)
+
+
 @pytest.fixture
-def wired(folders: list[ModuleFolder], engine: AsyncEngine) -> Wired:
+def flags(folders: list[ModuleFolder]) -> Iterator[ChosenFlags]:
+    """Every flag is off, whatever its file says, but for those that the test turns on."""
+    chosen = ChosenFlags(folders)
+    openfeature.set_provider_and_wait(chosen)
+    yield chosen
+    openfeature.clear_providers()
+
+
+@pytest.fixture
+def turn_on(flags: ChosenFlags) -> TurnOn:
+    """Turn a flag on for this test: `turn_on("ordering.new_checkout")`."""
+    return flags.turn_on
+
+
+@pytest.fixture
+def wired(folders: list[ModuleFolder], engine: AsyncEngine, flags: ChosenFlags) -> Wired:
     """Every module, built: `wired[Billing]` is what other modules get."""
     return wire(folders, engine)
 
@@ -159,9 +191,11 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
 
 
 @pytest.fixture
-async def client(settings: Settings, bearer: Bearer) -> AsyncIterator[AsyncClient]:
+async def client(
+    settings: Settings, bearer: Bearer, flags: ChosenFlags
+) -> AsyncIterator[AsyncClient]:
     """A client of the whole application, with the token of somebody who has no scopes."""
-    api = create_app(settings)
+    api = create_app(settings, flags=flags)
     transport = ASGITransport(api)
     async with (
         api.router.lifespan_context(api),

@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 import pytest
 from generated import UV, Repository
-from running import bearer
+from running import bearer, eventually
 
 ITEMS = "/catalog/items"
 
@@ -35,6 +35,7 @@ def production(shop: Repository, postgres: str) -> Repository:
     settings = {
         "DATABASE_URL": f"postgresql://{name}:{password}@{host}/{name}",
         "MIGRATION_DATABASE_URL": f"{postgres.rpartition('/')[0]}/{name}",
+        "SHUTDOWN_DELAY": "1",
         "ENVIRONMENT": "development",  # Where `app token` makes the tokens.
     }
     shop.run(UV, "sync", "--quiet")
@@ -44,12 +45,16 @@ def production(shop: Repository, postgres: str) -> Repository:
 
 
 @pytest.fixture
-def server(production: Repository, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Two serving processes: the one that leads them, and their address."""
+def server(
+    production: Repository, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Serving processes, two unless a test says otherwise: the one that leads, and their address."""
+    processes = str(getattr(request, "param", 2))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [production.path / ".venv/bin/app", "serve", "--processes", "2", "--port", str(port)]
+    command = [production.path / ".venv/bin/app", "serve", "--port", str(port)]
+    command += ["--processes", processes]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=production.path, env=production.environment, stdout=log, stderr=log
@@ -124,6 +129,21 @@ async def refuses(url: str) -> None:
             except httpx.TransportError:
                 pass
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("server", [1, 2], indirect=True, ids=["one process", "two processes"])
+def test_it_says_that_it_leaves_and_serves_until_it_does(
+    production: Repository, server: tuple[subprocess.Popen[bytes], str]
+) -> None:
+    process, url = server
+    token = bearer(production)
+    assert "Connection" not in httpx.get(url + ITEMS, headers=token).headers
+    process.terminate()
+    eventually(lambda: httpx.get(f"{url}/readyz").status_code == 503, seconds=10)
+    assert httpx.get(f"{url}/readyz").json()["detail"] == "This instance is being stopped."
+    served = httpx.get(url + ITEMS, headers=token)
+    assert (served.status_code, served.headers["Connection"]) == (200, "close")
+    process.wait(30)
 
 
 def test_two_processes_answer_and_both_are_gone_afterwards(

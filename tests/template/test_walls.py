@@ -612,3 +612,69 @@ def test_the_types_refuse(repository: Repository, edit: Edit) -> None:
     line = line_of(repository, file, edit.at)
     said = [each for each in printed.splitlines() if each.startswith(f"{file}:{line}: error: ")]
     assert any(edit.says in each for each in said), printed
+
+
+FLAG = """\
+{
+  "flags": {
+    "new_way": {
+      "state": "ENABLED",
+      "variants": {"on": true, "off": false},
+      "defaultVariant": "off",
+      "targeting": {"fractional": [["on", 10], ["off", 90]]},
+      "metadata": {"description": "Another way.", "expires": "2999-12-31"}
+    }
+  }
+}"""
+ASKED = "def asked(flags: Flags) -> bool:\n    return flags.is_on({!r}, user=1)"
+IMPORTED = "from app.platform.flags import Flags"
+
+
+def test_a_flag_that_is_asked_for_passes(repository: Repository) -> None:
+    plant(repository, f"{BILLING}/flags.json", FLAG)
+    plant(repository, f"{BILLING}/asking.py", f"{IMPORTED}\n{ASKED.format('new_way')}")
+    repository.run(".venv/bin/python", "-m", "checks")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "at", "says"),
+    [
+        ("", "", '"new_way"', "nothing in billing asks `is_on('new_way', …)`. Take the flag out."),
+        (
+            '"fractional"',
+            '"fraction"',
+            '"new_way"',
+            "its targeting fails: Invalid targeting {'fraction'",
+        ),
+        ('["on", 10]', '["yes", 10]', '"new_way"', "variant yes not in variants"),
+        (', "expires": "2999-12-31"', "", "{", "metadata → expires: Field required."),
+        ('"off": false},', '"off": false', "{", "billing/flags.json cannot be read as JSON"),
+    ],
+)
+def test_a_flag_that_cannot_work_is_refused(
+    repository: Repository, old: str, new: str, at: str, says: str
+) -> None:
+    file = f"{BILLING}/flags.json"
+    plant(repository, file, FLAG.replace(old, new))
+    printed = refused(repository, "checks")
+    line = 1 if at == "{" else line_of(repository, file, at)
+    said = [each for each in printed.splitlines() if each.startswith(f"{file}:{line}: ")]
+    assert any(says in each for each in said), printed
+
+
+def test_a_flag_that_nobody_defined_is_refused(repository: Repository) -> None:
+    plant(repository, f"{BILLING}/asking.py", f"{IMPORTED}\n{ASKED.format('no_way')}")
+    printed = refused(repository, "checks")
+    assert (
+        f"{BILLING}/asking.py:3: billing has no flag 'no_way', so that it is always off." in printed
+    )
+
+
+def test_an_expired_flag_is_a_warning_that_says_whose_it_is(repository: Repository) -> None:
+    plant(repository, f"{BILLING}/flags.json", FLAG.replace("2999", "2020"))
+    plant(repository, f"{BILLING}/asking.py", f"{IMPORTED}\n{ASKED.format('new_way')}")
+    printed = repository.run(".venv/bin/python", "-m", "checks").stdout
+    assert (
+        f"Only a warning: {BILLING}/flags.json:3: new_way of @acme/team expired on 2020-12-31."
+        in printed
+    )

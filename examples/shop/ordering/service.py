@@ -10,6 +10,7 @@ from app.modules.billing import Billing
 from app.modules.catalog import Catalog
 from app.modules.identity import Identity
 from app.platform.database import Database, Tx
+from app.platform.flags import Flags
 
 from . import (
     Line,
@@ -23,12 +24,17 @@ from . import (
 )
 from .tables import LineRow, OrderRow, ShipmentRow
 
+_MANY = 10
+_DISCOUNTED = Decimal("0.95")
+_CENT = Decimal("0.01")
+
 
 class OrderingService:
     def __init__(
-        self, db: Database, identity: Identity, catalog: Catalog, billing: Billing
+        self, db: Database, flags: Flags, identity: Identity, catalog: Catalog, billing: Billing
     ) -> None:
         self._db = db
+        self._flags = flags
         self._identity = identity
         self._catalog = catalog
         self._billing = billing
@@ -38,6 +44,7 @@ class OrderingService:
             raise OrderEmpty("An order needs at least one line.")
         await self._identity.hold_customer(tx, customer_id)
         products = await self._catalog.reserve(tx, quantities)
+        discount = self._flags.is_on("volume_discount", user=customer_id)
         row = OrderRow(
             customer_id=customer_id,
             status=OrderStatus.CONFIRMED,
@@ -45,7 +52,7 @@ class OrderingService:
                 LineRow(
                     product_id=product.id,
                     quantity=quantities[product.id],
-                    unit_price=product.price,
+                    unit_price=_price(product.price, quantities[product.id], discount),
                 )
                 for product in products
             ],
@@ -107,6 +114,13 @@ async def _lock_open(tx: Tx, id: UUID) -> OrderRow:
     if row.status != OrderStatus.CONFIRMED:
         raise OrderNotOpen(f"The order {id} is {row.status}.")
     return row
+
+
+def _price(price: Decimal, quantity: int, discount: bool) -> Decimal:
+    """Return what one of them costs, in whole cents. No discount makes it free."""
+    if not discount or quantity < _MANY:
+        return price
+    return max(_CENT, (price * _DISCOUNTED).quantize(_CENT))
 
 
 def _order(row: OrderRow) -> Order:

@@ -4,6 +4,7 @@ from app.modules.billing import Billing, OrderCharged
 from app.modules.catalog import Catalog
 from app.modules.identity import Identity
 from app.platform.database import Database
+from app.platform.flags import Flags
 from app.platform.wiring import Module
 
 from . import Ordering
@@ -12,8 +13,10 @@ from .routes import routes
 from .service import OrderingService
 
 
-def build(db: Database, identity: Identity, catalog: Catalog, billing: Billing) -> Ordering:
-    return OrderingService(db, identity, catalog, billing)
+def build(
+    db: Database, flags: Flags, identity: Identity, catalog: Catalog, billing: Billing
+) -> Ordering:
+    return OrderingService(db, flags, identity, catalog, billing)
 
 
 module = Module(build, routes=routes, subscriptions={OrderCharged: open_shipment})

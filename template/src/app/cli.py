@@ -13,6 +13,7 @@ from asyncpg import PostgresError
 from sqlalchemy.exc import DBAPIError
 
 from app import modules
+from app.cli_flags import show_flags
 from app.cli_jobs import jobs
 from app.main import run_worker
 from app.platform.access import create_tokens
@@ -20,6 +21,8 @@ from app.platform.development import development_settings, is_taken
 from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
 from app.platform.engine import login_of
+from app.platform.flag_files import FlagsError
+from app.platform.flag_provider import FlagFiles
 from app.platform.job_records import JobsError
 from app.platform.local_postgres import LocalPostgresError
 from app.platform.map import as_json, as_mermaid, as_text, draw_map
@@ -37,7 +40,16 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(jobs, name="jobs")
+cli.command("flags", epilog="Example: app flags --json")(show_flags)
 File = Annotated[str | None, typer.Option(metavar="FILE", help="Write it to FILE; - prints it.")]
+_EXPECTED = (
+    FlagsError,
+    JobsError,
+    LocalPostgresError,
+    MigrationError,
+    SettingsError,
+    WiringError,
+)
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 
 
@@ -76,11 +88,20 @@ def serve(
 ) -> None:
     """Serve requests. Needs DATABASE_URL, a migrated database, OIDC_ISSUER and OIDC_AUDIENCE.
 
-    At SIGTERM it accepts no more, and lets those that run come to their end.
+    At SIGTERM `/readyz` says 503 for SHUTDOWN_DELAY seconds; then it accepts no more requests, and
+    those that run have SHUTDOWN_TIMEOUT seconds to end.
     """
     settings = load_settings()
     create_tokens(settings)  # Here, where a missing issuer is one sentence.
-    run_server("app.main:create_app", host, port, processes, settings.shutdown_timeout)
+    FlagFiles(discover(modules), settings.flags_file)  # What is wrong with them is said here, once.
+    run_server(
+        "app.main:create_app",
+        host,
+        port,
+        processes,
+        settings.shutdown_delay,
+        settings.shutdown_timeout,
+    )
 
 
 @cli.command(epilog="Example: DATABASE_URL=postgresql://… app worker")
@@ -162,7 +183,7 @@ def main() -> None:
     """Run the command line; expected errors become one sentence and exit code 1."""
     try:
         cli()
-    except (SettingsError, MigrationError, WiringError, LocalPostgresError, JobsError) as error:
+    except _EXPECTED as error:
         _fail(str(error))
     except (OSError, PostgresError, DBAPIError) as error:
         reason = getattr(error, "orig", None) or error

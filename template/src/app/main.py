@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, AsyncExitStack
 
 from fastapi import FastAPI
+from openfeature import api as openfeature
+from openfeature.provider import FeatureProvider
 
 from app import modules
 from app.platform.cache_store import CacheStore
 from app.platform.development import stop_with_parent
 from app.platform.discovery import discover
 from app.platform.engine import create_engine, login_of
+from app.platform.flag_provider import FlagFiles
 from app.platform.health import health_routes
 from app.platform.http import create_api
 from app.platform.migrations import migrate, pending_migrations
@@ -25,15 +28,20 @@ from app.platform.worker import Worker
 
 
 def create_app(
-    settings: Settings | None = None, *, migrate_first: bool = False, with_worker: bool = False
+    settings: Settings | None = None,
+    *,
+    migrate_first: bool = False,
+    with_worker: bool = False,
+    flags: FeatureProvider | None = None,
 ) -> FastAPI:
     """Create the web application with every module wired and mounted.
 
-    With `with_worker`, it runs jobs as well.
+    With `with_worker`, it runs jobs as well. `flags` stand for those in the files of the modules.
     """
     settings = settings or load_settings()
     engine = create_engine(settings)
     folders = discover(modules)
+    openfeature.set_provider_and_wait(flags or FlagFiles(folders, settings.flags_file))
     replica = connect_replica(settings)
     cache = CacheStore(settings.cache_url)
     wired = wire(folders, engine, replica=replica, cache=cache)
@@ -69,6 +77,7 @@ async def run_worker(settings: Settings) -> None:
     engine = create_engine(several)
     cache = CacheStore(settings.cache_url)
     folders = discover(modules)
+    openfeature.set_provider_and_wait(FlagFiles(folders, settings.flags_file))
     try:
         worker = Worker(settings, engine, wire(folders, engine, cache=cache).jobs)
         async with engine.connect() as connection:

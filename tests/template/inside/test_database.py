@@ -435,6 +435,26 @@ async def test_the_pool_hands_out_clean_connections_after_a_thousand_mixed_trans
     await engine.dispose()
 
 
+async def test_connections_that_were_closed_in_the_pool_are_replaced(settings: Settings) -> None:
+    engine = create_engine(settings.model_copy(update={"database_pool_size": 3}))
+    async with AsyncExitStack() as stack:
+        pids = [
+            await (await stack.enter_async_context(engine.connect())).scalar(
+                text("SELECT pg_backend_pid()")
+            )
+            for _ in range(3)
+        ]
+    async with engine.connect() as connection:
+        own = await connection.scalar(text("SELECT pg_backend_pid()"))
+        for pid in {*pids} - {own}:
+            await connection.execute(text(f"SELECT pg_terminate_backend({pid}, 5000)"))
+    async with AsyncExitStack() as stack:
+        for _ in range(3):
+            connection = await stack.enter_async_context(engine.connect())
+            assert await connection.scalar(text("SELECT 1")) == 1
+    await engine.dispose()
+
+
 async def test_a_missing_role_fails_and_leaves_no_broken_connection(settings: Settings) -> None:
     engine = create_engine(settings.model_copy(update={"database_pool_size": 1}))
     with pytest.raises(DBAPIError, match='role "app_test__nobody" does not exist'):

@@ -1,6 +1,6 @@
 """The module alone: what it depends on is replaced by fakes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -132,6 +132,25 @@ async def test_an_order_is_cancelled_or_shipped_once(ordering: Ordering, db: Dat
     with pytest.raises(OrderNotOpen, match="cancelled"):
         async with db.transaction() as tx:
             await ordering.ship_order(tx, order.id)
+
+
+async def test_many_of_a_product_cost_less_each_once_the_discount_is_on(
+    ordering: Ordering, db: Database, turn_on: Callable[[str], None]
+) -> None:
+    before = await place(ordering, db, {TEA: 10})
+    turn_on("ordering.volume_discount")
+    order = await place(ordering, db, {TEA: 10, POT: 1})
+    assert before.total == Decimal("95.00")
+    assert [line.unit_price for line in order.lines] == [Decimal("9.02"), Decimal("9.50")]
+    assert await ordering.get_order(before.id) == before
+
+
+async def test_no_discount_makes_a_product_free(
+    ordering: Ordering, db: Database, catalog: FakeCatalog, turn_on: Callable[[str], None]
+) -> None:
+    turn_on("ordering.volume_discount")
+    catalog.price = Decimal("0.01")
+    assert (await place(ordering, db, {TEA: 10})).total == Decimal("0.10")
 
 
 async def test_a_charge_opens_one_shipment_however_often_and_late_it_is_told(

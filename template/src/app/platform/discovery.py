@@ -17,6 +17,7 @@ from typing import Any, get_type_hints
 from app.platform.cache import Cache
 from app.platform.database import Database
 from app.platform.events import Events
+from app.platform.flags import Flags
 from app.platform.jobs import Job, parameters_of
 from app.platform.wiring import Module, ModuleFolder, WiringError
 
@@ -98,7 +99,7 @@ def _dependencies(folder: ModuleFolder, providers: Mapping[type, str]) -> set[st
         owners.get(event.__module__, event.__module__) for event in folder.declaration.subscriptions
     }
     wanted = list(folder.needs.items())
-    own = {Database, Events, Cache, folder.interface}
+    own = {Database, Events, Cache, Flags, folder.interface}
     if folder.declaration.routes is not None:
         wanted += parameters_of(folder.declaration.routes).items()
     for handler in (*folder.declaration.jobs, *folder.declaration.subscriptions.values()):
@@ -116,7 +117,8 @@ def _dependencies(folder: ModuleFolder, providers: Mapping[type, str]) -> set[st
         if kind not in providers:
             raise WiringError(
                 f"{folder.name}: nothing provides `{name}: {kind.__name__}`. Ask for "
-                "`Database`, `Events`, `Cache` or the interface that another module's `build` returns."
+                "`Database`, `Events`, `Cache`, `Flags` or the interface that another module's "
+                "`build` returns."
             )
         needed.add(providers[kind])
     if undeclared := needed - set(folder.depends_on):

@@ -9,7 +9,8 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import Connection, Engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPICursor, ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExceptionContext
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.platform.discretion import withhold_values
@@ -62,6 +63,7 @@ def create_engine(settings: Settings, *, patience: float | None = None) -> Async
     event.listen(engine.sync_engine, "handle_error", withhold_values)
     event.listen(engine.sync_engine, "handle_error", _explain_trespass)
     event.listen(engine.sync_engine, "handle_error", _explain_read_only)
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
 
 
@@ -149,6 +151,15 @@ def _switch_roles(engine: Engine, opening: str) -> None:
         elif speaker != info["role"] and not statement.startswith(_SAVEPOINT_COMMANDS):
             cursor.execute(f'SET LOCAL ROLE "{speaker}"')
             info["role"] = speaker
+
+
+def _refuse_closed(connection: DBAPIConnection, *_rest: object) -> None:
+    """Let the pool replace a connection that Postgres closed while it waited there.
+
+    The driver has heard of it: this asks nobody.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 def _explain_read_only(context: ExceptionContext) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 from app.platform.migrations import pending_migrations
 from app.platform.principal import PUBLIC
 from app.platform.problems import problem
+from app.platform.serving import leaving
 from app.platform.wiring import ModuleFolder
 
 logger = logging.getLogger("app.health")
@@ -36,6 +37,8 @@ def health_routes(engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> APIRo
     @router.get("/readyz", response_model=None, openapi_extra=PUBLIC)
     async def readyz() -> dict[str, str] | JSONResponse:
         nonlocal migrated
+        if leaving.is_set():
+            return problem(503, "This instance is being stopped.")
         try:
             async with asyncio.timeout(_PATIENCE), probe.connect() as connection:
                 await connection.execute(text("SELECT 1"))

@@ -28,6 +28,7 @@ from app.platform.limits import Limits
 from app.platform.problems import DESCRIBED, later, problem
 from app.platform.rates import Rates
 from app.platform.reading import ReadYourWrites
+from app.platform.serving import leaving
 from app.platform.settings import Settings
 
 logger = logging.getLogger("uvicorn.error")
@@ -132,6 +133,8 @@ def _with_headers(scope: Scope, given: Iterable[tuple[bytes, bytes]]) -> list[tu
     headers = {**_SECURITY, b"x-request-id": scope["request_id"].encode()}
     if scope["path"] in _PAGES:
         del headers[b"content-security-policy"]
+    if leaving.is_set():
+        headers[b"connection"] = b"close"  # The next request on it would come too late.
     # Sent as they are: Starlette's MutableHeaders would look each of them up among the others.
     return [*(each for each in given if each[0] not in headers), *headers.items()]
 

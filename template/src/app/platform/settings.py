@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator, ValidationError
+from pydantic import AfterValidator, Field, FilePath, model_validator, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis.asyncio.connection import parse_url
@@ -91,8 +91,10 @@ class Settings(BaseSettings):
     """Seconds until a request is given up, and what it did not commit is undone."""
     request_concurrency: int = Field(default=100, ge=1)
     """Requests that one process works on at once; more are refused."""
+    shutdown_delay: float = Field(default=5, ge=0)
+    """Seconds in which load balancers notice that the process is about to stop, and it serves."""
     shutdown_timeout: float = Field(default=30, gt=0)
-    """Seconds that running requests have left when the process is told to stop."""
+    """Seconds that running requests have left after that."""
 
     worker_concurrency: int = Field(default=10, ge=1, le=1000)
     """How many jobs one worker runs at a time."""
@@ -100,6 +102,9 @@ class Settings(BaseSettings):
     """Seconds that running jobs have to end when a worker is stopped; then another takes them."""
     worker_lost_after: float = Field(default=10, ge=1)
     """Seconds of silence after which a worker counts as dead, and others take its jobs."""
+
+    flags_file: FilePath | None = None
+    """Says of flags what is to hold here, whatever the file of their module says."""
 
     @property
     def is_development(self) -> bool:

@@ -15,6 +15,7 @@ from app.platform.cache import Cache
 from app.platform.cache_store import CacheStore
 from app.platform.database import Database, Tx
 from app.platform.events import Event, Events, Handler
+from app.platform.flags import Flags
 from app.platform.jobs import BoundJob, Delivery, is_frozen, Job, name_of, Options, parameters_of
 from app.platform.replica import Replica
 from app.platform.schedule import is_valid_cron
@@ -113,6 +114,7 @@ def wire(
         provided = instances | {
             Database: Database(engine, folder.name, replica),
             Cache: Cache(cache, folder.name),
+            Flags: Flags(folder.name),
         }
         made = folder.declaration.build(**_pick(folder, folder.declaration.build, provided))
         instances[folder.interface] = provided[folder.interface] = outside(folder, made)
@@ -249,7 +251,7 @@ def _pick(
         if kind not in provided:
             raise WiringError(
                 f"{folder.name}: nothing provides `{name}: {getattr(kind, '__name__', kind)}` of "
-                f"{function.__name__}. Ask for `Database`, `Events`, `Cache`, or an interface that the "
-                "module's `depends_on` names."
+                f"{function.__name__}. Ask for `Database`, `Events`, `Cache`, `Flags`, or an "
+                "interface that the module's `depends_on` names."
             )
     return {name: provided[kind] for name, kind in wanted}

@@ -1,0 +1,40 @@
+"""Flags: what is deployed is not yet released.
+
+A module keeps its flags in its `flags.json` (`flag_files.py` shows one) and asks for `Flags` by type in
+its `build`:
+
+    if self._flags.is_on("new_checkout", user=customer_id): ...
+
+Targeting, by user, by percentage or by anything else, is worked out in this process.
+"""
+
+import logging
+
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
+
+logger = logging.getLogger("app.flags")
+
+
+class Flags:
+    """The flags of one module."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._client = api.get_client()
+        self._reported: set[str] = set()
+
+    def is_on(self, flag: str, user: object = None, **attributes: str | int | float | bool) -> bool:
+        """Say whether a flag is on: for a user, of whom `attributes` may tell more.
+
+        A percentage needs a `user`: anything whose text stays the same, such as an id, so that they
+        get the same answer each time. What cannot be evaluated is off, and logged once; nothing is
+        raised.
+        """
+        key = f"{self._module}.{flag}"
+        about = EvaluationContext(None if user is None else str(user), attributes)
+        answer = self._client.get_boolean_details(key, False, about)
+        if answer.error_code is not None and key not in self._reported:
+            self._reported.add(key)
+            logger.error("The flag %s counts as off: %s", key, answer.error_message)
+        return answer.value

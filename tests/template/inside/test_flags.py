@@ -1,0 +1,212 @@
+"""Flags: read from the files of the modules, evaluated here, read anew when a file changes."""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from app.platform import flag_provider
+from app.platform.flag_files import FlagsError
+from app.platform.flag_provider import FlagFiles
+from app.platform.flags import Flags
+from app.platform.wiring import ModuleFolder
+from openfeature import api
+
+OFF: dict[str, Any] = {
+    "state": "ENABLED",
+    "variants": {"on": True, "off": False},
+    "defaultVariant": "off",
+    "metadata": {"description": "Another way.", "expires": "2999-12-31"},
+}
+ON = {**OFF, "defaultVariant": "on"}
+TENTH = {**OFF, "targeting": {"fractional": [["on", 10], ["off", 90]]}}
+FOR_ADA = {**OFF, "targeting": {"if": [{"in": [{"var": "targetingKey"}, ["ada"]]}, "on", "off"]}}
+IN_PORTUGAL = {**OFF, "targeting": {"if": [{"==": [{"var": "country"}, "PT"]}, "on", "off"]}}
+
+
+class Written:
+    """The folder of a module named billing, and what its file and the overriding one say."""
+
+    def __init__(self, folder: Path, like: ModuleFolder) -> None:
+        self.folders = [replace(like, path=folder / "billing", owner="@acme/payments")]
+        self.file = folder / "billing/flags.json"
+        self.overrides = folder / "overrides.json"
+        self.file.parent.mkdir()
+
+    def say(self, file: Path, **flags: object) -> None:
+        """Write a file as a mounted volume does: another one takes its place."""
+        new = file.with_name(uuid4().hex)
+        new.write_text(json.dumps({"flags": flags}))
+        new.replace(file)
+
+    def use(self, overrides: Path | None = None) -> Flags:
+        """Start an application with these files, and return what billing gets."""
+        api.set_provider_and_wait(FlagFiles(self.folders, overrides))
+        return Flags("billing")
+
+
+@pytest.fixture
+def written(
+    tmp_path: Path, folders: Sequence[ModuleFolder], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Written]:
+    monkeypatch.setattr(flag_provider, "_PAUSE", 0)
+    yield Written(tmp_path, folders[0])
+    api.clear_providers()
+
+
+def test_a_flag_is_what_its_file_says(written: Written) -> None:
+    written.say(written.file, a=ON, b=OFF, c={**ON, "state": "DISABLED"})
+    flags = written.use()
+    assert [flags.is_on(name) for name in "abc"] == [True, False, False]
+    assert [each.state for each in FlagFiles(written.folders).flags.values()] == [
+        "on",
+        "off",
+        "off",
+    ]
+
+
+def test_a_flag_may_be_on_for_a_user_or_for_a_kind_of_them(written: Written) -> None:
+    written.say(written.file, new=FOR_ADA, local=IN_PORTUGAL)
+    flags = written.use()
+    assert (flags.is_on("new", user="ada"), flags.is_on("new", user="bob")) == (True, False)
+    assert flags.is_on("local", user="ada", country="PT")
+    assert not flags.is_on("local", user="ada")
+
+
+def test_a_percentage_is_about_right_and_the_same_for_a_user_each_time(written: Written) -> None:
+    written.say(written.file, new=TENTH)
+    flags = written.use()
+    users = [uuid4() for _ in range(2000)]
+    chosen = {user for user in users if flags.is_on("new", user=user)}
+    assert 100 < len(chosen) < 300
+    assert chosen == {user for user in users if flags.is_on("new", user=user)}
+
+
+def test_more_percent_keep_those_who_had_it(written: Written) -> None:
+    users = [f"user-{number}" for number in range(500)]
+    written.say(written.file, new=TENTH)
+    flags = written.use()
+    first = {user for user in users if flags.is_on("new", user=user)}
+    written.say(written.file, new={**TENTH, "targeting": {"fractional": [["on", 50], ["off", 50]]}})
+    assert first < {user for user in users if flags.is_on("new", user=user)}
+
+
+def test_what_cannot_be_evaluated_is_off_and_said_once(
+    written: Written, caplog: pytest.LogCaptureFixture
+) -> None:
+    written.say(written.file, broken={**ON, "targeting": {"no_such_operation": [1]}})
+    flags = written.use()
+    with caplog.at_level(logging.ERROR, "app.flags"):
+        assert [flags.is_on(name) for name in ("broken", "missing") * 2] == [False] * 4
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "The flag billing.broken counts as off",
+        "The flag billing.missing counts as off",
+    ]
+
+
+def test_with_no_files_read_every_flag_is_off() -> None:
+    assert not Flags("billing").is_on("anything")
+
+
+def test_a_change_of_the_file_is_seen_while_it_runs(written: Written) -> None:
+    flags = written.use()
+    for state in (ON, OFF, ON):
+        written.say(written.file, new=state)
+        assert flags.is_on("new") == (state is ON)
+
+
+def test_a_file_that_breaks_while_it_runs_changes_nothing(
+    written: Written, caplog: pytest.LogCaptureFixture
+) -> None:
+    written.say(written.file, new=ON)
+    flags = written.use()
+    written.file.write_text("{")
+    assert [flags.is_on("new") for _ in range(3)] == [True] * 3
+    assert len(caplog.records) == 1
+    assert "The flags stay as they were: billing/flags.json cannot be read" in caplog.text
+    written.say(written.file, new=OFF)
+    assert not flags.is_on("new")
+
+
+def test_another_file_overrides_what_the_module_says(written: Written) -> None:
+    written.say(written.file, a=ON, b=TENTH, c=ON)
+    written.say(
+        written.overrides,
+        **{
+            "billing.a": {"state": "DISABLED"},
+            "billing.b": {"defaultVariant": "on", "targeting": {}},
+        },
+    )
+    flags = written.use(written.overrides)
+    assert [flags.is_on(name, user="ada") for name in "abc"] == [False, True, True]
+    written.say(written.overrides)
+    assert flags.is_on("a")
+
+
+def test_what_it_says_of_unknown_flags_is_only_logged(
+    written: Written, caplog: pytest.LogCaptureFixture
+) -> None:
+    written.say(written.overrides, **{"billing.gone": {"state": "DISABLED"}})
+    written.use(written.overrides)
+    assert f"{written.overrides} speaks of flags that no module has: billing.gone" in caplog.text
+
+
+def test_an_overriding_file_that_goes_away_changes_nothing(written: Written) -> None:
+    written.say(written.file, a=OFF)
+    written.say(written.overrides, **{"billing.a": {"defaultVariant": "on"}})
+    flags = written.use(written.overrides)
+    written.overrides.unlink()
+    assert flags.is_on("a")
+
+
+def test_a_flag_belongs_to_the_module_s_owner_or_to_its_own(written: Written) -> None:
+    own = {**ON, "metadata": {**ON["metadata"], "owner": "@acme/growth"}}
+    written.say(written.file, a=ON, b=own)
+    flags = FlagFiles(written.folders).flags
+    assert [flags[f"billing.{name}"].owner for name in "ab"] == ["@acme/payments", "@acme/growth"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "billing/flags.json cannot be read as JSON: "),
+        ("[]", "billing/flags.json: the file: "),
+        ({}, "billing/flags.json: flags: Field required."),
+        ({"flags": {"New": ON}}, "billing/flags.json: flags → New: "),
+        ({"flags": {"a": {**ON, "state": "ON"}}}, "flags → a → state: Input should be 'ENABLED'"),
+        ({"flags": {"a": {**ON, "variants": {"on": "x"}}}}, "flags → a → variants → on: "),
+        ({"flags": {"a": {**ON, "default": "on"}}}, "flags → a → default: Extra inputs"),
+        (
+            {"flags": {"a": {**ON, "defaultVariant": "yes"}}},
+            "billing.a: the defaultVariant 'yes' is not one of its variants, on, off.",
+        ),
+        (
+            {"flags": {"a": {**ON, "metadata": {"description": "x"}}}},
+            "flags → a → metadata → expires: Field required.",
+        ),
+        (
+            {"flags": {"a": {**ON, "metadata": {"description": "x", "expires": "soon"}}}},
+            "flags → a → metadata → expires: Input should be a valid date",
+        ),
+    ],
+    ids=str,
+)
+def test_a_malformed_file_is_refused_with_the_place(
+    written: Written, content: object, says: str
+) -> None:
+    written.file.write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(FlagsError) as refused:
+        FlagFiles(written.folders)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_malformed_override_is_refused_with_the_place(written: Written) -> None:
+    written.say(written.file, a=ON)
+    written.say(written.overrides, **{"billing.a": {"state": "off"}})
+    with pytest.raises(FlagsError, match=r"overrides\.json: billing\.a: state: "):
+        FlagFiles(written.folders, written.overrides)
