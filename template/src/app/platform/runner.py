@@ -10,10 +10,11 @@ from pgqueuer.models import Job as Row
 from pgqueuer.models import TracebackRecord
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.database import Database, has_begun
+from app.platform.database import Database
 from app.platform.jobs import ArgumentsError, BoundJob, Delivery
 from app.platform.queue import end
 from app.platform.recovery import DeadlyJobError
+from app.platform.transaction import has_begun
 
 logger = logging.getLogger("app.worker")
 
