@@ -17,7 +17,7 @@ two-instances: | $(UV)  ## Run the shop as on several machines, behind HAProxy (
 	$(UV) run --quiet python examples/two_instances.py $(DEMO)
 
 test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
-	$(UV) run pytest -m "not system" $(only)
+	$(UV) run pytest -n auto --dist loadfile -m "not system" $(only)
 
 test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redis and HAProxy, and an ordinary user
 	$(UV) run pytest -m system
@@ -27,10 +27,11 @@ check: | $(UV)  ## Style and types
 	$(UV) run ruff check
 	$(UV) run mypy
 
-bench: | $(UV)  ## Measure: zero to green, what boundaries and jobs cost, add-module beside its peers (needs npm)
+bench: | $(UV)  ## Measure: zero to green, what boundaries, jobs and the edge cost, add-module beside its peers (needs npm)
 	$(UV) run python bench/zero_to_green.py
 	$(UV) run python bench/boundary.py
 	$(UV) run python bench/jobs.py
+	$(UV) run python bench/edge.py
 	$(UV) run python bench/add_module.py
 
 format: | $(UV)  ## Format the code and sort the imports

@@ -1,11 +1,13 @@
 """Applications that run, and callers of theirs."""
 
 import json
+import os
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -13,19 +15,22 @@ from generated import Repository
 
 
 @contextmanager
-def running(shop: Repository) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """`app dev` on a free port: its process and its address."""
+def running(
+    shop: Repository, log: Path = Path(os.devnull)
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """`app dev` on a free port: its process and its address. What it prints goes to `log`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [shop.path / ".venv/bin/app", "dev", "--port", str(port)],
-        cwd=shop.path,
-        env=shop.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with log.open("wb") as printed:
+        process = subprocess.Popen(
+            [shop.path / ".venv/bin/app", "dev", "--port", str(port)],
+            cwd=shop.path,
+            env=shop.environment,
+            stdout=printed,
+            stderr=printed,
+            start_new_session=True,
+        )
     try:
         eventually(lambda: call(f"http://127.0.0.1:{port}/readyz")[0] == 200)
         yield process, f"http://127.0.0.1:{port}"

@@ -147,4 +147,4 @@ def test_a_changed_table_gets_its_migration(shop: Repository) -> None:
 
 def test_modules_shows_what_is_wired_to_what(shop: Repository) -> None:
     printed = app(shop, "modules").stdout
-    assert "Catalog(db: Database)  @acme/team" in printed
+    assert "Catalog(db: Database, events: Events)  @acme/team" in printed

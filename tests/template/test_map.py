@@ -91,7 +91,7 @@ def test_branches_that_change_modules_merge_even_where_the_picture_is_in_git(
         "from app.platform.database",
         "from app.modules.catalog import Catalog\nfrom app.platform.database",
     )
-    shop.replace(f"{folder}/wiring.py", "db: Database)", "db: Database, catalog: Catalog)")
+    shop.replace(f"{folder}/wiring.py", "events: Events)", "events: Events, catalog: Catalog)")
     draw_and_commit("Let ordering use the catalog")
     shop.git("switch", "--quiet", "--create", "renaming", "main")
     rename(shop, "identity", "accounts")

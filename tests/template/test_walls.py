@@ -526,7 +526,7 @@ class Edit:
 
 def drifted(old: str, new: str) -> Edit:
     """Change the implementation; mypy says so where it is given out as its interface."""
-    at = "return CatalogService(db)"
+    at = "return CatalogService(db, events)"
     says = 'got "CatalogService", expected "Catalog"'
     return Edit(f"{CATALOG}/service.py", old, new, says, at, f"{CATALOG}/wiring.py")
 
@@ -561,8 +561,8 @@ TYPES = {
     "tx added": drifted("self, id: UUID", "self, tx: Tx, id: UUID"),
     "drift behind Any": Edit(
         f"{CATALOG}/wiring.py",
-        "    return CatalogService(db)",
-        "    import typing\n\n    service: typing.Any = CatalogService(db)\n    return service",
+        "    return CatalogService(db, events)",
+        "    import typing\n\n    service: typing.Any = CatalogService(db, events)\n    return service",
         'Returning Any from function declared to return "Catalog"',
         at="return service",
     ),

@@ -6,6 +6,7 @@ from types import NoneType
 from typing import Protocol
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from app.modules.catalog import Catalog, ItemNameTaken
 from app.modules.catalog.tables import ItemRow as CatalogRow
@@ -462,3 +463,20 @@ async def test_a_missing_role_fails_and_leaves_no_broken_connection(settings: Se
     async with Database(engine, "catalog").transaction() as tx:
         assert await role(tx) == CATALOG
     await engine.dispose()
+
+
+async def test_a_server_that_ends_as_a_statement_is_sent_is_a_broken_connection(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def prepare(*_args: object, **_options: object) -> None:
+        raise asyncpg.InternalClientError("cannot switch to state 11")
+
+    db = Database(engine, "catalog")
+    async with db.transaction() as tx:
+        await tx.execute(text("SELECT 1"))
+    with monkeypatch.context() as patch, pytest.raises(ConnectionError):  # Not to be had at will.
+        patch.setattr(asyncpg.Connection, "prepare", prepare)
+        async with db.transaction() as tx:
+            await tx.execute(text("SELECT 2"))
+    async with db.transaction() as tx:
+        assert await tx.scalar(text("SELECT 2")) == 2

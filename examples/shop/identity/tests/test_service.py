@@ -23,7 +23,7 @@ async def test_a_registered_customer_can_be_read(identity: Identity, db: Databas
 
 async def test_an_address_is_taken_in_whatever_case(identity: Identity, db: Database) -> None:
     await register(identity, db, "ada@example.org")
-    with pytest.raises(EmailTaken, match="Ada@Example"):
+    with pytest.raises(EmailTaken, match="this address"):
         await register(identity, db, "Ada@Example.org")
 
 

@@ -30,7 +30,11 @@ from app.platform.reading import reading_primary
 T = TypeVar("T")
 
 _LONGEST_LOAD = 30.0
-"""Seconds. What took longer to load is not stored: the new version might be forgotten by then."""
+"""Seconds after which a load is given up, so that nobody waits for one that never ends."""
+_LEAST = 0.01
+"""Seconds. What has less of its time left is not stored."""
+_MARGIN = 5.0
+"""Seconds by which a version outlives the values that were loaded before it."""
 _LOCKED = 5.0
 """Seconds for which one process may keep the others from loading the same value."""
 _POLL = 0.02
@@ -109,18 +113,21 @@ class Cached(Generic[T]):
         async with self._store.lock(f"lock:{self._name}:{key}", _LOCKED) as locked:
             until = time.monotonic() + _LOCKED
             while self._store.is_shared:
-                _, value = await self._find(key)
+                is_mine = await locked()
+                version, value = await self._find(key)
                 if value is not None:
                     return value[0]
-                if await locked() or time.monotonic() > until:
+                if is_mine or time.monotonic() > until:
                     break
                 await asyncio.sleep(_POLL)
             begun = time.monotonic()
-            with reading_primary():  # The replica may not have what invalidated the old value.
-                loaded = await load()
-            if time.monotonic() - begun < _LONGEST_LOAD:
+            # From the primary: the replica may not have what invalidated the old value.
+            with reading_primary():
+                async with asyncio.timeout(_LONGEST_LOAD):
+                    loaded = await load()
+            if (left := begun + self._ttl - time.monotonic()) > _LEAST:
                 entry = version + b" " + self._adapter.dump_json(loaded)
-                await self._store.write(self._entry(key), entry, self._ttl)
+                await self._store.write(self._entry(key), entry, left)
             return loaded
 
     def _has_loaded(self, key: str, task: "asyncio.Task[T]") -> None:
@@ -132,8 +139,8 @@ class Cached(Generic[T]):
     async def _renew(self, key: str) -> None:
         self._loading.pop(key, None)
         version = uuid4().hex.encode()
-        seconds = self._ttl + _LONGEST_LOAD
-        await self._store.replace(f"version:{self._name}:{key}", version, seconds, self._entry(key))
+        known = f"version:{self._name}:{key}"
+        await self._store.replace(known, version, self._ttl + _MARGIN, self._entry(key))
 
     def _entry(self, key: str) -> str:
         return f"value:{self._name}:{key}"

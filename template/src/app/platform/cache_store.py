@@ -37,6 +37,7 @@ class CacheStore:
         self.is_shared = url != MEMORY
         self._cashews = Cashews()
         self._away_until = 0.0
+        self._owed: dict[str, tuple[bytes, float, str]] = {}
         if not self.is_shared:
             self._cashews.setup("mem://", size=_MOST, check_interval=0)
         else:
@@ -61,13 +62,12 @@ class CacheStore:
         await self._try(lambda: self._cashews.set(key, value, expire=seconds), False)
 
     async def replace(self, key: str, value: bytes, seconds: float, other: str) -> None:
-        """Store a value and delete that of another key. Raises OSError if that cannot be done."""
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await self._cashews.set(key, value, expire=seconds)
-                await self._cashews.delete(other)
-        except _FAILURES as error:
-            raise OSError(f"{key} was not invalidated: {error!r}") from error
+        """Store a value and delete that of another key: now, or before anything else is done with
+        the store once it answers again."""
+        self._owed[key] = (value, seconds, other)
+        if len(self._owed) > _MOST:
+            del self._owed[next(iter(self._owed))]
+        await self._try(self._settle, None)
 
     @asynccontextmanager
     async def lock(self, key: str, seconds: float) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
@@ -96,6 +96,14 @@ class CacheStore:
             warnings.simplefilter("ignore", DeprecationWarning)
             await self._cashews.close()
 
+    async def _settle(self) -> None:
+        for key, owed in list(self._owed.items()):
+            value, seconds, other = owed
+            await self._cashews.set(key, value, expire=seconds)
+            await self._cashews.delete(other)
+            if self._owed.get(key) is owed:
+                del self._owed[key]
+
     async def _try(self, do: Callable[[], Awaitable[T]], otherwise: T) -> T:
         now = time.monotonic()
         if now < self._away_until:
@@ -104,6 +112,7 @@ class CacheStore:
             self._away_until = now + _AWAY
         try:
             async with asyncio.timeout(_PATIENCE):
+                await self._settle()
                 answer = await do()
         except _FAILURES as error:
             if not self._away_until:

@@ -11,20 +11,23 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, AsyncExitStack
 from contextvars import ContextVar
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVarTuple
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, MultipleResultsFound
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.util import await_only
 
 from app.platform.engine import is_unanswered, OutcomeUnknownError, TransactionError, UNDONE
-from app.platform.reading import has_committed, is_recent, open_reading, Reading
+from app.platform.fetch import fetch, Prepared
+from app.platform.reading import has_committed, open_reading, Reading
 from app.platform.replica import Replica
 from app.platform.roles import role_of
 
 logger = logging.getLogger("app.database")
+
+Columns = TypeVarTuple("Columns")
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -256,9 +259,31 @@ class Database:
             finally:
                 _current.reset(token)
 
-    def engine_to_read(self) -> AsyncEngine:
-        """Return where a read may go now, for those who open no `read()`."""
-        return self._replica.engine if self._replica and is_recent(self._replica) else self._engine
+    async def fetch(
+        self, query: Prepared[*Columns], /, **parameters: object
+    ) -> list[tuple[*Columns]]:
+        """Return the rows of one SELECT that is read often, from where `read()` would; see `Prepared`.
+
+        Raises TransactionError inside a transaction or a read, and where something is written.
+        """
+        if in_transaction():
+            raise TransactionError(
+                "A transaction or a read is open already: read with it, or call this method after "
+                "the block."
+            )
+        return await fetch(self._module, self._engine, self._replica, query, parameters)
+
+    async def fetch_one(
+        self, query: Prepared[*Columns], /, **parameters: object
+    ) -> tuple[*Columns] | None:
+        """Return the only row of one SELECT, or None; see `fetch`.
+
+        Raises MultipleResultsFound for more than one.
+        """
+        rows = await self.fetch(query, **parameters)
+        if len(rows) > 1:
+            raise MultipleResultsFound(f"{len(rows)} rows, where one is expected: {query.sql}")
+        return rows[0] if rows else None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -299,6 +324,7 @@ class Database:
             raise
         finally:
             if committing is not None:
-                has_committed()
+                if committing.connection is not None:
+                    has_committed()
                 # Shielded: a request that is given up now has committed nevertheless.
                 await asyncio.shield(asyncio.ensure_future(committing.do_afterwards()))

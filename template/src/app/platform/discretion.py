@@ -16,11 +16,16 @@ def withhold_values(context: ExceptionContext) -> None:
 
     Listens to `handle_error`. What constraint was violated, and where, stays.
     """
-    chain = list(_causes(context.original_exception))
+    withhold(context.original_exception, context.sqlalchemy_exception)
+
+
+def withhold(original: BaseException, raised: BaseException | None = None) -> None:
+    """Take values out of an error of the driver, what caused it, and what is raised in its place."""
+    chain = list(_causes(original))
     states = (each.sqlstate for each in chain if isinstance(each, asyncpg.PostgresError))
     quotes_values = _QUOTES_VALUES.match(next(states, None) or "")
-    if context.sqlalchemy_exception is not None:
-        chain.append(context.sqlalchemy_exception)
+    if raised is not None:
+        chain.append(raised)
     for each in chain:
         if isinstance(each, asyncpg.PostgresError):
             each.detail = None

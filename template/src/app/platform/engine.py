@@ -16,8 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from app.platform.discretion import withhold_values
 from app.platform.settings import Settings
 
+OPENING = "opening"
+"""The engine's option that holds what every transaction begins with, behind BEGIN."""
+READ_ONLY = "25006"
+"""The SQLSTATE of what would write in a transaction that is read only."""
 _DENIED = re.compile(r"permission denied for schema (\w+)")
-_READ_ONLY = "25006"
 _SAVEPOINT_COMMANDS = ("SAVEPOINT", "RELEASE", "ROLLBACK")
 
 
@@ -40,8 +43,11 @@ def create_engine(settings: Settings, *, patience: float | None = None) -> Async
 
     With `patience`, the driver gives a statement up after so many seconds without an answer.
     """
+    milliseconds = round(settings.database_statement_timeout * 1000)
+    opening = f" SET LOCAL statement_timeout = {milliseconds};"
     engine = create_async_engine(
         async_url(settings.database_url),
+        execution_options={OPENING: opening},
         pool_size=settings.database_pool_size,
         max_overflow=0,
         hide_parameters=True,
@@ -52,8 +58,8 @@ def create_engine(settings: Settings, *, patience: float | None = None) -> Async
             "command_timeout": patience,
         },
     )
-    milliseconds = round(settings.database_statement_timeout * 1000)
-    _switch_roles(engine.sync_engine, f"SET LOCAL statement_timeout = {milliseconds};")
+    _switch_roles(engine.sync_engine, opening)
+    event.listen(engine.sync_engine, "handle_error", _admit_disconnect)
     event.listen(engine.sync_engine, "handle_error", withhold_values)
     event.listen(engine.sync_engine, "handle_error", _explain_trespass)
     event.listen(engine.sync_engine, "handle_error", _explain_read_only)
@@ -119,8 +125,9 @@ def _switch_roles(engine: Engine, opening: str) -> None:
     """Run each statement under the role of whoever speaks, told by `Connection.info`.
 
     `speaker` is the role that the next statement needs; `role` is the one Postgres has now, or
-    None where that is unknown; `read_only` says that the transaction is to write nothing. Only SET LOCAL is used: it ends with the transaction, so that no
-    role is ever left on a connection of the pool.
+    None where that is unknown; `read_only` says that the transaction is to write nothing. Only SET
+    LOCAL is used: it ends with the transaction, so that no role is ever left on a connection of the
+    pool.
     """
 
     @event.listens_for(engine, "begin")
@@ -157,20 +164,38 @@ def _refuse_closed(connection: DBAPIConnection, *_rest: object) -> None:
 
 def _explain_read_only(context: ExceptionContext) -> None:
     state = getattr(context.original_exception, "sqlstate", None)
-    if state == _READ_ONLY and context.connection and context.connection.info["read_only"]:
+    if state == READ_ONLY and context.connection and context.connection.info["read_only"]:
         raise TransactionError(
             "`db.read()` only reads: write, and lock, inside `db.transaction()`."
         ) from context.original_exception
 
 
+def _admit_disconnect(context: ExceptionContext) -> None:
+    """Call it a broken connection when the server says goodbye just as a statement is sent, which
+    asyncpg takes for a mistake of its own."""
+    error = context.original_exception
+    if isinstance(error.__cause__, asyncpg.InternalClientError):
+        context.is_disconnect = True
+        raise ConnectionResetError(str(error.__cause__)) from error
+
+
 def _explain_trespass(context: ExceptionContext) -> None:
-    denied = _DENIED.search(str(context.original_exception))
-    if denied is None or context.connection is None:
+    if context.connection is None:
         return
-    login, speaker = context.connection.engine.url.username, context.connection.info.get("speaker")
+    speaker = context.connection.info.get("speaker")
+    if error := trespass(context.original_exception, context.connection.engine, speaker):
+        raise error from context.original_exception
+
+
+def trespass(error: BaseException, engine: Engine, speaker: str | None) -> BoundaryError | None:
+    """Return the error to raise instead of one that says that a schema is not the speaker's."""
+    denied = _DENIED.search(str(error))
+    if denied is None:
+        return None
+    login = engine.url.username
     who = speaker.removeprefix(f"{login}__") if speaker else f"The login {login} by itself"
     owner = denied[1]
-    raise BoundaryError(
+    return BoundaryError(
         f"{who} may not touch the schema {owner}: call a method of the interface in "
         f"app.modules.{owner}, or add the one that is missing there."
-    ) from context.original_exception
+    )

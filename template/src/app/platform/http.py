@@ -2,11 +2,11 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from secrets import token_hex
 from socket import gaierror
 from typing import Any
-from uuid import uuid4
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -14,7 +14,6 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import compile_path
@@ -36,11 +35,11 @@ logger = logging.getLogger("uvicorn.error")
 
 _ACCEPTABLE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
-    "X-Content-Type-Options": "nosniff",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"referrer-policy": b"no-referrer",
+    b"strict-transport-security": b"max-age=31536000; includeSubDomains",
+    b"x-content-type-options": b"nosniff",
 }
 _PAGES = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
 """The documentation, which a browser does show, with scripts of its own; in development only."""
@@ -117,25 +116,27 @@ class _Headers:
             await self._app(scope, receive, send)
             return
         given = dict(scope["headers"]).get(b"x-request-id", b"")
-        current = given if _ACCEPTABLE_REQUEST_ID.fullmatch(given) else uuid4().hex.encode()
-        scope["request_id"] = current.decode()
+        scope["request_id"] = (
+            given.decode() if _ACCEPTABLE_REQUEST_ID.fullmatch(given) else token_hex(16)
+        )
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_headers(scope))
+                message["headers"] = _with_headers(scope, message.get("headers", ()))
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
 
 
-def _headers(scope: Scope) -> dict[str, str]:
-    """Return the headers of every response: this is an API, of which a browser shows nothing."""
-    headers = {"X-Request-ID": scope["request_id"], **_SECURITY}
+def _with_headers(scope: Scope, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Add the headers of every response: this is an API, of which a browser shows nothing."""
+    headers = {**_SECURITY, b"x-request-id": scope["request_id"].encode()}
     if scope["path"] in _PAGES:
-        del headers["Content-Security-Policy"]
+        del headers[b"content-security-policy"]
     if leaving.is_set():
-        headers["Connection"] = "close"  # The next request on it would come too late.
-    return headers
+        headers[b"connection"] = b"close"  # The next request on it would come too late.
+    # Sent as they are: Starlette's MutableHeaders would look each of them up among the others.
+    return [*(each for each in given if each[0] not in headers), *headers.items()]
 
 
 def _domain_error(_request: Request, error: Exception) -> JSONResponse:
@@ -210,5 +211,5 @@ def _unexpected(request: Request, _error: Exception) -> JSONResponse:
     current = request.scope["request_id"]
     logger.error("Request %s failed: %s %s", current, request.method, request.url.path)
     response = problem(500, f"Something went wrong. Quote request {current} when you report it.")
-    response.headers.update(_headers(request.scope))
+    response.raw_headers = _with_headers(request.scope, response.raw_headers)
     return response

@@ -35,7 +35,7 @@ _COUNTS = f"""SELECT split_part(entrypoint, '.', 1) AS module, {_STATUS} AS stat
     FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
 _UNKNOWN = f"""SELECT entrypoint AS name, count(*) AS number FROM {_TABLES.queue_table}
     WHERE status = 'queued' AND entrypoint <> ALL($1::text[]) GROUP BY 1 ORDER BY 1"""
-_FORGIVE = f"""UPDATE {_TABLES.queue_table} SET headers = headers - '{{lost,started}}'::text[]
+_FORGIVE = f"""UPDATE {_TABLES.queue_table} SET headers = headers - 'lost' - 'started'
     WHERE id = ANY($1) AND headers ? 'lost'"""
 """The workers that died with a job are not held against it any more."""
 

@@ -27,7 +27,7 @@ logger = logging.getLogger("app.replica")
 T = TypeVar("T")
 Columns = TypeVarTuple("Columns")
 
-_TOO_LONG = "57014"
+TOO_LONG = "57014"
 """The SQLSTATE of a statement that took too long: it would on the primary as well."""
 
 
@@ -90,7 +90,7 @@ class Reading:
                 raise
             self._replica.has_failed(error)
             # Anything else may be due to the replica, and be it that a migration has yet to arrive.
-            if self._has_answered or sqlstate_of(error) == _TOO_LONG:
+            if self._has_answered or sqlstate_of(error) == TOO_LONG:
                 raise
             logger.warning("A read failed on the replica and goes to the primary: %s", error)
             await self._disconnect(broken=True)

@@ -28,7 +28,8 @@ _RECOVER = f"""
         FOR UPDATE SKIP LOCKED
     )
 """
-_START = f"""UPDATE {_TABLE} SET headers = headers || '{{"started": true}}' WHERE id = $1"""
+_START = f"""UPDATE {_TABLE} SET headers = headers || jsonb_build_object('started', true)
+    WHERE id = $1"""
 
 
 class DeadlyJobError(Exception):

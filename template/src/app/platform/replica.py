@@ -59,10 +59,10 @@ class Replica:
         a moment of the monotonic clock."""
         return self._holds_until >= max(moment, time.monotonic() - self._max_lag)
 
-    def has_failed(self, error: BaseException) -> None:
+    def has_failed(self, error: Exception) -> None:
         """Take note of what a read of the replica raised: one that is gone is read no more until
         the next check has found it."""
-        if isinstance(error, Exception) and is_unanswered(error):
+        if is_unanswered(error):
             self._holds_until = -math.inf
 
     async def check(self) -> None:
@@ -82,10 +82,8 @@ class Replica:
             self._holds_until = -math.inf
             self._say(f"Reads go to the primary: no answer from the replica, {error!r}.")
             return
-        if (
-            not replayed["is_replica"]
-            or replayed["system_identifier"] != written["system_identifier"]
-        ):
+        is_same = replayed["system_identifier"] == written["system_identifier"]
+        if not is_same or not replayed["is_replica"] or replayed["position"] is None:
             self._holds_until = -math.inf
             self._say(
                 "Reads go to the primary: DATABASE_REPLICA_URL leads to a server that is no replica "

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
 
-from asyncpg import InterfaceError, PostgresError
+from asyncpg import InterfaceError, InternalClientError, PostgresError
 from pgqueuer import Queries
 from pgqueuer.models import Job as Row
 from pgqueuer.models import JobId
@@ -34,7 +34,7 @@ _GATHER = 0.02
 """Seconds for which a busy worker lets jobs end, to take several new ones with one query."""
 _NEVER = timedelta(days=36500)
 """pgqueuer does not look for what dead workers left: see `recovery`."""
-_UNREACHABLE = (OSError, PostgresError, InterfaceError, TimeoutError)
+_UNREACHABLE = (OSError, PostgresError, InterfaceError, InternalClientError, TimeoutError)
 
 
 class Worker:

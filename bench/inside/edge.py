@@ -1,0 +1,177 @@
+"""Runs inside the generated example: its web server beside a bare one, each in one process.
+
+Both answer `GET …/customers/{id}`, with the same SELECT in a transaction and the same response
+model, under the same uvicorn, and both are sent a token. The bare one has neither module nor role,
+limits, headers or principal: just FastAPI and a pool of asyncpg's. That pool resets a connection
+when it is given back, which is one more round trip to Postgres; a second bare server goes without.
+"""
+
+import asyncio
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from app import modules
+from app.modules.identity import Customer
+from app.platform.development import create_login, development_server, is_taken, with_database
+from app.platform.development_issuer import DevelopmentIssuer
+from app.platform.discovery import discover
+from app.platform.migrations import migrate
+from app.platform.serving import serve
+from fastapi import FastAPI, HTTPException
+
+LOGIN, NAME = "bench_edge", f"bench_edge_{os.getpid()}"
+SECONDS, ROUNDS = 0.7, 25
+LOAD = str(Path(__file__).with_name("load.py"))
+CUSTOMER = UUID("00000000-0000-7000-8000-000000000001")
+SELECT = "SELECT id, email, name, closed_at IS NOT NULL FROM identity.customers WHERE id = $1"
+PATHS = {"bare": "/customers", "bare, no reset": "/customers", "shop": "/identity/customers"}
+APPLICATIONS = {
+    "bare": "edge:create",
+    "bare, no reset": "edge:create_without_reset",
+    "shop": "app.main:create_app",
+}
+
+
+async def main() -> None:
+    with development_server() as admin_url:
+        async with database(admin_url) as url:
+            environment = {**os.environ, "ENVIRONMENT": "development", "RATE_LIMIT": "1000000"}
+            environment["DATABASE_URL"] = url
+            with (
+                server("bare", environment) as bare,
+                server("bare, no reset", environment) as lean,
+                server("shop", environment) as shop,
+            ):
+                await compare({"bare": bare, "bare, no reset": lean, "shop": shop})
+
+
+async def compare(servers: dict[str, tuple[int, int]]) -> None:
+    """Load each server in turn, and print its median requests per second, and what one costs."""
+    rates: dict[str, list[float]] = {name: [] for name in servers}
+    costs: dict[str, list[float]] = {name: [] for name in servers}
+    for number in range(ROUNDS + 1):
+        for name, (port, process) in servers.items():
+            before = cpu_seconds(process)
+            requests = await load(f"http://127.0.0.1:{port}{PATHS[name]}/{CUSTOMER}")
+            if number:  # The first round warms up.
+                rates[name].append(requests / SECONDS)
+                costs[name].append((cpu_seconds(process) - before) / requests * 1_000_000)
+    rate = {name: statistics.median(found) for name, found in rates.items()}
+    cost = {name: statistics.median(found) for name, found in costs.items()}
+    print(f"{'one SELECT over HTTP':24}{'requests/s':>12}{'ratio':>8}{'CPU µs':>10}   bound 0.85")
+    for name in servers:
+        ratio = rate["shop"] / rate[name]
+        print(f"{name:24}{rate[name]:12.0f}{ratio:8.2f}{cost[name]:10.0f}")
+    print("ratio: of the shop's rate to this one. CPU: of the server's process, for one request.")
+
+
+async def load(url: str) -> int:
+    """Return how many requests were answered, to a process of its own."""
+    command = (sys.executable, LOAD, url, str(SECONDS), DevelopmentIssuer().token("bench"))
+    loaded = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    answered, _ = await loaded.communicate()
+    if loaded.returncode:
+        sys.exit(f"{url} answered something else than was expected:\n{answered.decode()}")
+    return int(answered)
+
+
+def cpu_seconds(process: int) -> float:
+    """Return how long a process has computed."""
+    user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def create() -> FastAPI:
+    """Create what the shop is compared with."""
+    return create_bare()
+
+
+def create_without_reset() -> FastAPI:
+    async def leave_as_it_is(_connection: object) -> None:
+        """Reset nothing."""
+
+    return create_bare(reset=leave_as_it_is)
+
+
+def create_bare(**options: Any) -> FastAPI:
+    """Create an application with one route, on a pool with these options."""
+
+    @asynccontextmanager
+    async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
+        nonlocal pool
+        async with asyncpg.create_pool(os.environ["DATABASE_URL"], **options) as pool:
+            yield
+
+    pool: asyncpg.Pool[asyncpg.Record]
+    api = FastAPI(lifespan=lifespan)
+
+    @api.get("/customers/{id}")
+    async def get_customer(id: UUID) -> Customer:
+        async with pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(SELECT, id)
+        if row is None:
+            raise HTTPException(404)
+        return Customer(*row)
+
+    return api
+
+
+@contextmanager
+def server(name: str, environment: Mapping[str, str]) -> Iterator[tuple[int, int]]:
+    """Yield the port and the process of a server that answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, __file__, "serve", APPLICATIONS[name], str(port)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            if process.poll() is None and is_taken(port):
+                break
+            time.sleep(0.05)
+        else:
+            sys.exit(f"The server `{name}` does not answer.")
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@asynccontextmanager
+async def database(admin_url: str) -> AsyncIterator[str]:
+    """Yield the URL of a database with one customer, which the login may read without a role."""
+    login_url = await create_login(admin_url, LOGIN)
+    admin = await asyncpg.connect(admin_url)
+    await admin.execute(f"CREATE DATABASE {NAME}")
+    url = with_database(admin_url, NAME)
+    await migrate(url, LOGIN, discover(modules))
+    owner = await asyncpg.connect(url)
+    await owner.execute(
+        f"SET ROLE {LOGIN}__identity__owner; GRANT USAGE ON SCHEMA identity TO {LOGIN};"
+        f"GRANT SELECT ON identity.customers TO {LOGIN};"
+        f"INSERT INTO identity.customers VALUES ('{CUSTOMER}', 'ada@example.com', 'Ada')"
+    )
+    await owner.close()
+    try:
+        yield with_database(login_url, NAME)
+    finally:
+        await admin.execute(f"DROP DATABASE {NAME}")
+        await admin.close()
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["serve", application, port]:
+            serve(application, "127.0.0.1", int(port), 1, 5)
+        case _:
+            asyncio.run(main())

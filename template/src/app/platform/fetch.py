@@ -1,0 +1,198 @@
+"""The shortest way to read: one SELECT, compiled once, with little between it and Postgres.
+
+A session costs several times what a small SELECT does. Here SQLAlchemy compiles the statement, and
+lends a connection of its pool; the driver does the rest. Role, time limit, refusals and the choice of
+the server are those of `Database.read()`.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast, Generic, TypeVarTuple
+
+from asyncpg import InterfaceError, InternalClientError, PostgresError, Record
+from sqlalchemy import PoolProxiedConnection, Select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.types import TypeEngine
+from sqlalchemy.util import greenlet_spawn
+
+from app.platform.discretion import withhold
+from app.platform.engine import (
+    BoundaryError,
+    OPENING,
+    READ_ONLY,
+    sqlstate_of,
+    TransactionError,
+    trespass,
+)
+from app.platform.reading import is_recent, TOO_LONG
+from app.platform.replica import Replica
+from app.platform.roles import role_of
+
+logger = logging.getLogger("app.replica")
+
+Columns = TypeVarTuple("Columns")
+Converter = Callable[[Any], Any] | None
+
+_DIALECT = create_async_engine("postgresql+asyncpg://").dialect
+"""Every engine's; this one never connects."""
+_OF_DRIVER = (PostgresError, InterfaceError, InternalClientError)
+
+
+class PreparedError(Exception):
+    """A SELECT cannot be prepared. The message says why, and what to do instead."""
+
+
+class Prepared(Generic[*Columns]):
+    """A SELECT of columns, compiled once, for `Database.fetch` and `Database.fetch_one`.
+
+    Make it where the module is loaded, with `bindparam("name")` for what differs between two calls.
+    Raises PreparedError for what needs a session: whole entities, and lists that are expanded.
+    """
+
+    def __init__(self, statement: Select[*Columns]) -> None:
+        columns = [each["type"] for each in statement.column_descriptions]
+        if not all(isinstance(each, TypeEngine) for each in columns):
+            raise PreparedError(f"Name the columns, or read entities in a transaction: {statement}")
+        compiled: Any = statement.compile(dialect=_DIALECT)
+        binds = {name: compiled.binds[name] for name in compiled.positiontup}
+        if any(each.expanding or each.literal_execute or each.callable for each in binds.values()):
+            raise PreparedError(
+                "Pass a list as one parameter, `column == any_(bindparam(…, type_=ARRAY(…)))`, or "
+                f"read in a transaction; this SELECT has another text at each call: {statement}"
+            )
+        self.sql = str(compiled)
+        self._columns = columns
+        self._given = {name for name, each in binds.items() if each.required}
+        self._constant = {name: each.value for name, each in binds.items() if not each.required}
+        self._writers = {
+            name: each.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+            for name, each in binds.items()
+        }
+        self._readers: list[Converter] | None = None
+
+    def arguments(self, parameters: Mapping[str, object]) -> list[object]:
+        """Return what the driver wants, in order. Raises TypeError where a name is wrong."""
+        if parameters.keys() != self._given:
+            wanted, given = (", ".join(sorted(names)) for names in (self._given, parameters))
+            raise TypeError(f"This SELECT takes ({wanted}), not ({given}): {self.sql}")
+        values = {**self._constant, **parameters}
+        return [
+            values[name] if write is None else write(values[name])
+            for name, write in self._writers.items()
+        ]
+
+    async def send(self, driver: Any, arguments: list[object]) -> list[Record]:
+        """Send it on a connection of the driver."""
+        if self._readers is None:
+            described = (await driver.prepare(self.sql)).get_attributes()
+            if len(described) != len(self._columns):
+                raise PreparedError(f"Name the columns of what is composed of several: {self.sql}")
+            self._readers = [
+                kind.dialect_impl(_DIALECT).result_processor(_DIALECT, each.type.oid)
+                for kind, each in zip(self._columns, described, strict=True)
+            ]
+        return cast(list[Record], await driver.fetch(self.sql, *arguments))
+
+    def rows(self, records: Sequence[Record]) -> list[tuple[*Columns]]:
+        """Return what was read, each value as its SQLAlchemy type has it."""
+        readers = self._readers or []
+        if not any(readers):
+            return [tuple(record) for record in records]
+        return [
+            tuple(
+                value if read is None else read(value)
+                for read, value in zip(readers, record, strict=True)
+            )
+            for record in records
+        ]
+
+
+async def fetch(
+    module: str,
+    primary: AsyncEngine,
+    replica: Replica | None,
+    query: Prepared[*Columns],
+    parameters: Mapping[str, object],
+) -> list[tuple[*Columns]]:
+    """Return the rows of a SELECT under a module's role, in a transaction of its own.
+
+    It goes to the replica where that is recent enough; if it fails there, to the primary.
+    Raises what a session would raise; where that has a subclass of DBAPIError, DBAPIError itself.
+    """
+    arguments = query.arguments(parameters)
+    if replica is not None and is_recent(replica):
+        try:
+            return await _fetch(module, replica.engine, query, arguments)
+        except (DBAPIError, BoundaryError, OSError) as error:
+            replica.has_failed(error)
+            if sqlstate_of(error) == TOO_LONG:  # It would take as long on the primary.
+                raise
+            logger.warning("A read failed on the replica and goes to the primary: %s", error)
+    return await _fetch(module, primary, query, arguments)
+
+
+async def _fetch(
+    module: str, engine: AsyncEngine, query: Prepared[*Columns], arguments: list[object]
+) -> list[tuple[*Columns]]:
+    role = role_of(engine.url.username or "", module)
+    opening = f'{engine.get_execution_options()[OPENING]} SET LOCAL ROLE "{role}";'
+    is_lost = False
+    try:
+        connection = await _connect(engine)
+        driver: Any = connection.driver_connection
+        try:
+            records = await _read(driver, opening, query, arguments)
+        finally:
+            # Never back to the pool while anything is open, or nobody knows whether it is.
+            is_lost = driver.is_closed() or driver.is_in_transaction()
+            if is_lost:
+                await greenlet_spawn(connection.invalidate)
+            else:
+                connection.close()
+    except (*_OF_DRIVER, _DIALECT.loaded_dbapi.Error) as error:
+        raise _explained(error, engine, role, query.sql, is_lost) from error
+    return query.rows(records)
+
+
+def _explained(
+    error: Exception, engine: AsyncEngine, role: str, sql: str, is_lost: bool
+) -> Exception:
+    """Return what a session would raise in the place of an error of the driver."""
+    withhold(error)
+    if isinstance(error, InternalClientError):  # Postgres said goodbye as the message was sent.
+        return ConnectionResetError(str(error))
+    if refusal := trespass(error, engine.sync_engine, role):
+        return refusal
+    if getattr(error, "sqlstate", None) == READ_ONLY:
+        return TransactionError("`db.fetch()` only reads: write, and lock, in `db.transaction()`.")
+    original: Any = error
+    if isinstance(error, _OF_DRIVER):
+        original = _DIALECT.loaded_dbapi.Error(f"{type(error)}: {error}", error)
+        original.__cause__ = error
+    return DBAPIError(sql, None, original, connection_invalidated=is_lost)
+
+
+async def _connect(engine: AsyncEngine) -> PoolProxiedConnection:
+    """Take a connection from the pool, none that has broken while it lay there."""
+    while True:
+        connection = await engine.raw_connection()
+        driver: Any = connection.driver_connection
+        if not driver.is_closed():
+            return connection
+        await greenlet_spawn(connection.invalidate)
+
+
+async def _read(
+    driver: Any, opening: str, query: Prepared[*Columns], arguments: list[object]
+) -> list[Record]:
+    driver.opening = opening
+    await driver.execute("BEGIN READ ONLY;")
+    try:
+        records = await query.send(driver, arguments)
+    except Exception:
+        if not driver.is_closed():
+            await driver.execute("ROLLBACK")
+        raise
+    await driver.execute("COMMIT")
+    return records
