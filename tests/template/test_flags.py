@@ -64,7 +64,11 @@ def test_nothing_starts_with_flags_that_cannot_be_read(
     shop: Repository, tmp_path: Path, command: str
 ) -> None:
     broken = tmp_path / "flags.json"
-    settings = {"DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c", "FLAGS_FILE": str(broken)}
+    settings = {
+        "ENVIRONMENT": "development",
+        "DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c",
+        "FLAGS_FILE": str(broken),
+    }
     code, missing = app(shop, command, **settings)
     assert (code, missing) == (1, "app: FLAGS_FILE: Path does not point to a file\n")
     broken.write_text("{")
