@@ -67,8 +67,13 @@ def create_api(
     api.add_middleware(Idempotency, database=keys, request_timeout=settings.request_timeout)
     if settings.database_replica_url:
         api.add_middleware(ReadYourWrites)
-    rates = Rates(settings.rate_limit)
-    api.add_middleware(Access, tokens=create_tokens(settings), rates=rates, pages=pages)
+    api.add_middleware(
+        Access,
+        tokens=create_tokens(settings),
+        rates=Rates(settings.rate_limit),
+        at_once=settings.request_concurrency_per_caller,
+        pages=pages,
+    )
     api.add_middleware(Limits, settings=settings)
     if origins := settings.cors_origins.split():
         api.add_middleware(

@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     """Seconds until a request is given up, and what it did not commit is undone."""
     request_concurrency: int = Field(default=100, ge=1)
     """Requests that one process works on at once; more are refused."""
+    request_concurrency_per_caller: int = Field(default=50, ge=1)
+    """How many of them may be one caller's."""
     shutdown_delay: float = Field(default=5, ge=0)
     """Seconds in which load balancers notice that the process is about to stop, and it serves."""
     shutdown_timeout: float = Field(default=30, gt=0)
