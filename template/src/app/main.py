@@ -15,6 +15,7 @@ from app import modules
 from app.platform.cache_store import CacheStore
 from app.platform.development import stop_with_parent
 from app.platform.discovery import discover
+from app.platform.discretion import without_query
 from app.platform.engine import create_engine, login_of
 from app.platform.flag_provider import FlagFiles
 from app.platform.health import health_routes
@@ -62,6 +63,7 @@ def create_app(
             await cache.close()
             await engine.dispose()
 
+    logging.getLogger("uvicorn.access").addFilter(without_query)
     api = create_api(wired.routers, lifespan, settings, engine)
     api.include_router(health_routes(engine, folders))
     return api

@@ -1,5 +1,6 @@
-"""What Postgres quotes in its errors is kept out of them: it can be somebody's address."""
+"""What can be somebody's address is kept out of errors and logs."""
 
+import logging
 import re
 from collections.abc import Iterator
 
@@ -32,6 +33,14 @@ def withhold(original: BaseException, raised: BaseException | None = None) -> No
         if each.args:
             text = str(each.args[0]).partition("\nDETAIL:")[0]
             each.args = (_QUOTED.sub("", text) if quotes_values else text, *each.args[1:])
+
+
+def without_query(record: logging.LogRecord) -> bool:
+    """Take the query out of a line of uvicorn's access log: the part behind the path names people."""
+    if isinstance(record.args, tuple) and len(record.args) == 5:
+        client, method, path, *rest = record.args
+        record.args = (client, method, str(path).partition("?")[0], *rest)
+    return True
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
