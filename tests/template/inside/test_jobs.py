@@ -143,6 +143,16 @@ async def test_a_job_speaks_as_its_module(db: Database, run_jobs: RunJobs) -> No
     assert seen == ["app_test__catalog"]
 
 
+async def test_the_role_of_the_queue_is_no_parameter_of_the_start_which_poolers_refuse(
+    queue: Queries,
+) -> None:
+    roles = []
+    for statement in ("SELECT 1", "RESET ROLE"):  # To what it was at the start.
+        await queue.driver.execute(statement)
+        roles += await queue.driver.fetch("SELECT current_user AS name")
+    assert [role["name"] for role in roles] == ["app_test__queue", "app_test"]
+
+
 @pytest.mark.parametrize(
     "statement", ["SELECT 1 FROM queue.pgqueuer", "DELETE FROM queue.pgqueuer"]
 )
