@@ -94,7 +94,8 @@ async def test_one_that_cannot_be_enqueued_is_named_and_keeps_no_other_from_it(
 async def test_the_clock_goes_on_whatever_breaks(
     engine: AsyncEngine, wired: Wired, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    transaction, broken = Database.transaction, []
+    transaction = Database.transaction
+    broken: list[Database] = []
 
     @asynccontextmanager
     async def breaks_at_first(db: Database) -> AsyncIterator[Tx]:
