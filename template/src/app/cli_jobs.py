@@ -95,13 +95,15 @@ def retry_jobs(ids: Ids = None, module: InModule = None) -> None:
 
 @jobs.command("drop", epilog="Example: app jobs drop 42")
 def drop_jobs(ids: Ids = None, module: InModule = None, unknown: Unknown = False) -> None:
-    """Delete jobs: those named, which may also wait, or all that are held of a module.
+    """Delete jobs: those named, which may also wait or have lost their worker, or all that are held
+    of a module.
 
     With --unknown, all that wait for code which this version does not have; a newer version that
     is just being deployed may have it.
     """
     chosen = _chosen(ids, module, unknown=unknown)
-    _ask(lambda queue, known: job_records.drop_jobs(queue, known, chosen))
+    silence = load_settings().worker_lost_after
+    _ask(lambda queue, known: job_records.drop_jobs(queue, known, chosen, silence))
     none = "None is unknown." if unknown else "None is held."
     typer.echo(f"Dropped: {', '.join(map(str, chosen))}." if chosen else none)
 

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from app.modules.catalog import Catalog
 from app.platform.database import Database, Tx
-from app.platform.job_records import find_jobs, retry_jobs
+from app.platform.job_records import JobsError, drop_jobs, find_jobs, retry_jobs
 from app.platform.jobs import Job, job
 from app.platform.queue import connect_queue
 from app.platform.recovery import check_not_deadly, recover
@@ -266,6 +266,18 @@ async def test_only_what_a_dead_worker_had_started_is_held_against_a_job(
     async with work.worker():
         await eventually(lambda: len(most) == 2)
     assert await work.items() == ["deadly", "harmless"]
+
+
+async def test_a_job_is_dropped_once_its_worker_is_silent_and_not_before(
+    work: Work, queue: Queries
+) -> None:
+    await work.enqueue("a")
+    await queue.driver.execute(LEFT)
+    [job] = await queue.browse_queue()
+    with pytest.raises(JobsError, match=f"Job {job.id} is running. Wait until"):
+        await drop_jobs(queue, work.wired.jobs, [job.id], 7200)
+    await drop_jobs(queue, work.wired.jobs, [job.id], 10)
+    assert await queue.browse_queue() == []
 
 
 async def test_a_long_job_is_not_taken_for_that_of_a_dead_worker(work: Work) -> None:
