@@ -87,6 +87,17 @@ def local_postgres(folder: Path) -> Iterator[str]:
         os.close(users)
 
 
+def is_running(folder: Path) -> bool:
+    """Say whether somebody uses the server whose data stands in `folder`."""
+    if sys.platform == "win32" or not (folder / "supervisor.lock").exists():
+        return False
+    supervisor = _open(folder / "supervisor.lock")
+    try:
+        return not _try_lock(supervisor)
+    finally:
+        os.close(supervisor)
+
+
 def _enter(folder: Path) -> tuple[int, str]:
     """Return a descriptor that makes this process a user until it is closed, and the URL."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
