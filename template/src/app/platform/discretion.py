@@ -34,6 +34,13 @@ def withhold(original: BaseException, raised: BaseException | None = None) -> No
             each.args = (_QUOTED.sub("", text) if quotes_values else text, *each.args[1:])
 
 
+def cause(error: BaseException) -> str:
+    """Return what an error comes down to, in one line: no statement, no traceback."""
+    first = list(_causes(error))[-1] if error.__cause__ else getattr(error, "orig", None) or error
+    said = str(first).strip().partition("\n")[0]
+    return f"{type(first).__name__}: {said}" if said else type(first).__name__
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
