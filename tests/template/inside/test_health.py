@@ -12,7 +12,9 @@ from app.platform import health
 from app.platform.settings import Settings
 from httpx import ASGITransport, AsyncClient
 
-_OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app_test' AND pid <> pg_backend_pid()"
+_OTHERS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app_test' AND pid <> pg_backend_pid()"
+)
 
 
 @pytest.fixture

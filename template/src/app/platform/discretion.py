@@ -34,9 +34,11 @@ def withhold(original: BaseException, raised: BaseException | None = None) -> No
             each.args = (_QUOTED.sub("", text) if quotes_values else text, *each.args[1:])
 
 
-def cause(error: BaseException) -> str:
+def cause(error: Exception) -> str:
     """Return what an error comes down to, in one line: no statement, no traceback."""
-    first = list(_causes(error))[-1] if error.__cause__ else getattr(error, "orig", None) or error
+    # What a TimeoutError comes from is a CancelledError, which says nothing.
+    first = [each for each in _causes(error) if isinstance(each, Exception)][-1]
+    first = getattr(first, "orig", None) or first
     said = str(first).strip().partition("\n")[0]
     return f"{type(first).__name__}: {said}" if said else type(first).__name__
 
