@@ -1,6 +1,7 @@
 """The door: what is asked without a token, with a bad one, or too often, is not even read."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -240,3 +241,15 @@ async def test_scripts_of_other_sites_may_call_only_where_they_are_named(bearer:
         asked = {**origin, "Access-Control-Request-Method": "POST"}
         asked["Access-Control-Request-Headers"] = "authorization,idempotency-key"
         assert (await client.options("/shop/products", headers=asked)).status_code == 200
+
+
+async def test_why_a_token_was_refused_is_logged_but_not_the_token(
+    client: AsyncClient, bearer: Bearer, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = bearer("ada")["Authorization"] + "x"
+    with caplog.at_level(logging.INFO, "app.access"):
+        headers = {"Authorization": token, "X-Request-ID": "abc"}
+        assert (await client.get("/mine", headers=headers)).status_code == 401
+    (said,) = (each.getMessage() for each in caplog.records if each.name == "app.access")
+    assert said.startswith("The token of request abc was refused: The token is not one of")
+    assert token.split(".")[1] not in caplog.text

@@ -1,5 +1,6 @@
 """The door: nobody comes in without a token, unless to what is public, and nobody too often."""
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from app.platform.problems import later, problem
 from app.platform.rates import Rates
 from app.platform.settings import Settings, SettingsError
 from app.platform.tokens import InvalidTokenError, Tokens
+
+logger = logging.getLogger("app.access")
 
 
 def create_tokens(settings: Settings) -> Tokens:
@@ -71,6 +74,8 @@ class Access:
         try:
             principal = await self._principal(scope)
         except InvalidTokenError as error:
+            current, kind = scope.get("request_id"), type(error.__cause__ or error).__name__
+            logger.info("The token of request %s was refused: %s (%s)", current, error, kind)
             refusal = _unauthenticated(str(error), ' error="invalid_token"')
         except IssuerUnreachableError:
             if not self._is_public(scope):
