@@ -89,9 +89,12 @@ def local_postgres(folder: Path) -> Iterator[str]:
 
 def is_running(folder: Path) -> bool:
     """Say whether somebody uses the server whose data stands in `folder`."""
-    if sys.platform == "win32" or not (folder / "supervisor.lock").exists():
+    if sys.platform == "win32":
         return False
-    supervisor = _open(folder / "supervisor.lock")
+    try:
+        supervisor = os.open(folder / "supervisor.lock", os.O_RDWR)
+    except OSError:  # Nobody ever did, or somebody else does.
+        return False
     try:
         return not _try_lock(supervisor)
     finally:
