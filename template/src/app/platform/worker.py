@@ -195,7 +195,10 @@ class Worker:
         while True:
             await asyncio.sleep(self._settings.worker_lost_after / 4)
             if held := [*self._running, *self._backlog.rows]:
-                await self._queue.update_heartbeat(held)
+                try:
+                    await self._queue.update_heartbeat(held)
+                except _UNREACHABLE as error:  # The next one may pass; a lost connection ends all.
+                    logger.warning("A heartbeat failed: %s", error)
 
     async def _recover(self) -> None:
         """Put back what dead workers left, now and then."""
