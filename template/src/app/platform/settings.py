@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, FilePath, model_validator, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from redis.asyncio.connection import parse_url
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -43,6 +42,8 @@ def _cache_url(value: str) -> str:
         return value
     if not value.startswith(("redis://", "rediss://")):
         raise ValueError(f"must be {MEMORY}, or start with redis:// or rediss://")
+    from redis.asyncio.connection import parse_url  # Slow to import, and seldom needed.
+
     try:
         parse_url(value)
     except ValueError:
