@@ -1,7 +1,6 @@
 """The graph of modules, held to the rules of AGENTS.md."""
 
 import re
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -9,7 +8,16 @@ from graphlib import CycleError, TopologicalSorter
 from grimp import ImportGraph
 from importlinter import Contract, ContractCheck
 
-from checks.source import module_names, module_of, MODULES, read_sources, ROOT, Violation
+from checks.source import (
+    depends_on,
+    module_names,
+    module_of,
+    MODULES,
+    read_sources,
+    ROOT,
+    toml_of,
+    Violation,
+)
 
 Uses = Mapping[str, Mapping[str, tuple[str, int]]]
 """Which module imports which other one, and where it does so first."""
@@ -26,7 +34,7 @@ class ModulesContract(Contract):
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         _complete(graph)
-        declared = {module: _declared(module) for module in module_names()}
+        declared = {module: depends_on(module) for module in module_names()}
         used: dict[str, dict[str, tuple[str, int]]] = defaultdict(dict)
         found = [*_misplaced(), *_hidden()]
         for file, line, importer, imported in _edges(graph):
@@ -36,7 +44,7 @@ class ModulesContract(Contract):
                 if other not in declared[module]:
                     refused = refused or (
                         f"imports app.modules.{other}, which {module} does not declare. "
-                        f'Add "{other}" to depends_on in {_toml(module)}.'
+                        f'Add "{other}" to depends_on in {toml_of(module)}.'
                     )
                 if not _is_test(importer):
                     used[module].setdefault(other, (file, line))
@@ -140,7 +148,7 @@ def _misplaced() -> Iterator[Violation]:
                 "belongs to no module. Move it into a module's folder or to app.platform.",
             )
     for module in module_names():
-        if (MODULES / module).is_dir() and not (ROOT / _toml(module)).is_file():
+        if (MODULES / module).is_dir() and not (ROOT / toml_of(module)).is_file():
             yield Violation(
                 f"src/app/modules/{module}/__init__.py",
                 1,
@@ -153,10 +161,10 @@ def _unused(declared: Mapping[str, list[str]], used: Uses) -> Iterator[Violation
     for module, names in declared.items():
         for name in names:
             if name not in used.get(module, ()):
-                lines = (ROOT / _toml(module)).read_text("utf-8").splitlines()
+                lines = (ROOT / toml_of(module)).read_text("utf-8").splitlines()
                 line = next((n for n, text in enumerate(lines, 1) if f'"{name}"' in text), 1)
                 yield Violation(
-                    _toml(module),
+                    toml_of(module),
                     line,
                     f'declares that {module} depends on "{name}", but nothing in it imports '
                     f"app.modules.{name} (tests do not count). Remove it from depends_on.",
@@ -181,19 +189,6 @@ def _circles(used: Uses) -> Iterator[Violation]:
             )
         else:
             return
-
-
-def _declared(module: str) -> list[str]:
-    try:
-        return list(tomllib.loads((ROOT / _toml(module)).read_text("utf-8")).get("depends_on", []))
-    except FileNotFoundError:
-        return []
-    except ValueError as error:
-        raise SystemExit(f"{_toml(module)}:1: {error}. Correct the file first.") from None
-
-
-def _toml(module: str) -> str:
-    return f"src/app/modules/{module}/module.toml"
 
 
 def _is_test(name: str) -> bool:

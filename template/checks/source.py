@@ -4,6 +4,7 @@ import ast
 import hashlib
 import os
 import pickle
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -54,6 +55,23 @@ def module_of(name: str) -> str | None:
 def module_names() -> frozenset[str]:
     """Return the names of all modules: whatever holds Python files in `app/modules`."""
     return frozenset(module for file in read_sources() if (module := module_of(file.name)))
+
+
+def toml_of(module: str) -> str:
+    """Return where a module declares itself, from the root of the repository."""
+    return f"src/app/modules/{module}/module.toml"
+
+
+def depends_on(module: str) -> list[str]:
+    """Return what a module declares in its `module.toml`; nothing where it has none."""
+    try:
+        return list(
+            tomllib.loads((ROOT / toml_of(module)).read_text("utf-8")).get("depends_on", [])
+        )
+    except FileNotFoundError:
+        return []
+    except ValueError as error:
+        raise SystemExit(f"{toml_of(module)}:1: {error}. Correct the file first.") from None
 
 
 @cache

@@ -126,7 +126,7 @@ def test_nothing_generated_needs_quoting_or_is_empty(shop: Repository) -> None:
         assert content.strip(), name
         assert content.endswith("\n"), name
         assert not content.endswith("\n\n"), name
-        assert "{{" not in content, name
+        assert not re.search(r"(?<!\$)\{\{", content), name  # A workflow's own have a dollar.
         assert not re.search(r"[ \t]$", content, re.MULTILINE), name
         assert "\n\n\n\n" not in content, name
 

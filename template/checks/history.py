@@ -1,0 +1,43 @@
+"""What git says: how this working tree differs from a base such as `origin/main`."""
+
+import subprocess
+from typing import NamedTuple
+
+from checks.source import ROOT
+
+
+class Change(NamedTuple):
+    """A file that differs. The status is git's letter: A for added, M for modified, D for deleted."""
+
+    status: str
+    path: str
+
+
+def changes_since(base: str) -> list[Change]:
+    """Return what changed since this branch left `base`, with what is not committed yet.
+
+    Exits with one sentence where git does not know `base`, or the two have no history in common.
+    """
+    if _git("rev-parse", "--quiet", "--verify", f"{base}^{{commit}}") is None:
+        raise SystemExit(f"git knows no {base!r}. Fetch it, or name another: base=main.")
+    fork = _git("merge-base", base, "HEAD")
+    if fork is None:
+        raise SystemExit(
+            f"{base} and this branch have no commit in common. If this is a shallow clone, fetch "
+            "the rest: git fetch --unshallow"
+        )
+    # A rename is a deletion and an addition: a migration that moves is both.
+    listed = _git("diff", "--name-status", "--no-renames", "-z", fork.strip()) or ""
+    parts = listed.split("\0")
+    changed = [Change(*pair) for pair in zip(parts[0:-1:2], parts[1::2], strict=True)]
+    untracked = _git("ls-files", "--others", "--exclude-standard", "-z") or ""
+    return changed + [Change("A", path) for path in untracked.split("\0") if path]
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git prints, or None where it fails."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise SystemExit("git is not installed, and what changed is asked of it.") from None
+    return None if done.returncode else done.stdout

@@ -1,0 +1,160 @@
+"""Only what a change can break is tested: its modules, and those that depend on them."""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+
+import pytest
+from generated import ROOT, Generate, Repository
+
+GRAPH: Mapping[str, list[str]] = {
+    "billing": ["identity"],
+    "catalog": [],
+    "identity": [],
+    "ordering": ["billing", "catalog"],
+}
+
+
+@pytest.fixture(scope="module")
+def changed() -> Iterator[ModuleType]:
+    """The generated `checks.changed`, which needs nothing installed."""
+    sys.path.insert(0, str(ROOT / "template"))
+    try:
+        import checks.changed
+
+        yield checks.changed
+    finally:
+        sys.path.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("paths", "modules"),
+    [
+        ([], []),
+        (["src/app/modules/ordering/service.py"], ["ordering"]),
+        (["src/app/modules/catalog/tables.py"], ["catalog", "ordering"]),
+        (["src/app/modules/identity/__init__.py"], ["billing", "identity", "ordering"]),
+        (
+            ["src/app/modules/catalog/README.md", "src/app/modules/billing/tests/test_jobs.py"],
+            ["billing", "catalog", "ordering"],
+        ),
+        (["README.md", "docs/scaling.md", "docs/adr/0001-why.md", "CODEOWNERS"], []),
+        (["tests/test_application.py", "src/app/modules/ordering/jobs.py"], ["ordering"]),
+    ],
+)
+def test_a_module_is_tested_with_all_that_depend_on_it(
+    changed: ModuleType, paths: list[str], modules: list[str]
+) -> None:
+    assert list(changed.select(paths, GRAPH).modules) == modules
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "src/app/platform/jobs.py",
+        "src/app/main.py",
+        "src/app/modules/__init__.py",
+        "src/app/modules/gone/service.py",
+        "pyproject.toml",
+        "uv.lock",
+        "conftest.py",
+        "checks/sql.py",
+        "Makefile",
+        ".copier-answers.yml",
+        ".github/workflows/ci.yml",
+        "something/new.txt",
+    ],
+)
+def test_what_belongs_to_no_module_can_break_every_one(changed: ModuleType, path: str) -> None:
+    selection = changed.select(["src/app/modules/ordering/jobs.py", path], GRAPH)
+    assert selection.modules is None
+    assert path in selection.reason
+
+
+def arguments(shop: Repository, base: str = "main") -> str:
+    """What pytest would be given; the reason, on stderr, comes first."""
+    return shop.run(".venv/bin/python", "-m", "checks.changed", base).stdout.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def shop(generate: Generate) -> Repository:
+    """A repository in which ordering depends on nothing and billing on catalog."""
+    shop = generate()
+    shop.add_module("billing", "--depends-on", "catalog")
+    shop.run("uv", "sync", "--quiet")
+    shop.commit("Add billing")
+    return shop
+
+
+def test_work_that_is_not_committed_counts(shop: Repository) -> None:
+    assert arguments(shop) == "tests"
+    shop.replace("src/app/modules/ordering/README.md", "Owned", "Owned  ")
+    assert arguments(shop) == "tests src/app/modules/ordering"
+    (shop.path / "src/app/modules/billing/rates.py").write_text('"""Rates."""\n')
+    assert arguments(shop) == "tests src/app/modules/billing src/app/modules/ordering"
+    shop.git("checkout", "--quiet", ".")
+    shop.git("clean", "--quiet", "--force", "src")
+
+
+def test_what_the_base_got_meanwhile_does_not_count(shop: Repository) -> None:
+    shop.git("switch", "--quiet", "--create", "feature")
+    shop.replace("src/app/modules/catalog/README.md", "Owned", "Owned  ")
+    shop.commit()
+    shop.git("switch", "--quiet", "main")
+    shop.replace("src/app/modules/ordering/README.md", "Owned", "Owned  ")
+    shop.commit()
+    shop.git("switch", "--quiet", "feature")
+    assert arguments(shop) == "tests src/app/modules/billing src/app/modules/catalog"
+    shop.git("switch", "--quiet", "main")
+
+
+def test_without_a_base_everything_is_tested(shop: Repository) -> None:
+    assert "no base" in arguments(shop, "")
+
+
+def test_an_unknown_base_is_one_sentence(shop: Repository) -> None:
+    done = shop.run("make", "test-changed", "base=nowhere", check=False)
+    assert done.returncode == 2
+    assert "git knows no 'nowhere'. Fetch it, or name another: base=main." in done.stdout
+    assert "Traceback" not in done.stdout
+    assert "pytest" not in done.stdout
+
+
+def test_histories_that_have_nothing_in_common_are_one_sentence(shop: Repository) -> None:
+    tree = shop.git("write-tree").strip()
+    other = shop.git("commit-tree", tree, "-m", "Elsewhere").strip()
+    done = shop.run("make", "test-changed", f"base={other}", check=False)
+    assert done.returncode == 2
+    assert "no commit in common" in done.stdout
+    assert "git fetch --unshallow" in done.stdout
+
+
+def test_make_runs_what_was_selected(shop: Repository) -> None:
+    shop.replace("src/app/modules/ordering/README.md", "Owned", "Owned ")
+    printed = shop.make("test-changed", "base=HEAD")
+    shop.git("checkout", "--quiet", ".")
+    assert "Testing 1 of 3 modules (changed: ordering)." in printed
+    assert "pytest tests src/app/modules/ordering" in printed
+    assert re.search(r"\d+ passed", printed)
+
+
+@pytest.mark.slow
+def test_one_module_of_twenty_costs_at_most_a_quarter(generate: Generate) -> None:
+    """Counted in tests: how long they take depends on the machine."""
+    shop = generate(modules=str([f"m{number}" for number in range(1, 19)]))
+    shop.add_module("m19", "--depends-on", "m1")
+    shop.add_module("m20", "--depends-on", "m19")
+    shop.run("uv", "sync", "--quiet")
+    shop.commit("Add two")
+    shop.replace("src/app/modules/m19/service.py", "limit(limit)", "limit(limit + 0)")
+
+    def count(*paths: str) -> int:
+        printed = shop.pytest("--collect-only", *paths).stdout
+        found = re.search(r"(\d+) tests collected", printed)
+        assert found, printed
+        return int(found[1])
+
+    selected = arguments(shop).split()
+    assert selected == ["tests", "src/app/modules/m19", "src/app/modules/m20"]
+    assert count(*selected) <= count() / 4
