@@ -5,7 +5,7 @@ PYTHON ?= python3
 DEMO ?= demo/shop
 
 .DEFAULT_GOAL := help
-.PHONY: help demo two-instances test test-system check bench format
+.PHONY: help demo two-instances test test-system test-pipeline check bench format
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,10 +17,13 @@ two-instances: | $(UV)  ## Run the shop as on several machines, behind HAProxy (
 	$(UV) run --quiet python examples/two_instances.py $(DEMO)
 
 test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
-	$(UV) run pytest -n auto --dist loadfile -m "not system" $(only)
+	$(UV) run pytest -n auto --dist loadfile -m "not system and not pipeline" $(only)
 
 test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redis and HAProxy, and an ordinary user
 	$(UV) run pytest -m system
+
+test-pipeline: | $(UV)  ## Lint and run the generated pipelines (needs jq and rsync)
+	$(UV) run --group pipeline pytest -m pipeline $(only)
 
 check: | $(UV)  ## Style and types
 	$(UV) run ruff format --check

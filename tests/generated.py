@@ -1,6 +1,7 @@
 """Repositories generated from the real template, and what developers do in them."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,14 @@ class Repository:
 
     def git(self, *arguments: str) -> str:
         return self.run("git", *arguments).stdout
+
+    def changes(self) -> list[str]:
+        """What git sees, but for what a first run writes: the lock, and the catalog of each module."""
+        seen = self.git("status", "--short", "--untracked-files=all").splitlines()
+        written = re.compile(
+            r"\?\? (uv\.lock|src/app/modules/\w+/(catalog-info\.yaml|openapi\.json))"
+        )
+        return [line for line in seen if not written.fullmatch(line)]
 
     def commit(self, message: str = "Change") -> None:
         self.git("add", "--all")

@@ -5,10 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
+from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import modules
+from app.platform.catalog import draw_catalog, system_of
 from app.platform.database import Database
 from app.platform.discovery import discover
 from app.platform.engine import BoundaryError, login_of
@@ -67,3 +69,14 @@ def test_the_map_shows_what_the_code_says() -> None:
     elif MAP.exists():
         is_current = MAP.read_text("utf-8") == drawn
         assert is_current, f"{MAP.relative_to(ROOT)} is stale: run `make map`, and commit the file"
+
+
+async def test_the_catalog_says_what_the_code_says(client: AsyncClient) -> None:
+    """Writes it anew. In CI, where that would not last, what is kept in git must be current."""
+    api = (await client.get("/openapi.json")).json()
+    for path, drawn in draw_catalog(system_of(ROOT), FOLDERS, api).items():
+        if not os.environ.get("CI"):
+            path.write_text(drawn, "utf-8", newline="\n")
+        elif path.exists():
+            is_current = path.read_text("utf-8") == drawn
+            assert is_current, f"{path.relative_to(ROOT)} is stale: `make catalog`, and commit it"

@@ -13,6 +13,7 @@ from asyncpg import PostgresError
 from sqlalchemy.exc import DBAPIError
 
 from app import modules
+from app.cli_catalog import show_openapi, write_catalog
 from app.cli_flags import show_flags
 from app.cli_jobs import jobs
 from app.main import run_worker
@@ -41,6 +42,8 @@ cli = typer.Typer(
 )
 cli.add_typer(jobs, name="jobs")
 cli.command("flags", epilog="Example: app flags --json")(show_flags)
+cli.command("openapi", epilog="Example: app openapi --module billing")(show_openapi)
+cli.command("catalog", epilog="Example: app catalog")(write_catalog)
 File = Annotated[str | None, typer.Option(metavar="FILE", help="Write it to FILE; - prints it.")]
 _EXPECTED = (
     FlagsError,

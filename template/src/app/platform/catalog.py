@@ -1,0 +1,106 @@
+"""What Backstage shows of this application, drawn from the code and from each `module.toml`.
+
+A module is a component and provides an API. Both stand in its folder, so that it takes them along
+when it is renamed or carved out: `catalog-info.yaml`, and `openapi.json` where it has routes.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from app.platform.wiring import ModuleFolder
+
+ENTITIES = "catalog-info.yaml"
+DOCUMENT = "openapi.json"
+_HEAD = "# Written by `make catalog` from module.toml and the routes."
+
+
+def draw_catalog(
+    system: str, folders: Sequence[ModuleFolder], api: Mapping[str, Any]
+) -> dict[Path, str]:
+    """Return the content of every file that belongs into the folders of the modules.
+
+    `system` is the name of the whole, `api` its OpenAPI document.
+    """
+    files = {}
+    for folder in folders:
+        own = describe_api(api, folder.name)
+        files[folder.path / ENTITIES] = _entities(system, folder, provides=bool(own["paths"]))
+        if own["paths"]:
+            files[folder.path / DOCUMENT] = json.dumps(own, indent=2, ensure_ascii=False) + "\n"
+    return files
+
+
+def describe_api(api: Mapping[str, Any], module: str) -> dict[str, Any]:
+    """Return what an OpenAPI document says of one module, with the schemas that needs."""
+    paths = {
+        path: operations
+        for path, operations in api["paths"].items()
+        if any(module in operation.get("tags", ()) for operation in operations.values())
+    }
+    schemas = api.get("components", {}).get("schemas", {})
+    needed: set[str] = set()
+    missing = set(_references(paths))
+    while missing:
+        needed |= missing
+        missing = set(_references([schemas[name] for name in missing])) - needed
+    own = {name: schema for name, schema in schemas.items() if name in needed}
+    title = {**api["info"], "title": module}
+    return {
+        **api,
+        "info": title,
+        "paths": paths,
+        "components": {**api["components"], "schemas": own},
+    }
+
+
+def system_of(root: Path) -> str:
+    """Return the name of the product, as `pyproject.toml` in the root of the repository says it."""
+    return str(tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["name"])
+
+
+def owner_reference(owner: str) -> str:
+    """Return whom Backstage calls what CODEOWNERS calls `@acme/payments`: `group:payments`."""
+    organisation, _, team = owner.removeprefix("@").partition("/")
+    return f"group:{team.replace('/', '-')}" if team else f"user:{organisation}"
+
+
+def _references(node: object) -> Iterator[str]:
+    """Find the names of the schemas that a part of the document mentions."""
+    if isinstance(node, dict):
+        if isinstance(reference := node.get("$ref"), str):
+            yield reference.rpartition("/")[2]
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from _references(each)
+
+
+def _entities(system: str, folder: ModuleFolder, *, provides: bool) -> str:
+    name = f"{system}-{folder.name}"
+    owner = owner_reference(folder.owner)
+    lines = _entity("Component", name, "module", owner, system)
+    if folder.depends_on:
+        lines += ["  dependsOn:"]
+        lines += [f"    - component:{system}-{other}" for other in sorted(set(folder.depends_on))]
+    if provides:
+        lines += ["  providesApis:", f"    - {name}", "---"]
+        lines += _entity("API", name, "openapi", owner, system)
+        lines += ["  definition:", f"    $text: ./{DOCUMENT}"]
+    return "\n".join([_HEAD, *lines, ""])
+
+
+def _entity(kind: str, name: str, type_: str, owner: str, system: str) -> list[str]:
+    return [
+        "apiVersion: backstage.io/v1alpha1",
+        f"kind: {kind}",
+        "metadata:",
+        f"  name: {name}",
+        "spec:",
+        f"  type: {type_}",
+        "  lifecycle: production",
+        f"  owner: {owner}",
+        f"  system: {system}",
+    ]
