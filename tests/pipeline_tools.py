@@ -14,7 +14,7 @@ from threading import Thread
 import pytest
 from generated import ROOT, UV
 
-HERE = Path(__file__).parent / "pipeline"
+HERE = ROOT / "tests" / "template" / "pipeline"
 NPM = ROOT / ".tools" / "pipeline"
 """Where npm's packages are installed, once for each list of them."""
 
