@@ -18,7 +18,7 @@ def changes_since(base: str) -> list[Change]:
 
     Exits with one sentence where git does not know `base`, or the two have no history in common.
     """
-    if _git("rev-parse", "--quiet", "--verify", f"{base}^{{commit}}") is None:
+    if _git("rev-parse", "--quiet", "--verify", base + "^{commit}") is None:
         raise SystemExit(f"git knows no {base!r}. Fetch it, or name another: base=main.")
     fork = _git("merge-base", base, "HEAD")
     if fork is None:
