@@ -87,15 +87,18 @@ def targets(repository: Repository) -> Mapping[str, list[str]]:
 def test_both_pipelines_run_what_a_developer_runs(github: Repository, gitlab: Repository) -> None:
     offered = targets(github)
     wanted = {*offered["check"], *offered["supply-chain"], "test-changed"}
+    daily = {"audit", "expired"}
 
     jobs = workflows(github)["ci.yml"]["jobs"].values()
     steps = [step for job in jobs for step in job["steps"] if "run" in step and "name" not in step]
     assert {step["id"] for step in steps} == wanted
     assert all(step["run"] == f"make {step['id']}" for step in steps)
+    steps = workflows(github)["daily.yml"]["jobs"]["daily"]["steps"]
+    assert {step["run"] for step in steps if "run" in step} == {f"make {name}" for name in daily}
 
     pipeline = yaml.safe_load(gitlab.read(".gitlab-ci.yml"))
     jobs = {name for name, job in pipeline.items() if ".make" in str(job) and "extends" in job}
-    assert jobs == wanted
+    assert jobs == wanted | daily
     assert pipeline[".make"]["script"] == ['make "$CI_JOB_NAME"']
 
 
