@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from app.cli import cli
 from app.platform.catalog import describe_api, draw_catalog, owner_reference, system_of
 from app.platform.wiring import ModuleFolder
 from httpx import AsyncClient
+from typer.testing import CliRunner
 
 API: dict[str, Any] = {
     "openapi": "3.1.0",
@@ -77,3 +79,18 @@ async def test_every_module_says_whose_it_is_and_what_it_offers(
 def test_the_system_is_called_as_the_distribution(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "web-shop"\n')
     assert system_of(tmp_path) == "web-shop"
+
+
+def test_the_api_is_printed_without_a_database(folders: Sequence[ModuleFolder]) -> None:
+    whole = CliRunner().invoke(cli, ["openapi"])
+    assert {"/healthz", "/readyz"} <= set(json.loads(whole.stdout)["paths"])
+    name = folders[0].name
+    own = CliRunner().invoke(cli, ["openapi", "--module", name])
+    assert all(path.startswith(f"/{name}/") for path in json.loads(own.stdout)["paths"])
+
+
+def test_a_module_that_offers_nothing_is_one_sentence() -> None:
+    refused = CliRunner().invoke(cli, ["openapi", "--module", "nothing"])
+    assert refused.exit_code == 2
+    assert "No module nothing has routes" in refused.output
+    assert "Traceback" not in refused.output
