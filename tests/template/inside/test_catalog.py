@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 from app.cli import cli
-from app.platform.catalog import describe_api, draw_catalog, owner_reference, system_of
+from app.platform.catalog import (
+    describe_api,
+    draw_catalog,
+    entity_name,
+    owner_reference,
+    system_of,
+)
 from app.platform.wiring import ModuleFolder
 from httpx import AsyncClient
 from typer.testing import CliRunner
@@ -53,6 +59,13 @@ def test_a_modules_api_holds_its_own_paths_and_what_they_mention() -> None:
 )
 def test_owners_are_called_as_backstage_calls_them(owner: str, reference: str) -> None:
     assert owner_reference(owner) == reference
+
+
+def test_the_longest_names_are_cut_where_backstage_would_refuse_them() -> None:
+    assert entity_name("shop", "billing") == "shop-billing"
+    cut = entity_name("s" * 40, "m" * 30)
+    assert len(cut) == 63
+    assert cut.endswith(f"s-{'m' * 30}")
 
 
 def test_a_module_without_routes_provides_nothing(folders: Sequence[ModuleFolder]) -> None:

@@ -14,6 +14,7 @@ from app.platform.wiring import ModuleFolder
 
 ENTITIES = "catalog-info.yaml"
 DOCUMENT = "openapi.json"
+_LONGEST_NAME = 63
 _HEAD = "# Written by `make catalog` from module.toml and the routes."
 
 
@@ -67,6 +68,14 @@ def owner_reference(owner: str) -> str:
     return f"group:{team.replace('/', '-')}" if team else f"user:{organisation}"
 
 
+def entity_name(system: str, module: str) -> str:
+    """Return what a module is called in the catalog of the whole company, in which names are unique.
+
+    Where that is too long for Backstage, the name of the system is cut.
+    """
+    return f"{system[: _LONGEST_NAME - 1 - len(module)]}-{module}"
+
+
 def _references(node: object) -> Iterator[str]:
     """Find the names of the schemas that a part of the document mentions."""
     if isinstance(node, dict):
@@ -79,12 +88,12 @@ def _references(node: object) -> Iterator[str]:
 
 
 def _entities(system: str, folder: ModuleFolder, *, provides: bool) -> str:
-    name = f"{system}-{folder.name}"
+    name = entity_name(system, folder.name)
     owner = owner_reference(folder.owner)
     lines = _entity("Component", name, "module", owner, system)
     if folder.depends_on:
-        lines += ["  dependsOn:"]
-        lines += [f"    - component:{system}-{other}" for other in sorted(set(folder.depends_on))]
+        others = [entity_name(system, other) for other in sorted(set(folder.depends_on))]
+        lines += ["  dependsOn:", *(f"    - component:{other}" for other in others)]
     if provides:
         lines += ["  providesApis:", f"    - {name}", "---"]
         lines += _entity("API", name, "openapi", owner, system)
