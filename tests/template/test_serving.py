@@ -1,11 +1,13 @@
 """`app serve`, as in production: several processes, stopped while they work."""
 
 import asyncio
+import json
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -49,21 +51,28 @@ def server(
     production: Repository, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Serving processes, two unless a test says otherwise: the one that leads, and their address."""
-    processes = str(getattr(request, "param", 2))
+    with serving(production, tmp_path / "log", getattr(request, "param", 2)) as served:
+        yield served
+
+
+@contextmanager
+def serving(
+    production: Repository, log: Path, processes: int = 1
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [production.path / ".venv/bin/app", "serve", "--port", str(port)]
-    command += ["--processes", processes]
-    with (tmp_path / "log").open("wb") as log:
+    command += ["--processes", str(processes)]
+    with log.open("wb") as printed:
         process = subprocess.Popen(
-            command, cwd=production.path, env=production.environment, stdout=log, stderr=log
+            command, cwd=production.path, env=production.environment, stdout=printed, stderr=printed
         )
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + 30
         while not is_ready(url):
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
         yield process, url
     finally:
@@ -161,3 +170,32 @@ def test_two_processes_answer_and_both_are_gone_afterwards(
     while left := [pid for pid in children if Path(f"/proc/{pid}").exists()]:
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
+
+
+def test_the_log_is_json_and_changes_its_level_while_it_runs(
+    production: Repository, tmp_path: Path
+) -> None:
+    levels, log = tmp_path / "levels", tmp_path / "log"
+    levels.touch()
+    settings = {
+        "ENVIRONMENT": "production",
+        "OIDC_ISSUER": "https://issuer.invalid",
+        "OIDC_AUDIENCE": "shop",
+        "LOG_LEVELS_FILE": str(levels),
+    }
+
+    def events() -> list[str]:
+        return [json.loads(line)["event"] for line in log.read_text().splitlines()]
+
+    served = Repository(production.path, {**production.environment, **settings})
+    with serving(served, log, processes=2) as (_, url):
+        canaries = {"Authorization": "Bearer not-a-token-canary", "Cookie": "session=canary"}
+        assert httpx.get(f"{url}{ITEMS}?q=canary", headers=canaries).status_code == 401
+        eventually(lambda: "GET (no route) 401" in events())
+        assert "GET /healthz 200" not in events()
+        levels.write_text("app.requests=debug")
+        eventually(lambda: sum("app.requests=debug" in event for event in events()) == 2)
+        httpx.get(f"{url}/healthz")
+        eventually(lambda: "GET /healthz 200" in events())
+    assert "canary" not in log.read_text()
+    assert "Finished server process" in " ".join(events())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from app.platform.development_issuer import AUDIENCE, DevelopmentIssuer
 from app.platform.issuer import IssuerUnreachableError, RemoteIssuer
@@ -70,6 +71,8 @@ class Access:
             refusal = problem(429, "Too many requests came from you. Send them more slowly.")
             refusal.headers["Retry-After"] = str(math.ceil(wait))
         scope["principal"] = principal
+        if principal is not None:
+            bind_contextvars(**{"user.id": principal.id})
         return refusal
 
     async def _principal(self, scope: Scope) -> Principal | None:

@@ -1,14 +1,86 @@
-"""What Postgres quotes in its errors is kept out of them: it can be somebody's address."""
+"""What nobody may read in a log: values that errors quote, somebody's address, secrets."""
 
 import re
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 import asyncpg
+from fastapi.exceptions import ValidationException
+from pydantic import ValidationError
 from sqlalchemy.engine.interfaces import ExceptionContext
 
 _QUOTED = re.compile(r"""(: |\s)["'].*""", re.DOTALL)
 _QUOTES_VALUES = re.compile("22(?!023)")
 """SQLSTATEs of values that do not fit. All others quote names only, as 22023 does of settings."""
+_WITHHELD = "[withheld]"
+_SECRET_NAME = re.compile(r"passw|secret|token|authorization|cookie|api[_-]?key|\bbody\b", re.I)
+_SECRETS = re.compile(
+    r"""
+    (?<=://)[^/\s@]{1,200}@                                  # the user and password in a URL
+    | [^\s@<>"'(),:;=\[\]\\]{1,64}@[\w-]{1,63}(\.[\w-]{1,63})+  # an e-mail address
+    | \beyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)?                        # a JSON Web Token
+    | (?:bearer|basic)\ [\w.~+/=-]{8,}
+    | (?<=\?)[\w.%~+-]+=[^\s"']*                              # the query of a URL
+    | (?:passw\w*|secret|token|api[_-]?key)["']?\s*[=:]\s*[^\s,;&)]+
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_MARKS = ("@", "?", "=", ":", "eyJ", "earer ", "asic ", "EARER ", "ASIC ")
+"""One of these is in all that `_SECRETS` finds: most of what is logged has none."""
+_DEEPEST = 5
+"""How far a value that is logged, or the causes of an error, are followed."""
+
+
+def without_secrets(value: object, name: str = "") -> object:
+    """Return a value that is about to be logged under a name, without what looks like a secret or
+    somebody's address. A guess, the last of several: who logs is to leave such things out."""
+    return _without_secrets(value, name, _DEEPEST)
+
+
+def _without_secrets(value: object, name: str, depth: int) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if _names_a_secret(name):
+        return _WITHHELD
+    if depth and isinstance(value, Mapping):
+        each = value.items()
+        return {str(key): _without_secrets(part, str(key), depth - 1) for key, part in each}
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return [_without_secrets(part, "", depth - 1) for part in value]
+    text = str(value)
+    return _SECRETS.sub(_WITHHELD, text) if any(mark in text for mark in _MARKS) else text
+
+
+@lru_cache(10_000)
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an error says; of one that tells which values did not fit, only where and why."""
+    if isinstance(error, ValidationError | ValidationException):
+        errors = error.errors()
+        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in errors)
+    return str(error)
+
+
+def stacktrace_of(error: BaseException) -> str:
+    """Return the traceback of an error and of what caused it, the first cause first."""
+    parts: list[str] = []
+    seen: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting and len(seen) < 2 * _DEEPEST:
+        each = waiting.pop(0)
+        if each is None or any(each is one for one in seen):
+            continue
+        seen.append(each)
+        lines = "".join(traceback.format_tb(each.__traceback__))
+        parts.insert(0, f"{lines}{type(each).__qualname__}: {text_of(each)}")
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+        waiting.append(each.__cause__ or (None if each.__suppress_context__ else each.__context__))
+    return "\n\nAfter it:\n\n".join(parts)
 
 
 def withhold_values(context: ExceptionContext) -> None:

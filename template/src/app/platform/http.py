@@ -4,7 +4,6 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from secrets import token_hex
 from socket import gaierror
 from typing import Any
 
@@ -28,12 +27,12 @@ from app.platform.limits import Limits
 from app.platform.problems import DESCRIBED, later, problem
 from app.platform.rates import Rates
 from app.platform.reading import ReadYourWrites
+from app.platform.requests import Requests
 from app.platform.serving import leaving
 from app.platform.settings import Settings
 
-logger = logging.getLogger("uvicorn.error")
+logger = logging.getLogger("app.http")
 
-_ACCEPTABLE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _SECURITY = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"cross-origin-resource-policy": b"same-origin",
@@ -79,6 +78,7 @@ def create_api(
             expose_headers=["Location", "Retry-After", "X-Request-ID"],
         )
     api.add_middleware(_Headers)
+    api.add_middleware(Requests, modules=routers)
     api.add_exception_handler(DomainError, _domain_error)
     api.add_exception_handler(HTTPException, _http_error)
     api.add_exception_handler(RequestValidationError, _validation_error)
@@ -106,7 +106,7 @@ class _API(FastAPI):
 
 
 class _Headers:
-    """Takes the caller's X-Request-ID, or makes one, and sets the headers of every response."""
+    """Sets the headers of every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -115,10 +115,6 @@ class _Headers:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(b"x-request-id", b"")
-        scope["request_id"] = (
-            given.decode() if _ACCEPTABLE_REQUEST_ID.fullmatch(given) else token_hex(16)
-        )
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -206,10 +202,9 @@ def _later(detail: str, error: Exception) -> JSONResponse:
 
 
 def _unexpected(request: Request, _error: Exception) -> JSONResponse:
-    # This runs outside all middleware, so that the headers have to be set here. The traceback
-    # follows in the server's log.
+    # This runs outside all middleware, so that the headers have to be set here. The server logs
+    # the traceback.
     current = request.scope["request_id"]
-    logger.error("Request %s failed: %s %s", current, request.method, request.url.path)
     response = problem(500, f"Something went wrong. Quote request {current} when you report it.")
     response.raw_headers = _with_headers(request.scope, response.raw_headers)
     return response

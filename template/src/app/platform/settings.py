@@ -12,6 +12,8 @@ from redis.asyncio.connection import parse_url
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.platform.log_levels import Level, parse_levels
+
 MEMORY = "memory://"
 _SECRETS = Path("/run/secrets")
 _SHORTEST_PASSWORD = 12
@@ -44,6 +46,11 @@ def _cache_url(value: str) -> str:
         parse_url(value)
     except ValueError:
         raise ValueError("is no URL of a Redis: write redis://:password@host:6379/0") from None
+    return value
+
+
+def _log_levels(value: str) -> str:
+    parse_levels(value)
     return value
 
 
@@ -105,6 +112,13 @@ class Settings(BaseSettings):
 
     flags_file: FilePath | None = None
     """Says of flags what is to hold here, whatever the file of their module says."""
+
+    log_level: Level = "info"
+    """How much the application and its server log; libraries log what is wrong."""
+    log_levels: Annotated[str, AfterValidator(_log_levels)] = ""
+    """What differs: `billing=debug`, by module, or `sqlalchemy.engine=info`, by logger."""
+    log_levels_file: FilePath | None = None
+    """Says the same, counts more, and is looked at while the process runs."""
 
     @property
     def is_development(self) -> bool:

@@ -1,0 +1,99 @@
+"""What is told of each request: one line in the log."""
+
+import logging
+import re
+import time
+from collections.abc import Iterable
+from secrets import token_hex
+
+from fastapi.routing import iter_route_contexts
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from app.platform.context import PLATFORM, speaking
+from app.platform.limits import PROBES
+
+logger = logging.getLogger("app.requests")
+
+_ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_TRACE_PARENT = re.compile(rb"00-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""https://www.w3.org/TR/trace-context/#traceparent-header"""
+_METHODS = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
+)
+
+
+class Requests:
+    """Middleware that gives each request its id (the caller's X-Request-ID, or a new one) and says
+    which module it is for; once it is over, it tells of it."""
+
+    def __init__(self, app: ASGIApp, modules: Iterable[str]) -> None:
+        self._app = app
+        self._modules = {name.replace("_", "-"): name for name in modules}
+        self._templates: dict[int, str] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        self._begin(scope)
+        begun = time.perf_counter()
+        status = 500
+
+        async def send_and_see(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_see)
+        finally:
+            self._tell(scope, status, time.perf_counter() - begun)
+
+    def _begin(self, scope: Scope) -> None:
+        """Let what is logged from here on carry the request's id, and its module.
+
+        Nothing takes it back: the server runs each request in a task of its own, and logs there
+        what goes wrong in it.
+        """
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"")
+        id = given.decode() if _ACCEPTABLE_ID.fullmatch(given) else token_hex(16)
+        scope["request_id"] = id
+        speaking.set(self._modules.get(scope["path"][1:].partition("/")[0], PLATFORM))
+        clear_contextvars()
+        if parent := _TRACE_PARENT.fullmatch(headers.get(b"traceparent", b"")):
+            bind_contextvars(request_id=id, trace_id=parent[1].decode())
+        else:
+            bind_contextvars(request_id=id)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+        route = self._route(scope)
+        if status >= 500:
+            level = logging.WARNING if status == 503 else logging.ERROR
+        else:
+            level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
+        if not logger.isEnabledFor(level):
+            return
+        fields = {
+            "http.request.method": method,
+            "http.response.status_code": status,
+            "duration_ms": round(seconds * 1000, 1),
+        }
+        if route is not None:
+            fields["http.route"] = route
+        logger.log(level, f"{method} {route or '(no route)'} {status}", extra=fields)
+
+    def _route(self, scope: Scope) -> str | None:
+        """Return the template of a request's path, or None where it was refused before or there is
+        none: never the path itself, which says who and what, and is different each time."""
+        if (route := scope.get("route")) is None:
+            return None
+        if not self._templates:
+            self._templates = {
+                id(each.original_route): each.path_format or each.path or ""
+                for each in iter_route_contexts(scope["app"].routes)
+            }
+        return self._templates.get(id(route))
