@@ -172,7 +172,7 @@ def test_two_processes_answer_and_both_are_gone_afterwards(
         time.sleep(0.05)
 
 
-def test_the_log_is_json_and_changes_its_level_while_it_runs(
+def test_each_process_has_metrics_and_a_log_of_json_that_changes_its_level(
     production: Repository, tmp_path: Path
 ) -> None:
     levels, log = tmp_path / "levels", tmp_path / "log"
@@ -197,5 +197,11 @@ def test_the_log_is_json_and_changes_its_level_while_it_runs(
         eventually(lambda: sum("app.requests=debug" in event for event in events()) == 2)
         httpx.get(f"{url}/healthz")
         eventually(lambda: "GET /healthz 200" in events())
+        addresses = {event for event in events() if event.startswith("Metrics: ")}
+        assert len(addresses) == 2
+        for address in addresses:
+            told = httpx.get(address.removeprefix("Metrics: ")).text
+            assert 'queue_jobs{job_state="held",module="catalog"} 0.0' in told
+            assert "canary" not in told
     assert "canary" not in log.read_text()
     assert "Finished server process" in " ".join(events())

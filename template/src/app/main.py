@@ -18,12 +18,12 @@ from app.platform.engine import create_engine, login_of
 from app.platform.flag_provider import FlagFiles
 from app.platform.health import health_routes
 from app.platform.http import create_api
-from app.platform.logs import configure_logs, Logs
 from app.platform.migrations import migrate, pending_migrations
 from app.platform.observing import observe_call
 from app.platform.replica import connect_replica
 from app.platform.roles import MigrationError
 from app.platform.settings import load_settings, Settings
+from app.platform.signals import Signals
 from app.platform.wiring import wire, WiringError
 from app.platform.worker import Worker
 
@@ -34,12 +34,12 @@ def create_app(
     migrate_first: bool = False,
     with_worker: bool = False,
     flags: FeatureProvider | None = None,
-    logs: Logs | None = None,
+    signals: Signals | None = None,
 ) -> FastAPI:
     """Create the web application with every module wired and mounted.
 
     With `with_worker`, it runs jobs as well. `flags` stand for those in the files of the modules;
-    `logs` run with it.
+    `signals` are given while it runs.
     """
     settings = settings or load_settings()
     engine = create_engine(settings)
@@ -55,8 +55,10 @@ def create_app(
             if migrate_first:
                 await migrate(settings.admin_url, login_of(settings.database_url), folders)
             async with AsyncExitStack() as beside:
-                if logs is not None:
-                    await beside.enter_async_context(logs.running([each.name for each in folders]))
+                if signals is not None:
+                    await beside.enter_async_context(
+                        signals.running(folders, wired.jobs, engine, replica)
+                    )
                 if replica is not None:
                     await beside.enter_async_context(replica.watched())
                 if with_worker:
@@ -79,7 +81,7 @@ async def run_worker(settings: Settings) -> None:
     """
     # Each job has a connection of its own.
     several = settings.model_copy(update={"database_pool_size": settings.worker_concurrency})
-    logs = configure_logs(settings)
+    signals = Signals(settings)
     engine = create_engine(several)
     cache = CacheStore(settings.cache_url)
     folders = discover(modules)
@@ -94,7 +96,7 @@ async def run_worker(settings: Settings) -> None:
                 )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-        async with logs.running([each.name for each in folders]):
+        async with signals.running(folders, wired.jobs, engine):
             await worker.run()
     finally:
         await cache.close()
@@ -104,7 +106,7 @@ async def run_worker(settings: Settings) -> None:
 def create_served_app() -> FastAPI:
     """Create what `app serve` serves."""
     settings = load_settings()
-    return create_app(settings, logs=configure_logs(settings))
+    return create_app(settings, signals=Signals(settings))
 
 
 def create_development_app() -> FastAPI:
@@ -112,7 +114,7 @@ def create_development_app() -> FastAPI:
     stop_with_parent()
     try:
         settings = load_settings().model_copy(update={"worker_drain_timeout": 1.0})
-        logs = configure_logs(settings)
-        return create_app(settings, migrate_first=True, with_worker=True, logs=logs)
+        signals = Signals(settings)
+        return create_app(settings, migrate_first=True, with_worker=True, signals=signals)
     except WiringError as error:
         sys.exit(f"app: {error}")

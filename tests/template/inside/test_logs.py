@@ -208,7 +208,9 @@ async def test_nobody_waits_for_a_stream_that_nobody_reads(monkeypatch: pytest.M
     writer.setFormatter(logging.Formatter("%(message)s"))
     with writer._writing:  # The thread is stuck.
         for number in range(5):
-            writer.handle(logging.makeLogRecord({"msg": "line %d", "args": (number,)}))
+            writer.handle(
+                logging.makeLogRecord({"name": "app.x", "msg": "line %d", "args": (number,)})
+            )
         await asyncio.sleep(0)
     writer.close()
     assert stream.getvalue().splitlines() == [

@@ -61,13 +61,17 @@ class Access:
             principal = await self._principal(scope)
         except InvalidTokenError as error:
             refusal = _unauthenticated(str(error), ' error="invalid_token"')
+            scope["refused"] = "authentication"
         except IssuerUnreachableError:
+            scope["refused"] = "issuer"
             refusal = later("The issuer of tokens is not reachable. Try again in a moment.")
         else:
             if principal is None and not self._is_public(scope):
                 refusal = _unauthenticated("A bearer token is needed.")
+                scope["refused"] = "authentication"
         address = (scope.get("client") or ("",))[0]
         if wait := self._rates.wait(f"id {principal.id}" if principal else address):
+            scope["refused"] = "rate"
             refusal = problem(429, "Too many requests came from you. Send them more slowly.")
             refusal.headers["Retry-After"] = str(math.ceil(wait))
         scope["principal"] = principal

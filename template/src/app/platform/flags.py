@@ -13,6 +13,8 @@ import logging
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 
+from app.platform.metrics import flag_evaluations
+
 logger = logging.getLogger("app.flags")
 
 
@@ -34,6 +36,8 @@ class Flags:
         key = f"{self._module}.{flag}"
         about = EvaluationContext(None if user is None else str(user), attributes)
         answer = self._client.get_boolean_details(key, False, about)
+        known = key if answer.error_code is None else "unknown"
+        flag_evaluations.labels(self._module, known, "on" if answer.value else "off").inc()
         if answer.error_code is not None and key not in self._reported:
             self._reported.add(key)
             logger.error("The flag %s counts as off: %s", key, answer.error_message)

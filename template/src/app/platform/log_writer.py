@@ -4,10 +4,13 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import TextIO
 
-from app.platform.context import current
+from app.platform.context import current, PLATFORM
+from app.platform.metrics import log_lines
 
+_MODULES = "app.modules."
 _MOST = 10_000
 """Lines that may wait while nobody reads the stream; what comes then is counted, and lost."""
 _GATHER = 0.02
@@ -32,12 +35,15 @@ class LogWriter(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line. Its text is made now: what it speaks of may change."""
+        context = current()
+        module = context["module"] = _module(record.name, context)
+        log_lines.labels(module, record.levelname.lower()).inc()
         if len(self._waiting) >= _MOST:
             self._lost += 1
             return
         if record.args:
             record.msg, record.args = record.getMessage(), None
-        record.context = current()
+        record.context = context
         self._waiting.append(record)
         if self._is_hurried:
             self.flush()
@@ -87,7 +93,15 @@ class LogWriter(logging.Handler):
             self.flush()
 
 
+def _module(logger: str, context: Mapping[str, object]) -> object:
+    """Return the module that spoke: where none was bound, the one whose logger it is."""
+    module = context["module"]
+    if module == PLATFORM and logger.startswith(_MODULES):
+        return logger.removeprefix(_MODULES).partition(".")[0]
+    return module
+
+
 def _record(said: str) -> logging.LogRecord:
     record = logging.LogRecord("app.logs", logging.ERROR, __file__, 0, said, None, None)
-    record.context = {}
+    record.context = {"module": PLATFORM}
     return record

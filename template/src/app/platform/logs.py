@@ -18,13 +18,11 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from app.platform.context import PLATFORM
 from app.platform.discretion import stacktrace_of, text_of, without_secrets
 from app.platform.log_levels import LogLevels
 from app.platform.log_writer import LogWriter
 from app.platform.settings import Settings
 
-_MODULES = "app.modules."
 _NOT_EXTRA = {
     *vars(logging.makeLogRecord({})),
     *("asctime", "context", "message", "taskName", "_logger", "_name", "color_message"),
@@ -124,19 +122,11 @@ def _described(record: logging.LogRecord) -> EventDict:
         **context,
         **given,
     }
-    described["module"] = _module(record.name, context)
+    described["module"] = context["module"]
     return {
         key: value if key in _OURS else without_secrets(value, key)
         for key, value in described.items()
     }
-
-
-def _module(logger: str, context: EventDict) -> object:
-    """Return the module that spoke: where none was bound, the one whose logger it is."""
-    module = context.get("module", PLATFORM)
-    if module == PLATFORM and logger.startswith(_MODULES):
-        return logger.removeprefix(_MODULES).partition(".")[0]
-    return module
 
 
 def _for_the_eye(_logger: Any, _name: str, event: EventDict) -> EventDict:

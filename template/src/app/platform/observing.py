@@ -10,35 +10,70 @@ from typing import Any
 
 from pgqueuer.models import Job as Row
 
+from app.platform import metrics
 from app.platform.boundary import BoundaryCall, Method
 from app.platform.context import bound, speaking
 from app.platform.discretion import text_of
+from app.platform.errors import DomainError
 from app.platform.jobs import BoundJob
 
 logger = logging.getLogger("app.jobs")
 
 
 def observe_call(call: BoundaryCall, method: Method) -> Method:
-    """Say, while a method at the boundary runs, that its module speaks. See `Instrument`."""
-    module = call.module
+    """Say, while a method at the boundary runs, that its module speaks; count and time its calls.
+
+    See `Instrument`.
+    """
+    observe = _Meters(call)
 
     @wraps(method)
     async def observed(*args: Any, **kwargs: Any) -> Any:
-        token = speaking.set(module)
+        token, begun = speaking.set(call.module), time.perf_counter()
+        error = None
         try:
             return await method(*args, **kwargs)
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
             speaking.reset(token)
+            observe(error, time.perf_counter() - begun)
 
     @wraps(method)
     def observed_sync(*args: Any, **kwargs: Any) -> Any:
-        token = speaking.set(module)
+        token, begun = speaking.set(call.module), time.perf_counter()
+        error = None
         try:
             return method(*args, **kwargs)
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
             speaking.reset(token)
+            observe(error, time.perf_counter() - begun)
 
     return observed if call.is_async else observed_sync
+
+
+class _Meters:
+    """The metrics of one method, looked up once. They are there before the first call."""
+
+    def __init__(self, call: BoundaryCall) -> None:
+        self._ok, self._refused, self._error = (
+            metrics.calls.labels(call.module, call.method, outcome)
+            for outcome in ("ok", "refused", "error")
+        )
+        self._seconds = metrics.call_seconds.labels(call.module, call.method)
+
+    def __call__(self, error: BaseException | None, seconds: float) -> None:
+        if error is None:
+            self._ok.inc()
+        elif isinstance(error, DomainError):
+            self._refused.inc()
+        else:
+            self._error.inc()
+        self._seconds.observe(seconds)
 
 
 @dataclass
@@ -65,6 +100,8 @@ def observed_attempt(job: BoundJob, row: Row) -> Iterator[Attempt]:
 
 
 def _tell(job: BoundJob, attempt: Attempt, seconds: float) -> None:
+    metrics.attempts.labels(job.module, job.name, attempt.outcome).inc()
+    metrics.job_seconds.labels(job.module, job.name).observe(seconds)
     level = {"done": logging.INFO, "held": logging.ERROR}.get(attempt.outcome, logging.WARNING)
     if not logger.isEnabledFor(level):
         return

@@ -1,4 +1,4 @@
-"""What is told of each request: one line in the log."""
+"""What is told of each request: one line in the log, and the metrics."""
 
 import logging
 import re
@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from secrets import token_hex
 
 from fastapi.routing import iter_route_contexts
+from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from app.platform import metrics
 from app.platform.context import PLATFORM, speaking
 from app.platform.limits import PROBES
 
@@ -31,6 +33,8 @@ class Requests:
         self._app = app
         self._modules = {name.replace("_", "-"): name for name in modules}
         self._templates: dict[int, str] = {}
+        self._meters: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}
+        """Those of each kind of request: to look them up by their labels takes longer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,6 +75,9 @@ class Requests:
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         route = self._route(scope)
+        self._count(route or metrics.NO_ROUTE, method, status, seconds)
+        if reason := scope.get("refused"):
+            metrics.refused.labels(speaking.get(), reason).inc()
         if status >= 500:
             level = logging.WARNING if status == 503 else logging.ERROR
         else:
@@ -85,6 +92,14 @@ class Requests:
         if route is not None:
             fields["http.route"] = route
         logger.log(level, f"{method} {route or '(no route)'} {status}", extra=fields)
+
+    def _count(self, route: str, method: str, status: int, seconds: float) -> None:
+        key = (speaking.get(), route, method, status)
+        if (meters := self._meters.get(key)) is None:
+            counter = metrics.requests.labels(*key)
+            meters = self._meters[key] = counter, metrics.request_seconds.labels(*key[:3])
+        meters[0].inc()
+        meters[1].observe(seconds)
 
     def _route(self, scope: Scope) -> str | None:
         """Return the template of a request's path, or None where it was refused before or there is

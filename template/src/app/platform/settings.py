@@ -120,6 +120,11 @@ class Settings(BaseSettings):
     log_levels_file: FilePath | None = None
     """Says the same, counts more, and is looked at while the process runs."""
 
+    metrics_host: str = "127.0.0.1"
+    """Where Prometheus asks: an address of this machine, or 0.0.0.0 for all of them."""
+    metrics_port: int = Field(default=9464, ge=0, le=65535)
+    """The first free port from here on is taken, one by each process; 0 serves no metrics."""
+
     @property
     def is_development(self) -> bool:
         """Whether this is a developer's machine, or a test."""
