@@ -5,15 +5,17 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import structlog
-from app.platform.context import bound, speaking
-from app.platform.database import Database
+from app.platform.context import bound, get_origin, speaking
+from app.platform.database import Database, Tx
 from app.platform.log_writer import LogWriter
 from app.platform.logs import configure_logs
-from app.platform.queue import NewJob, enqueue
+from app.platform.queue import NewJob, connect_queue, enqueue
+from app.platform.recovery import recover
 from app.platform.settings import Settings
 from app.platform.wiring import Wired
 from app.platform.worker import Worker
@@ -134,6 +136,41 @@ async def test_a_job_is_one_line_for_each_attempt(
     assert (held["level"], held["exception.type"]) == ("error", "ArgumentsError")
     [own] = of(lines, "app.modules.catalog.jobs")
     assert (own["module"], own["job.name"]) == ("catalog", name)
+
+
+async def test_a_job_belongs_to_the_request_that_enqueued_it_at_every_attempt(
+    settings: Settings, engine: AsyncEngine, wired: Wired, lines: Lines
+) -> None:
+    parent = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+    job = wired.jobs["catalog.report_latest"]
+    tries: list[object] = []
+
+    async def fail_once(tx: Tx, _arguments: object) -> None:
+        tries.append(get_origin())
+        await enqueue(tx, [NewJob("catalog.later", b"{}")])
+        if len(tries) == 1:
+            raise ValueError("not yet")
+
+    with bound("ordering", request_id="abc-1", trace_parent=parent):
+        async with Database(engine, "catalog").transaction() as tx:
+            await enqueue(tx, [NewJob(job.name, b"{}")])
+    with bound("ordering", request_id="another"):
+        worker = Worker(settings, engine, {job.name: replace(job, function=fail_once)})
+        with pytest.raises(ValueError, match="not yet"):
+            await worker.run_due()
+        async with connect_queue(settings) as queue:
+            await queue.driver.execute("UPDATE queue.pgqueuer SET execute_after = now()")
+            await recover(queue, 0)
+        await worker.run_due()
+    assert tries == [("abc-1", parent)] * 2
+    failed, done = of(lines, "app.jobs")
+    assert (failed["job.outcome"], failed["job.attempt"]) == ("retried", 1)
+    assert (done["job.outcome"], done["job.attempt"]) == ("done", 2)
+    for line in (failed, done):
+        assert (line["request_id"], line["trace_id"]) == ("abc-1", "a" * 32)
+    async with connect_queue(settings) as queue:
+        [later] = await queue.driver.fetch("SELECT headers FROM queue.pgqueuer")
+    assert json.loads(later["headers"]) == {"request_id": "abc-1", "otel": {"traceparent": parent}}
 
 
 async def test_what_is_logged_carries_what_is_bound(lines: Lines) -> None:

@@ -90,9 +90,14 @@ class Attempt:
 def observed_attempt(job: BoundJob, row: Row) -> Iterator[Attempt]:
     """Tell of an attempt, one line in the log, when the block ends; the block says how it ended."""
     attempt = Attempt()
-    fields = {"job.name": job.name, "job.id": row.id, "job.attempt": row.attempts + 1}
+    fields: dict[str, object] = {
+        "job.name": job.name,
+        "job.id": row.id,
+        "job.attempt": row.attempts + 1,
+    }
     begun = time.perf_counter()
-    with bound(job.module, **fields):
+    origin = (row.headers or {}).get("request_id"), (row.otel_headers() or {}).get("traceparent")
+    with bound(job.module, *origin, **fields):
         try:
             yield attempt
         finally:

@@ -4,6 +4,7 @@ pgqueuer makes the tables and knows the SQL that works on them. Modules reach th
 `Job.enqueue` and `Events.publish`, which write in the caller's transaction.
 """
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from pgqueuer.domain.settings import DBSettings
 from pgqueuer.models import JobId
 from pgqueuer.types import QueueManagerId
 
+from app.platform.context import get_origin
 from app.platform.database import Tx
 from app.platform.engine import login_of
 from app.platform.roles import role_of
@@ -66,10 +68,19 @@ async def enqueue(tx: Tx, jobs: Sequence[NewJob]) -> int:
         [job.arguments for job in jobs],
         [job.delay for job in jobs],
         [job.key and f"{job.name} {job.key}" for job in jobs],
-        ["null" for _ in jobs],
+        [_headers()] * len(jobs),
     )
     connection = await tx.of(SCHEMA).connection()
     return (await connection.exec_driver_sql(_ENQUEUE, columns)).rowcount
+
+
+def _headers() -> str:
+    """Return what a job takes along from whoever enqueues it: the signals of both belong together."""
+    request_id, trace_parent = get_origin()
+    headers: dict[str, object] = {"request_id": request_id} if request_id else {}
+    if trace_parent:
+        headers["otel"] = {"traceparent": trace_parent}  # Where pgqueuer has it as well.
+    return json.dumps(headers) if headers else "null"
 
 
 async def end(tx: Tx, id: int) -> bool:

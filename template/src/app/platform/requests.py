@@ -9,17 +9,15 @@ from secrets import token_hex
 from fastapi.routing import iter_route_contexts
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars, clear_contextvars
+from structlog.contextvars import clear_contextvars
 
 from app.platform import metrics
-from app.platform.context import PLATFORM, speaking
+from app.platform.context import PLATFORM, set_origin, speaking
 from app.platform.limits import PROBES
 
 logger = logging.getLogger("app.requests")
 
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_TRACE_PARENT = re.compile(rb"00-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-"""https://www.w3.org/TR/trace-context/#traceparent-header"""
 _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
 )
@@ -67,10 +65,7 @@ class Requests:
         scope["request_id"] = id
         speaking.set(self._modules.get(scope["path"][1:].partition("/")[0], PLATFORM))
         clear_contextvars()
-        if parent := _TRACE_PARENT.fullmatch(headers.get(b"traceparent", b"")):
-            bind_contextvars(request_id=id, trace_id=parent[1].decode())
-        else:
-            bind_contextvars(request_id=id)
+        set_origin(id, headers.get(b"traceparent", b"").decode("latin-1"))
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
