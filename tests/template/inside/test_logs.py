@@ -231,10 +231,10 @@ async def test_a_line_that_cannot_be_formatted_says_so(lines: Lines) -> None:
             raise RuntimeError
 
     logging.getLogger("app.canary").warning("x", extra={"value": Broken()})
-    logging.getLogger("app.canary").warning("y")
+    logging.getLogger("app.canary").warning("%d left", "few")
     assert [line["event"] for line in lines()] == [
         "A line of app.canary could not be formatted: RuntimeError.",
-        "y",
+        "%d left (its arguments do not fit: %d format: a real number is required, not str)",
     ]
 
 

@@ -60,4 +60,4 @@ def current() -> dict[str, object]:
 
     What else is bound with `structlog.contextvars.bind_contextvars` is there as well.
     """
-    return {"module": speaking.get(), **get_contextvars()}
+    return {**get_contextvars(), "module": speaking.get()}

@@ -42,7 +42,11 @@ class LogWriter(logging.Handler):
             self._lost += 1
             return
         if record.args:
-            record.msg, record.args = record.getMessage(), None
+            try:
+                record.msg = record.getMessage()
+            except Exception as error:  # A line that is wrong must not stop whoever logs it.
+                record.msg = f"{record.msg} (its arguments do not fit: {error})"
+            record.args = None
         record.context = context
         self._waiting.append(record)
         if self._is_hurried:
