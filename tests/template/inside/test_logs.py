@@ -4,21 +4,27 @@ import asyncio
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import structlog
+import uvicorn
 from app.platform.context import bound, get_origin, speaking
 from app.platform.database import Database, Tx
+from app.platform.http import create_api
 from app.platform.log_writer import LogWriter
 from app.platform.logs import configure_logs
+from app.platform.principal import PUBLIC
 from app.platform.queue import NewJob, connect_queue, enqueue
 from app.platform.recovery import recover
 from app.platform.settings import Settings
 from app.platform.wiring import Wired
 from app.platform.worker import Worker
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import ResponseValidationError
 from httpx import AsyncClient
 from pydantic_core import ValidationError
@@ -101,6 +107,37 @@ async def test_what_was_refused_or_is_not_there_has_no_route(
     assert (refused["event"], refused["module"]) == ("GET (no route) 401", "catalog")
     assert "user.id" not in refused
     assert not {"http.route"} & {*unknown, *refused}
+
+
+async def test_an_error_of_the_server_is_told_with_its_request(
+    settings: Settings, engine: AsyncEngine, lines: Lines
+) -> None:
+    router = APIRouter()
+
+    @router.get("/boom/{id}", openapi_extra=PUBLIC)
+    async def boom(id: str) -> None:
+        raise RuntimeError(f"no such {SECRETS[0]}")
+
+    @asynccontextmanager
+    async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    api = create_api({"catalog": router}, lifespan, settings, engine)
+    bound_socket = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(api, log_config=None, access_log=False))
+    serving = asyncio.create_task(server.serve([bound_socket]))
+    async with AsyncClient() as client:
+        url = f"http://127.0.0.1:{bound_socket.getsockname()[1]}/catalog/boom/{SECRETS[2]}"
+        answer = await client.get(f"{url}?{SECRETS[3]}", headers={"X-Request-ID": "abc-1"})
+    server.should_exit = True
+    await serving
+    assert answer.status_code == 500
+    told, trace = (line for line in lines() if line["level"] == "error")
+    assert told["event"] == "GET /catalog/boom/{id} 500"
+    assert trace["exception.message"] == "no such [withheld]"
+    for line in (told, trace):
+        assert (line["module"], line["request_id"]) == ("catalog", "abc-1")
+        assert not [secret for secret in SECRETS if secret in str(line)]
 
 
 async def test_the_trace_of_the_caller_is_named(client: AsyncClient, lines: Lines) -> None:
