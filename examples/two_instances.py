@@ -75,11 +75,12 @@ class Web(Program):
     """A process that answers requests."""
 
     url: str
+    awaited = "/readyz"
 
     def wait(self) -> None:
         """Return once it is ready; exit with its log if it never is."""
         deadline = time.monotonic() + SECONDS_TO_START
-        while not _is_ready(self.url):
+        while not _answers(self.url + self.awaited):
             if not self.is_running() or time.monotonic() > deadline:
                 sys.exit(f"{self.name} did not start:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.05)
@@ -148,6 +149,7 @@ def site(shop: Path, folder: Path, **settings: str) -> Iterator[Site]:
         command = ["haproxy", "-db", "-f", str(shop / "docs/haproxy.cfg")]
         balancer = Web("haproxy", command, {**environment, **places}, folder)
         balancer.url = f"http://127.0.0.1:{port}"
+        balancer.awaited = "/docs"  # It passes on no question about health.
 
         for program in (*instances, *workers):
             start(program)
@@ -203,9 +205,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _is_ready(url: str) -> bool:
+def _answers(url: str) -> bool:
     try:
-        with urlopen(f"{url}/readyz", timeout=5) as answer:
+        with urlopen(url, timeout=5) as answer:
             return bool(answer.status == 200)
     except (HTTPError, URLError, OSError):
         return False

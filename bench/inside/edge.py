@@ -172,6 +172,6 @@ async def database(admin_url: str) -> AsyncIterator[str]:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["serve", application, port]:
-            serve(application, "127.0.0.1", int(port), 1, 5)
+            serve(application, "127.0.0.1", int(port), 1, 0, 5)
         case _:
             asyncio.run(main())

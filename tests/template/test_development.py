@@ -79,6 +79,16 @@ def test_the_tests_can_run_beside_it(shop: Repository) -> None:
         assert call(url + ITEM, headers=bearer(shop))[0] == 200
 
 
+def test_its_jobs_can_be_looked_at_beside_it(shop: Repository) -> None:
+    with running(shop):
+        done = app(shop, "jobs", "count")
+        assert (done.returncode, "DATABASE_URL" in done.stdout) == (0, False), done.stdout
+        done = app(shop, "jobs", "drop", "999999")
+        assert "There is no job 999999 in the queue" in done.stdout
+        done = app(shop, "jobs", "count", ENVIRONMENT="production")
+        assert "app: DATABASE_URL: is not set" in done.stdout
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_running_when_it_ends(shop: Repository, how: signal.Signals) -> None:
     with running(shop) as (process, url):
@@ -141,6 +151,7 @@ def test_each_command_explains_itself_with_an_example(shop: Repository, command:
 def test_bad_input_gets_one_clear_sentence(
     shop: Repository, arguments: list[str], variables: dict[str, str], code: int, said: str
 ) -> None:
+    eventually(lambda: not servers(shop))  # Those of the test before.
     done = app(shop, *arguments, **variables)
     assert said in done.stdout
     assert "Traceback" not in done.stdout

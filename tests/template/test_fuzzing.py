@@ -17,6 +17,7 @@ def example(generate: Generate) -> Iterator[tuple[str, dict[str, str]]]:
     """The address of a running example, and headers of somebody who may do everything there."""
     shop = generate(example=True)
     shop.environment = {k: v for k, v in shop.environment.items() if k != "DATABASE_URL"}
+    shop.environment["RATE_LIMIT"] = "100000"  # One caller sends all there is.
     shop.run(UV, "sync", "--quiet")
     with running(shop) as (_process, url):
         yield url, bearer(shop, *SCOPES)

@@ -276,6 +276,16 @@ def test_two_processes_share_a_server_until_the_second_leaves(start: Start, fold
     assert wait_for(lambda: not in_use(folder))
 
 
+def test_it_is_running_while_somebody_uses_it(start: Start, tmp_path: Path) -> None:
+    asked = f"{USE}print(launcher.is_running(folder), flush=True)"
+    folder = tmp_path / "server"
+    assert start(folder, asked).leave().strip() == "False"
+    assert not folder.exists()
+    user = start(folder)
+    assert user.url
+    assert start(folder, asked).leave().strip() == "True"
+
+
 def test_six_processes_that_start_at_once_get_one_server(start: Start, tmp_path: Path) -> None:
     users = [start(tmp_path / "pg") for _ in range(6)]
     assert len({user.url for user in users}) == 1

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 from customers import Load, books, jobs_done
 from generated import ROOT, UV, Generate, Repository
@@ -91,6 +92,14 @@ def test_the_database_goes_away_under_load_and_everything_heals(
     assert all(each.is_problem for each in load.failed), load.told()
     assert all(each.status == 503 or each.is_unknown for each in load.failed), load.told()
     assert all(each.is_running() for each in (*running.instances, *running.workers))
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/healthz", "/%72eadyz", "/readyz?a=b"])
+def test_nobody_outside_may_ask_an_instance_for_its_health(running: Site, path: str) -> None:
+    refused = httpx.get(running.url + path)
+    assert refused.status_code == 404
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert httpx.get(running.instances[0].url + path).status_code == 200
 
 
 def test_one_command_starts_all_of_it_and_stops_it(shop: Repository) -> None:

@@ -167,7 +167,7 @@ def test_on_debians_postgresql_through_database_url(
     python_on_path(tmp_path / "home", str(Path(sys.executable).resolve()))
     generate(real_template, tmp_path / "shop")
     is_green(tmp_path / "shop", environment(tmp_path / "home", DATABASE_URL=managed))
-    assert not (tmp_path / "shop" / ".local").exists()
+    assert not (tmp_path / "shop" / ".local/postgres").exists()
 
 
 def test_production_on_debians_postgresql_from_an_empty_database(

@@ -643,8 +643,8 @@ def test_a_flag_that_is_asked_for_passes(repository: Repository) -> None:
         (
             '"fractional"',
             '"fraction"',
-            '"new_way"',
-            "its targeting fails: Invalid targeting {'fraction'",
+            "{",
+            "new_way → targeting: has an operation that does not exist, 'fraction'",
         ),
         ('["on", 10]', '["yes", 10]', '"new_way"', "variant yes not in variants"),
         (', "expires": "2999-12-31"', "", "{", "metadata → expires: Field required."),

@@ -113,7 +113,8 @@ def worker() -> None:
     """Run jobs, beside `app serve`: start more of them for more work.
 
     At SIGTERM or Ctrl-C it takes no more jobs, and gives those that run WORKER_DRAIN_TIMEOUT
-    seconds to end. DATABASE_URL must reach Postgres itself, or a pooler that pools sessions.
+    seconds to end. DATABASE_URL must reach Postgres itself, or a pooler that pools sessions,
+    not transactions.
     """
     asyncio.run(run_worker(load_settings()))
 

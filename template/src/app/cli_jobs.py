@@ -12,11 +12,12 @@ from pgqueuer import Queries
 
 from app import modules
 from app.platform import job_records
+from app.platform.development import present_settings
 from app.platform.discovery import discover
 from app.platform.engine import create_engine
 from app.platform.job_records import JobRecord
 from app.platform.queue import connect_queue
-from app.platform.settings import load_settings
+from app.platform.settings import Settings
 from app.platform.wiring import wire
 
 Result = TypeVar("Result")
@@ -30,7 +31,7 @@ class State(StrEnum):
 
 
 jobs = typer.Typer(
-    help="Look at jobs, and deal with those that are held. Needs DATABASE_URL.",
+    help="Look at jobs, and deal with those that are held. Needs DATABASE_URL, or `app dev`.",
     no_args_is_help=True,
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -95,13 +96,16 @@ def retry_jobs(ids: Ids = None, module: InModule = None) -> None:
 
 @jobs.command("drop", epilog="Example: app jobs drop 42")
 def drop_jobs(ids: Ids = None, module: InModule = None, unknown: Unknown = False) -> None:
-    """Delete jobs: those named, which may also wait, or all that are held of a module.
+    """Delete jobs: those named, which may also wait or have lost their worker, or all that are held
+    of a module.
 
     With --unknown, all that wait for code which this version does not have; a newer version that
     is just being deployed may have it.
     """
     chosen = _chosen(ids, module, unknown=unknown)
-    _ask(lambda queue, known: job_records.drop_jobs(queue, known, chosen))
+    with present_settings() as settings:
+        silence = settings.worker_lost_after
+    _ask(lambda queue, known: job_records.drop_jobs(queue, known, chosen, silence))
     none = "None is unknown." if unknown else "None is held."
     typer.echo(f"Dropped: {', '.join(map(str, chosen))}." if chosen else none)
 
@@ -123,13 +127,13 @@ def _find(**which: Any) -> list[JobRecord]:
 def _ask(question: Callable[[Queries, Collection[str]], Awaitable[Result]]) -> Result:
     """Ask the queue, knowing the names of the jobs that the code has."""
 
-    async def ask() -> Result:
-        settings = load_settings()
+    async def ask(settings: Settings) -> Result:
         known = wire(discover(modules), create_engine(settings)).jobs
         async with connect_queue(settings) as queue:
             return await question(queue, known)
 
-    return asyncio.run(ask())
+    with present_settings() as settings:
+        return asyncio.run(ask(settings))
 
 
 def _line(job: JobRecord) -> str:

@@ -1,6 +1,7 @@
 """The door: what is asked without a token, with a bad one, or too often, is not even read."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -43,6 +44,31 @@ def api(**given: object) -> FastAPI:
     @router.get("/hidden", include_in_schema=False)
     async def hidden() -> None: ...
 
+    @router.get("/articles/drafts")
+    async def drafts() -> None: ...
+
+    @router.get("/articles/export", include_in_schema=False)
+    async def export() -> None: ...
+
+    @router.get("/articles/{slug}", openapi_extra=PUBLIC)
+    async def article(slug: str) -> str:
+        return slug
+
+    @router.get("/numbers/{number:int}", openapi_extra=PUBLIC)
+    async def number(number: int) -> int:
+        return number
+
+    @router.get("/numbers/{name}")
+    async def named(name: str) -> None: ...
+
+    @router.get("/files/{path:path}", openapi_extra=PUBLIC)
+    async def file(path: str) -> str:
+        return path
+
+    @router.get("/slow")
+    async def slow() -> None:
+        await asyncio.sleep(0.2)
+
     @router.websocket("/talk")
     async def talk(socket: WebSocket) -> None:
         await socket.accept()
@@ -74,6 +100,9 @@ async def test_a_token_opens_the_door(client: AsyncClient, bearer: Bearer) -> No
         ("POST", "/products"),
         ("POST", "/prices"),
         ("GET", "/prices/a/b"),
+        ("GET", "/articles/drafts"),
+        ("GET", "/articles/export"),
+        ("GET", "/numbers/seven"),
         ("GET", "/hidden"),
         ("GET", "/nowhere"),
         ("DELETE", "/prices"),
@@ -104,6 +133,9 @@ async def test_another_scheme_is_no_token(client: AsyncClient) -> None:
 async def test_what_is_public_needs_none(client: AsyncClient) -> None:
     assert (await client.get("/prices")).json() == 7
     assert (await client.get("/prices/tea")).json() == "tea"
+    assert (await client.get("/articles/tea")).json() == "tea"
+    assert (await client.get("/numbers/7")).json() == 7
+    assert (await client.get("/files/a/b")).json() == "a/b"
 
 
 async def test_a_scope_that_is_missing_is_named(client: AsyncClient, bearer: Bearer) -> None:
@@ -136,6 +168,16 @@ async def test_who_asks_too_often_is_told_when_to_come_again(bearer: Bearer) -> 
     assert (await ask(application, "/healthz")).status_code == 404  # Never refused: not mounted.
 
 
+async def test_one_caller_cannot_keep_everybody_else_out(bearer: Bearer) -> None:
+    application = api(request_concurrency_per_caller=2)
+    ada = [ask(application, "/shop/slow", **bearer("ada")) for _ in range(4)]
+    bob = ask(application, "/shop/slow", **bearer("bob"))
+    *answers, other = await asyncio.gather(*ada, bob)
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]
+    assert other.status_code == 200
+    assert (await ask(application, "/shop/slow", **bearer("ada"))).status_code == 200
+
+
 @pytest.fixture
 def issuing() -> Iterator[Issuing]:
     issuing = Issuing()
@@ -159,6 +201,8 @@ async def test_nobody_is_let_in_while_the_issuer_has_never_answered(issuing: Iss
     application = api(oidc_issuer="http://127.0.0.1:1", oidc_audience="shop")
     refused = await ask(application, "/shop/mine", Authorization=f"Bearer {token}")
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    anyone = await ask(application, "/shop/prices", Authorization=f"Bearer {token}")
+    assert anyone.status_code == 200
 
 
 def test_in_production_there_must_be_an_issuer() -> None:
@@ -197,3 +241,15 @@ async def test_scripts_of_other_sites_may_call_only_where_they_are_named(bearer:
         asked = {**origin, "Access-Control-Request-Method": "POST"}
         asked["Access-Control-Request-Headers"] = "authorization,idempotency-key"
         assert (await client.options("/shop/products", headers=asked)).status_code == 200
+
+
+async def test_why_a_token_was_refused_is_logged_but_not_the_token(
+    client: AsyncClient, bearer: Bearer, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = bearer("ada")["Authorization"] + "x"
+    with caplog.at_level(logging.INFO, "app.access"):
+        headers = {"Authorization": token, "X-Request-ID": "abc"}
+        assert (await client.get("/mine", headers=headers)).status_code == 401
+    (said,) = (each.getMessage() for each in caplog.records if each.name == "app.access")
+    assert said.startswith("The token was refused: The token is not one of")
+    assert token.split(".")[1] not in caplog.text

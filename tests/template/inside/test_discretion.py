@@ -49,7 +49,7 @@ async def test_a_constraint_is_named_but_not_what_violated_it(db: Database) -> N
     assert CANARY not in shown
 
 
-async def test_neither_does_a_log_or_an_answer(
+async def test_a_log_or_an_answer_tells_no_values(
     client: AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     refused = await client.post("/catalog/items", json={"name": [CANARY], CANARY: 1})

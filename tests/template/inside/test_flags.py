@@ -28,6 +28,10 @@ FOR_ADA = {**OFF, "targeting": {"if": [{"in": [{"var": "targetingKey"}, ["ada"]]
 IN_PORTUGAL = {**OFF, "targeting": {"if": [{"==": [{"var": "country"}, "PT"]}, "on", "off"]}}
 
 
+def deep(levels: int) -> dict[str, Any]:
+    return {"!": [deep(levels - 1)]} if levels else {"!": [True]}
+
+
 class Written:
     """The folder of a module named billing, and what its file and the overriding one say."""
 
@@ -98,7 +102,7 @@ def test_more_percent_keep_those_who_had_it(written: Written) -> None:
 def test_what_cannot_be_evaluated_is_off_and_said_once(
     written: Written, caplog: pytest.LogCaptureFixture
 ) -> None:
-    written.say(written.file, broken={**ON, "targeting": {"no_such_operation": [1]}})
+    written.say(written.file, broken={**ON, "targeting": {"if": [True, "onn", "off"]}})
     flags = written.use()
     with caplog.at_level(logging.ERROR, "app.flags"):
         assert [flags.is_on(name) for name in ("broken", "missing") * 2] == [False] * 4
@@ -106,6 +110,38 @@ def test_what_cannot_be_evaluated_is_off_and_said_once(
         "The flag billing.broken counts as off",
         "The flag billing.missing counts as off",
     ]
+
+
+def test_a_second_mistake_is_said_as_well(
+    written: Written, caplog: pytest.LogCaptureFixture
+) -> None:
+    written.say(written.file)
+    flags = written.use()
+    for wrong in ("onn", "onn", "offf"):
+        assert not flags.is_on("new")
+        written.say(written.file, new={**ON, "targeting": {"if": [True, wrong, "off"]}})
+        assert not flags.is_on("new")
+    messages = [each.getMessage() for each in caplog.records if each.name == "app.flags"]
+    assert ["missing" if "not present" in each else each.split()[8] for each in messages] == [
+        "missing",
+        "onn",
+        "offf",
+    ]
+
+
+def test_a_percentage_without_a_user_is_said_once_with_the_flag_s_name(
+    written: Written, caplog: pytest.LogCaptureFixture
+) -> None:
+    written.say(written.file, new=TENTH)
+    flags = written.use()
+    assert [flags.is_on("new") for _ in range(3)] == [False] * 3
+    assert caplog.messages == [
+        "The targeting of billing.new does not work: "
+        "No valid string targetingKey provided for fractional shorthand syntax."
+    ]
+    written.say(written.file, new={**TENTH, "defaultVariant": "on"})
+    assert [flags.is_on("new") for _ in range(3)] == [True] * 3
+    assert len(caplog.messages) == 2
 
 
 def test_with_no_files_read_every_flag_is_off() -> None:
@@ -181,6 +217,19 @@ def test_a_flag_belongs_to_the_module_s_owner_or_to_its_own(written: Written) ->
         ({"flags": {"a": {**ON, "variants": {"on": "x"}}}}, "flags → a → variants → on: "),
         ({"flags": {"a": {**ON, "default": "on"}}}, "flags → a → default: Extra inputs"),
         (
+            {"flags": {"a": {**ON, "targeting": {"if": [True, "on", {"no_such": [1]}]}}}},
+            "flags → a → targeting: has an operation that does not exist, 'no_such'.",
+        ),
+        (
+            {"flags": {"a": {**ON, "targeting": {"==": [1, 1], "in": [1, [1]]}}}},
+            "targeting: has 2 operations where one is expected: ==, in.",
+        ),
+        (
+            {"flags": {"a": {**ON, "targeting": deep(60)}}},
+            "targeting: is nested more than 50 levels deep.",
+        ),
+        ("[" * 100_000, "billing/flags.json cannot be read as JSON: it is nested too deep."),
+        (
             {"flags": {"a": {**ON, "defaultVariant": "yes"}}},
             "billing.a: the defaultVariant 'yes' is not one of its variants, on, off.",
         ),
@@ -193,7 +242,7 @@ def test_a_flag_belongs_to_the_module_s_owner_or_to_its_own(written: Written) ->
             "flags → a → metadata → expires: Input should be a valid date",
         ),
     ],
-    ids=str,
+    ids=lambda given: str(given)[:60],
 )
 def test_a_malformed_file_is_refused_with_the_place(
     written: Written, content: object, says: str
@@ -209,4 +258,11 @@ def test_a_malformed_override_is_refused_with_the_place(written: Written) -> Non
     written.say(written.file, a=ON)
     written.say(written.overrides, **{"billing.a": {"state": "off"}})
     with pytest.raises(FlagsError, match=r"overrides\.json: billing\.a: state: "):
+        FlagFiles(written.folders, written.overrides)
+
+
+def test_an_override_with_an_unknown_operation_is_refused(written: Written) -> None:
+    written.say(written.file, a=ON)
+    written.say(written.overrides, **{"billing.a": {"targeting": {"no_such": []}}})
+    with pytest.raises(FlagsError, match=r"billing\.a: targeting: has an operation"):
         FlagFiles(written.folders, written.overrides)

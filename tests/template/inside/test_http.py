@@ -1,19 +1,25 @@
 """Errors as problem+json, whatever goes wrong."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from socket import gaierror
+from typing import Any
 
 import pytest
 from app.main import create_app
+from app.platform.database import Database
 from app.platform.engine import OutcomeUnknownError, create_engine
 from app.platform.errors import Conflict, DomainError, NotFound
+from app.platform.fetch import Prepared
 from app.platform.http import create_api
 from app.platform.settings import Settings
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from httpx import ASGITransport, AsyncClient
+from sqlalchemy import String, bindparam, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 
 Bearer = Callable[..., dict[str, str]]
@@ -40,8 +46,14 @@ def api(error: Exception) -> FastAPI:
     async def fail() -> None:
         raise error
 
+    @router.post("/upload")
+    async def upload(request: Request) -> int:
+        return len(await request.body())
+
     settings = Settings(
-        environment="development", database_url="postgresql://app:secret@127.0.0.1:1/app"
+        environment="development",
+        database_url="postgresql://app:secret@127.0.0.1:1/app",
+        cors_origins="https://shop.example.com",
     )
     return create_api({"module_name": router}, None, settings, create_engine(settings))  # type: ignore[arg-type]
 
@@ -70,15 +82,73 @@ async def test_an_error_becomes_a_problem(
 ) -> None:
     transport = ASGITransport(api(error), raise_app_exceptions=False)
     async with AsyncClient(transport=transport, base_url="http://app") as client:
-        headers = {"X-Request-ID": "abc", **bearer("ada")}
+        headers = {"X-Request-ID": "abc", "Origin": "https://shop.example.com", **bearer("ada")}
         response = await client.get("/module-name/", headers=headers)
     assert response.status_code == status
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["X-Request-ID"] == "abc"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Access-Control-Allow-Origin"] == "https://shop.example.com"
+    assert "WWW-Authenticate" in response.headers["Access-Control-Expose-Headers"]
     assert response.json()["type"] == kind
     assert response.json()["status"] == status
     assert "secret" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PoolTimeout("all are taken"), "TimeoutError: all are taken"),
+        (ConnectionRefusedError("nobody there"), "ConnectionRefusedError: nobody there"),
+        (DBAPIError("SELECT 1", {}, Refused("40001")), "Refused: 40001"),
+    ],
+)
+async def test_what_is_to_be_expected_is_logged_in_one_line(
+    bearer: Bearer, caplog: pytest.LogCaptureFixture, error: Exception, said: str
+) -> None:
+    async with AsyncClient(transport=ASGITransport(api(error)), base_url="http://app") as client:
+        headers = {"X-Request-ID": "abc", **bearer("ada")}
+        await client.get("/module-name/?email=ada@example.org", headers=headers)
+    assert caplog.messages == ["GET /module-name/ 503"]
+    assert vars(caplog.records[0])["exception.message"] == said
+    assert not caplog.records[0].exc_info
+
+
+async def test_what_is_not_to_be_expected_reaches_the_server_with_its_traceback(
+    bearer: Bearer, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport = ASGITransport(api(RuntimeError("secret")))
+    async with AsyncClient(transport=transport, base_url="http://app") as client:
+        with pytest.raises(RuntimeError):
+            await client.get("/module-name/", headers={"X-Request-ID": "abc", **bearer("ada")})
+    assert caplog.messages == ["GET /module-name/ 500"]
+
+
+async def test_an_upload_that_is_given_up_is_no_error(
+    bearer: Bearer, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = bearer("ada")["Authorization"].encode()
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/module-name/upload",
+        "query_string": b"",
+        "headers": [(b"authorization", token), (b"content-length", b"9")],
+    }
+    received = iter(
+        [{"type": "http.request", "body": b"a", "more_body": True}, {"type": "http.disconnect"}]
+    )
+
+    async def receive() -> Any:
+        return next(received)
+
+    async def send(message: object) -> None:
+        raise AssertionError(message)
+
+    with caplog.at_level(logging.INFO, "app"):
+        await api(RuntimeError())(scope, receive, send)
+    (told,) = caplog.records
+    assert (told.levelname, told.getMessage()) == ("INFO", "POST /module-name/upload 499")
 
 
 async def test_a_method_that_is_not_allowed_gets_those_that_are(client: AsyncClient) -> None:
@@ -107,3 +177,29 @@ async def test_a_full_pool_refuses_instead_of_waiting_for_ever(
 async def test_a_value_that_postgres_cannot_store_is_refused(client: AsyncClient) -> None:
     response = await client.post("/catalog/items", json={"name": "a\0b"})
     assert response.status_code == 422
+
+
+@pytest.mark.parametrize("path", ["fetched/a%00b", "read?name=a%00b"])
+async def test_neither_does_it_reach_postgres_in_an_address(
+    engine: AsyncEngine, settings: Settings, bearer: Bearer, path: str
+) -> None:
+    router = APIRouter()
+    database = Database(engine, "catalog")
+    echo = Prepared(select(bindparam("name", type_=String)))
+
+    @router.get("/fetched/{name}")
+    async def fetched(name: str) -> int:
+        return len(await database.fetch(echo, name=name))
+
+    @router.get("/read")
+    async def read(name: str) -> str | None:
+        async with database.transaction() as tx:
+            return await tx.scalar(select(bindparam("name", name, String)))
+
+    api = create_api({"probe": router}, None, settings, engine)  # type: ignore[arg-type]
+    async with AsyncClient(transport=ASGITransport(api), base_url="http://app") as client:
+        client.headers.update(bearer("ada"))
+        refused = await client.get(f"/probe/{path}")
+    assert refused.status_code == 422
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert refused.json()["detail"] == "A text holds a character that cannot be stored."

@@ -12,6 +12,7 @@ from app.platform.database import Database
 from app.platform.engine import create_engine
 from app.platform.http import create_api
 from app.platform.idempotency import forget_keys
+from app.platform.principal import PUBLIC
 from app.platform.settings import Settings
 from fastapi import APIRouter, HTTPException
 from httpx import ASGITransport, AsyncClient, Response
@@ -128,7 +129,72 @@ async def test_a_request_that_is_given_up_leaves_its_key_free(
 
 _INSERT = text("INSERT INTO catalog.items (id, name) VALUES (gen_random_uuid(), :name)")
 
+_LATER = text("UPDATE requests.idempotency_keys SET created_at = now() - interval '1 hour'")
 _AGE = text("UPDATE requests.idempotency_keys SET created_at = now() - interval '2 days'")
+
+
+async def test_half_a_request_is_not_done(settings: Settings, bearer: Bearer) -> None:
+    api = create_app(settings)
+    given = {**key(), **bearer("ada"), "Content-Type": "application/json", "Content-Length": "99"}
+    headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": URL,
+        "raw_path": URL.encode(),
+        "query_string": b"",
+        "headers": headers,
+    }
+    arriving: list[dict[str, object]] = [
+        {"type": "http.request", "body": b'{"name": "a"}', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict[str, object]:
+        return arriving.pop(0)
+
+    sent: list[object] = []
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    async with api.router.lifespan_context(api):
+        await api(scope, receive, send)
+        async with AsyncClient(transport=ASGITransport(api), base_url="http://app") as client:
+            client.headers.update(bearer("ada"))
+            assert await names(client) == []
+    assert sent == []
+
+
+async def test_a_key_needs_somebody_whose_it_is(odd: "Odd", settings: Settings) -> None:
+    refused = await post(odd, settings, "open", key())
+    assert refused.status_code == 400
+    assert odd.ran == 0
+
+
+async def test_a_database_that_is_away_is_no_mystery(settings: Settings, bearer: Bearer) -> None:
+    away = settings.model_copy(update={"database_url": "postgresql://app@127.0.0.1:1/app"})
+    api = create_app(away)
+    async with AsyncClient(transport=ASGITransport(api), base_url="http://app") as client:
+        refused = await client.post(URL, json={"name": "a"}, headers={**key(), **bearer("ada")})
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+
+
+async def test_what_is_done_is_said_although_its_answer_cannot_be_kept(
+    client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.platform.idempotency._KEEP", text("SELECT 1 / 0"))
+    done = await client.post(URL, json={"name": "a"}, headers=key())
+    assert done.status_code == 201
+
+
+async def test_of_many_in_task_groups_one_is_done(
+    odd: "Odd", settings: Settings, bearer: Bearer
+) -> None:
+    headers = {**key(), **bearer("ada")}
+    answers = await asyncio.gather(*(post(odd, settings, "grouped", headers) for _ in range(5)))
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    assert sum(answer.status_code == 200 for answer in answers) >= 1
 
 
 class Odd:
@@ -162,6 +228,15 @@ class Odd:
             self.ran += 1
             await self.insert("done")
             raise HTTPException(500, "forgot")
+
+        @router.post("/open", openapi_extra=PUBLIC)
+        async def open_to_all() -> None:
+            self.ran += 1
+
+        @router.post("/grouped")
+        async def grouped() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.insert("grouped"))
 
         @router.post("/large")
         async def large() -> str:
@@ -217,10 +292,20 @@ async def test_what_was_done_is_not_done_again_although_its_answer_is_lost(
     soon = await post(odd, settings, path, headers)
     assert (soon.status_code, soon.headers["Retry-After"]) == (409, "1")
     async with Database(engine, "requests").transaction() as tx:
-        await tx.execute(_AGE)
+        await tx.execute(_LATER)
     later = await post(odd, settings, path, headers)
     assert later.json()["type"] == "urn:problem-type:answer-lost"
     assert odd.ran == ran
+
+
+async def test_after_a_day_a_key_is_free_again(client: AsyncClient, engine: AsyncEngine) -> None:
+    old = key()
+    await client.post(URL, json={"name": "a"}, headers=old)
+    async with Database(engine, "requests").transaction() as tx:
+        await tx.execute(_AGE)
+    again = await client.post(URL, json={"name": "b"}, headers=old)
+    assert again.status_code == 201
+    assert "Idempotent-Replayed" not in again.headers
 
 
 async def test_yesterdays_keys_are_forgotten(client: AsyncClient, engine: AsyncEngine) -> None:

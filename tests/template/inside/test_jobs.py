@@ -10,9 +10,10 @@ import pytest
 from app.modules.catalog import Catalog
 from app.platform.database import Database, Tx
 from app.platform.engine import BoundaryError
+from app.platform.job_records import find_jobs
 from app.platform.jobs import ArgumentsError, Delivery, Job, job
 from app.platform.queue import connect_queue
-from app.platform.runner import DeadlineError, attempt, backoff
+from app.platform.runner import AbortedError, DeadlineError, attempt, backoff
 from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder, Wired, wire
 from pgqueuer import Queries
@@ -65,7 +66,33 @@ async def idle(tx: Tx, new: NewItem) -> None:
     seen.append(new.name)
 
 
-JOBS = (create, sleep, add, who, idle)
+ERRORS: dict[str, BaseException] = {
+    "group": BaseExceptionGroup("several", [GeneratorExit("a generator")]),
+    "zero byte": ValueError("bad \x00"),
+    "half a character": ValueError("bad \udc80"),
+}
+
+
+@job(retries=1)
+async def fail(_tx: Tx, new: NewItem) -> None:
+    if new.name == "cancelled":
+        await cancelled()
+    raise ERRORS[new.name]
+
+
+@job()
+async def forever(tx: Tx, new: NewItem) -> None:
+    seen.append(await tx.scalar(text("SELECT 1")))
+    await asyncio.sleep(3600)
+
+
+async def cancelled() -> None:
+    task = asyncio.create_task(asyncio.sleep(60))
+    task.cancel()
+    await task
+
+
+JOBS = (create, sleep, add, who, idle, fail, forever)
 for each in JOBS:  # As if they stood where jobs do.
     each.function.__module__ = "app.modules.catalog.jobs"
 
@@ -143,6 +170,16 @@ async def test_a_job_speaks_as_its_module(db: Database, run_jobs: RunJobs) -> No
     assert seen == ["app_test__catalog"]
 
 
+async def test_the_role_of_the_queue_is_no_parameter_of_the_start_which_poolers_refuse(
+    queue: Queries,
+) -> None:
+    roles = []
+    for statement in ("SELECT 1", "RESET ROLE"):  # To what it was at the start.
+        await queue.driver.execute(statement)
+        roles += await queue.driver.fetch("SELECT current_user AS name")
+    assert [role["name"] for role in roles] == ["app_test__queue", "app_test"]
+
+
 @pytest.mark.parametrize(
     "statement", ["SELECT 1 FROM queue.pgqueuer", "DELETE FROM queue.pgqueuer"]
 )
@@ -171,6 +208,47 @@ async def test_a_job_that_fails_is_undone_tried_again_and_held(
     failures = [each.traceback for each in history if each.traceback]
     assert [str(each.exception_message) for each in failures] == ["by zero"] * 3
     assert [each.status for each in history][-1] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    [
+        ("cancelled", AbortedError, "catalog.fail awaited something that was cancelled"),
+        ("group", AbortedError, "catalog.fail raised BaseExceptionGroup('several'"),
+        ("zero byte", ValueError, r"bad \x00"),
+        ("half a character", ValueError, r"bad \udc80"),
+    ],
+)
+async def test_whatever_a_job_ends_with_is_a_failed_attempt(
+    db: Database,
+    run_jobs: RunJobs,
+    queue: Queries,
+    name: str,
+    error: type[Exception],
+    said: str,
+) -> None:
+    await enqueue(db, fail, name)
+    for _ in range(2):
+        with pytest.raises(error):
+            await run_jobs()
+        await make_due(queue)
+    [held] = await find_jobs(queue, ["catalog.fail"])
+    assert (held.state, held.failed) == ("held", 2)
+    assert f"{error.__name__}: {said}" in str(held.error)
+
+
+async def test_one_whose_worker_is_cancelled_has_not_failed(
+    db: Database, run_jobs: RunJobs, queue: Queries
+) -> None:
+    await enqueue(db, forever, "tea")
+    working = asyncio.ensure_future(run_jobs())
+    while not seen:
+        await asyncio.sleep(0.01)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    [job] = await queue.browse_queue()
+    assert (job.status, job.attempts) == ("picked", 0)
 
 
 async def test_one_that_is_repaired_meanwhile_ends(

@@ -30,6 +30,15 @@ def test_a_burst_passes_and_then_the_rate_holds(clock: Clock) -> None:
     assert [rates.wait("ada") for _ in range(20)] == [0] * 20
 
 
+@pytest.mark.parametrize("seconds", [10.5, 14.3, 70.0, 3600.0])
+def test_who_comes_less_often_than_the_rate_always_passes(clock: Clock, seconds: float) -> None:
+    rates = Rates(per_second=1 / seconds)
+    for _ in range(5):
+        assert rates.wait("ada") == 0
+        assert rates.wait("ada") == pytest.approx(seconds)
+        clock.now += seconds * 1.001
+
+
 def test_one_caller_does_not_use_up_what_another_has(clock: Clock) -> None:
     rates = Rates(per_second=1)
     while not rates.wait("ada"):

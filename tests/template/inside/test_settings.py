@@ -19,6 +19,8 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("nonsense", "DATABASE_URL: is not a URL"),
         ("mysql://a:b@c/d", "DATABASE_URL: must start with postgresql://"),
         ("postgresql://host/name", "DATABASE_URL: must name a user and a database"),
+        ("postgresql://a:b@host:x/name", "^DATABASE_URL: is not a URL: write [^;()]*$"),
+        ("postgresql://a:b@host:70000/name", "DATABASE_URL: has a port that does not exist"),
     ],
 )
 def test_a_bad_database_url_is_named(
@@ -93,7 +95,31 @@ def test_every_problem_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
         ({"REQUEST_TIMEOUT": "60"}, "SHUTDOWN_TIMEOUT: must not be shorter than REQUEST_TIMEOUT"),
         ({"CORS_ORIGINS": "*"}, r"CORS_ORIGINS: \* is not an origin"),
         ({"CORS_ORIGINS": "https://a.example.com/"}, "CORS_ORIGINS: https://a.example.com/ is not"),
+        ({"CORS_ORIGINS": "https://Shop.Example.com"}, "write https://shop.example.com$"),
+        ({"CORS_ORIGINS": "https://a.example.com:443"}, "write https://a.example.com$"),
+        ({"CORS_ORIGINS": "http://[::1]:80"}, r"write http://\[::1\]$"),
+        (
+            {"CORS_ORIGINS": "https://a.example.com:x"},
+            "CORS_ORIGINS: https://a.example.com:x is not",
+        ),
+        ({"CORS_ORIGINS": "https://[a"}, r"CORS_ORIGINS: https://\[a is not"),
+        ({"OIDC_ISSUER": "https://", "OIDC_AUDIENCE": "shop"}, "OIDC_ISSUER: is not the URL of an"),
+        (
+            {"OIDC_ISSUER": "https://id.example.com?a", "OIDC_AUDIENCE": "shop"},
+            "OIDC_ISSUER: is not the URL of an",
+        ),
+        (
+            {"OIDC_ISSUER": "https://id.example.com", "OIDC_AUDIENCE": " "},
+            "OIDC_AUDIENCE: is blank",
+        ),
         ({"RATE_LIMIT": "0"}, "RATE_LIMIT: Input should be greater than 0"),
+        ({"RATE_LIMIT": "inf"}, "RATE_LIMIT: Input should be a finite number"),
+        ({"SHUTDOWN_TIMEOUT": "inf"}, "SHUTDOWN_TIMEOUT: Input should be a finite number"),
+        ({"SHUTDOWN_DELAY": "nan"}, "SHUTDOWN_DELAY: Input should be a finite number"),
+        (
+            {"DATABASE_STATEMENT_TIMEOUT": "0.0003"},
+            "DATABASE_STATEMENT_TIMEOUT: Input should be greater than or equal to 0.001",
+        ),
     ],
 )
 def test_what_is_weak_or_contradictory_in_production_is_named(
@@ -105,6 +131,15 @@ def test_what_is_weak_or_contradictory_in_production_is_named(
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=said):
         load_settings()
+
+
+def test_origins_and_issuers_as_they_should_be_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://a@c:5432/d")
+    origins = "https://shop.example.com http://127.0.0.1:3000 http://[::1]:3000"
+    monkeypatch.setenv("CORS_ORIGINS", origins)
+    monkeypatch.setenv("OIDC_ISSUER", "https://id.example.com:443/Realms/shop/")
+    monkeypatch.setenv("OIDC_AUDIENCE", "shop")
+    assert load_settings().cors_origins == origins
 
 
 def test_on_a_machine_of_ones_own_passwords_may_be_weak(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import jwt
 import pytest
 from app.platform import tokens as module
 from app.platform.issuer import RemoteIssuer
@@ -39,6 +40,11 @@ def encoded(part: dict[str, Any]) -> str:
     return in_url(json.dumps(part).encode())
 
 
+def signed(issuing: Issuing, algorithm: str) -> str:
+    claims = {"iss": issuing.url, "aud": "shop", "sub": "ada", "exp": time.time() + 60}
+    return jwt.encode(claims, issuing.keys["first"], algorithm, {"kid": "first"})
+
+
 @pytest.mark.parametrize("kid", ["first", "second"])
 async def test_a_token_says_who_sends_it_and_what_they_may_do(
     issuing: Issuing, tokens: Tokens, kid: str
@@ -47,6 +53,33 @@ async def test_a_token_says_who_sends_it_and_what_they_may_do(
     expected = Principal("ada", frozenset({"catalog:write", "orders:read"}))
     assert await tokens.principal(token) == expected
     assert await tokens.principal(token) == expected
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"])
+async def test_a_key_that_names_no_algorithm_serves_for_all_of_its_type(
+    issuing: Issuing, tokens: Tokens, algorithm: str
+) -> None:
+    assert (await tokens.principal(signed(issuing, algorithm))).id == "ada"
+
+
+@pytest.mark.parametrize(("algorithm", "fits"), [("PS256", True), ("RS256", False)])
+async def test_a_key_that_names_its_algorithm_serves_for_no_other(
+    issuing: Issuing, algorithm: str, fits: bool
+) -> None:
+    published = issuing.published()["keys"][0]
+
+    class Issuer:
+        name = issuing.url
+
+        async def key(self, _id: str | None) -> jwt.PyJWK:
+            return jwt.PyJWK({**published, "alg": "PS256"})
+
+    principal = Tokens(Issuer(), "shop").principal(signed(issuing, algorithm))
+    if fits:
+        assert (await principal).id == "ada"
+    else:
+        with pytest.raises(InvalidTokenError, match="algorithm is not that of its key"):
+            await principal
 
 
 @pytest.mark.parametrize(

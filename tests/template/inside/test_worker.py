@@ -12,13 +12,13 @@ import asyncpg
 import pytest
 from app.modules.catalog import Catalog
 from app.platform.database import Database, Tx
-from app.platform.job_records import find_jobs, retry_jobs
+from app.platform.job_records import JobsError, drop_jobs, find_jobs, retry_jobs
 from app.platform.jobs import Job, job
 from app.platform.queue import connect_queue
 from app.platform.recovery import check_not_deadly, recover
 from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder, Wired, wire
-from app.platform.worker import Worker
+from app.platform.worker import ClockError, Worker
 from pgqueuer import Queries
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.types import QueueEntrypoint, QueueManagerId
@@ -268,6 +268,18 @@ async def test_only_what_a_dead_worker_had_started_is_held_against_a_job(
     assert await work.items() == ["deadly", "harmless"]
 
 
+async def test_a_job_is_dropped_once_its_worker_is_silent_and_not_before(
+    work: Work, queue: Queries
+) -> None:
+    await work.enqueue("a")
+    await queue.driver.execute(LEFT)
+    [job] = await queue.browse_queue()
+    with pytest.raises(JobsError, match=f"Job {job.id} is running. Wait until"):
+        await drop_jobs(queue, work.wired.jobs, [job.id], 7200)
+    await drop_jobs(queue, work.wired.jobs, [job.id], 10)
+    assert await queue.browse_queue() == []
+
+
 async def test_a_long_job_is_not_taken_for_that_of_a_dead_worker(work: Work) -> None:
     await work.enqueue("a", seconds=5)
     async with work.worker(worker_lost_after=2), work.worker(worker_lost_after=2):
@@ -275,6 +287,21 @@ async def test_a_long_job_is_not_taken_for_that_of_a_dead_worker(work: Work) -> 
         await eventually(lambda: not running)
     assert most == [1]
     assert await work.items() == ["a"]
+
+
+async def test_it_ends_its_jobs_and_then_loudly_when_its_clock_stops(
+    work: Work, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def stop_once_a_job_runs(*_: object) -> None:
+        await eventually(lambda: running)
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("app.platform.worker.keep_schedule", stop_once_a_job_runs)
+    await work.enqueue("a", seconds=0.2)
+    with pytest.raises(ClockError, match="so it stops too"):
+        await Worker(work.settings, work.engine, work.wired.jobs).run()
+    assert await work.items() == ["a"]
+    assert "ZeroDivisionError: by zero" in caplog.text
 
 
 async def test_it_goes_on_when_its_connections_break(work: Work, settings: Settings) -> None:

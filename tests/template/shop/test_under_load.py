@@ -15,13 +15,18 @@ from httpx import ASGITransport, AsyncClient, Response
 
 from .books import ask
 
+_UNLIMITED = {
+    "request_concurrency": 1000,
+    "request_concurrency_per_caller": 1000,
+    "rate_limit": 1000,
+}
 DEADLOCK = 120
 """Seconds after which a test that does not end is taken for one that never will."""
 
 
 @asynccontextmanager
 async def shop(settings: Settings, **different: object) -> AsyncIterator[AsyncClient]:
-    different = {"request_concurrency": 1000, "rate_limit": 1000, **different}
+    different = {**_UNLIMITED, **different}
     api = create_app(settings.model_copy(update=different))
     transport = ASGITransport(api)
     async with (

@@ -1,11 +1,13 @@
 """The door: nobody comes in without a token, unless to what is public, and nobody too often."""
 
+import logging
 import math
-import re
+from collections import Counter
 from collections.abc import Sequence
 
+from fastapi.routing import iter_route_contexts, RouteContext
 from starlette.responses import Response
-from starlette.routing import compile_path
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
@@ -17,6 +19,8 @@ from app.platform.problems import later, problem
 from app.platform.rates import Rates
 from app.platform.settings import Settings, SettingsError
 from app.platform.tokens import InvalidTokenError, Tokens
+
+logger = logging.getLogger("app.access")
 
 
 def create_tokens(settings: Settings) -> Tokens:
@@ -38,46 +42,62 @@ class Access:
     can be forgotten.
     """
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, rates: Rates, pages: Sequence[str]) -> None:
-        self._app, self._tokens, self._rates = app, tokens, rates
+    def __init__(
+        self, app: ASGIApp, tokens: Tokens, rates: Rates, at_once: int, pages: Sequence[str]
+    ) -> None:
+        self._app, self._tokens, self._rates, self._at_once = app, tokens, rates, at_once
         self._open = frozenset((*PROBES, *pages))
-        self._public: list[tuple[str, re.Pattern[str]]] | None = None
+        self._running: Counter[str] = Counter()
+        """How many requests of each caller run now."""
+        self._routes: list[RouteContext] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] == "lifespan"
-            or scope["path"] in self._open
-            or (refusal := await self._refusal(scope)) is None
-        ):
+        if scope["type"] == "lifespan" or scope["path"] in self._open:
             await self._app(scope, receive, send)
+            return
+        caller, refusal = await self._admit(scope)
+        if refusal is None:
+            self._running[caller] += 1
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._running[caller] -= 1
+                if not self._running[caller]:
+                    del self._running[caller]
         elif scope["type"] == "http":
             await refusal(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})
 
-    async def _refusal(self, scope: Scope) -> Response | None:
+    async def _admit(self, scope: Scope) -> tuple[str, Response | None]:
+        """Return who counts as the caller, and what to answer where they may not come in."""
         principal, refusal = None, None
         try:
             principal = await self._principal(scope)
         except InvalidTokenError as error:
+            kind = type(error.__cause__ or error).__name__
+            logger.info("The token was refused: %s (%s)", error, kind)
             refusal = _unauthenticated(str(error), ' error="invalid_token"')
             scope["refused"] = "authentication"
         except IssuerUnreachableError:
-            scope["refused"] = "issuer"
-            refusal = later("The issuer of tokens is not reachable. Try again in a moment.")
+            if not self._is_public(scope):
+                refusal = later("The issuer of tokens is not reachable. Try again in a moment.")
+                scope["refused"] = "issuer"
         else:
             if principal is None and not self._is_public(scope):
                 refusal = _unauthenticated("A bearer token is needed.")
                 scope["refused"] = "authentication"
-        address = (scope.get("client") or ("",))[0]
-        if wait := self._rates.wait(f"id {principal.id}" if principal else address):
+        caller = f"id {principal.id}" if principal else (scope.get("client") or ("",))[0]
+        if wait := self._rates.wait(caller):
+            refusal = _too_many("Too many requests came from you. Send them more slowly.", wait)
             scope["refused"] = "rate"
-            refusal = problem(429, "Too many requests came from you. Send them more slowly.")
-            refusal.headers["Retry-After"] = str(math.ceil(wait))
+        elif refusal is None and self._running[caller] >= self._at_once:
+            refusal = _too_many("Too many requests of yours run at once. Wait for some.", 1)
+            scope["refused"] = "concurrency"
         scope["principal"] = principal
         if principal is not None:
             bind_contextvars(**{"user.id": principal.id})
-        return refusal
+        return caller, refusal
 
     async def _principal(self, scope: Scope) -> Principal | None:
         """Return who a request's token speaks for, or None where it has none."""
@@ -89,18 +109,20 @@ class Access:
         return None
 
     def _is_public(self, scope: Scope) -> bool:
-        """Say whether the description of the API says of an operation that it needs no security."""
-        if self._public is None:
-            self._public = [
-                (method, compile_path(path)[0])
-                for path, operations in scope["app"].openapi()["paths"].items()
-                for method, operation in operations.items()
-                if operation.get("security") == []
-            ]
-        method = scope.get("method", "").lower()
-        return any(
-            method == each and pattern.match(scope["path"]) for each, pattern in self._public
-        )
+        """Say whether the route that will answer is marked: the first that fits, as in the router."""
+        if not self._routes:
+            self._routes = list(iter_route_contexts(scope["app"].routes))
+        for route in self._routes:
+            if route.matches(scope)[0] is Match.FULL:
+                described = getattr(route, "openapi_extra", None) or {}
+                return bool(described.get("security") == [])
+        return False
+
+
+def _too_many(detail: str, wait: float) -> Response:
+    response = problem(429, detail)
+    response.headers["Retry-After"] = str(math.ceil(wait))
+    return response
 
 
 def _unauthenticated(detail: str, more: str = "") -> Response:

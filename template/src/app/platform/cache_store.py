@@ -9,12 +9,6 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 from uuid import uuid4
 
-from cashews import Cache as Cashews
-from cashews.exceptions import CacheError
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-
 from app.platform.settings import MEMORY
 
 logger = logging.getLogger("app.cache")
@@ -27,13 +21,20 @@ _PATIENCE = 1.0
 """Seconds that Redis has to answer."""
 _AWAY = 5.0
 """Seconds for which it is left alone when it did not; then one caller tries, and nobody else waits."""
-_FAILURES = (CacheError, RedisError, OSError, TimeoutError)
 
 
 class CacheStore:
     """Bytes under keys, for a while. Without its Redis, it holds nothing, and raises nothing."""
 
     def __init__(self, url: str = MEMORY) -> None:
+        # Here, since they take a quarter of a second that most commands have no use for.
+        from cashews import Cache as Cashews
+        from cashews.exceptions import CacheError
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+        from redis.exceptions import RedisError
+
+        self._failures = (CacheError, RedisError, OSError, TimeoutError)
         self.is_shared = url != MEMORY
         self._cashews = Cashews()
         self._away_until = 0.0
@@ -114,7 +115,7 @@ class CacheStore:
             async with asyncio.timeout(_PATIENCE):
                 await self._settle()
                 answer = await do()
-        except _FAILURES as error:
+        except self._failures as error:
             if not self._away_until:
                 logger.warning(
                     "The cache does not answer, so that everything is loaded: %r",

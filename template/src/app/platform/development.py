@@ -14,7 +14,7 @@ from pathlib import Path
 import asyncpg
 from sqlalchemy import make_url
 
-from app.platform.local_postgres import local_postgres
+from app.platform.local_postgres import is_running, local_postgres
 from app.platform.settings import load_settings, Settings, SettingsError
 
 _FOLDER = Path(__file__).parents[3] / ".local" / "postgres"
@@ -27,7 +27,7 @@ def development_settings() -> Iterator[Settings]:
     Without DATABASE_URL, that is a database `app` on the local Postgres, where the application
     logs in with as few rights as in production.
     """
-    if os.environ.get("ENVIRONMENT", "development") != "development":
+    if not _is_development():
         raise SettingsError("ENVIRONMENT: this is for development only, so unset it")
     if "DATABASE_URL" in os.environ:
         yield load_settings(environment="development")
@@ -40,6 +40,24 @@ def development_settings() -> Iterator[Settings]:
             database_url=with_database(login_url, "app"),
             migration_database_url=with_database(admin_url, "app"),
         )
+
+
+@contextmanager
+def present_settings() -> Iterator[Settings]:
+    """Yield the settings of this environment; without DATABASE_URL, of what `app dev` runs now.
+
+    Starts no server. Raises SettingsError.
+    """
+    try:
+        settings = load_settings()
+    except SettingsError:
+        if "DATABASE_URL" in os.environ or not (_is_development() and is_running(_FOLDER)):
+            raise
+    else:
+        yield settings
+        return
+    with development_settings() as settings:
+        yield settings
 
 
 @contextmanager
@@ -92,6 +110,10 @@ async def create_login(admin_url: str, login: str) -> str:
 def with_database(url: str, name: str) -> str:
     """Return the URL of another database on the same server, for the same login."""
     return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def _is_development() -> bool:
+    return os.environ.get("ENVIRONMENT", "development") == "development"
 
 
 async def _create_database(admin_url: str, name: str) -> None:

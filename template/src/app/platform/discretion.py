@@ -106,6 +106,15 @@ def withhold(original: BaseException, raised: BaseException | None = None) -> No
             each.args = (_QUOTED.sub("", text) if quotes_values else text, *each.args[1:])
 
 
+def cause(error: Exception) -> str:
+    """Return what an error comes down to, in one line: no statement, no traceback."""
+    # What a TimeoutError comes from is a CancelledError, which says nothing.
+    first = [each for each in _causes(error) if isinstance(each, Exception)][-1]
+    first = getattr(first, "orig", None) or first
+    said = str(first).strip().partition("\n")[0]
+    return f"{type(first).__name__}: {said}" if said else type(first).__name__
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error

@@ -24,7 +24,8 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from openfeature.contrib.tools.flagd.core.targeting.targeting import OPERATORS
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 logger = logging.getLogger("app.flags")
 
@@ -33,8 +34,34 @@ FILE = "flags.json"
 _Name = Annotated[str, Field(pattern="^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
 
 
+_OPERATIONS = OPERATORS.keys() | {
+    *("if", "?:", "and", "or", "filter", "reduce", "map", "all", "some", "none")
+}
+"""What the evaluator knows. It finds out only when it comes to one."""
+_DEEPEST = 50
+"""Levels of a rule, each of which takes the evaluator several calls."""
+
+
 class FlagsError(Exception):
     """A file of flags is not as it must be. The message names the file, the place and the remedy."""
+
+
+def _rule(rule: dict[str, Any]) -> dict[str, Any]:
+    if rule:
+        _check_rule(rule, _DEEPEST)
+    return rule
+
+
+def _check_rule(rule: object, levels: int) -> None:
+    if not levels:
+        raise ValueError(f"is nested more than {_DEEPEST} levels deep")
+    if isinstance(rule, dict):
+        if len(rule) != 1:
+            raise ValueError(f"has {len(rule)} operations where one is expected: {_listed(rule)}")
+        if unknown := rule.keys() - _OPERATIONS:
+            raise ValueError(f"has an operation that does not exist, {unknown.pop()!r}")
+    for part in rule.values() if isinstance(rule, dict) else rule if isinstance(rule, list) else ():
+        _check_rule(part, levels - 1)
 
 
 class _Metadata(BaseModel):
@@ -51,7 +78,7 @@ class _Definition(BaseModel):
     state: Literal["ENABLED", "DISABLED"]
     variants: dict[str, bool]
     defaultVariant: str
-    targeting: dict[str, Any] = {}
+    targeting: Annotated[dict[str, Any], AfterValidator(_rule)] = {}
     metadata: _Metadata
 
 
@@ -131,6 +158,8 @@ def _flag(key: str, owner: str, definition: Mapping[str, Any]) -> Flag:
 def _flags_in(path: Path, form: type[_File | _Overrides], where: str) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
+    except RecursionError:
+        raise FlagsError(f"{where} cannot be read as JSON: it is nested too deep.") from None
     except (OSError, ValueError) as error:
         raise FlagsError(f"{where} cannot be read as JSON: {error}.") from None
     _validate(form, content, where)
@@ -143,7 +172,8 @@ def _validate(form: type[BaseModel], content: object, where: str) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         place = " → ".join(str(part) for part in first["loc"] if part != "[key]")
-        raise FlagsError(f"{where}: {place or 'the file'}: {first['msg']}.") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise FlagsError(f"{where}: {place or 'the file'}: {said}.") from None
 
 
 def _listed(names: Mapping[str, object]) -> str:

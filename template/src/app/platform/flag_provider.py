@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 from openfeature.contrib.tools.flagd.core import FlagdCore
@@ -18,6 +19,9 @@ logger = logging.getLogger("app.flags")
 _PAUSE = 1.0
 """Seconds for which the files are taken to be as they were."""
 
+_heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
+"""What the evaluator logs while it evaluates a flag, whose name it does not say."""
+
 _Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 
 
@@ -32,6 +36,8 @@ class FlagFiles(AbstractProvider):
         self._folders = folders
         self._overrides = overrides
         self._core = FlagdCore()
+        self._reported: set[str] = set()
+        logging.getLogger("openfeature.contrib").addFilter(_hear)
         self.flags: Mapping[str, Flag] = {}
         """By key."""
         self._looked = time.monotonic()
@@ -47,7 +53,16 @@ class FlagFiles(AbstractProvider):
         default_value: bool,
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[bool]:
-        return self._current().resolve_boolean_value(flag_key, default_value, evaluation_context)
+        core = self._current()
+        heard: list[str] = []
+        token = _heard.set(heard)
+        try:
+            return core.resolve_boolean_value(flag_key, default_value, evaluation_context)
+        finally:
+            _heard.reset(token)
+            if heard and flag_key not in self._reported:
+                self._reported.add(flag_key)
+                logger.error("The targeting of %s does not work: %s", flag_key, heard[0])
 
     def resolve_string_details(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
@@ -104,6 +119,14 @@ class FlagFiles(AbstractProvider):
         # A copy, because the evaluator changes what it is given.
         self._core.set_flags({"flags": {key: dict(each.definition) for key, each in flags.items()}})
         self.flags = flags
+        self._reported.clear()
+
+
+def _hear(record: logging.LogRecord) -> bool:
+    heard = _heard.get()
+    if heard is not None:
+        heard.append(record.getMessage())
+    return heard is None
 
 
 def _state(file: Path) -> tuple[int, int, int] | None:

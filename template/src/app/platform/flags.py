@@ -17,6 +17,9 @@ from app.platform.metrics import flag_evaluations
 
 logger = logging.getLogger("app.flags")
 
+_MOST = 20
+"""Reasons that are logged of one flag; some of them quote what was asked."""
+
 
 class Flags:
     """The flags of one module."""
@@ -24,21 +27,26 @@ class Flags:
     def __init__(self, module: str) -> None:
         self._module = module
         self._client = api.get_client()
-        self._reported: set[str] = set()
+        self._reported: dict[str, set[str]] = {}
 
     def is_on(self, flag: str, user: object = None, **attributes: str | int | float | bool) -> bool:
         """Say whether a flag is on: for a user, of whom `attributes` may tell more.
 
         A percentage needs a `user`: anything whose text stays the same, such as an id, so that they
-        get the same answer each time. What cannot be evaluated is off, and logged once; nothing is
-        raised.
+        get the same answer each time. What cannot be evaluated is off, and each reason logged once;
+        nothing is raised.
         """
         key = f"{self._module}.{flag}"
         about = EvaluationContext(None if user is None else str(user), attributes)
         answer = self._client.get_boolean_details(key, False, about)
         known = key if answer.error_code is None else "unknown"
         flag_evaluations.labels(self._module, known, "on" if answer.value else "off").inc()
-        if answer.error_code is not None and key not in self._reported:
-            self._reported.add(key)
-            logger.error("The flag %s counts as off: %s", key, answer.error_message)
+        if answer.error_code is not None:
+            self._report(key, str(answer.error_message))
         return answer.value
+
+    def _report(self, key: str, reason: str) -> None:
+        reported = self._reported.setdefault(key, set())
+        if reason not in reported and len(reported) < _MOST:
+            reported.add(reason)
+            logger.error("The flag %s counts as off: %s", key, reason)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 
 from fastapi import APIRouter
@@ -11,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.platform.discretion import cause
 from app.platform.migrations import pending_migrations
 from app.platform.principal import PUBLIC
 from app.platform.problems import problem
@@ -21,14 +23,14 @@ logger = logging.getLogger("app.health")
 
 _PATIENCE = 3.0
 """Seconds after which a silent database counts as unreachable."""
+_FRESH = 0.5
+"""Seconds for which the database's answer is passed on to whoever asks next."""
 
 
 def health_routes(engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> APIRouter:
     """`/healthz` says that the process lives; `/readyz` that it can serve requests."""
     router = APIRouter(tags=["platform"])
-    # Not from the pool: an instance that is merely busy must not be taken out of service.
-    probe = create_async_engine(engine.url, poolclass=NullPool)
-    migrated = False
+    probe = _Probe(engine, folders)
 
     @router.get("/healthz", openapi_extra=PUBLIC)
     async def healthz() -> dict[str, str]:
@@ -36,21 +38,45 @@ def health_routes(engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> APIRo
 
     @router.get("/readyz", response_model=None, openapi_extra=PUBLIC)
     async def readyz() -> dict[str, str] | JSONResponse:
-        nonlocal migrated
         if leaving.is_set():
             return problem(503, "This instance is being stopped.")
-        try:
-            async with asyncio.timeout(_PATIENCE), probe.connect() as connection:
-                await connection.execute(text("SELECT 1"))
-                if not migrated:  # Once done, it stays done for this version of the code.
-                    waiting = await pending_migrations(connection, folders)
-                    if waiting:
-                        names = ", ".join(waiting)
-                        return problem(503, f"Migrations are pending: {names}. Run `app migrate`.")
-                    migrated = True
-        except (SQLAlchemyError, OSError, TimeoutError):
-            logger.warning("The database is not reachable.", exc_info=True)
-            return problem(503, "The database is not reachable.")
+        if obstacle := await probe.obstacle():
+            return problem(503, obstacle)
         return {"status": "ok"}
 
     return router
+
+
+class _Probe:
+    """Asks the database for everybody: anyone may call `/readyz`, and as often as they like."""
+
+    def __init__(self, engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> None:
+        # Not from the pool: an instance that is merely busy must not be taken out of service.
+        self._engine = create_async_engine(engine.url, poolclass=NullPool)
+        self._folders = folders
+        self._is_migrated = False
+        self._alone = asyncio.Lock()
+        self._asked = float("-inf")
+        self._obstacle: str | None = None
+
+    async def obstacle(self) -> str | None:
+        """Return why no request can be served, as it was a moment ago, or None."""
+        async with self._alone:  # Who waited here finds the answer that the first one got.
+            if time.monotonic() - self._asked > _FRESH:
+                self._obstacle = await self._ask()
+                self._asked = time.monotonic()
+            return self._obstacle
+
+    async def _ask(self) -> str | None:
+        try:
+            async with asyncio.timeout(_PATIENCE), self._engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+                if not self._is_migrated:  # Once done, it stays done for this version of the code.
+                    if waiting := await pending_migrations(connection, self._folders):
+                        names = ", ".join(waiting)
+                        return f"Migrations are pending: {names}. Run `app migrate`."
+                    self._is_migrated = True
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            logger.warning("The database is not reachable: %s", cause(error))
+            return "The database is not reachable."
+        return None

@@ -15,11 +15,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.access import Access, create_tokens
 from app.platform.database import Database
+from app.platform.discretion import cause
 from app.platform.engine import OutcomeUnknownError
 from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.idempotency import Idempotency, SCHEMA
@@ -40,11 +42,14 @@ _SECURITY = {
     b"strict-transport-security": b"max-age=31536000; includeSubDomains",
     b"x-content-type-options": b"nosniff",
 }
+_EXPOSED = ("Idempotent-Replayed", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 _PAGES = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
 """The documentation, which a browser does show, with scripts of its own; in development only."""
 _PASSING = ("08", "40", "53", "57")
 """Classes of SQLSTATE that may be gone at the next try: connection, conflict, resources, operator
 or time limit."""
+_UNSTORABLE = ("22021", "22P05")
+"""SQLSTATEs of a text with a character that Postgres has no place for, as NUL."""
 
 
 def create_api(
@@ -66,16 +71,22 @@ def create_api(
     api.add_middleware(Idempotency, database=keys, request_timeout=settings.request_timeout)
     if settings.database_replica_url:
         api.add_middleware(ReadYourWrites)
-    rates = Rates(settings.rate_limit)
-    api.add_middleware(Access, tokens=create_tokens(settings), rates=rates, pages=pages)
+    api.add_middleware(
+        Access,
+        tokens=create_tokens(settings),
+        rates=Rates(settings.rate_limit),
+        at_once=settings.request_concurrency_per_caller,
+        pages=pages,
+    )
     api.add_middleware(Limits, settings=settings)
+    api.add_middleware(_Unexpected)
     if origins := settings.cors_origins.split():
         api.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=["*"],
             allow_headers=["Authorization", "Idempotency-Key", "X-Request-ID"],
-            expose_headers=["Location", "Retry-After", "X-Request-ID"],
+            expose_headers=_EXPOSED,
         )
     api.add_middleware(_Headers)
     api.add_middleware(Requests, modules=routers)
@@ -87,7 +98,6 @@ def create_api(
         api.add_exception_handler(unreachable, _disconnected)
     api.add_exception_handler(DBAPIError, _database_error)
     api.add_exception_handler(OutcomeUnknownError, _outcome_unknown)
-    api.add_exception_handler(Exception, _unexpected)
     for name, router in sorted(routers.items()):
         prefix = f"/{name.replace('_', '-')}"
         api.include_router(router, prefix=prefix, tags=[name], responses=DESCRIBED)
@@ -122,6 +132,38 @@ class _Headers:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+class _Unexpected:
+    """Answers an error that nobody has foreseen, while the headers for a browser are still to come.
+
+    The error goes on to the server, which logs it with its traceback.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_answered = False
+
+        async def send_some(message: Message) -> None:
+            nonlocal has_answered
+            has_answered = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_some)
+        except ClientDisconnect:
+            pass  # Nobody is left to answer.
+        except Exception:
+            if not has_answered:
+                current = scope["request_id"]
+                said = f"Something went wrong. Quote request {current} when you report it."
+                await problem(500, said)(scope, receive, send)
+            raise
 
 
 def _with_headers(scope: Scope, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -172,19 +214,21 @@ def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     return problem(422, "The request does not have the expected form.", errors=errors)
 
 
-def _busy(_request: Request, error: Exception) -> JSONResponse:
-    return _later("All database connections are in use. Try again in a moment.", error)
+def _busy(request: Request, error: Exception) -> JSONResponse:
+    return _later(request, "All database connections are in use.", error)
 
 
-def _disconnected(_request: Request, error: Exception) -> JSONResponse:
-    return _later("The database is not reachable. Try again in a moment.", error)
+def _disconnected(request: Request, error: Exception) -> JSONResponse:
+    return _later(request, "The database is not reachable.", error)
 
 
 def _database_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DBAPIError)
     state = getattr(error.orig, "sqlstate", None) or ""
     if state.startswith(_PASSING):
-        return _later("The database could not do this just now. Try again in a moment.", error)
+        return _later(request, "The database could not do this just now.", error)
+    if state in _UNSTORABLE:
+        return problem(422, "A text holds a character that cannot be stored.")
     if not state and error.connection_invalidated:
         return _disconnected(request, error)
     raise error
@@ -196,15 +240,6 @@ def _outcome_unknown(_request: Request, error: Exception) -> JSONResponse:
     return problem(500, "It is not known whether this was done. Look before you try again.")
 
 
-def _later(detail: str, error: Exception) -> JSONResponse:
-    logger.warning(detail, exc_info=error)
-    return later(detail)
-
-
-def _unexpected(request: Request, _error: Exception) -> JSONResponse:
-    # This runs outside all middleware, so that the headers have to be set here. The server logs
-    # the traceback.
-    current = request.scope["request_id"]
-    response = problem(500, f"Something went wrong. Quote request {current} when you report it.")
-    response.raw_headers = _with_headers(request.scope, response.raw_headers)
-    return response
+def _later(request: Request, detail: str, error: Exception) -> JSONResponse:
+    request.scope["cause"] = cause(error)  # Told in the request's own line, not in one more.
+    return later(f"{detail} Try again in a moment.")

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.database import Database, opening, Tx
-from app.platform.problems import problem
+from app.platform.problems import later, problem
 
 logger = logging.getLogger("app.http")
 
@@ -36,14 +36,17 @@ _TAKE = text("""
     SELECT principal, key, CAST(:fingerprint AS bytea), CAST(:attempt AS uuid)
     FROM (VALUES (CAST(:principal AS text), CAST(:key AS text))) AS given (principal, key)
     WHERE pg_try_advisory_xact_lock(hashtextextended(principal || ' ' || key, 0))
-    ON CONFLICT (principal, key) DO UPDATE SET attempt = known.attempt
-    WHERE known.attempt = excluded.attempt
+    ON CONFLICT (principal, key) DO UPDATE SET (
+        fingerprint, attempt, created_at, status, headers, body
+    ) = (excluded.fingerprint, excluded.attempt, now(), NULL, NULL, NULL)
+    WHERE known.attempt = excluded.attempt OR known.created_at < now() - interval '1 day'
     RETURNING known.key
 """)
 """Returns nothing where another request has the key, or is about to."""
 _FIND = text("""
     SELECT fingerprint, status, headers, body, extract(epoch FROM now() - created_at) AS age
-    FROM requests.idempotency_keys WHERE principal = :principal AND key = :key
+    FROM requests.idempotency_keys
+    WHERE principal = :principal AND key = :key AND created_at >= now() - interval '1 day'
 """)
 _KEEP = text("""
     UPDATE requests.idempotency_keys SET status = :status, headers = :headers, body = :body
@@ -58,7 +61,7 @@ class _TakenError(Exception):
     """Another request has the key."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Claim:
     """One request's claim to its key."""
 
@@ -66,10 +69,13 @@ class _Claim:
     key: str
     fingerprint: bytes
     attempt: UUID
+    is_taken: bool = False
+    """Whether another request has the key."""
 
     async def take(self, tx: Tx) -> None:
         """Write the key in the transaction that does the work. Raises _TakenError."""
         if await tx.of(SCHEMA).scalar(_TAKE, vars(self)) is None:
+            self.is_taken = True
             raise _TakenError
 
 
@@ -85,8 +91,7 @@ class Idempotency:
             key = dict(scope["headers"]).get(b"idempotency-key")
         if key is None:
             await self._app(scope, receive, send)
-        elif not _KEY.fullmatch(key.decode("latin-1")):
-            refusal = problem(400, "Idempotency-Key: use 1 to 255 visible characters of ASCII.")
+        elif refusal := _unusable(key.decode("latin-1"), scope):
             await refusal(scope, receive, send)
         else:
             await self._run(key.decode(), scope, receive, send)
@@ -94,31 +99,36 @@ class Idempotency:
     async def _run(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             body = await _read(receive)
+        except ClientDisconnect:
+            return  # Half a request is none.
         except HTTPException as error:
             await problem(error.status_code, error.detail)(scope, receive, send)
             return
-        principal = scope["principal"].id if scope.get("principal") else ""
-        claim = _Claim(principal, key, _fingerprint(scope, body), uuid4())
+        claim = _Claim(scope["principal"].id, key, _fingerprint(scope, body), uuid4())
         answer = await self._known(claim)
         if answer is None:
             keeping = _Keeping(self._database, claim, send)
             token = opening.set(claim.take)
-            is_taken = False
             try:
                 await self._app(scope, _again(body, receive), keeping.send)
-            except _TakenError:
-                is_taken = True  # By a request whose key was not visible a moment ago.
+            except Exception:
+                if not claim.is_taken:
+                    raise
             finally:
                 opening.reset(token)
-            if is_taken:
+            if claim.is_taken:  # By a request whose key was not visible a moment ago.
                 answer = await self._known(claim) or _in_work()
         if answer is not None:
             await answer(scope, receive, send)
 
     async def _known(self, claim: _Claim) -> Response | None:
-        """Return the answer to a request whose key is known."""
-        async with self._database.transaction() as tx:
-            known = (await tx.execute(_FIND, vars(claim))).one_or_none()
+        """Return the answer to a request whose key is known, or cannot be looked up."""
+        try:
+            async with self._database.transaction() as tx:
+                known = (await tx.execute(_FIND, vars(claim))).one_or_none()
+        except Exception as error:  # Whatever it is, nothing has been done yet.
+            logger.warning("A key could not be looked up: %s", error)
+            return later("The database is not reachable. Try again in a moment.")
         if known is None:
             return None
         if known.fingerprint != claim.fingerprint:
@@ -172,7 +182,7 @@ class _Keeping:
             async with self._database.transaction() as tx:
                 # Finds nothing where nothing was committed: then it can be done again.
                 await tx.execute(_KEEP, {**vars(self._claim), **answer})
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:  # What was asked for is done all the same.
             logger.warning("The answer to a request with a key could not be kept: %s", error)
 
 
@@ -180,6 +190,14 @@ async def forget_keys(database: Database) -> None:
     """Delete the keys of yesterday."""
     async with database.transaction() as tx:
         await tx.execute(_FORGET)
+
+
+def _unusable(key: str, scope: Scope) -> Response | None:
+    if not _KEY.fullmatch(key):
+        return problem(400, "Idempotency-Key: use 1 to 255 visible characters of ASCII.")
+    if scope.get("principal") is None:
+        return problem(400, "Idempotency-Key: needs a bearer token, since a key is its sender's.")
+    return None
 
 
 def _in_work() -> Response:
@@ -198,6 +216,8 @@ async def _read(receive: Receive) -> bytes:
     parts = []
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from asyncpg import UniqueViolationError
@@ -39,6 +39,8 @@ _MEASURE = f"""
     FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
 _UNKNOWN = f"""SELECT entrypoint AS name, count(*) AS number FROM {_TABLES.queue_table}
     WHERE status = 'queued' AND entrypoint <> ALL($1::text[]) GROUP BY 1 ORDER BY 1"""
+_RUNNING = f"""SELECT id FROM {_TABLES.queue_table} WHERE id = ANY($1) AND status = 'picked'
+    AND heartbeat >= now() - $2::interval ORDER BY id"""
 _FORGIVE = f"""UPDATE {_TABLES.queue_table} SET headers = headers - 'lost' - 'started'
     WHERE id = ANY($1) AND headers ? 'lost'"""
 """The workers that died with a job are not held against it any more."""
@@ -169,11 +171,20 @@ async def retry_jobs(queue: Queries, known: Collection[str], ids: Sequence[int])
         ) from None
 
 
-async def drop_jobs(queue: Queries, known: Collection[str], ids: Sequence[int]) -> None:
-    """Delete jobs that wait or are held. Raises JobsError, and then deletes none."""
+async def drop_jobs(
+    queue: Queries, known: Collection[str], ids: Sequence[int], silence: float
+) -> None:
+    """Delete jobs that wait, are held, or whose worker has been silent for so many seconds.
+
+    Raises JobsError, and then deletes none.
+    """
     for id in ids:
-        if (await find_job(queue, known, id)).state == "running":
-            raise JobsError(f"Job {id} is running. Wait until it has ended or is held.")
+        await find_job(queue, known, id)
+    for row in await queue.driver.fetch(_RUNNING, ids, timedelta(seconds=silence)):
+        raise JobsError(
+            f"Job {row['id']} is running. Wait until it has ended or is held, or until its worker "
+            f"has been silent for {silence:g} s (WORKER_LOST_AFTER)."
+        )
     jobs = [await queue.queue_job_by_id(JobId(id)) for id in ids]
     await queue.log_jobs([(job, "deleted", None) for job in jobs if job is not None])
 

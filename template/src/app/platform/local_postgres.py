@@ -87,6 +87,20 @@ def local_postgres(folder: Path) -> Iterator[str]:
         os.close(users)
 
 
+def is_running(folder: Path) -> bool:
+    """Say whether somebody uses the server whose data stands in `folder`."""
+    if sys.platform == "win32":
+        return False
+    try:
+        supervisor = os.open(folder / "supervisor.lock", os.O_RDWR)
+    except OSError:  # Nobody ever did, or somebody else does.
+        return False
+    try:
+        return not _try_lock(supervisor)
+    finally:
+        os.close(supervisor)
+
+
 def _enter(folder: Path) -> tuple[int, str]:
     """Return a descriptor that makes this process a user until it is closed, and the URL."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

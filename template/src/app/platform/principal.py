@@ -9,7 +9,7 @@ from fastapi import Depends, HTTPException, Request
 PUBLIC: dict[str, Any] = {"security": []}
 """Marks an operation that anyone may call: `@router.get("/prices", openapi_extra=PUBLIC)`.
 
-The description of the API decides, so that what it says and what is enforced are the same."""
+That is how OpenAPI says it, so that what the API tells and what it does are the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,11 +107,11 @@ async def release(queue: Queries, worker: QueueManagerId, ids: Sequence[JobId]) 
 @asynccontextmanager
 async def connect_queue(settings: Settings) -> AsyncIterator[Queries]:
     """Open a connection of its own that speaks as the queue; pgqueuer's queries on it."""
-    role = role_of(login_of(settings.database_url), SCHEMA)
-    connection = await asyncpg.connect(
-        settings.database_url, timeout=5, server_settings={"role": role}
-    )
+    role = role_of(login_of(settings.database_url), SCHEMA).replace('"', '""')
+    connection = await asyncpg.connect(settings.database_url, timeout=5)
     try:
+        # Not as a parameter of the start, which poolers refuse.
+        await connection.execute(f'SET ROLE "{role}"', timeout=5)
         yield queries_on(connection)
     finally:
         await connection.close(timeout=5)

@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict
 
 _BURST = 10.0
-"""Seconds' worth of requests that may come at once."""
+"""Seconds' worth of requests that may come at once, and one at least."""
 _MOST = 10_000
 """Callers that are remembered; the one not seen for longest is forgotten first."""
 
@@ -14,6 +14,7 @@ class Rates:
 
     def __init__(self, per_second: float) -> None:
         self._interval = 1 / per_second
+        self._burst = max(_BURST, self._interval)  # Or not even a first request would pass.
         self._due: OrderedDict[str, float] = OrderedDict()
         """When each caller's requests so far would have come if they had come evenly."""
 
@@ -21,7 +22,7 @@ class Rates:
         """Count a request; return 0, or the seconds to wait where it is one too many."""
         now = time.monotonic()
         due = max(self._due.get(caller, 0.0), now)
-        excess = due + self._interval - now - _BURST
+        excess = due - now + self._interval - self._burst
         if excess > 0:
             return excess
         self._due[caller] = due + self._interval

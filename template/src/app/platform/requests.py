@@ -17,6 +17,8 @@ from app.platform.limits import PROBES
 
 logger = logging.getLogger("app.requests")
 
+_GIVEN_UP = 499
+"""The status of a request whose sender was gone before it was answered, as nginx has it."""
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
@@ -40,7 +42,7 @@ class Requests:
             return
         self._begin(scope)
         begun = time.perf_counter()
-        status = 500
+        status = _GIVEN_UP
 
         async def send_and_see(message: Message) -> None:
             nonlocal status
@@ -79,13 +81,15 @@ class Requests:
             level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
         if not logger.isEnabledFor(level):
             return
-        fields = {
+        fields: dict[str, object] = {
             "http.request.method": method,
             "http.response.status_code": status,
             "duration_ms": round(seconds * 1000, 1),
         }
         if route is not None:
             fields["http.route"] = route
+        if cause := scope.get("cause"):
+            fields["exception.message"] = cause
         logger.log(level, f"{method} {route or '(no route)'} {status}", extra=fields)
 
     def _count(self, route: str, method: str, status: int, seconds: float) -> None:

@@ -25,6 +25,10 @@ class DeadlineError(Exception):
     """An attempt took longer than the job may."""
 
 
+class AbortedError(Exception):
+    """An attempt ended with something that is no Exception; tells with what."""
+
+
 class _AlreadyDoneError(Exception):
     """Another worker has done this job meanwhile, so this transaction must be undone."""
 
@@ -35,7 +39,8 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
     So the two cannot come apart: a job that is in the queue has written nothing, and one that wrote
     is not there to be run again. Returns False for one that sent no statement: then there was no
     transaction, and it has still to be taken out.
-    Raises whatever the job raises, ArgumentsError, or DeadlineError.
+    Raises the Exception that the job raises, ArgumentsError, DeadlineError, or AbortedError; and
+    CancelledError only where the task that runs this is cancelled, so that no attempt has failed.
     """
     arguments = job.read(row.payload)
     delivery = Delivery(f"{job.name}-{row.id}", row.attempts + 1)
@@ -59,6 +64,17 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
             f"{job.name} did not end within {job.options.deadline:g} s. Make it shorter, or give it "
             "a longer `deadline`."
         ) from error
+    except asyncio.CancelledError as error:
+        if (task := asyncio.current_task()) and task.cancelling():
+            raise
+        raise AbortedError(
+            f"{job.name} awaited something that was cancelled, by whoever else had it. Catch "
+            "CancelledError where it does."
+        ) from error
+    except BaseExceptionGroup as error:
+        if isinstance(error, Exception):
+            raise
+        raise AbortedError(f"{job.name} raised {error!r}, which is no Exception.") from error
     return True
 
 
@@ -66,6 +82,8 @@ async def record(queue: Queries, job: BoundJob, row: Row, error: Exception) -> s
     """Let a job that failed be tried again later, or hold it with its error; return which of them:
     `retried` or `held`."""
     failure = TracebackRecord.from_exception(error, row.id, {"attempt": row.attempts + 1})
+    failure.exception_message = _storable(failure.exception_message)
+    failure.traceback = _storable(failure.traceback)
     if isinstance(error, ArgumentsError | DeadlyJobError) or row.attempts >= job.options.retries:
         await queue.log_jobs([(row, "failed", failure)])
         return "held"
@@ -80,3 +98,8 @@ def backoff(failed: int) -> float:
     """
     longest = min(2.0 ** min(failed, 30), _LONGEST_DELAY)
     return longest * random.uniform(0.5, 1)
+
+
+def _storable(said: str) -> str:
+    """Return a text without what Postgres or UTF-8 does not take."""
+    return said.replace("\x00", "\\x00").encode(errors="backslashreplace").decode()

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta, UTC
 
-from croniter import croniter  # type: ignore[import-untyped]
+from croniter import croniter, CroniterBadDateError  # type: ignore[import-untyped]
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database import Database
@@ -35,16 +35,18 @@ _FORGET = text(f"""
 
 
 async def keep_schedule(engine: AsyncEngine, jobs: Mapping[str, BoundJob]) -> None:
-    """Enqueue jobs at their times, and forget old history, until cancelled."""
+    """Enqueue jobs at their times, and forget old history, until cancelled.
+
+    What goes wrong is logged and tried again: a worker's clock must not stop while the worker runs.
+    """
     while True:
         now = datetime.now(UTC)
-        try:
-            await enqueue_ticks(engine, jobs, now)
+        await enqueue_ticks(engine, jobs, now)
+        with _logged("Old history of jobs could not be forgotten"):
             async with Database(engine, SCHEMA).transaction() as tx:
                 await tx.execute(_FORGET)
+        with _logged("Old idempotency keys could not be forgotten"):
             await forget_keys(Database(engine, REQUESTS))
-        except (SQLAlchemyError, OSError) as error:
-            logger.warning("The schedule could not be kept, trying again: %s", error)
         ticks = [_tick(job, now, next=True) for job in jobs.values() if job.options.cron]
         until = min([*ticks, now + timedelta(seconds=_LONGEST_SLEEP)])
         await asyncio.sleep(max(0.05, (until - datetime.now(UTC)).total_seconds()))
@@ -53,24 +55,43 @@ async def keep_schedule(engine: AsyncEngine, jobs: Mapping[str, BoundJob]) -> No
 async def enqueue_ticks(engine: AsyncEngine, jobs: Mapping[str, BoundJob], now: datetime) -> None:
     """Enqueue each scheduled job whose time has come, once for all who ask.
 
-    Of several times that passed while no worker ran, the last one is made up for.
+    Of several times that passed while no worker ran, the last one is made up for. One that cannot
+    be enqueued does not keep the others from it.
     """
     for job in jobs.values():
-        if job.options.cron is None:
-            continue
-        tick = _tick(job, now, next=False)
-        values = {"cron": job.options.cron, "name": job.name, "tick": tick}
-        async with Database(engine, SCHEMA).transaction() as tx:
-            is_new = await tx.scalar(_CLAIM, values)
-            # None: this tick is another worker's. True: the job was not known before, and what was
-            # before it was deployed is not its business.
-            if is_new is False:
-                await enqueue(tx, [job.write(job.default())])
+        if job.options.cron is not None:
+            with _logged(f"{job.name} could not be enqueued by the clock"):
+                await _enqueue_tick(engine, job, now)
+
+
+async def _enqueue_tick(engine: AsyncEngine, job: BoundJob, now: datetime) -> None:
+    tick = _tick(job, now, next=False)
+    values = {"cron": job.options.cron, "name": job.name, "tick": tick}
+    async with Database(engine, SCHEMA).transaction() as tx:
+        is_new = await tx.scalar(_CLAIM, values)
+        # None: this tick is another worker's. True: the job was not known before, and what was
+        # before it was deployed is not its business.
+        if is_new is False:
+            await enqueue(tx, [job.write(job.default())])
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        logger.exception("%s, trying again within a minute.", what)
 
 
 def is_valid_cron(expression: str) -> bool:
     """Say whether five fields name times: `0 3 * * *`, in UTC."""
-    return len(expression.split()) == 5 and bool(croniter.is_valid(expression))
+    if len(expression.split()) != 5 or not croniter.is_valid(expression):
+        return False
+    try:
+        croniter(expression, datetime.now(UTC)).get_next()
+    except CroniterBadDateError:  # Such as the 30th of February.
+        return False
+    return True
 
 
 def _tick(job: BoundJob, now: datetime, *, next: bool) -> datetime:

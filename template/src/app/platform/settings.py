@@ -1,5 +1,6 @@
 """Settings: environment variables, or files of the same names in /run/secrets."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -8,7 +9,6 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, FilePath, model_validator, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from redis.asyncio.connection import parse_url
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -26,10 +26,12 @@ class SettingsError(Exception):
 def _database_url(value: str) -> str:
     try:
         url = make_url(value)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # The port is no number.
         raise ValueError("is not a URL: write postgresql://user:password@host:5432/name") from None
     if url.drivername not in {"postgresql", "postgres"}:
         raise ValueError("must start with postgresql://")
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise ValueError("has a port that does not exist")
     if unknown := url.query.keys() - {"sslmode"}:
         raise ValueError(f"has parameters that are not supported: {', '.join(sorted(unknown))}")
     if not url.username or not url.database:
@@ -42,6 +44,8 @@ def _cache_url(value: str) -> str:
         return value
     if not value.startswith(("redis://", "rediss://")):
         raise ValueError(f"must be {MEMORY}, or start with redis:// or rediss://")
+    from redis.asyncio.connection import parse_url  # Slow to import, and seldom needed.
+
     try:
         parse_url(value)
     except ValueError:
@@ -55,6 +59,7 @@ def _log_levels(value: str) -> str:
 
 
 CacheUrl = Annotated[str, AfterValidator(_cache_url)]
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 
 
@@ -74,7 +79,7 @@ class Settings(BaseSettings):
     """Whom the tokens must be for: what the issuer calls this application."""
     cors_origins: str = ""
     """Web sites whose scripts may call: `https://shop.example.com https://example.com`."""
-    rate_limit: float = Field(default=100, gt=0)
+    rate_limit: float = Field(default=100, gt=0, allow_inf_nan=False)
     """Requests a second that one caller may send to one process; for a moment, ten times as many."""
 
     database_url: DatabaseUrl
@@ -83,31 +88,33 @@ class Settings(BaseSettings):
     """An admin with CREATEROLE who owns the database. Only `app migrate` uses it."""
     database_replica_url: DatabaseUrl | None = None
     """A streaming replica of that database, for reads."""
-    database_replica_max_lag: float = Field(default=5, ge=2, le=600)
+    database_replica_max_lag: Seconds = Field(default=5, ge=2, le=600)
     """Seconds that a read from the replica may be behind the primary."""
     database_pool_size: int = Field(default=10, ge=1, le=1000)
-    database_pool_timeout: float = Field(default=5, gt=0)
+    database_pool_timeout: Seconds = Field(default=5, gt=0)
     """Seconds to wait for a free connection before the request is refused."""
-    database_statement_timeout: float = Field(default=5, gt=0)
+    database_statement_timeout: Seconds = Field(default=5, ge=0.001, le=86_400)
     """Seconds until Postgres stops a statement."""
     cache_url: CacheUrl = MEMORY
     """A Redis that all processes share; otherwise each has a cache of its own, in memory."""
     request_body_limit: int = Field(default=1_000_000, ge=1)
     """Bytes."""
-    request_timeout: float = Field(default=30, gt=0)
+    request_timeout: Seconds = Field(default=30, gt=0)
     """Seconds until a request is given up, and what it did not commit is undone."""
     request_concurrency: int = Field(default=100, ge=1)
     """Requests that one process works on at once; more are refused."""
-    shutdown_delay: float = Field(default=5, ge=0)
+    request_concurrency_per_caller: int = Field(default=50, ge=1)
+    """How many of them may be one caller's."""
+    shutdown_delay: Seconds = Field(default=5, ge=0)
     """Seconds in which load balancers notice that the process is about to stop, and it serves."""
-    shutdown_timeout: float = Field(default=30, gt=0)
+    shutdown_timeout: Seconds = Field(default=30, gt=0)
     """Seconds that running requests have left after that."""
 
     worker_concurrency: int = Field(default=10, ge=1, le=1000)
     """How many jobs one worker runs at a time."""
-    worker_drain_timeout: float = Field(default=25, ge=0)
+    worker_drain_timeout: Seconds = Field(default=25, ge=0)
     """Seconds that running jobs have to end when a worker is stopped; then another takes them."""
-    worker_lost_after: float = Field(default=10, ge=1)
+    worker_lost_after: Seconds = Field(default=10, ge=1)
     """Seconds of silence after which a worker counts as dead, and others take its jobs."""
 
     flags_file: FilePath | None = None
@@ -155,11 +162,20 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
             "must name the user of DATABASE_URL, whose name is part of every role's",
         )
     for origin in settings.cors_origins.split():
-        url = urlsplit(origin)
-        if url.scheme not in ("http", "https") or origin != f"{url.scheme}://{url.netloc}":
-            yield "CORS_ORIGINS", f"{origin} is not an origin: write https://shop.example.com"
+        sent = _origin(origin)
+        if sent != origin:
+            yield (
+                "CORS_ORIGINS",
+                f"{origin} is not an origin as browsers send it: write "
+                f"{sent or 'https://shop.example.com'}",
+            )
     if bool(settings.oidc_issuer) != bool(settings.oidc_audience):
         yield "OIDC_AUDIENCE", "belongs to OIDC_ISSUER: set both or none"
+    elif settings.oidc_issuer and settings.oidc_audience:
+        if not settings.oidc_audience.strip():
+            yield "OIDC_AUDIENCE", "is blank: name whom the tokens must be for"
+        if _origin(settings.oidc_issuer) is None or re.search(r"[\s?#]", settings.oidc_issuer):
+            yield "OIDC_ISSUER", "is not the URL of an issuer: write https://id.example.com"
     if settings.is_development:
         return
     if settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
@@ -180,6 +196,22 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     for name, each in users.items():
         if each.password is not None and len(str(each.password)) < _SHORTEST_PASSWORD:
             yield name, f"has a password of less than {_SHORTEST_PASSWORD} characters"
+
+
+def _origin(url: str) -> str | None:
+    """Return the origin of a URL as browsers write it, or None where it has none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    usual = {"http": 80, "https": 443}
+    if parts.scheme not in usual or not host or not host.isascii():
+        return None
+    if ":" in host:
+        host = f"[{host}]"
+    is_usual = port is None or port == usual[parts.scheme]
+    return f"{parts.scheme}://{host}" + ("" if is_usual else f":{port}")
 
 
 def load_settings(**given: str) -> Settings:

@@ -10,9 +10,8 @@ import jwt
 from app.platform.issuer import Issuer, UnknownKeyError
 from app.platform.principal import Principal
 
-_ALGORITHMS = frozenset(
-    ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-)
+_OF_RSA = frozenset(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"))
+_ALGORITHMS = _OF_RSA | {"ES256", "ES384", "ES512", "EdDSA"}
 """Only those with which whoever can verify cannot sign."""
 _LEEWAY = 30
 """Seconds that the issuer's clock and ours may differ."""
@@ -55,9 +54,11 @@ class Tokens:
             if header["alg"] not in _ALGORITHMS:
                 raise InvalidTokenError("Its algorithm is not accepted.")
             key = await self._issuer.key(header.get("kid"))
+            if header["alg"] not in _fitting(key):
+                raise InvalidTokenError("Its algorithm is not that of its key.")
             claims = jwt.decode(
                 token,
-                key,
+                key.key,
                 algorithms=[header["alg"]],
                 audience=self._audience,
                 issuer=self._issuer.name,
@@ -70,9 +71,14 @@ class Tokens:
             raise InvalidTokenError("The issuer has no such key.") from None
         except jwt.InvalidAudienceError:
             raise InvalidTokenError("The token is for somebody else.") from None
-        except (jwt.PyJWTError, ValueError, TypeError, KeyError):
-            raise InvalidTokenError("The token is not one of the issuer's.") from None
+        except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
+            raise InvalidTokenError("The token is not one of the issuer's.") from error
         return _principal(claims), float(claims["exp"])
+
+
+def _fitting(key: jwt.PyJWK) -> frozenset[str]:
+    # RS256 is also what PyJWT says of a key of RSA for which its issuer names no algorithm.
+    return _OF_RSA if key.algorithm_name == "RS256" else frozenset((key.algorithm_name,))
 
 
 def _principal(claims: dict[str, Any]) -> Principal:

@@ -38,6 +38,10 @@ _NEVER = timedelta(days=36500)
 _UNREACHABLE = (OSError, PostgresError, InterfaceError, InternalClientError, TimeoutError)
 
 
+class ClockError(Exception):
+    """A worker stopped because what keeps its schedule had ended by itself."""
+
+
 class Worker:
     """Runs jobs until it is stopped; any number of workers share one queue."""
 
@@ -66,8 +70,12 @@ class Worker:
         self._wake.set()
 
     async def run(self) -> None:
-        """Run jobs until `stop` is called; outlive a database that is away for a while."""
+        """Run jobs until `stop` is called; outlive a database that is away for a while.
+
+        Raises ClockError once running jobs have ended, where its schedule is not kept any more.
+        """
         schedule = asyncio.create_task(keep_schedule(self._engine, self._jobs))
+        schedule.add_done_callback(lambda _ended: self.stop())
         try:
             while not self._stopping:
                 try:
@@ -76,6 +84,10 @@ class Worker:
                 except _UNREACHABLE as error:
                     logger.warning("The queue is not reachable, trying again: %s", error)
                     await self._wait(_POLL)
+            if schedule.done():
+                reason = None if schedule.cancelled() else schedule.exception()
+                logger.critical("The clock of this worker stopped.", exc_info=reason)
+                raise ClockError("The clock of this worker stopped, so it stops too.") from reason
         finally:
             schedule.cancel()
             await asyncio.wait([schedule])
@@ -187,7 +199,10 @@ class Worker:
         while True:
             await asyncio.sleep(self._settings.worker_lost_after / 4)
             if held := [*self._running, *self._backlog.rows]:
-                await self._queue.update_heartbeat(held)
+                try:
+                    await self._queue.update_heartbeat(held)
+                except _UNREACHABLE as error:  # The next one may pass; a lost connection ends all.
+                    logger.warning("A heartbeat failed: %s", error)
 
     async def _recover(self) -> None:
         """Put back what dead workers left, now and then."""
