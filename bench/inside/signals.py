@@ -25,7 +25,7 @@ from app.platform.requests import Requests
 from app.platform.serving import serve
 from app.platform.settings import load_settings
 from app.platform.signals import Signals
-from edge import cpu_seconds, CUSTOMER, database, load
+from edge import CUSTOMER, cpu_seconds, database, load
 from fastapi import FastAPI
 
 SECONDS, ROUNDS = 0.7, 15
