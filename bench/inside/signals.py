@@ -1,4 +1,4 @@
-"""Runs inside the generated example: its web server with more and more signals, each in one process.
+"""Runs inside the generated example: its web server with more and more signals.
 
 All answer `GET /identity/customers/{id}` through everything that a request passes. "Off" counts,
 logs and traces nothing, and nobody could switch it off like that: it shows what the rest costs.

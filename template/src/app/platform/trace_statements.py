@@ -9,10 +9,10 @@ from opentelemetry.trace import SpanKind
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import ExceptionContext
 
+from app.platform.discretion import without_literals
 from app.platform.engine import sqlstate_of
 from app.platform.traces import begin, Span
 
-_LITERAL = re.compile(r"'(?:[^']|'')*'|\$(\w*)\$.*?\$\1\$|(?<![\w$.\"])\d+(?:\.\d+)?\b", re.DOTALL)
 _TABLE = r'\s+(?:ONLY\s+)?((?:"?\w+"?\.)?"?\w+"?)'
 _WORKS_ON = {
     operation: re.compile(rf"\b{before}{_TABLE}", re.IGNORECASE)
@@ -41,7 +41,7 @@ def _described(statement: str) -> tuple[str, dict[str, str]]:
         "db.system.name": "postgresql",
         "db.operation.name": operation,
         "db.query.summary": name,
-        "db.query.text": _LITERAL.sub("?", statement)[:_LONGEST],
+        "db.query.text": without_literals(statement)[:_LONGEST],
     }
 
 
