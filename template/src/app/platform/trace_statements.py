@@ -11,7 +11,7 @@ from sqlalchemy.engine.interfaces import ExceptionContext
 
 from app.platform.discretion import without_literals
 from app.platform.engine import sqlstate_of
-from app.platform.traces import begin, Span
+from app.platform.traces import recorded_place, Span
 
 _TABLE = r'\s+(?:ONLY\s+)?((?:"?\w+"?\.)?"?\w+"?)'
 _WORKS_ON = {
@@ -47,11 +47,12 @@ def _described(statement: str) -> tuple[str, dict[str, str]]:
 
 def begin_statement(statement: str, database: str | None, role: str | None) -> Span | None:
     """Begin the span of a statement that is about to be sent; the caller ends it."""
+    if (here := recorded_place()) is None:
+        return None
     name, about = _described(statement)
-    span = begin(name, SpanKind.CLIENT, about)
-    if span is not None:
-        schema = (role or "").rpartition("__")[2]
-        span.attributes["db.namespace"] = f"{database}|{schema}" if schema else database or ""
+    span = Span(here.trace_id, here, name, SpanKind.CLIENT, about)
+    schema = (role or "").rpartition("__")[2]
+    span.attributes["db.namespace"] = f"{database}|{schema}" if schema else database or ""
     return span
 
 
