@@ -1,7 +1,6 @@
 """The command `app`: run, migrate and inspect this application."""
 
 import asyncio
-import logging
 import os
 import sys
 from pathlib import Path
@@ -25,6 +24,7 @@ from app.platform.flag_files import FlagsError
 from app.platform.flag_provider import FlagFiles
 from app.platform.job_records import JobsError
 from app.platform.local_postgres import LocalPostgresError
+from app.platform.logs import configure_logs
 from app.platform.map import as_json, as_mermaid, as_text, draw_map
 from app.platform.map_svg import as_svg
 from app.platform.migrations import make_migration, migrate
@@ -66,6 +66,7 @@ def dev(port: Port = 8000) -> None:
         os.environ["DATABASE_URL"] = settings.database_url
         os.environ["MIGRATION_DATABASE_URL"] = settings.admin_url
         os.environ["ENVIRONMENT"] = settings.environment
+        configure_logs(settings)
         typer.echo(f"Open http://127.0.0.1:{port}/docs (Ctrl-C stops everything).", err=True)
         typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
         uvicorn.run(
@@ -75,6 +76,8 @@ def dev(port: Port = 8000) -> None:
             reload=True,
             reload_dirs=[str(Path(__file__).parent)],
             reload_includes=["modules/*"],  # A module's folder arrives as a whole.
+            access_log=False,
+            log_config=None,
         )
 
 
@@ -92,10 +95,11 @@ def serve(
     those that run have SHUTDOWN_TIMEOUT seconds to end.
     """
     settings = load_settings()
+    configure_logs(settings)
     create_tokens(settings)  # Here, where a missing issuer is one sentence.
     FlagFiles(discover(modules), settings.flags_file)  # What is wrong with them is said here, once.
     run_server(
-        "app.main:create_app",
+        "app.main:create_served_app",
         host,
         port,
         processes,
@@ -112,7 +116,6 @@ def worker() -> None:
     seconds to end. DATABASE_URL must reach Postgres itself, or a pooler that pools sessions,
     not transactions.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     asyncio.run(run_worker(load_settings()))
 
 

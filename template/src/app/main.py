@@ -1,7 +1,6 @@
 """The composition root: which parts there are, and how they come together."""
 
 import asyncio
-import logging
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -15,15 +14,16 @@ from app import modules
 from app.platform.cache_store import CacheStore
 from app.platform.development import stop_with_parent
 from app.platform.discovery import discover
-from app.platform.discretion import without_query
 from app.platform.engine import create_engine, login_of
 from app.platform.flag_provider import FlagFiles
 from app.platform.health import health_routes
 from app.platform.http import create_api
 from app.platform.migrations import migrate, pending_migrations
+from app.platform.observing import observe_call
 from app.platform.replica import connect_replica
 from app.platform.roles import MigrationError
 from app.platform.settings import load_settings, Settings
+from app.platform.signals import Signals
 from app.platform.wiring import wire, WiringError
 from app.platform.worker import Worker
 
@@ -34,10 +34,12 @@ def create_app(
     migrate_first: bool = False,
     with_worker: bool = False,
     flags: FeatureProvider | None = None,
+    signals: Signals | None = None,
 ) -> FastAPI:
     """Create the web application with every module wired and mounted.
 
-    With `with_worker`, it runs jobs as well. `flags` stand for those in the files of the modules.
+    With `with_worker`, it runs jobs as well. `flags` stand for those in the files of the modules;
+    `signals` are given while it runs.
     """
     settings = settings or load_settings()
     engine = create_engine(settings)
@@ -45,7 +47,7 @@ def create_app(
     openfeature.set_provider_and_wait(flags or FlagFiles(folders, settings.flags_file))
     replica = connect_replica(settings)
     cache = CacheStore(settings.cache_url)
-    wired = wire(folders, engine, replica=replica, cache=cache)
+    wired = wire(folders, engine, replica=replica, cache=cache, instrument=observe_call)
 
     @asynccontextmanager
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
@@ -53,6 +55,10 @@ def create_app(
             if migrate_first:
                 await migrate(settings.admin_url, login_of(settings.database_url), folders)
             async with AsyncExitStack() as beside:
+                if signals is not None:
+                    await beside.enter_async_context(
+                        signals.running(folders, wired.jobs, engine, replica)
+                    )
                 if replica is not None:
                     await beside.enter_async_context(replica.watched())
                 if with_worker:
@@ -63,7 +69,6 @@ def create_app(
             await cache.close()
             await engine.dispose()
 
-    logging.getLogger("uvicorn.access").addFilter(without_query)
     api = create_api(wired.routers, lifespan, settings, engine)
     api.include_router(health_routes(engine, folders))
     return api
@@ -76,12 +81,14 @@ async def run_worker(settings: Settings) -> None:
     """
     # Each job has a connection of its own.
     several = settings.model_copy(update={"database_pool_size": settings.worker_concurrency})
+    signals = Signals(settings)
     engine = create_engine(several)
     cache = CacheStore(settings.cache_url)
     folders = discover(modules)
     openfeature.set_provider_and_wait(FlagFiles(folders, settings.flags_file))
     try:
-        worker = Worker(settings, engine, wire(folders, engine, cache=cache).jobs)
+        wired = wire(folders, engine, cache=cache, instrument=observe_call)
+        worker = Worker(settings, engine, wired.jobs)
         async with engine.connect() as connection:
             if pending := await pending_migrations(connection, folders):
                 raise MigrationError(
@@ -89,19 +96,25 @@ async def run_worker(settings: Settings) -> None:
                 )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-        await worker.run()
+        async with signals.running(folders, wired.jobs, engine):
+            await worker.run()
     finally:
         await cache.close()
         await engine.dispose()
 
 
+def create_served_app() -> FastAPI:
+    """Create what `app serve` serves."""
+    settings = load_settings()
+    return create_app(settings, signals=Signals(settings))
+
+
 def create_development_app() -> FastAPI:
     """Create what `app dev` serves: a module added while it runs is migrated at the reload."""
     stop_with_parent()
-    logging.basicConfig(format="%(levelname)-9s %(name)s: %(message)s")
-    logging.getLogger("app").setLevel(logging.INFO)
     try:
         settings = load_settings().model_copy(update={"worker_drain_timeout": 1.0})
-        return create_app(settings, migrate_first=True, with_worker=True)
+        signals = Signals(settings)
+        return create_app(settings, migrate_first=True, with_worker=True, signals=signals)
     except WiringError as error:
         sys.exit(f"app: {error}")

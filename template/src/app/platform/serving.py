@@ -36,6 +36,8 @@ def serve(
         port=port,
         workers=processes,
         timeout_graceful_shutdown=math.ceil(shutdown_timeout),
+        access_log=False,  # `requests` tells of each, without the query.
+        log_config=None,
     )
     if processes == 1:
         _Process(config, shutdown_delay).run()
