@@ -148,7 +148,7 @@ def _received(port: int, pages: list[dict[str, Any]]) -> Iterator[None]:
     """Keep the alerts of each page that arrives; tickets are answered, and forgotten."""
 
     class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if self.path == "/pages":
                 pages.extend(body["alerts"])
