@@ -74,7 +74,7 @@ class _Request:
 _request: ContextVar[_Request | None] = ContextVar("request", default=None)
 
 
-def begin_request() -> None:
+def begin_parts() -> None:
     """Let `take_part` speak of a new request from here on, in this task."""
     _request.set(_Request())
 
