@@ -5,6 +5,7 @@ asks Prometheus. Each panel is a line below.
 """
 
 import json
+import sys
 from pathlib import Path
 
 from grafana_foundation_sdk.builders.common import (
@@ -219,13 +220,14 @@ def _queue() -> _Board:
     return board
 
 
-def render() -> dict[str, str]:
-    """Return the dashboards: JSON, by name of the file."""
+def main() -> None:
+    """Write the dashboards into `dashboards/`, or into the folder that is named."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    folder.mkdir(exist_ok=True)
     boards = {"service.json": _service(), "module.json": _module(), "queue.json": _queue()}
-    return {name: board.as_json() for name, board in boards.items()}
+    for name, board in boards.items():
+        (folder / name).write_text(board.as_json(), "utf-8", newline="\n")
 
 
 if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    for name, text in render().items():
-        (FOLDER / name).write_text(text, "utf-8", newline="\n")
+    main()
