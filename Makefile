@@ -5,10 +5,10 @@ PYTHON ?= python3
 DEMO ?= demo/shop
 
 .DEFAULT_GOAL := help
-.PHONY: help demo two-instances test test-system check bench format
+.PHONY: help demo two-instances test test-observability test-system check bench format
 
 help:  ## List the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 demo: | $(UV)  ## Generate a shop, add a module, run it and call it: make demo DEMO=/path/to/shop
 	$(UV) run --quiet --no-dev python examples/demo.py $(DEMO)
@@ -17,7 +17,10 @@ two-instances: | $(UV)  ## Run the shop as on several machines, behind HAProxy (
 	$(UV) run --quiet python examples/two_instances.py $(DEMO)
 
 test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
-	$(UV) run pytest -n auto --dist loadfile -m "not system" $(only)
+	$(UV) run pytest -n auto --dist loadfile -m "not system and not observability" $(only)
+
+test-observability: | $(UV)  ## Break the shop under Prometheus and Alertmanager (needs both, and HAProxy)
+	$(UV) run pytest -m observability
 
 test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redis and HAProxy, and an ordinary user
 	$(UV) run pytest -m system

@@ -16,7 +16,7 @@ from app.platform.development import stop_with_parent
 from app.platform.discovery import discover
 from app.platform.engine import create_engine, login_of
 from app.platform.flag_provider import FlagFiles
-from app.platform.health import health_routes
+from app.platform.health import health_routes, Probe
 from app.platform.http import create_api
 from app.platform.migrations import migrate, pending_migrations
 from app.platform.observing import observe_call
@@ -46,7 +46,7 @@ def create_app(
     folders = discover(modules)
     openfeature.set_provider_and_wait(flags or FlagFiles(folders, settings.flags_file))
     replica = connect_replica(settings)
-    cache = CacheStore(settings.cache_url)
+    cache, probe = CacheStore(settings.cache_url), Probe(engine, folders)
     wired = wire(folders, engine, replica=replica, cache=cache, instrument=observe_call)
 
     @asynccontextmanager
@@ -57,7 +57,7 @@ def create_app(
             async with AsyncExitStack() as beside:
                 if signals is not None:
                     await beside.enter_async_context(
-                        signals.running(folders, wired.jobs, engine, replica)
+                        signals.running(folders, wired.jobs, engine, probe, replica)
                     )
                 if replica is not None:
                     await beside.enter_async_context(replica.watched())
@@ -69,8 +69,9 @@ def create_app(
             await cache.close()
             await engine.dispose()
 
-    api = create_api(wired.routers, lifespan, settings, engine)
-    api.include_router(health_routes(engine, folders))
+    objectives = {folder.name: folder.objectives for folder in folders}
+    api = create_api(wired.routers, lifespan, settings, engine, objectives)
+    api.include_router(health_routes(probe))
     return api
 
 
@@ -96,7 +97,7 @@ async def run_worker(settings: Settings) -> None:
                 )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-        async with signals.running(folders, wired.jobs, engine):
+        async with signals.running(folders, wired.jobs, engine, Probe(engine, folders)):
             await worker.run()
     finally:
         await cache.close()

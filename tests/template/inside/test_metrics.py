@@ -3,31 +3,38 @@
 import asyncio
 import io
 import logging
+import math
 import socket
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import asyncpg
 import httpx
 import pytest
 from app.platform.boundary import at_boundary
 from app.platform.cache import Cache
 from app.platform.cache_store import CacheStore
 from app.platform.database import Database
-from app.platform.engine import create_engine
+from app.platform.engine import create_engine, login_of
 from app.platform.errors import DomainError
 from app.platform.flags import Flags
-from app.platform.gauges import Modules, Pools, Queue
+from app.platform.gauges import Modules, Pools, ReplicaLag
+from app.platform.gauges_database import Queue, Readiness, Size
+from app.platform.health import Probe
 from app.platform.log_writer import LogWriter
 from app.platform.metrics_server import metrics_served
 from app.platform.observing import observe_call
 from app.platform.queue import NewJob, enqueue
+from app.platform.replica import Replica
 from app.platform.requests import Requests
+from app.platform.roles import owner_of
 from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder, Wired
 from app.platform.worker import Worker
 from httpx import AsyncClient
 from prometheus_client import REGISTRY
 from prometheus_client.registry import Collector
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message, Receive, Scope, Send
 
@@ -86,7 +93,7 @@ async def test_three_hundred_modules_and_a_thousand_unknown_urls_stay_few() -> N
         raise AssertionError
 
     names = [f"module_{number}" for number in range(300)]
-    requests = Requests(lost, names)
+    requests = Requests(lost, names, {})
     before = series("http_server")
     for number in range(1000):
         scope: dict[str, Any] = {"type": "http", "headers": [], "method": f"M{number}"}
@@ -184,7 +191,63 @@ async def test_pools_and_modules_are_looked_at(
     assert found["db_client_connection_count", "platform", "primary", "used"] == 1
     assert found["db_client_connection_max", "platform", "primary"] == 10
     for folder in folders:
-        assert (await looked_at(Modules(folders)))["module_info", folder.name, folder.owner] == 1
+        told = await looked_at(Modules(folders))
+        assert told["module_info", folder.name, folder.owner] == 1
+        assert told["slo_availability_ratio", folder.name] == 0.999
+        assert told["slo_latency_p99_seconds", folder.name] == 0.3
+
+
+async def test_who_waits_in_vain_for_a_connection_is_counted(settings: Settings) -> None:
+    few = {"database_pool_size": 1, "database_pool_timeout": 0.01}
+    engine = create_engine(settings.model_copy(update=few))
+    async with engine.connect():
+        for _ in range(2):
+            with pytest.raises(PoolTimeout):
+                await engine.connect()
+    found = await looked_at(Pools({"primary": engine}))
+    assert found["db_client_connection_timeouts_total", "platform", "primary"] == 2
+    await engine.dispose()
+
+
+async def test_the_size_of_the_database_is_told_and_what_it_may_grow_to(settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    limited = settings.model_copy(update={"database_size_limit": 10**9})
+    for given in (settings, limited):
+        found = await looked_at(Size(given, loop))
+        assert 10**6 < found["db_size_bytes", "platform"] < 10**9
+    assert found["db_size_limit_bytes", "platform"] == 10**9
+
+
+async def test_pending_migrations_are_told_and_whether_the_database_is_there(
+    settings: Settings, engine: AsyncEngine, folders: list[ModuleFolder]
+) -> None:
+    loop = asyncio.get_running_loop()
+    names = [folder.name for folder in folders]
+    admin = await asyncpg.connect(settings.admin_url)
+    owner = owner_of(login_of(settings.database_url), "catalog")
+    await admin.execute(f'SET ROLE "{owner}"; DELETE FROM catalog.alembic_version')
+    await admin.close()
+    found = await looked_at(Readiness(Probe(engine, folders), loop, names))
+    assert found["db_up", "platform"] == 1
+    assert found["migrations_pending", "catalog"] == 1
+    assert found["migrations_pending", "ordering"] == 0
+    nowhere = create_engine(
+        settings.model_copy(update={"database_url": "postgresql://app@127.0.0.1:1/app"})
+    )
+    found = await looked_at(Readiness(Probe(nowhere, folders), loop, names))
+    assert found == {("db_up", "platform"): 0}
+
+
+def test_the_lag_of_a_replica_is_told_and_infinite_where_it_is_not_known(
+    settings: Settings,
+) -> None:
+    replica = Replica(settings, settings.database_url)
+    lag = {
+        sample.name: sample.value
+        for metric in ReplicaLag(replica, 5).collect()
+        for sample in metric.samples
+    }
+    assert lag == {"db_replica_lag_seconds": math.inf, "db_replica_max_lag_seconds": 5}
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from app.platform.engine import OutcomeUnknownError
 from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.idempotency import Idempotency, SCHEMA
 from app.platform.limits import Limits
+from app.platform.objectives import Objectives
 from app.platform.problems import DESCRIBED, later, problem
 from app.platform.rates import Rates
 from app.platform.reading import ReadYourWrites
@@ -63,8 +64,10 @@ def create_api(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
     settings: Settings,
     engine: AsyncEngine,
+    objectives: Mapping[str, Objectives] | None = None,
 ) -> FastAPI:
-    """Create the application; a module's routes stand under its name."""
+    """Create the application; a module's routes stand under its name. Its requests are counted for
+    `objectives`, by module."""
     pages = _PAGES if settings.is_development else ()
     api = _API(
         title="app",
@@ -97,7 +100,7 @@ def create_api(
             expose_headers=_EXPOSED,
         )
     api.add_middleware(_Headers)
-    api.add_middleware(Requests, modules=routers)
+    api.add_middleware(Requests, modules=routers, objectives=objectives or {})
     api.add_exception_handler(DomainError, _domain_error)
     api.add_exception_handler(HTTPException, _http_error)
     api.add_exception_handler(RequestValidationError, _validation_error)

@@ -30,6 +30,11 @@ refused = Counter(
     "Requests of which nothing was done: authentication, rate, concurrency, size, time.",
     ("module", "reason"),
 )
+outcomes = Counter(
+    "slo_requests",
+    "Requests that a module took part in: good, slow, or failed because of it.",
+    ("module", "outcome"),
+)
 calls = Counter(
     "boundary_calls",
     "Calls of a module's methods by other modules: ok, refused with a DomainError, or error.",

@@ -17,6 +17,7 @@ from app.platform.context import bound, place, speaking
 from app.platform.discretion import text_of
 from app.platform.errors import DomainError
 from app.platform.jobs import BoundJob
+from app.platform.objectives import take_part
 from app.platform.traces import Attribute, begin, begin_trace, exemplar_of, Span
 
 logger = logging.getLogger("app.jobs")
@@ -66,6 +67,7 @@ class _Calls:
             for outcome in ("ok", "refused", "error")
         )
         self._seconds = metrics.call_seconds.labels(call.module, call.method)
+        self._module = call.module
         self._name = f"{call.module}.{call.method}"
         self._about = {"code.function.name": f"{method.__module__}.{method.__qualname__}"}
 
@@ -84,6 +86,7 @@ class _Calls:
             self._refused.inc()
         else:
             self._error.inc()
+        take_part(self._module, None if is_refused else error)
         if span is None:
             self._seconds.observe(seconds)
             return

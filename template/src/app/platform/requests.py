@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from random import getrandbits
 
 from fastapi.routing import iter_route_contexts
@@ -15,6 +15,7 @@ from app.platform import metrics
 from app.platform.context import begin_request, place, PLATFORM, speaking
 from app.platform.limits import PROBES
 from app.platform.log_lines import Line
+from app.platform.objectives import begin_parts, Objectives, Promises
 from app.platform.traces import begin_trace, Exemplar, exemplar_of, Span
 
 logger = logging.getLogger("app.requests")
@@ -31,8 +32,11 @@ class Requests:
     """Middleware that gives each request its id (the caller's X-Request-ID, or a new one) and says
     which module it is for; once it is over, it tells of it."""
 
-    def __init__(self, app: ASGIApp, modules: Iterable[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, modules: Iterable[str], objectives: Mapping[str, Objectives]
+    ) -> None:
         self._app = app
+        self._promises = Promises(objectives)
         self._modules = {name.replace("_", "-"): name for name in modules}
         self._templates: dict[int, str] = {}
         self._meters: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}
@@ -64,6 +68,7 @@ class Requests:
         scope["request_id"] = id
         speaking.set(self._modules.get(scope["path"][1:].partition("/")[0], PLATFORM))
         begin_request(id)
+        begin_parts()
         if scope["path"] in PROBES:
             place.set(None)
             return None
@@ -79,6 +84,7 @@ class Requests:
         self._count(route or metrics.NO_ROUTE, method, status, seconds, exemplar_of(span))
         if reason := scope.get("refused"):
             metrics.refused.labels(speaking.get(), reason).inc()
+        self._promises.count(speaking.get(), status, seconds, was_refused=bool(reason))
         if span is not None:
             _end(span, method, route, status, scope.get("error"))
         if status >= 500:

@@ -106,6 +106,8 @@ class Settings(BaseSettings):
     """Seconds to wait for a free connection before the request is refused."""
     database_statement_timeout: Seconds = Field(default=5, ge=0.001, le=86_400)
     """Seconds until Postgres stops a statement."""
+    database_size_limit: int | None = Field(default=None, ge=1)
+    """Bytes to which the database may grow, of which alerts warn. Nobody is told where none is set."""
     cache_url: CacheUrl = MEMORY
     """A Redis that all processes share; otherwise each has a cache of its own, in memory."""
     request_body_limit: int = Field(default=1_000_000, ge=1)

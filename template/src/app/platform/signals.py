@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, AsyncExitStack
 from typing import TYPE_CHECKING
 
+from prometheus_client.registry import Collector
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.gauges import Modules, Pools, Queue
+from app.platform.gauges import Modules, Pools, ReplicaLag
+from app.platform.gauges_database import Queue, Readiness, Size
+from app.platform.health import Probe
 from app.platform.logs import configure_logs
 from app.platform.metrics_server import metrics_served
 from app.platform.replica import Replica
@@ -35,16 +38,22 @@ class Signals:
         folders: Sequence[ModuleFolder],
         jobs: Collection[str],
         engine: AsyncEngine,
+        probe: Probe,
         replica: Replica | None = None,
     ) -> AsyncIterator[None]:
         """Tell, while the block lasts, of these modules, jobs and pools as well."""
         names = [folder.name for folder in folders]
         pools = {"primary": engine} | ({"replica": replica.engine} if replica else {})
-        collectors = (
+        loop = asyncio.get_running_loop()
+        collectors: list[Collector] = [
             Modules(folders),
             Pools(pools),
-            Queue(self._settings, asyncio.get_running_loop(), names, jobs),
-        )
+            Queue(self._settings, loop, names, jobs),
+            Size(self._settings, loop),
+            Readiness(probe, loop, names),
+        ]
+        if replica is not None:
+            collectors.append(ReplicaLag(replica, self._settings.database_replica_max_lag))
         async with AsyncExitStack() as all:
             await all.enter_async_context(self._logs.running(names))
             await all.enter_async_context(metrics_served(self._settings, collectors))

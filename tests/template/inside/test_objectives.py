@@ -1,0 +1,217 @@
+"""What modules promise, and which requests keep to it. Runs in a generated repository."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from app.platform.boundary import at_boundary
+from app.platform.discovery import discover
+from app.platform.errors import DomainError
+from app.platform.objectives import Objectives, ObjectivesError, read_objectives
+from app.platform.observing import observe_call
+from app.platform.requests import Requests
+from app.platform.wiring import ModuleFolder, WiringError
+from httpx import AsyncClient
+from prometheus_client import REGISTRY
+from starlette.types import Message, Receive, Scope, Send
+
+MODULES = ("shop_window", "till")
+Counts = Callable[[], dict[str, float]]
+Handle = Callable[[], Awaitable[int]]
+
+
+@pytest.fixture
+def counted() -> Counts:
+    """What was counted since the test began: `{"till failed": 1}`."""
+
+    def now() -> dict[str, float]:
+        return {
+            f"{sample.labels['module']} {sample.labels['outcome']}": sample.value
+            for metric in REGISTRY.collect()
+            for sample in metric.samples
+            if sample.name == "slo_requests_total"
+        }
+
+    before = now()
+    return lambda: {
+        key: value - before.get(key, 0)
+        for key, value in now().items()
+        if value != before.get(key, 0)
+    }
+
+
+async def ask(handle: Handle, path: str = "/shop-window", **scope: Any) -> None:
+    """Send a request that is answered by a function, which returns its status."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": await handle(), "headers": []})
+
+    async def ignore(_message: Message) -> None: ...
+
+    async def never() -> Message:
+        raise AssertionError
+
+    objectives = dict.fromkeys(MODULES, Objectives(latency_p99=0.05))
+    requests = Requests(app, MODULES, objectives)
+    given = {"type": "http", "path": path, "headers": [], "method": "GET", **scope}
+    # Each request is a task of its own, as the server has it.
+    await asyncio.create_task(requests(given, never, ignore))
+
+
+async def answer(status: int = 200, after: float = 0) -> int:
+    await asyncio.sleep(after)
+    return status
+
+
+class EmptyError(DomainError): ...
+
+
+class Till(Protocol):
+    async def pay(self, error: Exception | None = None) -> None: ...
+
+
+class _Till:
+    async def pay(self, error: Exception | None = None) -> None:
+        if error is not None:
+            raise error
+
+
+TILL = at_boundary(Till, _Till(), "till", observe_call)
+
+
+async def test_an_answer_is_good_in_time_slow_after_it_and_failed_at_any_speed(
+    counted: Counts,
+) -> None:
+    await ask(answer)
+    await ask(lambda: answer(404))
+    await ask(lambda: answer(after=0.06))
+    await ask(lambda: answer(503, after=0.06))
+    assert counted() == {
+        "shop_window good": 2,
+        "shop_window slow": 1,
+        "shop_window failed": 1,
+    }
+
+
+async def test_what_its_caller_may_not_do_does_not_count(counted: Counts) -> None:
+    for status, reason in ((401, "authentication"), (429, "rate"), (413, "size"), (408, "time")):
+        await ask(partial(answer, status), refused=reason)
+    await ask(answer, path="/healthz")
+    assert counted() == {}
+    await ask(lambda: answer(503), refused="concurrency")
+    assert counted() == {"shop_window failed": 1}
+
+
+async def test_a_request_counts_for_all_who_take_part(counted: Counts) -> None:
+    async def sell() -> int:
+        await TILL.pay()
+        await TILL.pay()
+        with pytest.raises(EmptyError):
+            await TILL.pay(EmptyError("of change"))
+        return await answer(409)
+
+    await ask(sell)
+    assert counted() == {"shop_window good": 1, "till good": 1}
+
+
+async def test_a_failure_counts_against_the_module_that_raised_it_alone(counted: Counts) -> None:
+    async def sell() -> int:
+        try:
+            await TILL.pay(KeyError("drawer"))
+        except KeyError:
+            return 500
+        return 200
+
+    await ask(sell)
+    assert counted() == {"till failed": 1}
+
+
+class Window(Protocol):
+    async def sell(self, mine: Exception | None = None) -> None: ...
+
+
+class _Window:
+    async def sell(self, mine: Exception | None = None) -> None:
+        try:
+            await TILL.pay(KeyError("drawer"))
+        except KeyError as error:
+            if mine is None:
+                raise RuntimeError("not sold") from error
+        if mine is not None:
+            raise mine
+
+
+WINDOW = at_boundary(Window, _Window(), "shop_window", observe_call)
+
+
+async def test_whoever_passes_an_error_on_is_not_to_blame_but_for_one_of_its_own(
+    counted: Counts,
+) -> None:
+    async def pass_on() -> int:
+        with pytest.raises(RuntimeError):
+            await WINDOW.sell()
+        return 500
+
+    async def own() -> int:
+        with pytest.raises(ZeroDivisionError):
+            await WINDOW.sell(ZeroDivisionError())
+        return 500
+
+    await ask(pass_on)
+    assert counted() == {"till failed": 1}
+    await ask(own)
+    assert counted() == {"till failed": 1, "shop_window failed": 1}
+
+
+async def test_requests_of_the_application_are_counted(
+    client: AsyncClient, counted: Counts
+) -> None:
+    await client.get("/catalog/items")
+    assert counted() == {"catalog good": 1}
+
+
+def test_objectives_may_be_left_out() -> None:
+    assert read_objectives({}) == Objectives(0.999, 0.3)
+    assert read_objectives({"latency_p99_ms": 1500}) == Objectives(0.999, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("99.9 %", "slo is no table"),
+        ({"availability": 99.9}, "availability = 99.9 is not a share of requests from 0.9"),
+        ({"availability": 1}, "availability = 1 is not"),
+        ({"availability": 0.5}, "availability = 0.5 is not"),
+        ({"availability": float("nan")}, "availability = nan is not"),
+        ({"availability": True}, "availability = True is not"),
+        ({"latency_p99_ms": 0}, "latency_p99_ms = 0 is not a time in milliseconds: write 300"),
+        ({"latency_p99_ms": "300ms"}, "latency_p99_ms = '300ms' is not"),
+        ({"latency_p99_ms": float("inf")}, "latency_p99_ms = inf is not"),
+        ({"latency_ms": 300}, "has latency_ms, but may only have availability and latency_p99_ms"),
+    ],
+)
+def test_objectives_that_cannot_be_are_refused(given: object, said: str) -> None:
+    with pytest.raises(ObjectivesError, match=said):
+        read_objectives(given)
+
+
+def test_the_refusal_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "planted" / "billing"
+    module.mkdir(parents=True)
+    for folder in (module, module.parent):
+        (folder / "__init__.py").touch()
+    text = 'owner = "@acme/team"\ndepends_on = []\n[slo]\navailability = 2\n'
+    (module / "module.toml").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    import planted  # type: ignore[import-not-found]
+
+    with pytest.raises(WiringError, match=r"billing/module.toml: \[slo\] availability = 2 is"):
+        discover(planted)
+
+
+def test_modules_of_the_skeleton_state_theirs(folders: list[ModuleFolder]) -> None:
+    for folder in folders:
+        assert "[slo]" in (folder.path / "module.toml").read_text("utf-8")
