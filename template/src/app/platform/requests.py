@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.platform import metrics
 from app.platform.context import begin_request, place, PLATFORM, speaking
+from app.platform.discretion import without_secrets
 from app.platform.limits import PROBES
 from app.platform.log_lines import Line
 from app.platform.objectives import begin_parts, Objectives, Promises
@@ -87,10 +88,12 @@ class Requests:
         self._promises.count(speaking.get(), status, seconds, was_refused=bool(reason))
         if span is not None:
             _end(span, method, route, status, scope.get("error"))
-        if status >= 500:
+        if scope["path"] in PROBES:
+            level = logging.DEBUG  # Where they say 503, `health` tells why, once.
+        elif status >= 500:
             level = logging.WARNING if status == 503 else logging.ERROR
         else:
-            level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
+            level = logging.INFO
         if not logger.isEnabledFor(level):
             return
         fields: dict[str, object] = {
@@ -101,7 +104,7 @@ class Requests:
         if route is not None:
             fields["http.route"] = route
         if cause := scope.get("cause"):
-            fields["exception.message"] = cause
+            fields["exception.message"] = without_secrets(cause)
         logger.handle(
             Line(logger.name, level, f"{method} {route or '(no route)'} {status}", fields)
         )
