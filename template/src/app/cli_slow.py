@@ -15,6 +15,9 @@ from app.platform.idempotency import SCHEMA as REQUESTS
 from app.platform.queue import SCHEMA as QUEUE
 from app.platform.slow import slow_statements, SlowStatement, StatisticsError
 
+_LONGEST = 400
+"""Characters of a statement that are printed; JSON has them all."""
+
 
 def show_slow(
     module: Annotated[
@@ -45,23 +48,25 @@ def show_slow(
 
 
 def _shown(slow: SlowStatement) -> str:
-    rows = (
-        f"{slow.rows_per_call:,.3g}" if slow.rows_per_call < 1000 else f"{slow.rows_per_call:,.0f}"
-    )
+    took = f"{slow.total_ms / 1000:,.1f} s" if slow.total_ms >= 1000 else f"{slow.total_ms:.1f} ms"
+    rows = round(slow.rows_per_call, 1 if slow.rows_per_call % 1 else None)
     numbers = (
-        f"{slow.total_ms / 1000:,.2f} s in {slow.calls:,} calls, "
-        f"{slow.mean_ms:,.2f} ms and {rows} rows each"
+        f"{took} in {_many(slow.calls, 'call')}: {slow.mean_ms:,.2f} ms, {_many(rows, 'row')} each"
     )
+    cut = " …" if len(slow.statement) > _LONGEST else ""
+    plan = slow.plan or "Postgres cannot make one of this text."
     lines = [
         f"{typer.style(slow.module, bold=True)}  {numbers}",
-        f"  {slow.statement}",
-        *_labelled(
-            "plan", slow.plan or "Postgres cannot make one of this text.", typer.colors.BLUE
-        ),
+        f"  {slow.statement[:_LONGEST]}{cut}",
+        *_labelled("plan", plan, typer.colors.BLUE),
     ]
     if slow.hint:
         lines += _labelled("hint", f"{slow.cure}. {slow.hint}", typer.colors.YELLOW)
     return "\n".join(lines)
+
+
+def _many(number: float, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _labelled(label: str, text: str, colour: str) -> list[str]:

@@ -5,6 +5,7 @@ Values never show: Postgres keeps statements without them, nearly always, and wh
 is left out here.
 """
 
+import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,10 +22,11 @@ from app.platform.statements_schema import BY_ROLE, OWN, SCHEMA, why_absent
 
 _SPEAK = "SELECT set_config('role', $1, true)"
 _LIMITS = "SET LOCAL statement_timeout = 5000; SET LOCAL lock_timeout = 1000"
+_OURS = r"^select set_config\(|\mpg_(catalog|class|type)\M|\malembic_version\M|" + re.escape(OWN)
+"""What is asked by this, by the driver and by the platform, of the catalogs."""
 _READ = f"""SELECT query, calls, rows, total_exec_time, mean_exec_time, temp_blks_written, shared_blks
     FROM {OWN}
-    WHERE query ~* '^\\s*(select|with|insert|update|delete|merge|values|table|\\()'
-        AND query NOT ILIKE 'select set_config(%' AND position('{OWN}' IN query) = 0
+    WHERE query ~* '^\\s*(select|with|insert|update|delete|merge|values|\\()' AND query !~* '{_OURS}'
     ORDER BY total_exec_time DESC LIMIT $1"""
 """No other kinds: `SET` or `CREATE ROLE` would show what they were given."""
 _TRANSACTIONS = f"SELECT sum(calls)::bigint FROM {OWN} WHERE query ILIKE 'set local role \"%'"
