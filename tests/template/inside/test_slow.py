@@ -101,6 +101,12 @@ async def test_what_is_printed_is_a_migration_that_ends_the_scan(
         ("SELECT a.id FROM catalog.things a WHERE a.name IN ('b', 'c')", '["name"]'),
         ("UPDATE catalog.things SET kind = 'x' WHERE name = 'x'", '["name"]'),
         ("DELETE FROM catalog.things WHERE name::varchar = 'x'", '["name"]'),
+        ("SELECT 1 FROM catalog.things WHERE name = 'x' OR made = 7", '["made"]'),
+        (
+            "SELECT t.id FROM catalog.items i JOIN catalog.things t USING (name) WHERE i.id = "
+            "'00000000-0000-0000-0000-000000000000'",
+            '["name"]',
+        ),
     ],
 )
 async def test_the_columns_of_an_index_are_found(
@@ -117,7 +123,8 @@ async def test_the_columns_of_an_index_are_found(
         ("SELECT kind, count(*) FROM catalog.things GROUP BY 1", "a cached read", "end to end"),
         ("SELECT * FROM catalog.things", "pages", "in the order of an index"),
         ("SELECT * FROM catalog.things WHERE id > 10 ORDER BY id", "pages", "rows a call"),
-        ("SELECT id FROM catalog.things WHERE lower(name) = 'x'", "an index", "on the expression"),
+        ("SELECT id FROM catalog.things WHERE lower(name) = 'x'", "an index", "on an expression"),
+        ("SELECT name FROM catalog.things WHERE id::text = '7'", "an index", "without a cast"),
         ("UPDATE catalog.things SET kind = 'x' WHERE kind = 'kind 1'", "a job", "some rows at a"),
     ],
 )
@@ -145,6 +152,20 @@ async def test_what_is_fast_gets_no_hint(things: str, engine: AsyncEngine, state
     slow = await found(things, statement[:20])
     assert slow.hint == ""
     assert slow.plan is not None
+
+
+async def test_an_index_that_was_never_completed_is_named(
+    things: str, engine: AsyncEngine, settings: Settings
+) -> None:
+    await send(engine, BY_NAME, "name 7")
+    admin = await asyncpg.connect(settings.admin_url)
+    await admin.execute(f"SET ROLE {LOGIN}__catalog__owner")
+    await admin.execute("UPDATE catalog.things SET made = 1 WHERE id < 3")
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await admin.execute("CREATE UNIQUE INDEX CONCURRENTLY broken ON catalog.things (made)")
+    await admin.close()
+    hint = (await found(things, BY_NAME)).hint
+    assert "First drop catalog.broken: creating it failed" in hint
 
 
 async def test_a_statement_in_a_loop_is_named(things: str, engine: AsyncEngine) -> None:
