@@ -9,6 +9,9 @@ import asyncpg
 from fastapi.exceptions import ValidationException
 from pydantic import ValidationError
 from sqlalchemy.engine.interfaces import ExceptionContext
+from sqlalchemy.exc import StatementError
+
+from app.platform.errors import DomainError
 
 _QUOTED = re.compile(r"""(: |\s)["'].*""", re.DOTALL)
 _QUOTES_VALUES = re.compile("22(?!023)")
@@ -26,8 +29,8 @@ _SECRETS = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_MARKS = ("@", "?", "=", ":", "eyJ", "earer ", "asic ", "EARER ", "ASIC ")
-"""One of these is in all that `_SECRETS` finds: most of what is logged has none."""
+_LITERAL = re.compile(r"'(?:[^']|'')*'|\$(\w*)\$.*?\$\1\$|(?<![\w$.\"])\d+(?:\.\d+)?\b", re.DOTALL)
+_NUMBERS = (int, float, bool)
 _DEEPEST = 5
 """How far a value that is logged, or the causes of an error, are followed."""
 
@@ -39,7 +42,10 @@ def without_secrets(value: object, name: str = "") -> object:
 
 
 def _without_secrets(value: object, name: str, depth: int) -> object:
-    if value is None or isinstance(value, bool | int | float):
+    kind = type(value)
+    if kind is str and not _is_suspect(value) and not _names_a_secret(name):  # type: ignore[arg-type]
+        return value
+    if value is None or kind in _NUMBERS:
         return value
     if _names_a_secret(name):
         return _WITHHELD
@@ -49,7 +55,23 @@ def _without_secrets(value: object, name: str, depth: int) -> object:
     if depth and isinstance(value, list | tuple | set | frozenset):
         return [_without_secrets(part, "", depth - 1) for part in value]
     text = str(value)
-    return _SECRETS.sub(_WITHHELD, text) if any(mark in text for mark in _MARKS) else text
+    return _SECRETS.sub(_WITHHELD, text) if _is_suspect(text) else text
+
+
+def _is_suspect(text: str) -> bool:
+    """Say whether a text has a mark that is in all that `_SECRETS` finds. Most have none; written out
+    because each value of each line is asked for."""
+    return (
+        ":" in text
+        or "=" in text
+        or "@" in text
+        or "?" in text
+        or "eyJ" in text
+        or "earer " in text
+        or "asic " in text
+        or "EARER " in text
+        or "ASIC " in text
+    )
 
 
 @lru_cache(10_000)
@@ -57,8 +79,17 @@ def _names_a_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
+def without_literals(statement: str) -> str:
+    """Return SQL with its shape alone, should somebody have written values into it."""
+    return _LITERAL.sub("?", statement)
+
+
 def text_of(error: BaseException) -> str:
-    """Return what an error says; of one that tells which values did not fit, only where and why."""
+    """Return what an error says, without the values that it may quote."""
+    if isinstance(error, DomainError):
+        return "(what it says is for who called)"
+    if isinstance(error, StatementError) and error.statement:
+        return f"{error.args[0]} [SQL: {without_literals(error.statement)}]"
     if isinstance(error, ValidationError | ValidationException):
         errors = error.errors()
         return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in errors)
