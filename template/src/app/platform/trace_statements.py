@@ -40,7 +40,6 @@ def _described(statement: str) -> tuple[str, dict[str, str]]:
     return name, {
         "db.system.name": "postgresql",
         "db.operation.name": operation,
-        "db.query.summary": name,
         "db.query.text": without_literals(statement)[:_LONGEST],
     }
 
