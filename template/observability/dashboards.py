@@ -145,6 +145,8 @@ def _service() -> _Board:
     board.graph("Connections in use", share, by_pool, "percentunit")
     vain = f"sum by ({pool}) (increase(db_client_connection_timeouts_total{_WINDOW}))"
     board.graph("Waited for one in vain", vain, f"{{{{{pool}}}}}")
+    busy = f"max by (module) (rate(db_module_seconds_total{_WINDOW}))"
+    board.graph("Postgres works for", busy, by_module)
     board.graph("The replica is behind", "max(db_replica_lag_seconds)", "seconds", "s")
     return board
 
@@ -186,7 +188,9 @@ def _module() -> _Board:
     board.graph("99 of 100 take less than", p99, "{{job_name}}", "s", exemplars=True)
     jobs = f"max by (job_state) (queue_jobs{labels})"
     board.graph("In the queue", jobs, "{{job_state}}")
-    board.row("Log, cache, flags")
+    board.row("Statements, log, cache, flags")
+    statements = f"max by (module) (rate(db_module_calls_total{labels}{_WINDOW}))"
+    board.graph("Statements", statements, "{{module}}", "ops")
     board.graph("Lines", _rate(f"log_lines_total{labels}", "level"), "{{level}}", "cps")
     reads = _rate(f"cache_reads_total{labels}", "cache", "outcome")
     board.graph("Cache", reads, "{{cache}} {{outcome}}", "ops")

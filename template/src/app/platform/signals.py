@@ -15,6 +15,7 @@ from app.platform.logs import configure_logs
 from app.platform.metrics_server import metrics_served
 from app.platform.replica import Replica
 from app.platform.settings import Settings
+from app.platform.statements import Statements
 from app.platform.trace_statements import trace_statements
 from app.platform.wiring import ModuleFolder
 
@@ -51,6 +52,7 @@ class Signals:
             Queue(self._settings, loop, names, jobs),
             Size(self._settings, loop),
             Readiness(probe, loop, names),
+            Statements(self._settings, loop, names),
         ]
         if replica is not None:
             collectors.append(ReplicaLag(replica, self._settings.database_replica_max_lag))
