@@ -93,14 +93,17 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record that has the `context` it was logged in."""
-        event = _described(record)
+        event = describe(record)
         for processor in self._processors:
             event = processor(None, record.levelname, event)  # type: ignore[assignment]
         return str(event)
 
 
-def _described(record: logging.LogRecord) -> EventDict:
-    """Say what, when, how grave, by whom, and on whose behalf; without what is secret."""
+def describe(record: logging.LogRecord) -> EventDict:
+    """Say what was logged, when, how grave, by whom, on whose behalf; without what is secret.
+
+    The record has the `context` it was logged in, as `LogWriter` leaves it.
+    """
     context: dict[str, object] = record.context  # type: ignore[attr-defined]
     if isinstance(record.msg, dict):
         given: EventDict = dict(record.msg)

@@ -1,6 +1,7 @@
 """The map as a picture: SVG that needs no script, no font and no other program."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from app.platform.map import MappedModule
@@ -18,7 +19,7 @@ _LEGEND = (
     "(tx) joins the caller's transaction; on … hears of another module's event.",
 )
 
-_STYLE = """
+STYLE = """
 text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #59636e; }
 .name { font-size: 15px; font-weight: 600; fill: #1f2328; }
 .method { font-family: ui-monospace, Menlo, Consolas, monospace; fill: #1f2328; }
@@ -44,8 +45,26 @@ text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #59636e; }
 """
 
 
-def as_svg(modules: Sequence[MappedModule]) -> str:
-    """Draw the map. The same modules give the same bytes."""
+@dataclass(frozen=True)
+class Mark:
+    """What is pinned to a module's box in a page."""
+
+    said: str
+    """A few characters."""
+    label: str
+    """The same in words, for those who do not see it."""
+    href: str
+    """Where a click on the box leads."""
+    is_bad: bool = False
+
+
+def as_svg(
+    modules: Sequence[MappedModule], marks: Mapping[str, Mark] | None = None
+) -> str:
+    """Draw the map. The same modules give the same bytes.
+
+    With `marks`, by module, it is for a page, which holds its `STYLE`.
+    """
     layout = lay_out(
         {module.name: _size(module) for module in modules},
         {module.name: module.depends_on for module in modules},
@@ -54,20 +73,21 @@ def as_svg(modules: Sequence[MappedModule]) -> str:
     shift = (width - layout.width) // 2
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img" aria-labelledby="title desc">',
+        f'width="{width}" height="{height}" role="{"img" if marks is None else "group"}" '
+        'aria-labelledby="title desc">',
         '<title id="title">The modules and what they depend on</title>',
         f'<desc id="desc">{escape(_description(modules))}</desc>',
-        f"<style>{_STYLE}</style>",
+        *([f"<style>{STYLE}</style>"] if marks is None else []),
         f'<rect class="paper" width="{width}" height="{height}" rx="8"/>',
         f'<g transform="translate({shift} 0)">',
     ]
     for points in layout.arrows:
         lines += _arrow(points)
     for module in modules:
-        lines += _box(module, *layout.boxes[module.name])
-    lines += [
-        "</g>",
-    ]
+        box = layout.boxes[module.name]
+        mark = (marks or {}).get(module.name)
+        lines += _box(module, *box) if mark is None else _marked(mark, _box(module, *box), *box)
+    lines.append("</g>")
     for number, text in enumerate(reversed(_LEGEND)):
         y = height - 16 - number * _LINE
         lines.append(f'<text x="{width // 2}" y="{y}" text-anchor="middle">{text}</text>')
@@ -131,6 +151,23 @@ def _box(module: MappedModule, left: int, top: int, width: int, height: int) -> 
         tx = '(<tspan class="tx">tx</tspan>)' if arguments == "(tx)" else arguments
         lines.append(f'<text class="{kind}" x="{x}" y="{y}">{escape(name)}{tx}</text>')
     return lines
+
+
+def _marked(
+    mark: Mark, box: list[str], left: int, top: int, width: int, _height: int
+) -> list[str]:
+    """Let a box be a link, with a label pinned to its upper edge."""
+    wide = round(len(mark.said) * _OWNER_WIDTH) + 16
+    x, y = left + width - wide - 10, top - 10
+    kind = "mark bad" if mark.is_bad else "mark"
+    return [
+        f'<a href="{escape(mark.href)}" aria-label="{escape(mark.label)}">',
+        *box,
+        f'<rect class="{kind}" x="{x}" y="{y}" width="{wide}" height="20" rx="10"/>',
+        f'<text class="{kind}" x="{x + wide // 2}" y="{y + 14}" text-anchor="middle">'
+        f"{escape(mark.said)}</text>",
+        "</a>",
+    ]
 
 
 def _arrow(points: Sequence[Point]) -> list[str]:
