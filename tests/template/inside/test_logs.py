@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import structlog
 import uvicorn
-from app.platform.context import bound, get_origin, speaking
+from app.platform.context import Place, bound, get_request, place, speaking
 from app.platform.database import Database, Tx
 from app.platform.http import create_api
 from app.platform.log_writer import LogWriter
@@ -178,19 +178,21 @@ async def test_a_job_is_one_line_for_each_attempt(
 async def test_a_job_belongs_to_the_request_that_enqueued_it_at_every_attempt(
     settings: Settings, engine: AsyncEngine, wired: Wired, lines: Lines
 ) -> None:
-    parent = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+    caller = Place(int("a" * 32, 16), int("b" * 16, 16), True)
     job = wired.jobs["catalog.report_latest"]
     tries: list[object] = []
 
     async def fail_once(tx: Tx, _arguments: object) -> None:
-        tries.append(get_origin())
+        tries.append((get_request(), here.trace_parent if (here := place.get()) else None))
         await enqueue(tx, [NewJob("catalog.later", b"{}")])
         if len(tries) == 1:
             raise ValueError("not yet")
 
-    with bound("ordering", request_id="abc-1", trace_parent=parent):
+    with bound("ordering", request_id="abc-1"):
+        token = place.set(caller)
         async with Database(engine, "catalog").transaction() as tx:
             await enqueue(tx, [NewJob(job.name, b"{}")])
+        place.reset(token)
     with bound("ordering", request_id="another"):
         worker = Worker(settings, engine, {job.name: replace(job, function=fail_once)})
         with pytest.raises(ValueError, match="not yet"):
@@ -199,6 +201,7 @@ async def test_a_job_belongs_to_the_request_that_enqueued_it_at_every_attempt(
             await queue.driver.execute("UPDATE queue.pgqueuer SET execute_after = now()")
             await recover(queue, 0)
         await worker.run_due()
+    parent = f"00-{'a' * 32}-{'b' * 16}-01"
     assert tries == [("abc-1", parent)] * 2
     failed, done = of(lines, "app.jobs")
     assert (failed["job.outcome"], failed["job.attempt"]) == ("retried", 1)

@@ -4,7 +4,6 @@ The wiring, the web server and the worker set it; a module's code inside a reque
 log, and its lines carry request, principal and module.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,42 +16,50 @@ PLATFORM = "platform"
 speaking: ContextVar[str] = ContextVar("speaking", default=PLATFORM)
 """The module whose code runs now."""
 
-_TRACE_PARENT = re.compile("00-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-"""https://www.w3.org/TR/trace-context/#traceparent-header"""
-_trace_parent: ContextVar[str] = ContextVar("trace_parent", default="")
+
+class Place:
+    """Where in a trace the code runs: under which span others begin."""
+
+    __slots__ = ("is_sampled", "span_id", "trace_id")
+
+    is_recorded = False
+    """Whether the span was begun here, to be shown."""
+
+    def __init__(self, trace_id: int, span_id: int, is_sampled: bool) -> None:
+        self.trace_id, self.span_id, self.is_sampled = trace_id, span_id, is_sampled
+
+    @property
+    def trace_parent(self) -> str:
+        """The place as others are told of it, who go on from there: W3C's `traceparent`."""
+        return f"00-{self.trace_id:032x}-{self.span_id:016x}-{self.is_sampled:02x}"
 
 
-def set_origin(request_id: object, trace_parent: object) -> None:
-    """Let what is logged from here on, and jobs that are enqueued, carry the id of a request and, by
-    its W3C `traceparent`, the trace it belongs to; each only where it is one."""
-    if isinstance(request_id, str):
-        bind_contextvars(request_id=request_id)
-    if isinstance(trace_parent, str) and (traced := _TRACE_PARENT.fullmatch(trace_parent)):
-        _trace_parent.set(trace_parent)
-        bind_contextvars(trace_id=traced[1])
-    else:
-        _trace_parent.set("")
+place: ContextVar[Place | None] = ContextVar("place", default=None)
+"""See `traces`, which sets it."""
 
 
-def get_origin() -> tuple[str | None, str | None]:
-    """Return the id of the request on whose behalf the code runs, and its `traceparent`."""
-    return get_contextvars().get("request_id"), _trace_parent.get() or None
+def set_request(id: object) -> None:
+    """Let what is logged from here on, and jobs that are enqueued, carry the id of a request."""
+    if isinstance(id, str):
+        bind_contextvars(request_id=id)
+
+
+def get_request() -> str | None:
+    """Return the id of the request on whose behalf the code runs."""
+    return get_contextvars().get("request_id")
 
 
 @contextmanager
-def bound(
-    module: str, request_id: object = None, trace_parent: object = None, **fields: object
-) -> Iterator[None]:
-    """Let everything that is logged in the block carry these fields, the module and this origin, and
+def bound(module: str, request_id: object = None, **fields: object) -> Iterator[None]:
+    """Let everything that is logged in the block carry these fields, the module and this request, and
     none that is outside."""
-    token, parent = speaking.set(module), _trace_parent.set("")
+    token = speaking.set(module)
     try:
-        with bound_contextvars(request_id=..., trace_id=..., **fields):  # `...` is not logged.
-            set_origin(request_id, trace_parent)
+        with bound_contextvars(request_id=..., **fields):  # `...` is not logged.
+            set_request(request_id)
             yield
     finally:
         speaking.reset(token)
-        _trace_parent.reset(parent)
 
 
 def current() -> dict[str, object]:
@@ -60,4 +67,9 @@ def current() -> dict[str, object]:
 
     What else is bound with `structlog.contextvars.bind_contextvars` is there as well.
     """
-    return {**get_contextvars(), "module": speaking.get()}
+    fields = {**get_contextvars(), "module": speaking.get()}
+    if (here := place.get()) is not None:
+        fields["trace_id"] = f"{here.trace_id:032x}"
+        if here.is_recorded:
+            fields["span_id"] = f"{here.span_id:016x}"
+    return fields

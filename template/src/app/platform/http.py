@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.telemetry import TelemetryConfig
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -45,6 +46,8 @@ _SECURITY = {
 _EXPOSED = ("Idempotent-Replayed", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 _PAGES = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
 """The documentation, which a browser does show, with scripts of its own; in development only."""
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own, which would tell queries: see `requests` and `traces`."""
 _PASSING = ("08", "40", "53", "57")
 """Classes of SQLSTATE that may be gone at the next try: connection, conflict, resources, operator
 or time limit."""
@@ -65,6 +68,7 @@ def create_api(
         lifespan=lifespan,
         docs_url="/docs" if pages else None,
         redoc_url="/redoc" if pages else None,
+        telemetry=_NO_TELEMETRY,
     )
     # What is added last is outermost.
     keys = Database(engine, SCHEMA)

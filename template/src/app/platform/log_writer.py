@@ -7,18 +7,20 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TextIO
 
+from prometheus_client import Counter
+
 from app.platform.context import current, PLATFORM
 from app.platform.metrics import log_lines
 
 _MODULES = "app.modules."
 _MOST = 10_000
 """Lines that may wait while nobody reads the stream; what comes then is counted, and lost."""
-_GATHER = 0.02
+_GATHER = 0.05
 """Seconds for which lines are gathered, to write them together."""
 
 
 class LogWriter(logging.Handler):
-    """Remembers where a line was logged, and formats and writes it a moment later.
+    """Makes a line where it was logged, and writes it a moment later.
 
     A process that is killed loses the last moment; one that ends does not.
     """
@@ -26,7 +28,8 @@ class LogWriter(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
-        self._waiting: deque[logging.LogRecord] = deque()
+        self._waiting: deque[str] = deque()
+        self._counted: dict[tuple[object, int], Counter] = {}
         self._lost = 0
         self._wake = threading.Event()
         self._is_closed = self._is_hurried = False
@@ -34,10 +37,13 @@ class LogWriter(logging.Handler):
         threading.Thread(target=self._write, name="logs", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a line. Its text is made now: what it speaks of may change."""
-        context = current()
+        """Take a line, and make its text: what it speaks of may change."""
+        record.context = context = current()
         module = context["module"] = _module(record.name, context)
-        log_lines.labels(module, record.levelname.lower()).inc()
+        if (lines := self._counted.get((module, record.levelno))) is None:
+            lines = log_lines.labels(module, record.levelname.lower())
+            self._counted[module, record.levelno] = lines
+        lines.inc()
         if len(self._waiting) >= _MOST:
             self._lost += 1
             return
@@ -47,8 +53,7 @@ class LogWriter(logging.Handler):
             except Exception as error:  # A line that is wrong must not stop whoever logs it.
                 record.msg = f"{record.msg} (its arguments do not fit: {error})"
             record.args = None
-        record.context = context
-        self._waiting.append(record)
+        self._waiting.append(self._line(record))
         if self._is_hurried:
             self.flush()
         elif not self._wake.is_set():
@@ -64,7 +69,7 @@ class LogWriter(logging.Handler):
         with self._writing:
             lines = []
             while self._waiting:
-                lines.append(self._line(self._waiting.popleft()))
+                lines.append(self._waiting.popleft())
             if self._lost:
                 lost, self._lost = self._lost, 0
                 said = f"{lost} lines were lost: they came faster than the stream takes them."

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from secrets import token_hex
 
 from fastapi.routing import iter_route_contexts
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import clear_contextvars
 
 from app.platform import metrics
-from app.platform.context import PLATFORM, set_origin, speaking
+from app.platform.context import place, PLATFORM, set_request, speaking
 from app.platform.limits import PROBES
+from app.platform.traces import begin_trace, Exemplar, exemplar_of, Span
 
 logger = logging.getLogger("app.requests")
 
@@ -40,7 +42,7 @@ class Requests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        self._begin(scope)
+        span = self._begin(scope)
         begun = time.perf_counter()
         status = _GIVEN_UP
 
@@ -52,11 +54,14 @@ class Requests:
 
         try:
             await self._app(scope, receive, send_and_see)
+        except Exception as error:
+            scope["error"] = error
+            raise
         finally:
-            self._tell(scope, status, time.perf_counter() - begun)
+            self._tell(scope, status, time.perf_counter() - begun, span)
 
-    def _begin(self, scope: Scope) -> None:
-        """Let what is logged from here on carry the request's id, and its module.
+    def _begin(self, scope: Scope) -> Span | None:
+        """Let what is logged from here on carry the request's id, its module and its trace.
 
         Nothing takes it back: the server runs each request in a task of its own, and logs there
         what goes wrong in it.
@@ -67,14 +72,23 @@ class Requests:
         scope["request_id"] = id
         speaking.set(self._modules.get(scope["path"][1:].partition("/")[0], PLATFORM))
         clear_contextvars()
-        set_origin(id, headers.get(b"traceparent", b"").decode("latin-1"))
+        set_request(id)
+        if scope["path"] in PROBES:
+            place.set(None)
+            return None
+        given = headers.get(b"traceparent", b"").decode("latin-1")
+        return begin_trace(
+            given, "HTTP", SpanKind.SERVER, {"url.scheme": scope.get("scheme", "http")}
+        )
 
-    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+    def _tell(self, scope: Scope, status: int, seconds: float, span: Span | None) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         route = self._route(scope)
-        self._count(route or metrics.NO_ROUTE, method, status, seconds)
+        self._count(route or metrics.NO_ROUTE, method, status, seconds, exemplar_of(span))
         if reason := scope.get("refused"):
             metrics.refused.labels(speaking.get(), reason).inc()
+        if span is not None:
+            _end(span, method, route, status, scope.get("error"))
         if status >= 500:
             level = logging.WARNING if status == 503 else logging.ERROR
         else:
@@ -92,13 +106,15 @@ class Requests:
             fields["exception.message"] = cause
         logger.log(level, f"{method} {route or '(no route)'} {status}", extra=fields)
 
-    def _count(self, route: str, method: str, status: int, seconds: float) -> None:
+    def _count(
+        self, route: str, method: str, status: int, seconds: float, exemplar: Exemplar
+    ) -> None:
         key = (speaking.get(), route, method, status)
         if (meters := self._meters.get(key)) is None:
             counter = metrics.requests.labels(*key)
             meters = self._meters[key] = counter, metrics.request_seconds.labels(*key[:3])
         meters[0].inc()
-        meters[1].observe(seconds)
+        meters[1].observe(seconds, exemplar)
 
     def _route(self, scope: Scope) -> str | None:
         """Return the template of a request's path, or None where it was refused before or there is
@@ -111,3 +127,17 @@ class Requests:
                 for each in iter_route_contexts(scope["app"].routes)
             }
         return self._templates.get(id(route))
+
+
+def _end(
+    span: Span, method: str, route: str | None, status: int, error: BaseException | None
+) -> None:
+    span.name = f"{method} {route}" if route else method
+    span.attributes["http.request.method"] = method
+    span.attributes["http.response.status_code"] = status
+    if route:
+        span.attributes["http.route"] = route
+    if status >= 500:
+        span.failed = True
+        span.attributes["error.type"] = type(error).__qualname__ if error else str(status)
+    span.end(error)

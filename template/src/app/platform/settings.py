@@ -58,6 +58,17 @@ def _log_levels(value: str) -> str:
     return value
 
 
+def _collector(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_complete = False
+    if not is_complete or parts.query or parts.fragment:
+        raise ValueError("is not the URL of a collector: write http://127.0.0.1:4318")
+    return value
+
+
 CacheUrl = Annotated[str, AfterValidator(_cache_url)]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
@@ -131,6 +142,11 @@ class Settings(BaseSettings):
     """Where Prometheus asks: an address of this machine, or 0.0.0.0 for all of them."""
     metrics_port: int = Field(default=9464, ge=0, le=65535)
     """The first free port from here on is taken, one by each process; 0 serves no metrics."""
+
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_collector)] | None = None
+    """Where traces are sent, by OTLP over HTTP: http://127.0.0.1:4318. None are made without."""
+    traces_sample_ratio: float = Field(default=0.05, ge=0, le=1, allow_inf_nan=False)
+    """The share of the traces that begin here which are recorded. Who calls decides for theirs."""
 
     @property
     def is_development(self) -> bool:

@@ -1,8 +1,9 @@
-"""What a process tells of itself while it runs: its log, and its metrics."""
+"""What a process tells of itself while it runs: its log, its metrics, and its traces."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, AsyncExitStack
+from typing import TYPE_CHECKING
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -11,14 +12,21 @@ from app.platform.logs import configure_logs
 from app.platform.metrics_server import metrics_served
 from app.platform.replica import Replica
 from app.platform.settings import Settings
+from app.platform.trace_statements import trace_statements
 from app.platform.wiring import ModuleFolder
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor
 
 
 class Signals:
-    """Of one process: made as soon as it has its settings, so that all it logs is in its log."""
+    """Of one process: made as soon as it has its settings, so that all it logs is in its log.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    What `span_processors` there are get the spans of all traces, and none is left out.
+    """
+
+    def __init__(self, settings: Settings, span_processors: "Sequence[SpanProcessor]" = ()) -> None:
+        self._settings, self._span_processors = settings, span_processors
         self._logs = configure_logs(settings)
 
     @asynccontextmanager
@@ -37,5 +45,14 @@ class Signals:
             Pools(pools),
             Queue(self._settings, asyncio.get_running_loop(), names, jobs),
         )
-        async with self._logs.running(names), metrics_served(self._settings, collectors):
+        async with AsyncExitStack() as all:
+            await all.enter_async_context(self._logs.running(names))
+            await all.enter_async_context(metrics_served(self._settings, collectors))
+            if self._span_processors or self._settings.otel_exporter_otlp_endpoint:
+                from app.platform.trace_export import traces_recorded  # Slow to import.
+
+                trace_statements(each.sync_engine for each in pools.values())
+                await all.enter_async_context(
+                    traces_recorded(self._settings, self._span_processors)
+                )
             yield

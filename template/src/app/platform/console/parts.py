@@ -8,9 +8,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
 from app.platform.context import PLATFORM
-from app.platform.logs import describe
+from app.platform.log_lines import Lines
 
 _KINDS = {SpanKind.SERVER: "request", SpanKind.PRODUCER: "enqueue", SpanKind.CONSUMER: "job"}
+_LINES = Lines(is_development=True, colors=False)
 _SHOWN_OTHERWISE = ("timestamp", "level", "logger", "module", "event", "trace_id", "span_id")
 
 
@@ -85,7 +86,7 @@ def part_of(span: ReadableSpan) -> Part:
 
 def line_of(record: logging.LogRecord) -> Line:
     """Return a line that the log has taken as it is kept: as in the log, without what is secret."""
-    about = describe(record)
+    about = _LINES.describe(record)
     fields = {key: value for key, value in about.items() if key not in _SHOWN_OTHERWISE}
     stacktrace = fields.pop("exception.stacktrace", None)
     return Line(

@@ -1,0 +1,106 @@
+"""How a line of the log is written: as JSON, or for the eye.
+
+On the path of whoever logs, so it is kept short. In a thread it would take as long, from the same
+interpreter, and in the middle of somebody's request.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, UTC
+
+import structlog
+from pydantic_core import to_json
+from structlog.typing import EventDict
+
+from app.platform.discretion import stacktrace_of, text_of, without_secrets
+
+Render = Callable[[EventDict], str]
+
+_NOT_EXTRA = {
+    *vars(logging.makeLogRecord({})),
+    *("asctime", "context", "message", "taskName", "_logger", "_name", "color_message"),
+}
+"""What a record holds that nobody gave as `extra`."""
+_OURS = ("timestamp", "level", "logger", "module", "trace_id", "span_id")
+"""Fields that hold nothing of anybody's."""
+
+
+class Lines(logging.Formatter):
+    """Makes one line of a record of structlog, or of the standard library.
+
+    In place of structlog's ProcessorFormatter, which takes ten times as long.
+    """
+
+    def __init__(self, is_development: bool, colors: bool) -> None:
+        super().__init__()
+        self._render: Render = _for_the_eye(colors) if is_development else _as_json
+        self._second, self._time = 0, ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record that has the `context` it was logged in."""
+        return self._render(self.describe(record))
+
+    def describe(self, record: logging.LogRecord) -> EventDict:
+        """Return the fields of that line: nothing secret is in them."""
+        event = self._described(record)
+        for key, value in event.items():
+            if key not in _OURS:
+                event[key] = without_secrets(value, key)
+        return event
+
+    def _described(self, record: logging.LogRecord) -> EventDict:
+        """Say what, when, how grave, by whom, and on whose behalf."""
+        context: dict[str, object] = record.context  # type: ignore[attr-defined]
+        if isinstance(record.msg, dict):
+            given: EventDict = dict(record.msg)
+            event, error = given.pop("event", ""), given.pop("exc_info", None)
+        else:
+            given = {key: value for key, value in vars(record).items() if key not in _NOT_EXTRA}
+            event, error = record.getMessage(), record.exc_info
+        if isinstance(error, tuple):
+            error = error[1]
+        if isinstance(error, BaseException):
+            given["exception.type"] = type(error).__qualname__
+            given["exception.message"] = text_of(error)
+            given["exception.stacktrace"] = stacktrace_of(error)
+        return {
+            "event": event,
+            "timestamp": self._timestamp(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            **context,
+            **given,
+            "module": context["module"],
+        }
+
+    def _timestamp(self, created: float) -> str:
+        second = int(created)
+        if second != self._second:
+            self._time = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._second = second
+        return f"{self._time}.{int((created - second) * 1000):03d}+00:00"
+
+
+def _as_json(event: EventDict) -> str:
+    try:
+        return to_json(event, fallback=str).decode()
+    except ValueError:  # Half a surrogate pair, say.
+        safe = {key: str(value).encode(errors="backslashreplace") for key, value in event.items()}
+        return to_json(safe).decode()
+
+
+def _for_the_eye(colors: bool) -> Render:
+    plain = structlog.dev.plain_traceback
+    console = structlog.dev.ConsoleRenderer(
+        colors=colors, sort_keys=False, exception_formatter=plain
+    )
+
+    def render(event: EventDict) -> str:
+        """Shorten the time, and let a traceback stand below its line."""
+        event["timestamp"] = event["timestamp"][11:23]
+        if "exception.stacktrace" in event:
+            event["exception"] = event.pop("exception.stacktrace")
+            del event["exception.type"], event["exception.message"]
+        return str(console(None, event["level"], event))
+
+    return render

@@ -1,0 +1,149 @@
+"""Where spans go once they have ended: to a collector by OTLP, and to whoever else asks for them.
+
+Imported only where traces are wanted: the SDK takes a while to load.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import entry_points
+from threading import Thread
+from urllib.parse import urlsplit
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
+
+from app.platform.context import Place
+from app.platform.discretion import text_of, without_secrets
+from app.platform.settings import Settings
+from app.platform.traces import Span, tracing
+
+logger = logging.getLogger("app.traces")
+
+_LIBRARY = ("opentelemetry.exporter.otlp.proto.http", "opentelemetry.sdk._shared_internal")
+"""Loggers that would tell of each batch that is lost, and of each try: `_Sender` tells it once."""
+_TELL_AGAIN = 300.0
+"""Seconds for which it is silent then."""
+_PATIENCE = 1.5
+"""Seconds that the last spans have, at the end, to be sent."""
+_LONGEST = 1000
+"""Characters of what an error says."""
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_UNSET, _FAILED = Status(), Status(StatusCode.ERROR)
+_SCOPE = InstrumentationScope("app")
+
+
+@asynccontextmanager
+async def traces_recorded(
+    settings: Settings, processors: Sequence[SpanProcessor] = ()
+) -> AsyncIterator[None]:
+    """Record traces while the block lasts: for these processors all of them, otherwise the share in
+    the settings; and send them where these say."""
+    service = {"service.name": _name(), "deployment.environment.name": settings.environment}
+    recorder = _Recorder(Resource.create(service), processors)
+    if settings.otel_exporter_otlp_endpoint:
+        for name in _LIBRARY:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        recorder.processors += (BatchSpanProcessor(_Sender(settings.otel_exporter_otlp_endpoint)),)
+    try:
+        with tracing.on(recorder, 1 if processors else settings.traces_sample_ratio):
+            yield
+    finally:
+        # In a thread that nobody has to wait for: one that is sending now can take its time.
+        ending = Thread(target=recorder.shutdown, name="traces", daemon=True)
+        ending.start()
+        await asyncio.to_thread(ending.join, _PATIENCE)
+
+
+def _name() -> str:
+    """Return what `pyproject.toml` calls this application. OTEL_SERVICE_NAME counts more."""
+    for each in entry_points(group="console_scripts", name="app"):
+        if each.value == "app.cli:main" and each.dist is not None:
+            return each.dist.name
+    return "app"
+
+
+class _Recorder:
+    """Makes of a span what the SDK makes, and hands it to its processors."""
+
+    def __init__(self, resource: Resource, processors: Sequence[SpanProcessor]) -> None:
+        self._resource = resource
+        self.processors = tuple(processors)
+
+    def __call__(self, span: Span, ended: int) -> None:
+        events, status = _outcome(span, ended)
+        readable = ReadableSpan(
+            span.name,
+            SpanContext(span.trace_id, span.span_id, False, _SAMPLED),
+            None if span.parent is None else _context(span.parent),
+            self._resource,
+            span.attributes,
+            kind=span.kind,
+            start_time=span.begun,
+            end_time=ended,
+            instrumentation_scope=_SCOPE,
+            events=events,
+            status=status,
+        )
+        for processor in self.processors:
+            try:
+                processor.on_end(readable)
+            except Exception:  # Whoever is traced must not suffer.
+                self.processors = tuple(each for each in self.processors if each is not processor)
+                logger.exception("%s gets no more spans.", type(processor).__name__)
+
+    def shutdown(self) -> None:
+        """Send what is left."""
+        for processor in self.processors:
+            processor.shutdown()
+
+
+class _Sender(SpanExporter):
+    """Sends spans to a collector. That they cannot be sent is said once, and now and then again."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")
+        where = urlsplit(endpoint)
+        self._where = f"{where.scheme}://{where.netloc.rpartition('@')[2]}"
+        self._told = -_TELL_AGAIN
+        self._lost = 0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send some; called in a thread of the SDK's."""
+        result = self._exporter.export(spans)
+        if result is SpanExportResult.SUCCESS:
+            if self._lost:
+                logger.info("Traces reach %s again; %d spans were lost.", self._where, self._lost)
+                self._told, self._lost = -_TELL_AGAIN, 0
+            return result
+        self._lost += len(spans)
+        if time.monotonic() - self._told > _TELL_AGAIN:
+            self._told = time.monotonic()
+            logger.warning("Traces cannot be sent to %s: %d spans lost.", self._where, self._lost)
+        return result
+
+    def shutdown(self) -> None:
+        """Try nothing again."""
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]
+
+
+def _context(place: Place) -> SpanContext:
+    return SpanContext(place.trace_id, place.span_id, not place.is_recorded, _SAMPLED)
+
+
+def _outcome(span: Span, ended: int) -> tuple[Sequence[Event], Status]:
+    """Say what went wrong, if anything did, without what is secret."""
+    if span.error is None:
+        return (), _FAILED if span.failed else _UNSET
+    kind = type(span.error).__qualname__
+    said = str(without_secrets(text_of(span.error)))[:_LONGEST]
+    span.attributes.setdefault("error.type", kind)
+    about = {"exception.type": kind, "exception.message": said}
+    status = Status(StatusCode.ERROR, f"{kind}: {said}") if span.failed else _UNSET
+    return (Event("exception", about, ended),), status
