@@ -29,6 +29,8 @@ from app.platform.idempotency import SCHEMA as REQUESTS
 from app.platform.queue import SCHEMA as QUEUE
 from app.platform.queue_schema import install_queue, is_outdated
 from app.platform.roles import check_login, MigrationError, owner_of, prepare_schema, role_of
+from app.platform.statements_schema import find_extension, install_views
+from app.platform.statements_schema import SCHEMA as PLATFORM
 from app.platform.wiring import ModuleFolder
 
 _LOCK = 7_285_917_604
@@ -77,7 +79,10 @@ async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
         async with engine.connect() as connection:
             applied = await connection.run_sync(_migrate, login, [*folders, _REQUESTS])
             owner = await connection.run_sync(_prepare, login, QUEUE)
-            return applied + await install_queue(connection, owner)
+            applied += await install_queue(connection, owner)
+            names = [folder.name for folder in folders]
+            await connection.run_sync(_let_read_statistics, login, [*names, QUEUE, REQUESTS])
+            return applied
     finally:
         await engine.dispose()
 
@@ -167,6 +172,12 @@ def _prepare(connection: Connection, login: str, module: str) -> str:
                 "module's roles."
             ) from error
     raise AssertionError
+
+
+def _let_read_statistics(connection: Connection, login: str, modules: list[str]) -> None:
+    if find_extension(connection):
+        _prepare(connection, login, PLATFORM)
+        install_views(connection, login, modules)
 
 
 @contextmanager
