@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -59,6 +60,8 @@ def dev(port: Port = 8000) -> None:
 
     Uses DATABASE_URL where it is set, and a Postgres of its own otherwise.
     """
+    if find_spec("app.platform.console") is None or find_spec("jinja2") is None:
+        _fail("This is an installation for production. Run `make dev` in the repository.")
     if is_taken(port):
         _fail(f"Port {port} of 127.0.0.1 is taken. Choose another: app dev --port {port + 1}")
     with development_settings() as settings:
@@ -67,7 +70,7 @@ def dev(port: Port = 8000) -> None:
         os.environ["MIGRATION_DATABASE_URL"] = settings.admin_url
         os.environ["ENVIRONMENT"] = settings.environment
         configure_logs(settings)
-        typer.echo(f"Open http://127.0.0.1:{port}/docs (Ctrl-C stops everything).", err=True)
+        typer.echo(f"Open http://127.0.0.1:{port}/_dev (Ctrl-C stops everything).", err=True)
         typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
         uvicorn.run(
             "app.main:create_development_app",

@@ -58,15 +58,14 @@ class Mark:
     is_bad: bool = False
 
 
-def as_svg(
-    modules: Sequence[MappedModule], marks: Mapping[str, Mark] | None = None
-) -> str:
+def as_svg(modules: Sequence[MappedModule], marks: Mapping[str, Mark] | None = None) -> str:
     """Draw the map. The same modules give the same bytes.
 
     With `marks`, by module, it is for a page, which holds its `STYLE`.
     """
+    marks_of = marks or {}
     layout = lay_out(
-        {module.name: _size(module) for module in modules},
+        {module.name: _size(module, marks_of.get(module.name)) for module in modules},
         {module.name: module.depends_on for module in modules},
     )
     width, height = max(layout.width, 520), layout.height + _LINE * len(_LEGEND)
@@ -85,8 +84,8 @@ def as_svg(
         lines += _arrow(points)
     for module in modules:
         box = layout.boxes[module.name]
-        mark = (marks or {}).get(module.name)
-        lines += _box(module, *box) if mark is None else _marked(mark, _box(module, *box), *box)
+        drawn = _box(module, *box)
+        lines += _marked(marks_of[module.name], drawn, *box[:3]) if marks else drawn
     lines.append("</g>")
     for number, text in enumerate(reversed(_LEGEND)):
         y = height - 16 - number * _LINE
@@ -103,10 +102,10 @@ def _description(modules: Sequence[MappedModule]) -> str:
     return " ".join(sentences) or "There are no modules yet."
 
 
-def _size(module: MappedModule) -> tuple[int, int]:
+def _size(module: MappedModule, mark: Mark | None) -> tuple[int, int]:
     rows = _rows(module)
     widest = max(
-        len(_cut(module.name)) * _NAME_WIDTH,
+        len(_cut(module.name)) * _NAME_WIDTH + (_width(mark) if mark else 0),
         len(_cut(module.owner)) * _OWNER_WIDTH,
         *(len(name + arguments) * _METHOD_WIDTH for _, name, arguments in rows),
         130,
@@ -153,12 +152,10 @@ def _box(module: MappedModule, left: int, top: int, width: int, height: int) -> 
     return lines
 
 
-def _marked(
-    mark: Mark, box: list[str], left: int, top: int, width: int, _height: int
-) -> list[str]:
-    """Let a box be a link, with a label pinned to its upper edge."""
-    wide = round(len(mark.said) * _OWNER_WIDTH) + 16
-    x, y = left + width - wide - 10, top - 10
+def _marked(mark: Mark, box: list[str], left: int, top: int, width: int) -> list[str]:
+    """Let a box be a link, with a label in its upper corner."""
+    wide = _width(mark)
+    x, y = left + width - wide - 8, top + 8
     kind = "mark bad" if mark.is_bad else "mark"
     return [
         f'<a href="{escape(mark.href)}" aria-label="{escape(mark.label)}">',
@@ -168,6 +165,10 @@ def _marked(
         f"{escape(mark.said)}</text>",
         "</a>",
     ]
+
+
+def _width(mark: Mark) -> int:
+    return round(len(mark.said) * _OWNER_WIDTH) + 16
 
 
 def _arrow(points: Sequence[Point]) -> list[str]:

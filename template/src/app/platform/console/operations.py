@@ -111,9 +111,7 @@ def _readable(response: httpx.Response) -> str:
 
 def _scopes(route: Any) -> list[str]:
     dependencies = getattr(route, "dependencies", None) or []
-    return [
-        each.dependency.scope for each in dependencies if isinstance(each.dependency, Needs)
-    ]
+    return [each.dependency.scope for each in dependencies if isinstance(each.dependency, Needs)]
 
 
 def _body(operation: Mapping[str, Any], described: Mapping[str, Any]) -> str | None:

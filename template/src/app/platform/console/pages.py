@@ -1,6 +1,6 @@
 """How the console's pages are written: from the templates beside this file, which escape all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, UTC
 from pathlib import Path
 
@@ -47,10 +47,12 @@ class Pages:
             {"product": product, "modules": sorted(modules), "navigation": _NAVIGATION}
         )
 
-    def show(self, page: str, status: int = 200, **values: object) -> HTMLResponse:
+    def show(
+        self, page: str, values: Mapping[str, object] | None = None, status: int = 200
+    ) -> HTMLResponse:
         """Return the page of a name, with these values in it."""
         template = self._environment.get_template(f"{page}.html")
-        return HTMLResponse(template.render(page=page, **values), status)
+        return HTMLResponse(template.render(values or {}), status)
 
 
 def took(seconds: float) -> str:

@@ -3,12 +3,13 @@
 import logging
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import Lock
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
-from app.platform.console.parts import Line, Part, part_of, line_of, Trace
+from app.platform.console.parts import Line, line_of, Part, part_of, Trace
 
 _TRACES = 200
 _PARTS = 50_000
@@ -19,6 +20,7 @@ _LINES = 1_000
 """Lines that belong to no trace."""
 _STATEMENTS = 1_000
 """Different statements that are added up."""
+
 
 @dataclass
 class Traffic:
@@ -163,10 +165,8 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line."""
-        try:
+        with suppress(Exception):  # What is wrong with a line stands in the log.
             self._recorder.add(line_of(record))
-        except Exception:
-            pass  # What is wrong with it stands in the log.
 
 
 def _copy(trace: Trace) -> Trace:

@@ -26,6 +26,7 @@ from app.platform.map import draw_map
 from app.platform.map_svg import STYLE
 from app.platform.queue import connect_queue
 from app.platform.settings import Settings
+from app.platform.slow import slow_statements, StatisticsError
 from app.platform.wiring import ModuleFolder
 
 Result = TypeVar("Result")
@@ -36,6 +37,8 @@ _LONGEST_FORM = 10_000
 """Bytes."""
 _SHOWN = 50
 """Jobs in a table."""
+_SLOW = 3
+"""Statements of each module, which are planned anew each time."""
 
 
 class Console:
@@ -83,29 +86,33 @@ class Console:
         queues = await self._ask(lambda queue: measure_queue(queue, self._jobs))
         shown = views.overview(self._map, self._recorder, queues or {})
         curl = views.first_curl(operations_of(self._api), _address(request))
-        return self._pages.show("overview", **shown, curl=curl, has_queue=queues is not None)
+        more = {"curl": curl, "has_queue": queues is not None}
+        return self._pages.show("overview", {**shown, **more})
 
     async def _requests(self, request: Request) -> Response:
         module, failed = request.query_params.get("module", ""), "failed" in request.query_params
         curl = views.first_curl(operations_of(self._api), _address(request))
         rows = views.requests(self._recorder, module, failed)
-        return self._pages.show("requests", rows=rows, module=module, failed=failed, curl=curl)
+        shown = {"rows": rows, "module": module, "failed": failed, "curl": curl}
+        return self._pages.show("requests", shown)
 
     async def _trace(self, request: Request) -> Response:
         trace = self._recorder.trace(request.path_params["id"])
         if trace is None:
-            return self._pages.show("missing", 404)
-        return self._pages.show("trace", **views.trace(trace))
+            return self._pages.show("missing", status=404)
+        return self._pages.show("trace", views.trace(trace))
 
     async def _logs(self, request: Request) -> Response:
         asked = {name: request.query_params.get(name, "") for name in ("module", "level")}
-        return self._pages.show("logs", **asked, lines=views.lines(self._recorder, **asked))
+        return self._pages.show("logs", {**asked, "lines": views.lines(self._recorder, **asked)})
 
     async def _queue(self, request: Request) -> Response:
         retried = request.query_params.get("retried", "")
         return await self._show_queue(retried=retried if retried.isdecimal() else "")
 
-    async def _show_queue(self, status: int = 200, retried: str = "", refused: str = "") -> Response:
+    async def _show_queue(
+        self, status: int = 200, retried: str = "", refused: str = ""
+    ) -> Response:
         async def look(queue: Queries) -> dict[str, object]:
             return {
                 "queues": await measure_queue(queue, self._jobs),
@@ -117,16 +124,14 @@ class Console:
                 ],
             }
 
-        shown = await self._ask(look)
-        return self._pages.show(
-            "queue",
-            status,
-            shown=shown,
-            traces=views.traces_of_jobs(self._recorder),
-            names=sorted(self._jobs),
-            retried=retried,
-            refused=refused,
-        )
+        shown = {
+            "shown": await self._ask(look),
+            "traces": views.traces_of_jobs(self._recorder),
+            "names": sorted(self._jobs),
+            "retried": retried,
+            "refused": refused,
+        }
+        return self._pages.show("queue", shown, status)
 
     async def _retry(self, request: Request) -> Response:
         id = request.path_params["id"]
@@ -146,11 +151,20 @@ class Console:
 
     async def _sql(self, request: Request) -> Response:
         module = request.query_params.get("module", "")
+        names = [folder.name for folder in self._folders if module in ("", folder.name)]
+        slow, reason = [], ""
+        try:
+            slow = await slow_statements(self._settings.database_url, names, _SLOW)
+        except StatisticsError as error:
+            reason = str(error)
+        except (OSError, asyncpg.PostgresError):
+            reason = "The database does not answer."
         statements = views.statements(self._recorder, module)
-        return self._pages.show("sql", statements=statements, module=module)
+        shown = {"module": module, "slow": slow, "reason": reason, "statements": statements}
+        return self._pages.show("sql", shown)
 
     async def _show_flags(self, _request: Request) -> Response:
-        return self._pages.show("flags", flags=views.flags(self._flags))
+        return self._pages.show("flags", {"flags": views.flags(self._flags)})
 
     async def _try(self, request: Request) -> Response:
         operations = operations_of(self._api)
@@ -162,14 +176,13 @@ class Console:
                 answer = await send_get(self._api, path, sorted(scopes))
             else:
                 status = 422
-        return self._pages.show(
-            "try",
-            status,
-            operations=operations,
-            answer=answer,
-            address=_address(request),
-            has_tokens=not self._settings.oidc_issuer,
-        )
+        shown = {
+            "operations": operations,
+            "answer": answer,
+            "address": _address(request),
+            "has_tokens": not self._settings.oidc_issuer,
+        }
+        return self._pages.show("try", shown, status)
 
     async def _ask(self, question: Callable[[Queries], Awaitable[Result]]) -> Result | None:
         """Ask the queue; None where the database does not answer, which its page says."""

@@ -12,7 +12,7 @@ from app.platform.console.operations import Operation
 from app.platform.console.pages import many
 from app.platform.console.parts import Line, Trace
 from app.platform.console.recorder import Recorder, Statement, Traffic
-from app.platform.console.waterfall import draw, repeated, Summary, summarize
+from app.platform.console.waterfall import draw, repeated, summarize, Summary
 from app.platform.context import PLATFORM
 from app.platform.flag_files import Flag
 from app.platform.flag_provider import FlagFiles
@@ -20,9 +20,11 @@ from app.platform.job_records import ModuleQueue
 from app.platform.map import MappedModule
 from app.platform.map_svg import as_svg, Mark
 
-_LATEST = 8
+_LATEST = 12
+_SMALL = 6
+"""Modules whose map has room beside the requests."""
 _LINES = 300
-_STATEMENTS = 100
+_STATEMENTS = 30
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -68,6 +70,7 @@ def overview(
     latest = [summarize(each) for each in recorder.traces()]
     return {
         "map": Markup(as_svg(mapped, marks)) if mapped else None,
+        "is_small": len(mapped) <= _SMALL,
         "rows": rows,
         "latest": latest[:_LATEST],
         "requests": sum(each.requests for each in traffic.values()),
