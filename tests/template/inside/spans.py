@@ -1,10 +1,13 @@
 """Spans as the SDK hands them on, made by hand."""
 
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 MILLISECOND = 1_000_000
 BEGAN = 1_900_000_000 * 10**9
+_NOWHERE = Resource.get_empty()
+"""The SDK takes long to find out where it is."""
 
 
 def span(
@@ -28,6 +31,7 @@ def span(
         name,
         _context(trace, id),
         None if parent is None else _context(trace, parent),
+        resource=_NOWHERE,
         attributes={"module": module, **named},
         kind=kind,
         start_time=begun,
