@@ -55,6 +55,8 @@ class Mark:
     """The same in words, for those who do not see it."""
     href: str
     """Where a click on the box leads."""
+    kind: str = ""
+    """A class of the page's stylesheet, for the edge of the box."""
     is_bad: bool = False
 
 
@@ -160,6 +162,7 @@ def _marked(mark: Mark, box: list[str], left: int, top: int, width: int) -> list
     return [
         f'<a href="{escape(mark.href)}" aria-label="{escape(mark.label)}">',
         *box,
+        f'<rect class="edge {mark.kind}" x="{left}" y="{top + 8}" width="4" height="34" rx="2"/>',
         f'<rect class="{kind}" x="{x}" y="{y}" width="{wide}" height="20" rx="10"/>',
         f'<text class="{kind}" x="{x + wide // 2}" y="{y + 14}" text-anchor="middle">'
         f"{escape(mark.said)}</text>",

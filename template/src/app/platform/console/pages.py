@@ -26,7 +26,7 @@ class Pages:
     """Renders the pages of one application."""
 
     def __init__(self, product: str, modules: Sequence[str]) -> None:
-        tones = {name: f"tone-{number % _TONES}" for number, name in enumerate(sorted(modules))}
+        self._tones = {n: f"tone-{number % _TONES}" for number, n in enumerate(sorted(modules))}
         self._environment = Environment(
             loader=FileSystemLoader(_FOLDER),
             autoescape=True,
@@ -40,12 +40,16 @@ class Pages:
                 "clock": clock,
                 "ago": ago,
                 "many": many,
-                "tone": lambda module: tones.get(module, "tone-none"),
+                "tone": self.tone,
             }
         )
         self._environment.globals.update(
             {"product": product, "modules": sorted(modules), "navigation": _NAVIGATION}
         )
+
+    def tone(self, module: str) -> str:
+        """Return the class of a module's colour."""
+        return self._tones.get(module, "tone-none")
 
     def show(
         self, page: str, values: Mapping[str, object] | None = None, status: int = 200

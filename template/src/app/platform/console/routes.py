@@ -84,7 +84,7 @@ class Console:
 
     async def _overview(self, request: Request) -> Response:
         queues = await self._ask(lambda queue: measure_queue(queue, self._jobs))
-        shown = views.overview(self._map, self._recorder, queues or {})
+        shown = views.overview(self._map, self._recorder, queues or {}, self._pages.tone)
         curl = views.first_curl(operations_of(self._api), _address(request))
         more = {"curl": curl, "has_queue": queues is not None}
         return self._pages.show("overview", {**shown, **more})

@@ -1,6 +1,6 @@
 """What the pages say: from the recorder and the map, ready for the templates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import entry_points
@@ -58,7 +58,10 @@ def product() -> str:
 
 
 def overview(
-    mapped: Sequence[MappedModule], recorder: Recorder, queues: Mapping[str, ModuleQueue]
+    mapped: Sequence[MappedModule],
+    recorder: Recorder,
+    queues: Mapping[str, ModuleQueue],
+    tone: Callable[[str], str],
 ) -> dict[str, object]:
     """Return the modules, what they do, and the latest requests."""
     traffic = recorder.traffic()
@@ -66,7 +69,7 @@ def overview(
         ModuleRow(each.name, each.owner, traffic.get(each.name, Traffic()), queues.get(each.name))
         for each in sorted(mapped, key=lambda each: each.name)
     ]
-    marks = {row.name: _mark(row) for row in rows}
+    marks = {row.name: _mark(row, tone(row.name)) for row in rows}
     latest = [summarize(each) for each in recorder.traces()]
     return {
         "map": Markup(as_svg(mapped, marks)) if mapped else None,
@@ -168,7 +171,7 @@ def first_curl(operations: Mapping[str, Sequence[Operation]], address: str) -> s
     return gets[0].curl(address) if gets else None
 
 
-def _mark(row: ModuleRow) -> Mark:
+def _mark(row: ModuleRow, tone: str) -> Mark:
     traffic, held = row.traffic, row.queue.jobs["held"] if row.queue else 0
     bad = [
         *([f"{traffic.failed_requests} failed"] if traffic.failed_requests else []),
@@ -181,9 +184,8 @@ def _mark(row: ModuleRow) -> Mark:
     ]
     said = bad or done[:1] or (["1 job"] if traffic.jobs == 1 else [f"{traffic.jobs} jobs"])
     label = ", ".join([*done, many(traffic.jobs, "job"), *bad])
-    return Mark(
-        " · ".join(said), f"{row.name}: {label}", f"/_dev/requests?module={row.name}", bool(bad)
-    )
+    href = f"/_dev/requests?module={row.name}"
+    return Mark(" · ".join(said), f"{row.name}: {label}", href, tone, bool(bad))
 
 
 def _median(seconds: list[float]) -> float | None:
