@@ -38,6 +38,7 @@ bench: | $(UV)  ## Measure: zero to green, what boundaries, jobs and the edge co
 	$(UV) run python bench/boundary.py
 	$(UV) run python bench/jobs.py
 	$(UV) run python bench/edge.py
+	$(UV) run python bench/signals.py
 	$(UV) run python bench/add_module.py
 
 format: | $(UV)  ## Format the code and sort the imports

@@ -1,4 +1,4 @@
-"""Runs inside the generated example: its web server with more and more signals, each in one process.
+"""Runs inside the generated example: its web server with more and more signals.
 
 All answer `GET /identity/customers/{id}` through everything that a request passes. "Off" counts,
 logs and traces nothing, and nobody could switch it off like that: it shows what the rest costs.
@@ -25,7 +25,7 @@ from app.platform.requests import Requests
 from app.platform.serving import serve
 from app.platform.settings import load_settings
 from app.platform.signals import Signals
-from edge import cpu_seconds, CUSTOMER, database, load
+from edge import CUSTOMER, cpu_seconds, database, load
 from fastapi import FastAPI
 
 SECONDS, ROUNDS = 0.7, 15

@@ -3,19 +3,17 @@
 import asyncio
 import json
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import httpx
 import pytest
-from generated import UV, Repository
-from running import bearer, eventually
+from generated import Repository
+from running import bearer, eventually, in_production, serving
 
 ITEMS = "/catalog/items"
 
@@ -23,27 +21,7 @@ ITEMS = "/catalog/items"
 @pytest.fixture(scope="module")
 def production(shop: Repository, postgres: str) -> Repository:
     """The shop with a database, a login and settings of its own, as the README describes them."""
-    name = f"serving_{uuid4().hex[:8]}"
-    password = uuid4().hex
-
-    async def prepare() -> None:
-        admin = await asyncpg.connect(postgres)
-        await admin.execute(f"CREATE ROLE {name} LOGIN NOINHERIT PASSWORD '{password}'")
-        await admin.execute(f"CREATE DATABASE {name}")
-        await admin.close()
-
-    asyncio.run(prepare())
-    host = postgres.rpartition("@")[2].partition("/")[0]
-    settings = {
-        "DATABASE_URL": f"postgresql://{name}:{password}@{host}/{name}",
-        "MIGRATION_DATABASE_URL": f"{postgres.rpartition('/')[0]}/{name}",
-        "SHUTDOWN_DELAY": "1",
-        "ENVIRONMENT": "development",  # Where `app token` makes the tokens.
-    }
-    shop.run(UV, "sync", "--quiet")
-    production = Repository(shop.path, {**shop.environment, **settings})
-    production.run(str(shop.path / ".venv/bin/app"), "migrate")
-    return production
+    return in_production(shop, postgres)
 
 
 @pytest.fixture
@@ -53,38 +31,6 @@ def server(
     """Serving processes, two unless a test says otherwise: the one that leads, and their address."""
     with serving(production, tmp_path / "log", getattr(request, "param", 2)) as served:
         yield served
-
-
-@contextmanager
-def serving(
-    production: Repository, log: Path, processes: int = 1
-) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [production.path / ".venv/bin/app", "serve", "--port", str(port)]
-    command += ["--processes", str(processes)]
-    with log.open("wb") as printed:
-        process = subprocess.Popen(
-            command, cwd=production.path, env=production.environment, stdout=printed, stderr=printed
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 30
-        while not is_ready(url):
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        yield process, url
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def is_ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def test_a_request_that_runs_at_sigterm_comes_to_its_end(

@@ -9,8 +9,8 @@ from fastapi.routing import iter_route_contexts, RouteContext
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars
 
+from app.platform.context import add
 from app.platform.development_issuer import AUDIENCE, DevelopmentIssuer
 from app.platform.issuer import IssuerUnreachableError, RemoteIssuer
 from app.platform.limits import PROBES
@@ -96,7 +96,7 @@ class Access:
             scope["refused"] = "concurrency"
         scope["principal"] = principal
         if principal is not None:
-            bind_contextvars(**{"user.id": principal.id})
+            add(**{"user.id": principal.id})
         return caller, refusal
 
     async def _principal(self, scope: Scope) -> Principal | None:

@@ -4,11 +4,12 @@ The wiring, the web server and the worker set it; a module's code inside a reque
 log, and its lines carry request, principal and module.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 
-from structlog.contextvars import bind_contextvars, bound_contextvars, get_contextvars
+from structlog.contextvars import clear_contextvars, get_contextvars
 
 PLATFORM = "platform"
 """The `module` of what belongs to none."""
@@ -38,36 +39,47 @@ place: ContextVar[Place | None] = ContextVar("place", default=None)
 """See `traces`, which sets it."""
 
 
-def set_request(id: object) -> None:
-    """Let what is logged from here on, and jobs that are enqueued, carry the id of a request."""
-    if isinstance(id, str):
-        bind_contextvars(request_id=id)
+_fields: ContextVar[Mapping[str, object]] = ContextVar("fields", default=MappingProxyType({}))
+"""What lines of the log say besides."""
 
 
-def get_request() -> str | None:
+def begin_request(id: str) -> None:
+    """Let what is logged from here on, and jobs that are enqueued, carry the id of a request, and
+    nothing of another one."""
+    clear_contextvars()
+    _fields.set({"request_id": id})
+
+
+def get_request() -> object:
     """Return the id of the request on whose behalf the code runs."""
-    return get_contextvars().get("request_id")
+    return _fields.get().get("request_id")
+
+
+def add(**fields: object) -> None:
+    """Let what is logged from here on carry these fields as well."""
+    _fields.set({**_fields.get(), **fields})
 
 
 @contextmanager
 def bound(module: str, request_id: object = None, **fields: object) -> Iterator[None]:
     """Let everything that is logged in the block carry these fields, the module and this request, and
     none that is outside."""
-    token = speaking.set(module)
+    if isinstance(request_id, str):
+        fields["request_id"] = request_id
+    token, before = speaking.set(module), _fields.set(fields)
     try:
-        with bound_contextvars(request_id=..., **fields):  # `...` is not logged.
-            set_request(request_id)
-            yield
+        yield
     finally:
         speaking.reset(token)
+        _fields.reset(before)
 
 
 def current() -> dict[str, object]:
     """Return the fields of the code that runs now, `module` among them.
 
-    What else is bound with `structlog.contextvars.bind_contextvars` is there as well.
+    What is bound with `structlog.contextvars.bind_contextvars` is there as well.
     """
-    fields = {**get_contextvars(), "module": speaking.get()}
+    fields = {**get_contextvars(), **_fields.get(), "module": speaking.get()}
     if (here := place.get()) is not None:
         fields["trace_id"] = f"{here.trace_id:032x}"
         if here.is_recorded:

@@ -5,6 +5,7 @@ interpreter, and in the middle of somebody's request.
 """
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime, UTC
 
@@ -16,13 +17,36 @@ from app.platform.discretion import stacktrace_of, text_of, without_secrets
 
 Render = Callable[[EventDict], str]
 
+_BLANK = vars(logging.makeLogRecord({}))
 _NOT_EXTRA = {
-    *vars(logging.makeLogRecord({})),
-    *("asctime", "context", "message", "taskName", "_logger", "_name", "color_message"),
+    *_BLANK,
+    *("asctime", "context", "fields", "message", "taskName", "_logger", "_name", "color_message"),
 }
 """What a record holds that nobody gave as `extra`."""
-_OURS = ("timestamp", "level", "logger", "module", "trace_id", "span_id")
-"""Fields that hold nothing of anybody's."""
+_OURS = frozenset(("module", "request_id", "trace_id", "span_id"))
+"""Fields of the context that hold nothing of anybody's."""
+_LEVELS = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
+
+
+class Line(logging.LogRecord):
+    """A record that is made in a fraction of the time, for what is logged all the time.
+
+    Its `fields` are as good as `extra`, and known to hold no secrets.
+    """
+
+    def __init__(self, logger: str, level: int, event: str, fields: dict[str, object]) -> None:
+        now = time.time()
+        self.__dict__ = {
+            **_BLANK,
+            "name": logger,
+            "levelno": level,
+            "levelname": logging.getLevelName(level),
+            "msg": event,
+            "created": now,
+            "msecs": now % 1 * 1000,
+            **fields,
+        }
+        self.fields = fields
 
 
 class Lines(logging.Formatter):
@@ -42,36 +66,22 @@ class Lines(logging.Formatter):
 
     def describe(self, record: logging.LogRecord) -> EventDict:
         """Return the fields of that line: nothing secret is in them."""
-        event = self._described(record)
-        for key, value in event.items():
-            if key not in _OURS:
-                event[key] = without_secrets(value, key)
-        return event
-
-    def _described(self, record: logging.LogRecord) -> EventDict:
-        """Say what, when, how grave, by whom, and on whose behalf."""
         context: dict[str, object] = record.context  # type: ignore[attr-defined]
-        if isinstance(record.msg, dict):
-            given: EventDict = dict(record.msg)
-            event, error = given.pop("event", ""), given.pop("exc_info", None)
-        else:
-            given = {key: value for key, value in vars(record).items() if key not in _NOT_EXTRA}
-            event, error = record.getMessage(), record.exc_info
-        if isinstance(error, tuple):
-            error = error[1]
-        if isinstance(error, BaseException):
-            given["exception.type"] = type(error).__qualname__
-            given["exception.message"] = text_of(error)
-            given["exception.stacktrace"] = stacktrace_of(error)
-        return {
-            "event": event,
+        line: EventDict = {
+            "event": record.msg,
             "timestamp": self._timestamp(record.created),
-            "level": record.levelname.lower(),
+            "level": _LEVELS.get(record.levelno) or record.levelname.lower(),
             "logger": record.name,
-            **context,
-            **given,
-            "module": context["module"],
         }
+        for key, value in context.items():
+            line[key] = value if key in _OURS else without_secrets(value, key)
+        if isinstance(record, Line):
+            line.update(record.fields)
+        else:
+            for key, value in _given(record).items():
+                line[key] = without_secrets(value, key)
+            line["module"] = context["module"]
+        return line
 
     def _timestamp(self, created: float) -> str:
         second = int(created)
@@ -79,6 +89,23 @@ class Lines(logging.Formatter):
             self._time = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
             self._second = second
         return f"{self._time}.{int((created - second) * 1000):03d}+00:00"
+
+
+def _given(record: logging.LogRecord) -> EventDict:
+    """Return what whoever logged has said."""
+    if isinstance(record.msg, dict):
+        given: EventDict = {"event": "", **record.msg}
+        error = given.pop("exc_info", None)
+    else:
+        given = {key: value for key, value in vars(record).items() if key not in _NOT_EXTRA}
+        given["event"], error = record.getMessage(), record.exc_info
+    if isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        given["exception.type"] = type(error).__qualname__
+        given["exception.message"] = text_of(error)
+        given["exception.stacktrace"] = stacktrace_of(error)
+    return given
 
 
 def _as_json(event: EventDict) -> str:

@@ -4,17 +4,17 @@ import logging
 import re
 import time
 from collections.abc import Iterable
-from secrets import token_hex
+from random import getrandbits
 
 from fastapi.routing import iter_route_contexts
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import clear_contextvars
 
 from app.platform import metrics
-from app.platform.context import place, PLATFORM, set_request, speaking
+from app.platform.context import begin_request, place, PLATFORM, speaking
 from app.platform.limits import PROBES
+from app.platform.log_lines import Line
 from app.platform.traces import begin_trace, Exemplar, exemplar_of, Span
 
 logger = logging.getLogger("app.requests")
@@ -68,11 +68,10 @@ class Requests:
         """
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
-        id = given.decode() if _ACCEPTABLE_ID.fullmatch(given) else token_hex(16)
+        id = given.decode() if _ACCEPTABLE_ID.fullmatch(given) else f"{getrandbits(128):032x}"
         scope["request_id"] = id
         speaking.set(self._modules.get(scope["path"][1:].partition("/")[0], PLATFORM))
-        clear_contextvars()
-        set_request(id)
+        begin_request(id)
         if scope["path"] in PROBES:
             place.set(None)
             return None
@@ -104,7 +103,9 @@ class Requests:
             fields["http.route"] = route
         if cause := scope.get("cause"):
             fields["exception.message"] = cause
-        logger.log(level, f"{method} {route or '(no route)'} {status}", extra=fields)
+        logger.handle(
+            Line(logger.name, level, f"{method} {route or '(no route)'} {status}", fields)
+        )
 
     def _count(
         self, route: str, method: str, status: int, seconds: float, exemplar: Exemplar

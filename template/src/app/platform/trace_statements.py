@@ -9,10 +9,10 @@ from opentelemetry.trace import SpanKind
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import ExceptionContext
 
+from app.platform.discretion import without_literals
 from app.platform.engine import sqlstate_of
-from app.platform.traces import begin, Span
+from app.platform.traces import recorded_place, Span
 
-_LITERAL = re.compile(r"'(?:[^']|'')*'|\$(\w*)\$.*?\$\1\$|(?<![\w$.\"])\d+(?:\.\d+)?\b", re.DOTALL)
 _TABLE = r'\s+(?:ONLY\s+)?((?:"?\w+"?\.)?"?\w+"?)'
 _WORKS_ON = {
     operation: re.compile(rf"\b{before}{_TABLE}", re.IGNORECASE)
@@ -40,18 +40,18 @@ def _described(statement: str) -> tuple[str, dict[str, str]]:
     return name, {
         "db.system.name": "postgresql",
         "db.operation.name": operation,
-        "db.query.summary": name,
-        "db.query.text": _LITERAL.sub("?", statement)[:_LONGEST],
+        "db.query.text": without_literals(statement)[:_LONGEST],
     }
 
 
 def begin_statement(statement: str, database: str | None, role: str | None) -> Span | None:
     """Begin the span of a statement that is about to be sent; the caller ends it."""
+    if (here := recorded_place()) is None:
+        return None
     name, about = _described(statement)
-    span = begin(name, SpanKind.CLIENT, about)
-    if span is not None:
-        schema = (role or "").rpartition("__")[2]
-        span.attributes["db.namespace"] = f"{database}|{schema}" if schema else database or ""
+    span = Span(here.trace_id, here, name, SpanKind.CLIENT, about)
+    schema = (role or "").rpartition("__")[2]
+    span.attributes["db.namespace"] = f"{database}|{schema}" if schema else database or ""
     return span
 
 

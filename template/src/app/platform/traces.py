@@ -132,10 +132,15 @@ def begin_trace(
 
 def begin(name: str, kind: SpanKind, attributes: Mapping[str, Attribute]) -> Span | None:
     """Begin a span under the one that the code runs in; None where that is not recorded."""
-    here = place.get()
-    if here is None or not here.is_sampled or not tracing.is_on:
+    if (here := recorded_place()) is None:
         return None
     return Span(here.trace_id, here, name, kind, attributes)
+
+
+def recorded_place() -> Place | None:
+    """Return where the code runs, if what it does there is recorded."""
+    here = place.get()
+    return here if here is not None and here.is_sampled and tracing.is_on else None
 
 
 @contextmanager

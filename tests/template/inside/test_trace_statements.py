@@ -1,0 +1,35 @@
+"""What is told of a statement. Runs in a generated repository."""
+
+import pytest
+from app.platform.context import place
+from app.platform.trace_statements import begin_statement
+from app.platform.traces import begin_trace, tracing
+from opentelemetry.trace import SpanKind
+
+
+@pytest.mark.parametrize(
+    ("statement", "name", "told"),
+    [
+        ("SELECT a FROM b.c WHERE d = $1", "SELECT b.c", "SELECT a FROM b.c WHERE d = $1"),
+        ('UPDATE "b"."c" SET d = 1.5', "UPDATE b.c", 'UPDATE "b"."c" SET d = ?'),
+        (
+            "select a from c where d = 'O''Hara' -- x",
+            "SELECT c",
+            "select a from c where d = ? -- x",
+        ),
+        (
+            "INSERT INTO b.c1 VALUES ($$it's$$, $2)",
+            "INSERT b.c1",
+            "INSERT INTO b.c1 VALUES (?, $2)",
+        ),
+        ("COMMIT;", "COMMIT", "COMMIT;"),
+    ],
+)
+def test_a_statement_is_told_without_values(statement: str, name: str, told: str) -> None:
+    with tracing.on(lambda _span, _ended: None, 1):
+        begin_trace(None, "all", SpanKind.SERVER, {})
+        begun = begin_statement(statement, "shop", "app__billing")
+        place.set(None)
+    assert begun
+    assert (begun.name, begun.attributes["db.query.text"]) == (name, told)
+    assert begun.attributes["db.namespace"] == "shop|billing"
