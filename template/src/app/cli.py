@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from app import modules
 from app.cli_flags import show_flags
 from app.cli_jobs import jobs
+from app.cli_slow import show_slow
 from app.main import run_worker
 from app.platform.access import create_tokens
 from app.platform.development import development_settings, is_taken
@@ -32,6 +33,8 @@ from app.platform.migrations import make_migration, migrate
 from app.platform.roles import MigrationError
 from app.platform.serving import serve as run_server
 from app.platform.settings import load_settings, Settings, SettingsError
+from app.platform.slow import StatisticsError
+from app.platform.statements_schema import why_unreadable
 from app.platform.wiring import WiringError
 
 cli = typer.Typer(
@@ -42,6 +45,7 @@ cli = typer.Typer(
 )
 cli.add_typer(jobs, name="jobs")
 cli.command("flags", epilog="Example: app flags --json")(show_flags)
+cli.command("slow", epilog="Example: app slow --module billing --limit 3")(show_slow)
 File = Annotated[str | None, typer.Option(metavar="FILE", help="Write it to FILE; - prints it.")]
 _EXPECTED = (
     FlagsError,
@@ -49,6 +53,7 @@ _EXPECTED = (
     LocalPostgresError,
     MigrationError,
     SettingsError,
+    StatisticsError,
     WiringError,
 )
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
@@ -128,8 +133,12 @@ def apply_migrations() -> None:
 
     Connects with MIGRATION_DATABASE_URL, or DATABASE_URL where that is not set.
     """
-    applied = _migrate(load_settings())
+    settings = load_settings()
+    applied = _migrate(settings)
     typer.echo("\n".join(f"applied {each}" for each in applied) or "Nothing to do.")
+    login = login_of(settings.database_url)
+    if reason := asyncio.run(why_unreadable(settings.admin_url, login)):
+        typer.echo(f"`app slow` will find nothing. {reason}", err=True)
 
 
 @cli.command("make-migration", epilog='Example: app make-migration billing "add a due date"')

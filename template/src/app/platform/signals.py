@@ -12,6 +12,7 @@ from app.platform.logs import configure_logs
 from app.platform.metrics_server import metrics_served
 from app.platform.replica import Replica
 from app.platform.settings import Settings
+from app.platform.statements import Statements
 from app.platform.trace_statements import trace_statements
 from app.platform.wiring import ModuleFolder
 
@@ -40,10 +41,12 @@ class Signals:
         """Tell, while the block lasts, of these modules, jobs and pools as well."""
         names = [folder.name for folder in folders]
         pools = {"primary": engine} | ({"replica": replica.engine} if replica else {})
+        loop = asyncio.get_running_loop()
         collectors = (
             Modules(folders),
             Pools(pools),
-            Queue(self._settings, asyncio.get_running_loop(), names, jobs),
+            Queue(self._settings, loop, names, jobs),
+            Statements(self._settings, loop, names),
         )
         async with AsyncExitStack() as all:
             await all.enter_async_context(self._logs.running(names))

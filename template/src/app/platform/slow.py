@@ -5,7 +5,8 @@ Values never show: Postgres keeps statements without them, nearly always, and wh
 is left out here.
 """
 
-from collections.abc import AsyncIterator, Collection
+import re
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +20,13 @@ from app.platform.slow_plans import explain, render, tables_of
 from app.platform.slow_texts import without_values
 from app.platform.statements_schema import BY_ROLE, OWN, SCHEMA, why_absent
 
+_SPEAK = "SELECT set_config('role', $1, true)"
+_LIMITS = "SET LOCAL statement_timeout = 5000; SET LOCAL lock_timeout = 1000"
+_OURS = r"^select set_config\(|\mpg_(catalog|class|type)\M|\malembic_version\M|" + re.escape(OWN)
+"""What is asked by this, by the driver and by the platform, of the catalogs."""
 _READ = f"""SELECT query, calls, rows, total_exec_time, mean_exec_time, temp_blks_written, shared_blks
     FROM {OWN}
-    WHERE query ~* '^\\s*(select|with|insert|update|delete|merge|values|table|\\()'
-        AND position('{OWN}' IN query) = 0
+    WHERE query ~* '^\\s*(select|with|insert|update|delete|merge|values|\\()' AND query !~* '{_OURS}'
     ORDER BY total_exec_time DESC LIMIT $1"""
 """No other kinds: `SET` or `CREATE ROLE` would show what they were given."""
 _TRANSACTIONS = f"SELECT sum(calls)::bigint FROM {OWN} WHERE query ILIKE 'set local role \"%'"
@@ -62,20 +66,36 @@ async def slow_statements(
     """
     login = login_of(database_url)
     found: list[SlowStatement] = []
-    async with _connected(database_url) as connection:
-        if reason := await why_absent(connection, login):
-            raise StatisticsError(reason)
-        totals = await _totals(connection, login)
+    async with connect_statistics(database_url) as connection:
+        totals = {
+            row["role"]: row["seconds"] * 1000 for row in await sums_by_role(connection, login)
+        }
         for module in modules:
             if total := totals.get(role_of(login, module)):
                 found += await _of_module(connection, login, module, limit, total)
     return sorted(found, key=lambda each: -each.total_ms)
 
 
-async def _totals(connection: Any, login: str) -> dict[str, float]:
-    async with _speaking(connection, role_of(login, SCHEMA)):
-        rows = await connection.fetch(f"SELECT role, total_exec_time FROM {BY_ROLE}")
-    return {row["role"]: row["total_exec_time"] for row in rows}
+async def sums_by_role(connection: Any, login: str) -> Sequence[Mapping[str, Any]]:
+    """Return role, calls and seconds of all who speak in this database. Raises StatisticsError."""
+    role = role_of(login, SCHEMA)
+    if reason := await why_absent(connection, role):
+        raise StatisticsError(reason)
+    async with _speaking(connection, role):
+        rows: Sequence[Mapping[str, Any]] = await connection.fetch(
+            f"SELECT role, calls, total_exec_time / 1000 AS seconds FROM {BY_ROLE}"
+        )
+    return rows
+
+
+@asynccontextmanager
+async def connect_statistics(url: str) -> AsyncIterator[Any]:
+    """Open a connection of its own: a busy pool is when the answer matters."""
+    connection = await asyncpg.connect(url, timeout=5, command_timeout=10, statement_cache_size=0)
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=5)
 
 
 async def _of_module(
@@ -118,26 +138,14 @@ async def _of_module(
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Any]:
-    """Open a connection of its own: a busy pool is when the answer matters."""
-    connection = await asyncpg.connect(url, timeout=5, command_timeout=10, statement_cache_size=0)
-    try:
-        yield connection
-    finally:
-        await connection.close(timeout=5)
-
-
-@asynccontextmanager
 async def _speaking(connection: Any, role: str) -> AsyncIterator[None]:
     """Speak as a role, in a transaction that is read only and comes to nothing."""
     transaction = connection.transaction(readonly=True)
     await transaction.start()
     try:
-        await connection.execute(
-            # Spelled otherwise than the application's transactions begin, which are counted.
-            f'SET LOCAL role TO "{role}"; SET LOCAL statement_timeout = 5000;'
-            "SET LOCAL lock_timeout = 1000"
-        )
+        # Not by SET LOCAL ROLE, of which each would count as a transaction of the module.
+        await connection.fetchval(_SPEAK, role)
+        await connection.execute(_LIMITS)
         yield
     finally:
         await transaction.rollback()

@@ -96,8 +96,9 @@ def _wanted(step: Step) -> list[str]:
     node = step.node
     if "Filter" not in node:
         return _order(step)
-    column = rf'(?<![\w.]){re.escape(_quoted(node["Alias"]))}\.(\w+|"[^"]+"){_COMPARED}'
-    compared = re.findall(column, node["Filter"])
+    # What stands behind the name of a function is no column, but an expression.
+    column = rf'(?<![\w.])(\w+\(+)?\(*{_quoted(node["Alias"])}\.(\w+|"[^"]+"){_COMPARED}'
+    compared = [found[1:] for found in re.findall(column, node["Filter"]) if not found[0]]
     equal = [name.strip('"') for name, operator in compared if operator == "="]
     ranges = [name.strip('"') for name, operator in compared if operator != "="]
     return list(dict.fromkeys([*equal, *ranges[:1]]))
@@ -109,13 +110,14 @@ def _order(step: Step) -> list[str]:
     if "Limit" not in kinds or not set(kinds) <= _BUILDERS or "Filter" in step.node:
         return []
     keys: list[str] = next((node["Sort Key"] for node in step.above if "Sort Key" in node), [])
-    column = re.compile(rf'{re.escape(_quoted(step.node["Alias"]))}\.(\w+|"[^"]+")(?: DESC)?$')
+    column = re.compile(rf'{_quoted(step.node["Alias"])}\.(\w+|"[^"]+")(?: DESC)?$')
     columns = [column.match(key) for key in keys]
     return [found[1].strip('"') for found in columns if found] if all(columns) else []
 
 
 def _quoted(alias: str) -> str:
-    return alias if re.fullmatch(r"[a-z_]\w*", alias) else f'"{alias}"'
+    """Return a name as plans write it, for a regular expression."""
+    return alias if re.fullmatch(r"[a-z_]\w*", alias) else re.escape(f'"{alias}"')
 
 
 def _index(name: Name, table: Table, columns: list[str], condition: str | None) -> Advice:

@@ -1,6 +1,7 @@
 """What Postgres would do for a statement, whatever its values: asked without running it."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ Plan = dict[str, Any]
 Name = tuple[str, str]
 """A schema and a table."""
 
+_TYPED = re.compile(r"\b(interval|date|time|timestamp|timestamptz)\s+(\$\d+)", re.IGNORECASE)
+"""`interval '1 day'` is kept as `interval $1`, which is no SQL."""
 _TABLES = """
     SELECT n.nspname, c.relname,
         CASE WHEN c.reltuples < 0 THEN pg_relation_size(c.oid) / 100 ELSE c.reltuples END AS rows,
@@ -57,7 +60,7 @@ async def explain(connection: Any, statement: str) -> Plan | None:
     """
     try:
         # In a message that may hold one command only; the values that it wants are found out so.
-        await connection.fetch(f"PREPARE slow AS {statement}")
+        await connection.fetch("PREPARE slow AS " + _TYPED.sub(r"\2::\1", statement))
         try:
             wanted = await connection.fetchval(
                 "SELECT cardinality(parameter_types) FROM pg_prepared_statements "

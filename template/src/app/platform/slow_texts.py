@@ -10,12 +10,13 @@ _WITHHELD = "…"
 _PARTS = re.compile(
     r"""
       (?P<name>"(?:[^"]|"")*")
+    | (?P<type>::\s*[a-z]+\(\d+(?:,\s*\d+)?\))
     | (?P<comment>--[^\n]* | /\*.*?\*/)
-    | (?P<string>[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | \$(?P<tag>[a-zA-Z_]\w*|)\$.*?\$(?P=tag)\$)
-    | (?P<number>(?<![\w$.])(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\b)
+    | (?P<string>e'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | \$(?P<tag>[a-z_]\w*|)\$.*?\$(?P=tag)\$)
+    | (?P<number>(?<![\w$.])(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?\b)
     | (?P<space>\s+)
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 
 
@@ -26,7 +27,7 @@ def without_values(text: str) -> str:
 
 def _shown(part: re.Match[str]) -> str:
     match part.lastgroup:
-        case "name":
+        case "name" | "type":
             return part[0]
         case "string" | "tag":
             return f"'{_WITHHELD}'"

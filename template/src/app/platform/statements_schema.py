@@ -6,6 +6,8 @@ their texts, and only the platform's own role may read it. Neither needs `pg_rea
 shows the statements of every database on the server.
 """
 
+from typing import Any
+
 import asyncpg
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -79,15 +81,24 @@ def install_views(connection: Connection, login: str, modules: list[str]) -> Non
         connection.commit()
 
 
-async def why_absent(connection: "asyncpg.Connection[asyncpg.Record]", login: str) -> str | None:
-    """Return, in a sentence, why a login finds no statistics and what to do; None where it does."""
+async def why_unreadable(admin_url: str, login: str) -> str | None:
+    """Return, in a sentence, why `app migrate` could not let a login read statistics, if so."""
+    connection = await asyncpg.connect(admin_url, timeout=5)
+    try:
+        return await why_absent(connection, owner_of(login, SCHEMA))
+    finally:
+        await connection.close()
+
+
+async def why_absent(connection: Any, role: str) -> str | None:
+    """Return, in a sentence, why a role finds no statistics and what to do; None where it does."""
     made = await connection.fetchval(
         "SELECT EXISTS (SELECT FROM pg_views WHERE schemaname || '.' || viewname = $1)", OWN
     )
     if made:
         try:
             async with connection.transaction():
-                await connection.execute(f'SET LOCAL ROLE "{role_of(login, SCHEMA)}"')
+                await connection.execute(f'SET LOCAL ROLE "{role}"')
                 await connection.execute(f"SELECT FROM {BY_ROLE} LIMIT 1")
         except asyncpg.ObjectNotInPrerequisiteStateError:
             return (
