@@ -275,7 +275,7 @@ def test_pictures_for_the_documentation(chromium: Browser, shop: Shop, tmp_path:
     for name, scheme in PICTURES.items():
         context = chromium.new_context(
             base_url=shop.address,
-            viewport={"width": 1280, "height": 1250 if name == "console-trace" else 860},
+            viewport={"width": 1280, "height": 1040 if name == "console-trace" else 860},
             color_scheme="dark" if scheme == "dark" else "light",
         )
         page = context.new_page()

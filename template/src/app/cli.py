@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -18,7 +17,7 @@ from app.cli_jobs import jobs
 from app.cli_slow import show_slow
 from app.main import run_worker
 from app.platform.access import create_tokens
-from app.platform.development import development_settings, is_taken
+from app.platform.development import development_settings, is_deployed, is_taken
 from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
 from app.platform.engine import login_of
@@ -65,7 +64,7 @@ def dev(port: Port = 8000) -> None:
 
     Uses DATABASE_URL where it is set, and a Postgres of its own otherwise.
     """
-    if find_spec("app.platform.console") is None or find_spec("jinja2") is None:
+    if is_deployed():
         _fail("This is an installation for production. Run `make dev` in the repository.")
     if is_taken(port):
         _fail(f"Port {port} of 127.0.0.1 is taken. Choose another: app dev --port {port + 1}")
