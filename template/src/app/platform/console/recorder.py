@@ -14,7 +14,7 @@ from app.platform.console.parts import Line, line_of, Part, part_of, Trace
 _TRACES = 200
 _PARTS = 50_000
 """Spans and lines, of all traces together."""
-_PARTS_OF_ONE = 2_000
+_PARTS_OF_ONE = 1_000
 """Of one trace; what comes then is counted, and left out."""
 _LINES = 1_000
 """Lines that belong to no trace."""
