@@ -5,7 +5,7 @@ PYTHON ?= python3
 DEMO ?= demo/shop
 
 .DEFAULT_GOAL := help
-.PHONY: help demo two-instances test test-observability test-system check bench format
+.PHONY: help demo two-instances test test-console test-observability test-system pictures check bench format
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -17,13 +17,19 @@ two-instances: | $(UV)  ## Run the shop as on several machines, behind HAProxy (
 	$(UV) run --quiet python examples/two_instances.py $(DEMO)
 
 test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
-	$(UV) run pytest -n auto --dist loadfile -m "not system and not observability" $(only)
+	$(UV) run pytest -n auto --dist loadfile -m "not system and not observability and not browser" $(only)
 
 test-observability: | $(UV)  ## Break the shop under Prometheus and Alertmanager (needs both, and HAProxy)
 	$(UV) run pytest -m observability
 
 test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redis and HAProxy, and an ordinary user
 	$(UV) run pytest -m system
+
+test-console: | $(UV)  ## Run the tests that drive the console in a browser (needs Debian's chromium)
+	$(UV) run pytest -m browser
+
+pictures: | $(UV)  ## Take the pictures of the console in docs/ anew (with Debian's fonts-inter, fonts-jetbrains-mono)
+	PICTURES=docs $(UV) run pytest -m browser
 
 check: | $(UV)  ## Style and types
 	$(UV) run ruff format --check

@@ -17,7 +17,7 @@ from app.cli_jobs import jobs
 from app.cli_slow import show_slow
 from app.main import run_worker
 from app.platform.access import create_tokens
-from app.platform.development import development_settings, is_taken
+from app.platform.development import development_settings, is_deployed, is_taken
 from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
 from app.platform.engine import login_of
@@ -64,6 +64,8 @@ def dev(port: Port = 8000) -> None:
 
     Uses DATABASE_URL where it is set, and a Postgres of its own otherwise.
     """
+    if is_deployed():
+        _fail("This is an installation for production. Run `make dev` in the repository.")
     if is_taken(port):
         _fail(f"Port {port} of 127.0.0.1 is taken. Choose another: app dev --port {port + 1}")
     with development_settings() as settings:
@@ -72,7 +74,7 @@ def dev(port: Port = 8000) -> None:
         os.environ["MIGRATION_DATABASE_URL"] = settings.admin_url
         os.environ["ENVIRONMENT"] = settings.environment
         configure_logs(settings)
-        typer.echo(f"Open http://127.0.0.1:{port}/docs (Ctrl-C stops everything).", err=True)
+        typer.echo(f"Open http://127.0.0.1:{port}/_dev (Ctrl-C stops everything).", err=True)
         typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
         uvicorn.run(
             "app.main:create_development_app",

@@ -1,6 +1,7 @@
 """The composition root: which parts there are, and how they come together."""
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager, AsyncExitStack
 from fastapi import FastAPI
 from openfeature import api as openfeature
 from openfeature.provider import FeatureProvider
+from starlette.types import ASGIApp
 
 from app import modules
 from app.platform.cache_store import CacheStore
@@ -72,6 +74,7 @@ def create_app(
     objectives = {folder.name: folder.objectives for folder in folders}
     api = create_api(wired.routers, lifespan, settings, engine, objectives)
     api.include_router(health_routes(probe))
+    api.state.jobs = wired.jobs
     return api
 
 
@@ -110,12 +113,25 @@ def create_served_app() -> FastAPI:
     return create_app(settings, signals=Signals(settings))
 
 
-def create_development_app() -> FastAPI:
-    """Create what `app dev` serves: a module added while it runs is migrated at the reload."""
+def create_development_app() -> ASGIApp:
+    """Create what `app dev` serves: a module added while it runs is migrated at the reload.
+
+    In front of it stands the console, of which there is nothing where this is deployed.
+    """
+    from app.platform.console.recorder import Recorder
+    from app.platform.console.routes import Console
+
     stop_with_parent()
     try:
         settings = load_settings().model_copy(update={"worker_drain_timeout": 1.0})
-        signals = Signals(settings)
-        return create_app(settings, migrate_first=True, with_worker=True, signals=signals)
+        recorder = Recorder()
+        signals = Signals(settings, span_processors=[recorder])
+        logging.getLogger().addHandler(recorder.handler)
+        folders = discover(modules)
+        flags = FlagFiles(folders, settings.flags_file)
+        api = create_app(
+            settings, migrate_first=True, with_worker=True, flags=flags, signals=signals
+        )
     except WiringError as error:
         sys.exit(f"app: {error}")
+    return Console(api, settings, folders, api.state.jobs, flags, recorder)

@@ -62,6 +62,10 @@ class Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record that has the `context` it was logged in."""
+        return self._render(self.describe(record))
+
+    def describe(self, record: logging.LogRecord) -> EventDict:
+        """Return the fields of that line: nothing secret is in them."""
         context: dict[str, object] = record.context  # type: ignore[attr-defined]
         line: EventDict = {
             "event": record.msg,
@@ -77,7 +81,7 @@ class Lines(logging.Formatter):
             for key, value in _given(record).items():
                 line[key] = without_secrets(value, key)
             line["module"] = context["module"]
-        return self._render(line)
+        return line
 
     def _timestamp(self, created: float) -> str:
         second = int(created)
