@@ -1,7 +1,7 @@
 """Traces: what is a span, under which other, and what it tells. Runs in a generated repository."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
@@ -17,7 +17,6 @@ from app.platform.trace_statements import trace_statements
 from app.platform.traces import Tracing, begin, begin_trace, span, tracing
 from app.platform.wiring import Wired
 from app.platform.worker import Worker
-from conftest import Bearer
 from httpx import AsyncClient
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -44,7 +43,9 @@ async def traces(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Trace
 
 
 @pytest.fixture
-async def traced(settings: Settings, bearer: Bearer) -> AsyncIterator[Client]:
+async def traced(
+    settings: Settings, bearer: Callable[..., dict[str, str]]
+) -> AsyncIterator[Client]:
     quiet = settings.model_copy(update={"metrics_port": 0, "log_level": "error"})
     async with tracing_app(quiet, bearer("me")) as traced:
         yield traced
