@@ -4,9 +4,11 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
+import asyncpg
 import pytest
 from app.platform.context import Place, place
 from app.platform.database import Database, Tx
+from app.platform.engine import OutcomeUnknownError
 from app.platform.errors import DomainError
 from app.platform.metrics_server import metrics_served
 from app.platform.queue import NewJob, connect_queue, enqueue
@@ -104,6 +106,21 @@ async def test_what_goes_wrong_is_told_of_each_span_it_passed(
     assert (part.attributes or {})["size"] == 3
     [event] = part.events
     assert (event.attributes or {})["exception.type"] == "DBAPIError"
+
+
+async def test_a_commit_that_nobody_answers_is_told(
+    traces: Traces, engine: AsyncEngine, settings: Settings
+) -> None:
+    other = await asyncpg.connect(settings.database_url)
+    begun = begin_trace(None, "all", SpanKind.SERVER, NOTHING)
+    with pytest.raises(OutcomeUnknownError):
+        async with Database(engine, "catalog").transaction() as tx:
+            process = await tx.scalar(text("SELECT pg_backend_pid()"))
+            await other.execute("SELECT pg_terminate_backend($1, 5000)", process)
+    await other.close()
+    assert begun
+    commit = traces.one("COMMIT")
+    assert (commit.status.status_code, parent_of(commit)) == (StatusCode.ERROR, begun.span_id)
 
 
 async def test_an_error_of_the_domain_is_no_failure_and_what_it_says_is_for_its_caller(

@@ -94,7 +94,7 @@ class _Recorder:
         events, status = _outcome(span, ended)
         readable = ReadableSpan(
             span.name,
-            SpanContext(span.trace_id, span.span_id, False, _SAMPLED),
+            _context(span),
             None if span.parent is None else _context(span.parent),
             self._resource,
             span.attributes,
@@ -148,7 +148,11 @@ class _Sender(SpanExporter):
 
 
 def _context(place: Place) -> SpanContext:
-    return SpanContext(place.trace_id, place.span_id, not place.is_recorded, _SAMPLED)
+    if not isinstance(place, Span):
+        return SpanContext(place.trace_id, place.span_id, True, _SAMPLED)
+    if place.context is None:  # Those below it have asked before it ends.
+        place.context = SpanContext(place.trace_id, place.span_id, False, _SAMPLED)
+    return place.context
 
 
 def _outcome(span: Span, ended: int) -> tuple[Sequence[Event], Status]:
