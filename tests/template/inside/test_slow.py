@@ -11,8 +11,8 @@ from app.platform.database import Database
 from app.platform.engine import BoundaryError, create_engine
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
-from app.platform.slow import slow_statements, SlowStatement, StatisticsError
-from app.platform.slow_hints import advise, Statistics
+from app.platform.slow import SlowStatement, StatisticsError, slow_statements
+from app.platform.slow_hints import Statistics, advise
 from app.platform.slow_texts import without_values
 from app.platform.wiring import ModuleFolder
 from sqlalchemy import text
@@ -76,7 +76,11 @@ async def test_a_scan_of_a_large_table_asks_for_an_index_and_names_it(
 
 
 async def test_what_is_printed_is_a_migration_that_ends_the_scan(
-    things: str, engine: AsyncEngine, settings: Settings, folders: list[ModuleFolder], tmp_path: Path
+    things: str,
+    engine: AsyncEngine,
+    settings: Settings,
+    folders: list[ModuleFolder],
+    tmp_path: Path,
 ) -> None:
     await send(engine, BY_NAME, "name 7")
     create = (await found(things, BY_NAME)).hint.partition("\n")[2].replace("\n", "\n    ")
@@ -240,7 +244,9 @@ async def test_no_value_is_ever_shown(settings: Settings, things: str) -> None:
     await connection.close()
     await one.dispose()
     assert "canary" in kept
-    told = json.dumps([asdict(e) for e in await slow_statements(things, ["catalog", "ordering"], 50)])
+    told = json.dumps(
+        [asdict(e) for e in await slow_statements(things, ["catalog", "ordering"], 50)]
+    )
     assert "things" in told
     assert "canary" not in told
     assert "4111" not in told
