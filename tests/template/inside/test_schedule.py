@@ -162,10 +162,17 @@ async def remembered(engine: AsyncEngine) -> list[int]:
         ("0 3 * * * *", count, "Write five fields"),
         ("0 3 30 2 *", count, "names no times"),
         ("0 3 * * *", needs, "each field of Needs needs a default"),
+        ("0 3 * * *", look, "each field of Looked needs a default: 'today'"),
     ],
 )
 async def test_a_schedule_that_does_not_fit_is_refused(
-    engine: AsyncEngine, folders: Sequence[ModuleFolder], cron: str, function: object, said: str
+    engine: AsyncEngine,
+    folders: Sequence[ModuleFolder],
+    monkeypatch: pytest.MonkeyPatch,
+    cron: str,
+    function: object,
+    said: str,
 ) -> None:
+    monkeypatch.delitem(notes, "today", raising=False)
     with pytest.raises(WiringError, match=said.replace("*", r"\*")):
         wire(catalog_with(folders, job(cron=cron)(function)), engine)  # type: ignore[arg-type]

@@ -3,8 +3,10 @@
 import asyncio
 import socket
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from app.platform.context import place
@@ -17,6 +19,27 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 NOTHING: dict[str, str] = {}
+_WHOSE = ("service", "deployment.environment")
+
+
+async def test_whose_spans_they_are_is_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    for name in ("", "till"):
+        if name:
+            monkeypatch.setenv("OTEL_SERVICE_NAME", name)
+            monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=staging")
+        exporter = InMemorySpanExporter()
+        async with traces_recorded(settings, [SimpleSpanProcessor(exporter)]):
+            begun = begin_trace(None, "all", SpanKind.SERVER, NOTHING)
+            assert begun
+            begun.end()
+        place.set(None)
+        [span] = exporter.get_finished_spans()
+        told.append([span.resource.attributes[f"{key}.name"] for key in _WHOSE])
+    project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]["name"]
+    assert told == [[project, "development"], ["till", "staging"]]
 
 
 class Broken(SpanProcessor):

@@ -1,12 +1,14 @@
 """Traces: what is a span, under which other, and what it tells. Runs in a generated repository."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
+import asyncpg
 import pytest
 from app.platform.context import Place, place
 from app.platform.database import Database, Tx
+from app.platform.engine import OutcomeUnknownError
 from app.platform.errors import DomainError
 from app.platform.metrics_server import metrics_served
 from app.platform.queue import NewJob, connect_queue, enqueue
@@ -17,7 +19,6 @@ from app.platform.trace_statements import trace_statements
 from app.platform.traces import Tracing, begin, begin_trace, span, tracing
 from app.platform.wiring import Wired
 from app.platform.worker import Worker
-from conftest import Bearer
 from httpx import AsyncClient
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -44,7 +45,9 @@ async def traces(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Trace
 
 
 @pytest.fixture
-async def traced(settings: Settings, bearer: Bearer) -> AsyncIterator[Client]:
+async def traced(
+    settings: Settings, bearer: Callable[..., dict[str, str]]
+) -> AsyncIterator[Client]:
     quiet = settings.model_copy(update={"metrics_port": 0, "log_level": "error"})
     async with tracing_app(quiet, bearer("me")) as traced:
         yield traced
@@ -103,6 +106,21 @@ async def test_what_goes_wrong_is_told_of_each_span_it_passed(
     assert (part.attributes or {})["size"] == 3
     [event] = part.events
     assert (event.attributes or {})["exception.type"] == "DBAPIError"
+
+
+async def test_a_commit_that_nobody_answers_is_told(
+    traces: Traces, engine: AsyncEngine, settings: Settings
+) -> None:
+    other = await asyncpg.connect(settings.database_url)
+    begun = begin_trace(None, "all", SpanKind.SERVER, NOTHING)
+    with pytest.raises(OutcomeUnknownError):
+        async with Database(engine, "catalog").transaction() as tx:
+            process = await tx.scalar(text("SELECT pg_backend_pid()"))
+            await other.execute("SELECT pg_terminate_backend($1, 5000)", process)
+    await other.close()
+    assert begun
+    commit = traces.one("COMMIT")
+    assert (commit.status.status_code, parent_of(commit)) == (StatusCode.ERROR, begun.span_id)
 
 
 async def test_an_error_of_the_domain_is_no_failure_and_what_it_says_is_for_its_caller(

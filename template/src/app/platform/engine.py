@@ -10,8 +10,9 @@ from typing import Any
 import asyncpg
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExceptionContext
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util.concurrency import in_greenlet
 
 from app.platform.discretion import withhold_values
 from app.platform.settings import Settings
@@ -64,6 +65,7 @@ def create_engine(settings: Settings, *, patience: float | None = None) -> Async
     event.listen(engine.sync_engine, "handle_error", _explain_trespass)
     event.listen(engine.sync_engine, "handle_error", _explain_read_only)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    event.listen(engine.sync_engine, "do_connect", _connect_in_greenlet)
     return engine
 
 
@@ -160,6 +162,12 @@ def _refuse_closed(connection: DBAPIConnection, *_rest: object) -> None:
     """
     if connection.driver_connection.is_closed():
         raise DisconnectionError
+
+
+def _connect_in_greenlet(*_args: object) -> None:
+    """Let nobody connect who could not wait for it; see `fetch`, which tries without."""
+    if not in_greenlet():
+        raise MissingGreenlet
 
 
 def _explain_read_only(context: ExceptionContext) -> None:

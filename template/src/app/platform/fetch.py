@@ -7,12 +7,14 @@ the server are those of `Database.read()`.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast, Generic, TypeVarTuple
 
 from asyncpg import InterfaceError, InternalClientError, PostgresError, Record
 from sqlalchemy import PoolProxiedConnection, Select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import greenlet_spawn
 
@@ -175,13 +177,13 @@ def _explained(
 
 
 async def _connect(engine: AsyncEngine) -> PoolProxiedConnection:
-    """Take a connection from the pool, none that has broken while it lay there."""
-    while True:
-        connection = await engine.raw_connection()
-        driver: Any = connection.driver_connection
-        if not driver.is_closed():
-            return connection
-        await greenlet_spawn(connection.invalidate)
+    """Take a connection from the pool; one that lies there, without SQLAlchemy's greenlet, which
+    only those need that wait, or connect."""
+    pool = engine.pool
+    if isinstance(pool, QueuePool) and pool.checkedin():
+        with suppress(MissingGreenlet):
+            return engine.sync_engine.raw_connection()
+    return await engine.raw_connection()
 
 
 async def _read(

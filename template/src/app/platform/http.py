@@ -31,18 +31,21 @@ from app.platform.problems import DESCRIBED, later, problem
 from app.platform.rates import Rates
 from app.platform.reading import ReadYourWrites
 from app.platform.requests import Requests
+from app.platform.routing import ByModule
 from app.platform.serving import leaving
 from app.platform.settings import Settings
 
 logger = logging.getLogger("app.http")
 
-_SECURITY = {
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-    b"cross-origin-resource-policy": b"same-origin",
-    b"referrer-policy": b"no-referrer",
-    b"strict-transport-security": b"max-age=31536000; includeSubDomains",
-    b"x-content-type-options": b"nosniff",
-}
+_FOR_DATA = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+"""This is an API, of which a browser shows nothing."""
+_SECURITY = (
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_OURS = frozenset((b"x-request-id", *(name for name, _ in (_FOR_DATA, *_SECURITY))))
 _EXPOSED = ("Idempotent-Replayed", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 _PAGES = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
 """The documentation, which a browser does show, with scripts of its own; in development only."""
@@ -69,6 +72,7 @@ def create_api(
         docs_url="/docs" if pages else None,
         redoc_url="/redoc" if pages else None,
         telemetry=_NO_TELEMETRY,
+        redirect_slashes=False,
     )
     # What is added last is outermost.
     keys = Database(engine, SCHEMA)
@@ -102,9 +106,12 @@ def create_api(
         api.add_exception_handler(unreachable, _disconnected)
     api.add_exception_handler(DBAPIError, _database_error)
     api.add_exception_handler(OutcomeUnknownError, _outcome_unknown)
+    by_module = ByModule(api.router)
     for name, router in sorted(routers.items()):
-        prefix = f"/{name.replace('_', '-')}"
-        api.include_router(router, prefix=prefix, tags=[name], responses=DESCRIBED)
+        first = name.replace("_", "-")
+        api.include_router(router, prefix=f"/{first}", tags=[name], responses=DESCRIBED)
+        by_module.add(first, api.router.routes[-1])
+    api.router.middleware_stack = by_module
     return api
 
 
@@ -120,7 +127,10 @@ class _API(FastAPI):
 
 
 class _Headers:
-    """Sets the headers of every response."""
+    """Sets the headers of every response.
+
+    `scope["has_answered"]` says whether the response has begun, and `scope["status"]` how.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -129,9 +139,12 @@ class _Headers:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["has_answered"] = False
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                scope["has_answered"] = True
+                scope["status"] = message["status"]
                 message["headers"] = _with_headers(scope, message.get("headers", ()))
             await send(message)
 
@@ -151,19 +164,12 @@ class _Unexpected:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        has_answered = False
-
-        async def send_some(message: Message) -> None:
-            nonlocal has_answered
-            has_answered = True
-            await send(message)
-
         try:
-            await self._app(scope, receive, send_some)
+            await self._app(scope, receive, send)
         except ClientDisconnect:
             pass  # Nobody is left to answer.
         except Exception:
-            if not has_answered:
+            if not scope["has_answered"]:
                 current = scope["request_id"]
                 said = f"Something went wrong. Quote request {current} when you report it."
                 await problem(500, said)(scope, receive, send)
@@ -171,14 +177,16 @@ class _Unexpected:
 
 
 def _with_headers(scope: Scope, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Add the headers of every response: this is an API, of which a browser shows nothing."""
-    headers = {**_SECURITY, b"x-request-id": scope["request_id"].encode()}
-    if scope["path"] in _PAGES:
-        del headers[b"content-security-policy"]
-    if leaving.is_set():
-        headers[b"connection"] = b"close"  # The next request on it would come too late.
     # Sent as they are: Starlette's MutableHeaders would look each of them up among the others.
-    return [*(each for each in given if each[0] not in headers), *headers.items()]
+    headers = [each for each in given if each[0] not in _OURS]
+    headers.extend(_SECURITY)
+    headers.append((b"x-request-id", scope["request_id"].encode()))
+    if scope["path"] not in _PAGES:
+        headers.append(_FOR_DATA)
+    if leaving.is_set():  # The next request on it would come too late.
+        headers = [each for each in headers if each[0] != b"connection"]
+        headers.append((b"connection", b"close"))
+    return headers
 
 
 def _domain_error(_request: Request, error: Exception) -> JSONResponse:

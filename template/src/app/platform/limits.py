@@ -49,7 +49,6 @@ class Limits:
             return
         received = 0
         has_arrived = not length and b"transfer-encoding" not in headers
-        has_answered = False
 
         async def receive_some() -> Message:
             nonlocal received, has_arrived
@@ -61,16 +60,11 @@ class Limits:
                 raise HTTPException(413, _TOO_LARGE.format(self._bytes))
             return message
 
-        async def send_some(message: Message) -> None:
-            nonlocal has_answered
-            has_answered = True
-            await send(message)
-
         try:
             async with asyncio.timeout(self._seconds) as time:
-                await self._app(scope, receive_some, send_some)
+                await self._app(scope, receive if has_arrived else receive_some, send)
         except TimeoutError:
-            if has_answered or not time.expired():
+            if scope["has_answered"] or not time.expired():
                 raise
             scope["refused"] = "time"
             refusal = (

@@ -9,10 +9,11 @@ from random import getrandbits
 from fastapi.routing import iter_route_contexts
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Histogram
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.platform import metrics
 from app.platform.context import begin_request, place, PLATFORM, speaking
+from app.platform.discretion import without_secrets
 from app.platform.limits import PROBES
 from app.platform.log_lines import Line
 from app.platform.traces import begin_trace, Exemplar, exemplar_of, Span
@@ -44,21 +45,13 @@ class Requests:
             return
         span = self._begin(scope)
         begun = time.perf_counter()
-        status = _GIVEN_UP
-
-        async def send_and_see(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
         try:
-            await self._app(scope, receive, send_and_see)
+            await self._app(scope, receive, send)
         except Exception as error:
             scope["error"] = error
             raise
         finally:
-            self._tell(scope, status, time.perf_counter() - begun, span)
+            self._tell(scope, time.perf_counter() - begun, span)
 
     def _begin(self, scope: Scope) -> Span | None:
         """Let what is logged from here on carry the request's id, its module and its trace.
@@ -80,7 +73,8 @@ class Requests:
             given, "HTTP", SpanKind.SERVER, {"url.scheme": scope.get("scheme", "http")}
         )
 
-    def _tell(self, scope: Scope, status: int, seconds: float, span: Span | None) -> None:
+    def _tell(self, scope: Scope, seconds: float, span: Span | None) -> None:
+        status = scope.get("status", _GIVEN_UP)
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         route = self._route(scope)
         self._count(route or metrics.NO_ROUTE, method, status, seconds, exemplar_of(span))
@@ -88,10 +82,12 @@ class Requests:
             metrics.refused.labels(speaking.get(), reason).inc()
         if span is not None:
             _end(span, method, route, status, scope.get("error"))
-        if status >= 500:
+        if scope["path"] in PROBES:
+            level = logging.DEBUG  # Where they say 503, `health` tells why, once.
+        elif status >= 500:
             level = logging.WARNING if status == 503 else logging.ERROR
         else:
-            level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
+            level = logging.INFO
         if not logger.isEnabledFor(level):
             return
         fields: dict[str, object] = {
@@ -102,7 +98,7 @@ class Requests:
         if route is not None:
             fields["http.route"] = route
         if cause := scope.get("cause"):
-            fields["exception.message"] = cause
+            fields["exception.message"] = without_secrets(cause)
         logger.handle(
             Line(logger.name, level, f"{method} {route or '(no route)'} {status}", fields)
         )

@@ -64,7 +64,7 @@ def _collector(value: str) -> str:
         is_complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         is_complete = False
-    if not is_complete or parts.query or parts.fragment:
+    if value and (not is_complete or parts.query or parts.fragment):
         raise ValueError("is not the URL of a collector: write http://127.0.0.1:4318")
     return value
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Signals:
     """Of one process: made as soon as it has its settings, so that all it logs is in its log.
 
-    What `span_processors` there are get the spans of all traces, and none is left out.
+    `span_processors` get the spans of all traces, each when it has ended (`on_end`).
     """
 
     def __init__(self, settings: Settings, span_processors: "Sequence[SpanProcessor]" = ()) -> None:

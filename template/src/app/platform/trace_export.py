@@ -13,7 +13,7 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -45,8 +45,7 @@ async def traces_recorded(
 ) -> AsyncIterator[None]:
     """Record traces while the block lasts: for these processors all of them, otherwise the share in
     the settings; and send them where these say."""
-    service = {"service.name": _name(), "deployment.environment.name": settings.environment}
-    recorder = _Recorder(Resource.create(service), processors)
+    recorder = _Recorder(_describe(settings), processors)
     if settings.otel_exporter_otlp_endpoint:
         for name in _LIBRARY:
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -61,8 +60,23 @@ async def traces_recorded(
         await asyncio.to_thread(ending.join, _PATIENCE)
 
 
+class _Resource(Resource):
+    """Is equal to itself alone. The SDK groups spans by their resource, and would write it as JSON
+    for each of them to compare."""
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+def _describe(settings: Settings) -> Resource:
+    """Say whose spans these are. OpenTelemetry's own variables count more."""
+    service = {"service.name": _name(), "deployment.environment.name": settings.environment}
+    described = Resource.create(service).merge(OTELResourceDetector().detect())
+    return _Resource(described.attributes, described.schema_url)
+
+
 def _name() -> str:
-    """Return what `pyproject.toml` calls this application. OTEL_SERVICE_NAME counts more."""
+    """Return what `pyproject.toml` calls this application."""
     for each in entry_points(group="console_scripts", name="app"):
         if each.value == "app.cli:main" and each.dist is not None:
             return each.dist.name
@@ -80,7 +94,7 @@ class _Recorder:
         events, status = _outcome(span, ended)
         readable = ReadableSpan(
             span.name,
-            SpanContext(span.trace_id, span.span_id, False, _SAMPLED),
+            _context(span),
             None if span.parent is None else _context(span.parent),
             self._resource,
             span.attributes,
@@ -134,7 +148,11 @@ class _Sender(SpanExporter):
 
 
 def _context(place: Place) -> SpanContext:
-    return SpanContext(place.trace_id, place.span_id, not place.is_recorded, _SAMPLED)
+    if not isinstance(place, Span):
+        return SpanContext(place.trace_id, place.span_id, True, _SAMPLED)
+    if place.context is None:  # Those below it have asked before it ends.
+        place.context = SpanContext(place.trace_id, place.span_id, False, _SAMPLED)
+    return place.context
 
 
 def _outcome(span: Span, ended: int) -> tuple[Sequence[Event], Status]:

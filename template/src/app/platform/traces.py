@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from random import getrandbits
 
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanContext, SpanKind
 
 from app.platform.context import Place, place, speaking
 
@@ -33,7 +33,7 @@ _HALF = 2**64
 class Span(Place):
     """A part of the work that is recorded, from when it is made until `end`."""
 
-    __slots__ = ("attributes", "begun", "error", "failed", "kind", "name", "parent")
+    __slots__ = ("attributes", "begun", "context", "error", "failed", "kind", "name", "parent")
 
     is_recorded = True
 
@@ -48,6 +48,8 @@ class Span(Place):
         super().__init__(trace_id, getrandbits(64), True)
         self.parent, self.name, self.kind = parent, name, kind
         self.attributes: dict[str, Attribute] = {"module": speaking.get(), **attributes}
+        self.context: SpanContext | None = None
+        """What the SDK calls this span by, once it was asked for."""
         self.error: BaseException | None = None
         self.failed = False
         self.begun = time.time_ns()

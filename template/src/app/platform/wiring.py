@@ -176,7 +176,7 @@ def _job(folder: ModuleFolder, job: Job[Any], provided: Mapping[type, object]) -
             )
         try:
             kinds[1]()
-        except TypeError as error:
+        except Exception as error:  # A default may be made by whatever the team has written.
             raise WiringError(
                 f"{folder.name}/jobs.py: {name} has a cron, so that each field of "
                 f"{kinds[1].__name__} needs a default: {error}."
