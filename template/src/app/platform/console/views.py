@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from importlib.metadata import entry_points
 
 from markupsafe import Markup
 
@@ -47,14 +46,6 @@ class FlagRow:
     on: int
     off: int
     has_expired: bool
-
-
-def product() -> str:
-    """Return what `pyproject.toml` calls this application."""
-    for each in entry_points(group="console_scripts", name="app"):
-        if each.value == "app.cli:main" and each.dist is not None:
-            return each.dist.name
-    return "app"
 
 
 def overview(
