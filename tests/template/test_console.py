@@ -193,7 +193,7 @@ def test_a_held_job_is_retried_with_the_keyboard_and_seen_to_be_done(
     expect(said).to_be_visible()
     expect(held).to_have_count(0)
     page.goto("/_dev/requests?module=billing")
-    done = page.get_by_role("row", name=re.compile(r"run billing.audit_ledger")).filter(
+    done = page.get_by_role("row", name=re.compile("JOB billing.audit_ledger")).filter(
         has_text="1 done"
     )
     expect(done).to_be_visible(timeout=15_000)

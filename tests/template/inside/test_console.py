@@ -120,7 +120,7 @@ async def test_each_page_teaches_what_to_do_while_nothing_has_happened(
     assert (shown.status_code, is_sound(shown)) == (200, True)
     if page in ("", "/requests"):
         assert "No requests yet" in shown.text
-        assert "curl \\\n  &#39;http://127.0.0.1:8000/billing/prices&#39;" in shown.text
+        assert "curl &#39;http://127.0.0.1:8000/billing/prices&#39;" in shown.text
 
 
 @pytest.mark.parametrize("page", [*PAGES, f"/traces/{1:032x}"])

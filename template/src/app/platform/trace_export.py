@@ -70,12 +70,15 @@ class _Resource(Resource):
 
 def _describe(settings: Settings) -> Resource:
     """Say whose spans these are. OpenTelemetry's own variables count more."""
-    service = {"service.name": _name(), "deployment.environment.name": settings.environment}
+    service = {
+        "service.name": application_name(),
+        "deployment.environment.name": settings.environment,
+    }
     described = Resource.create(service).merge(OTELResourceDetector().detect())
     return _Resource(described.attributes, described.schema_url)
 
 
-def _name() -> str:
+def application_name() -> str:
     """Return what `pyproject.toml` calls this application."""
     for each in entry_points(group="console_scripts", name="app"):
         if each.value == "app.cli:main" and each.dist is not None:

@@ -45,7 +45,8 @@ class Operation:
         if self.example is not None:
             words.append("-H 'Content-Type: application/json'")
             words.append("-d '" + self.example.replace("'", "'\\''") + "'")
-        return " \\\n  ".join([*words, f"'{address}{self.path}'"])
+        words.append(f"'{address}{self.path}'")
+        return (" " if len(words) == 2 else " \\\n  ").join(words)
 
 
 @dataclass(frozen=True)

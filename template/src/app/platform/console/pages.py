@@ -74,7 +74,7 @@ def clock(at: float) -> Markup:
     """Write a time of today as the log does, in UTC."""
     moment = datetime.fromtimestamp(at, UTC)
     full = moment.isoformat(timespec="milliseconds")
-    return Markup('<time datetime="{}">{}</time>').format(full, full[11:23])
+    return Markup('<time class="clock" datetime="{}">{}</time>').format(full, full[11:23])
 
 
 def ago(at: datetime) -> Markup:

@@ -27,6 +27,7 @@ from app.platform.map_svg import STYLE
 from app.platform.queue import connect_queue
 from app.platform.settings import Settings
 from app.platform.slow import slow_statements, StatisticsError
+from app.platform.trace_export import application_name
 from app.platform.wiring import ModuleFolder
 
 Result = TypeVar("Result")
@@ -57,7 +58,7 @@ class Console:
         self._api, self._settings, self._jobs = api, settings, jobs
         self._flags, self._recorder = flags, recorder
         self._folders, self._map = folders, draw_map(folders)
-        self._pages = Pages(views.product(), [folder.name for folder in folders])
+        self._pages = Pages(application_name(), [folder.name for folder in folders])
         self._console: ASGIApp = Guard(self._routes())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,17 +69,17 @@ class Console:
         return Starlette(
             routes=[
                 Route(PATH, self._overview),
-                Route(f"{PATH}/requests", self._requests),
-                Route(f"{PATH}/traces/{{id}}", self._trace),
-                Route(f"{PATH}/logs", self._logs),
-                Route(f"{PATH}/queue", self._queue),
-                Route(f"{PATH}/queue/{{id:int}}/retry", self._retry, methods=["POST"]),
-                Route(f"{PATH}/sql", self._sql),
-                Route(f"{PATH}/flags", self._show_flags),
-                Route(f"{PATH}/try", self._try, methods=["GET", "POST"]),
-                Route(f"{PATH}/style.css", self._style),
-                Route(f"{PATH}/live.js", self._script),
-                Route(f"{PATH}/icon.svg", self._icon),
+                Route(PATH + "/requests", self._requests),
+                Route(PATH + "/traces/{id}", self._trace),
+                Route(PATH + "/logs", self._logs),
+                Route(PATH + "/queue", self._queue),
+                Route(PATH + "/queue/{id:int}/retry", self._retry, methods=["POST"]),
+                Route(PATH + "/sql", self._sql),
+                Route(PATH + "/flags", self._show_flags),
+                Route(PATH + "/try", self._try, methods=["GET", "POST"]),
+                Route(PATH + "/style.css", self._style),
+                Route(PATH + "/live.js", self._script),
+                Route(PATH + "/icon.svg", self._icon),
             ]
         )
 
@@ -194,7 +195,7 @@ class Console:
 
     async def _style(self, _request: Request) -> Response:
         own = (_FOLDER / "style.css").read_text("utf-8")
-        return Response(f"{own}\n.map {{\n{STYLE}}}\n", media_type="text/css")
+        return Response("\n".join((own, ".map {", STYLE, "}")), media_type="text/css")
 
     async def _script(self, _request: Request) -> Response:
         return Response((_FOLDER / "live.js").read_text("utf-8"), media_type="text/javascript")

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from importlib.metadata import entry_points
 
 from markupsafe import Markup
 
@@ -47,14 +46,6 @@ class FlagRow:
     on: int
     off: int
     has_expired: bool
-
-
-def product() -> str:
-    """Return what `pyproject.toml` calls this application."""
-    for each in entry_points(group="console_scripts", name="app"):
-        if each.value == "app.cli:main" and each.dist is not None:
-            return each.dist.name
-    return "app"
 
 
 def overview(
@@ -173,19 +164,17 @@ def first_curl(operations: Mapping[str, Sequence[Operation]], address: str) -> s
 
 def _mark(row: ModuleRow, tone: str) -> Mark:
     traffic, held = row.traffic, row.queue.jobs["held"] if row.queue else 0
-    bad = [
-        *([f"{traffic.failed_requests} failed"] if traffic.failed_requests else []),
-        *([f"{held} held"] if held else []),
-    ]
-    done = [
-        many(number, noun)
-        for number, noun in ((traffic.requests, "request"), (traffic.calls, "call"))
-        if number
-    ]
-    said = bad or done[:1] or (["1 job"] if traffic.jobs == 1 else [f"{traffic.jobs} jobs"])
-    label = ", ".join([*done, many(traffic.jobs, "job"), *bad])
-    href = f"/_dev/requests?module={row.name}"
-    return Mark(" · ".join(said), f"{row.name}: {label}", href, tone, bool(bad))
+    counted = ((traffic.requests, "request"), (traffic.calls, "call"), (traffic.jobs, "attempt"))
+    done = [many(number, noun) for number, noun in counted if number] or ["idle"]
+    bad = [f"{traffic.failed_requests} failed"] if traffic.failed_requests else []
+    bad += [f"{held} held"] if held else []
+    return Mark(
+        " · ".join(bad or done[:1]),
+        f"{row.name}: {', '.join(done + bad)}",
+        f"/_dev/requests?module={row.name}",
+        tone,
+        bool(bad),
+    )
 
 
 def _median(seconds: list[float]) -> float | None:

@@ -84,7 +84,9 @@ def summarize(trace: Trace) -> Summary:
     status = first.attributes.get("http.response.status_code")
     return Summary(
         id=trace.id,
-        title=str(route or "(no route)") if method else first.name.removeprefix("enqueue "),
+        title=str(route or "(no route)")
+        if method
+        else str(first.attributes.get("job.name", first.name)),
         method=str(method) if method else None,
         module=first.module,
         status=status if isinstance(status, int) else None,
