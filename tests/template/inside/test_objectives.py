@@ -46,8 +46,8 @@ def counted() -> Counts:
 async def ask(handle: Handle, path: str = "/shop-window", **scope: Any) -> None:
     """Send a request that is answered by a function, which returns its status."""
 
-    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": await handle(), "headers": []})
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        scope["status"] = await handle()
 
     async def ignore(_message: Message) -> None: ...
 
