@@ -51,9 +51,11 @@ def present_settings() -> Iterator[Settings]:
     """
     try:
         settings = load_settings()
-    except SettingsError:
-        if "DATABASE_URL" in os.environ or not (_is_development() and is_running(_FOLDER)):
+    except SettingsError as error:
+        if "DATABASE_URL" in os.environ or not _is_development():
             raise
+        if not is_running(_FOLDER):
+            raise SettingsError(f"{error}, and no `app dev` runs here: start it first") from None
     else:
         yield settings
         return

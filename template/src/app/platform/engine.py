@@ -94,6 +94,8 @@ class BoundaryError(Exception):
 class Pool(AsyncAdaptedQueuePool):
     """Counts those who waited for a connection, and got none."""
 
+    __module__ = AsyncAdaptedQueuePool.__module__  # Under whose name it logs, as a library's.
+
     timeouts = 0
 
     def connect(self) -> PoolProxiedConnection:
