@@ -10,6 +10,7 @@ from generated import UV, Repository
 from replica import primary_and_replica
 from running import bearer, call, running
 
+
 @pytest.fixture(scope="module")
 def shop(example: Repository) -> Repository:
     """The example, with a Postgres of its own."""

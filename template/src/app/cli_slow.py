@@ -61,7 +61,9 @@ def _shown(slow: SlowStatement) -> str:
         *_labelled("plan", plan, typer.colors.BLUE),
     ]
     if slow.hint:
-        lines += _labelled("hint", f"{slow.cure}. {slow.hint}", typer.colors.YELLOW)
+        lines += _labelled(
+            "hint", f"{(slow.cure or '').capitalize()}. {slow.hint}", typer.colors.YELLOW
+        )
     return "\n".join(lines)
 
 

@@ -11,8 +11,8 @@ from app.platform.database import Database
 from app.platform.engine import BoundaryError, create_engine
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
-from app.platform.slow import slow_statements, SlowStatement, StatisticsError
-from app.platform.slow_hints import advise, Statistics
+from app.platform.slow import SlowStatement, StatisticsError, slow_statements
+from app.platform.slow_hints import Statistics, advise
 from app.platform.slow_texts import without_values
 from app.platform.wiring import ModuleFolder
 from sqlalchemy import text
@@ -76,7 +76,11 @@ async def test_a_scan_of_a_large_table_asks_for_an_index_and_names_it(
 
 
 async def test_what_is_printed_is_a_migration_that_ends_the_scan(
-    things: str, engine: AsyncEngine, settings: Settings, folders: list[ModuleFolder], tmp_path: Path
+    things: str,
+    engine: AsyncEngine,
+    settings: Settings,
+    folders: list[ModuleFolder],
+    tmp_path: Path,
 ) -> None:
     await send(engine, BY_NAME, "name 7")
     create = (await found(things, BY_NAME)).hint.partition("\n")[2].replace("\n", "\n    ")
@@ -101,6 +105,12 @@ async def test_what_is_printed_is_a_migration_that_ends_the_scan(
         ("SELECT a.id FROM catalog.things a WHERE a.name IN ('b', 'c')", '["name"]'),
         ("UPDATE catalog.things SET kind = 'x' WHERE name = 'x'", '["name"]'),
         ("DELETE FROM catalog.things WHERE name::varchar = 'x'", '["name"]'),
+        ("SELECT 1 FROM catalog.things WHERE name = 'x' OR made = 7", '["made"]'),
+        (
+            "SELECT t.id FROM catalog.items i JOIN catalog.things t USING (name) WHERE i.id = "
+            "'00000000-0000-0000-0000-000000000000'",
+            '["name"]',
+        ),
     ],
 )
 async def test_the_columns_of_an_index_are_found(
@@ -117,7 +127,8 @@ async def test_the_columns_of_an_index_are_found(
         ("SELECT kind, count(*) FROM catalog.things GROUP BY 1", "a cached read", "end to end"),
         ("SELECT * FROM catalog.things", "pages", "in the order of an index"),
         ("SELECT * FROM catalog.things WHERE id > 10 ORDER BY id", "pages", "rows a call"),
-        ("SELECT id FROM catalog.things WHERE lower(name) = 'x'", "an index", "on the expression"),
+        ("SELECT id FROM catalog.things WHERE lower(name) = 'x'", "an index", "on an expression"),
+        ("SELECT name FROM catalog.things WHERE id::text = '7'", "an index", "without a cast"),
         ("UPDATE catalog.things SET kind = 'x' WHERE kind = 'kind 1'", "a job", "some rows at a"),
     ],
 )
@@ -145,6 +156,20 @@ async def test_what_is_fast_gets_no_hint(things: str, engine: AsyncEngine, state
     slow = await found(things, statement[:20])
     assert slow.hint == ""
     assert slow.plan is not None
+
+
+async def test_an_index_that_was_never_completed_is_named(
+    things: str, engine: AsyncEngine, settings: Settings
+) -> None:
+    await send(engine, BY_NAME, "name 7")
+    admin = await asyncpg.connect(settings.admin_url)
+    await admin.execute(f"SET ROLE {LOGIN}__catalog__owner")
+    await admin.execute("UPDATE catalog.things SET made = 1 WHERE id < 3")
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await admin.execute("CREATE UNIQUE INDEX CONCURRENTLY broken ON catalog.things (made)")
+    await admin.close()
+    hint = (await found(things, BY_NAME)).hint
+    assert "First drop catalog.broken: creating it failed" in hint
 
 
 async def test_a_statement_in_a_loop_is_named(things: str, engine: AsyncEngine) -> None:
@@ -219,7 +244,9 @@ async def test_no_value_is_ever_shown(settings: Settings, things: str) -> None:
     await connection.close()
     await one.dispose()
     assert "canary" in kept
-    told = json.dumps([asdict(e) for e in await slow_statements(things, ["catalog", "ordering"], 50)])
+    told = json.dumps(
+        [asdict(e) for e in await slow_statements(things, ["catalog", "ordering"], 50)]
+    )
     assert "things" in told
     assert "canary" not in told
     assert "4111" not in told

@@ -79,12 +79,15 @@ async def slow_statements(
 async def sums_by_role(connection: Any, login: str) -> Sequence[Mapping[str, Any]]:
     """Return role, calls and seconds of all who speak in this database. Raises StatisticsError."""
     role = role_of(login, SCHEMA)
-    if reason := await why_absent(connection, role):
-        raise StatisticsError(reason)
-    async with _speaking(connection, role):
-        rows: Sequence[Mapping[str, Any]] = await connection.fetch(
-            f"SELECT role, calls, total_exec_time / 1000 AS seconds FROM {BY_ROLE}"
-        )
+    try:
+        async with _speaking(connection, role):
+            rows: Sequence[Mapping[str, Any]] = await connection.fetch(
+                f"SELECT role, calls, total_exec_time / 1000 AS seconds FROM {BY_ROLE}"
+            )
+    except asyncpg.PostgresError:
+        if reason := await why_absent(connection, role):
+            raise StatisticsError(reason) from None
+        raise
     return rows
 
 

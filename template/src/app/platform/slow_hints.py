@@ -4,13 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from app.platform.slow_plans import Name, name_of, Plan, Step, steps, Table
-from app.platform.slow_texts import without_values
+from app.platform.slow_plans import Name, Plan, steps, Table
+from app.platform.slow_scans import find_scans, Scan
 
-LARGE = 10_000
-"""Rows from which on reading a table from end to end is no way to find a few."""
-_FEW = 0.1
-"""The share of a table's rows that an index may find faster than reading them all."""
 _REPEATED = 5
 """Calls per transaction from which on somebody asks in a loop."""
 _MANY_CALLS = 1000
@@ -21,9 +17,6 @@ _WAITING = 20.0
 """Milliseconds in which Postgres reads more than a few pages, unless it waits."""
 _FEW_BLOCKS = 100
 _BLOCK = 8192
-
-_COMPARED = r"\)?(?:::[\w ]+(?:\[\])?)?\s*(=|<=|>=|<|>)(?!\w)"
-_BUILDERS = {"Sort", "Limit", "Gather Merge", "Gather", "LockRows", "Result", "Incremental Sort"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,85 +53,47 @@ def advise(statistics: Statistics, plan: Plan | None, tables: Mapping[Name, Tabl
 
 def _scans(statistics: Statistics, plan: Plan, tables: Mapping[Name, Table]) -> Iterator[Advice]:
     """Yield advice on large tables that are read from end to end."""
-    for step in steps(plan):
-        node = step.node
-        name = name_of(node)
-        if node["Node Type"] != "Seq Scan" or name is None or name not in tables:
+    for scan in find_scans(plan, tables):
+        reads = f"Each call reads {_described(scan)} from end to end"
+        if scan.reason is None:
+            yield _whole(statistics, reads)
             continue
-        table = tables[name]
-        stops_early = plan["Total Cost"] < node["Total Cost"] / 2
-        if table.rows < LARGE or stops_early:
-            continue
-        if table.broken:
+        columns = [each for each in scan.indexes if each]
+        lacking = [each for each in columns if each[0] not in scan.table.indexed]
+        for each in lacking:
+            yield _index(scan, each, f"{reads}, {scan.reason}.")
+        if not columns:
+            remedy = "that takes an index made for it (partial, on an expression, or of trigrams)"
+            yield Advice("an index", f"{reads}, {scan.reason}: {remedy}, or another question.")
+        elif not lacking:
             yield Advice(
                 "an index",
-                f"The index {table.broken[0]} was never completed: drop it and create it again.",
-            )
-        columns = _wanted(step) if node["Plan Rows"] <= table.rows * _FEW else _order(step)
-        if columns and columns[0] not in table.indexed:
-            yield _index(name, table, columns, _filter_of(node))
-        elif columns or _filter_of(node) is None or node["Plan Rows"] > table.rows * _FEW:
-            yield _whole(statistics, name, table)
-        else:
-            yield Advice(
-                "an index",
-                f"Each call reads {_described(name, table)} from end to end, for "
-                f"{_filter_of(node)}: that needs an index on the expression, or another way to ask.",
+                f"{reads}, {scan.reason}, although an index begins with {columns[0][0]}: ask without a "
+                "cast, for a value of its own type. If it is new, let Postgres ANALYZE the table.",
             )
 
 
-def _filter_of(node: Plan) -> str | None:
-    return without_values(node["Filter"]) if "Filter" in node else None
-
-
-def _wanted(step: Step) -> list[str]:
-    """Return the columns by which a scan picks rows: those with one value first, then a range."""
-    node = step.node
-    if "Filter" not in node:
-        return _order(step)
-    # What stands behind the name of a function is no column, but an expression.
-    column = rf'(?<![\w.])(\w+\(+)?\(*{_quoted(node["Alias"])}\.(\w+|"[^"]+"){_COMPARED}'
-    compared = [found[1:] for found in re.findall(column, node["Filter"]) if not found[0]]
-    equal = [name.strip('"') for name, operator in compared if operator == "="]
-    ranges = [name.strip('"') for name, operator in compared if operator != "="]
-    return list(dict.fromkeys([*equal, *ranges[:1]]))
-
-
-def _order(step: Step) -> list[str]:
-    """Return the columns by which a scan's rows are sorted before the first few are taken."""
-    kinds = [node["Node Type"] for node in step.above]
-    if "Limit" not in kinds or not set(kinds) <= _BUILDERS or "Filter" in step.node:
-        return []
-    keys: list[str] = next((node["Sort Key"] for node in step.above if "Sort Key" in node), [])
-    column = re.compile(rf'{_quoted(step.node["Alias"])}\.(\w+|"[^"]+")(?: DESC)?$')
-    columns = [column.match(key) for key in keys]
-    return [found[1].strip('"') for found in columns if found] if all(columns) else []
-
-
-def _quoted(alias: str) -> str:
-    """Return a name as plans write it, for a regular expression."""
-    return alias if re.fullmatch(r"[a-z_]\w*", alias) else re.escape(f'"{alias}"')
-
-
-def _index(name: Name, table: Table, columns: list[str], condition: str | None) -> Advice:
-    schema, relation = name
-    index = f"ix_{schema}_{relation}_{'_'.join(columns)}"[:63]
+def _index(scan: Scan, columns: list[str], why: str) -> Advice:
+    schema, table = scan.name
+    # As the names of `database.NAMING`, cut off where Postgres would.
+    index = "_".join(["ix", *(f"{schema}_{table}_{column}" for column in columns)])[:63]
     listed = ", ".join(f'"{column}"' for column in columns)
-    reason = f"for {condition}" if condition else f"to sort it by {', '.join(columns)}"
+    drop = ""
+    if scan.table.broken:
+        names = ", ".join(scan.table.broken)
+        drop = f" First drop {names}: creating it failed, and left it invalid."
     return Advice(
         "an index",
-        f"Each call reads {_described(name, table)} from end to end, {reason}. Declare the index in "
-        "tables.py, and create it in a migration, outside its transaction so that nobody waits:\n"
+        f'{why}{drop} Declare `Index("{index}", {listed})` in tables.py, and create it in a '
+        "migration, outside its transaction, so that nobody waits:\n"
         "with op.get_context().autocommit_block():\n"
-        f'    op.create_index("{index}", "{relation}", [{listed}], schema="{schema}", '
+        f'    op.create_index("{index}", "{table}", [{listed}], schema="{schema}", '
         "postgresql_concurrently=True)",
     )
 
 
-def _whole(statistics: Statistics, name: Name, table: Table) -> Advice:
-    reads = (
-        f"Each call reads {_described(name, table)} from end to end, and no index spares it that"
-    )
+def _whole(statistics: Statistics, reads: str) -> Advice:
+    reads = f"{reads}, and no index would spare it that"
     if not _only_reads(statistics.statement):
         return Advice("a job", f"{reads}: do it in a job, some rows at a time.")
     if statistics.rows_per_call >= _MANY_ROWS:
@@ -149,8 +104,8 @@ def _whole(statistics: Statistics, name: Name, table: Table) -> Advice:
     )
 
 
-def _described(name: Name, table: Table) -> str:
-    return f"{name[0]}.{name[1]} (about {round(table.rows):,} rows)"
+def _described(scan: Scan) -> str:
+    return f"{'.'.join(scan.name)} (about {round(scan.table.rows):,} rows)"
 
 
 def _calls(statistics: Statistics, *, reads_whole: bool) -> Iterator[Advice]:

@@ -23,7 +23,7 @@ logger = logging.getLogger("app.metrics")
 
 _PATIENCE = 3.0
 """Seconds that the database has to answer; without it, the rest is told."""
-_PAUSE = 5.0
+_PAUSE = 15.0
 """Seconds for which an answer counts; and at least so many times as long as it took."""
 _SHARE = 20
 _LONG_PAUSE = 60.0
