@@ -1,17 +1,10 @@
 """The console's pages, and who may see them. Runs in a generated repository."""
 
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from uuid import uuid4
 
-import app
 import pytest
-from app.platform.console.pages import ago, took
 from app.platform.console.recorder import Recorder
 from app.platform.console.routes import Console
 from app.platform.database import Database
@@ -245,50 +238,3 @@ async def test_a_database_that_does_not_answer_is_said_in_a_sentence(
             shown = await browser.get(f"/_dev{page}")
             assert (shown.status_code, is_sound(shown)) == (200, True)
             assert "The database does not answer" in shown.text
-
-
-def test_what_is_deployed_has_no_console() -> None:
-    program = (
-        "import sys; from app import cli, main; api = main.create_served_app()\n"
-        "assert not any(str(getattr(each, 'path', '')).startswith('/_dev') for each in api.routes)\n"
-        "assert not [name for name in sys.modules if 'console' in name and 'app.' in name]\n"
-        "assert 'jinja2' not in sys.modules, 'jinja2'"
-    )
-    environment = {
-        "DATABASE_URL": f"postgresql://shop:{uuid4().hex}@127.0.0.1/shop",
-        "OIDC_ISSUER": "https://id.example.com",
-        "OIDC_AUDIENCE": "shop",
-    }
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-
-
-def test_nothing_else_knows_the_console() -> None:
-    source = Path(app.__path__[0])
-    named = {
-        str(file.relative_to(source))
-        for file in source.rglob("*.py")
-        if "console" not in file.parts
-        and re.search(r"(from|import) app\.platform\.console", file.read_text("utf-8"))
-    }
-    assert named == {"main.py"}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "written"),
-    [
-        (0.00004, "0.0 ms"),
-        (0.0234, "23.4 ms"),
-        (0.0999, "100 ms"),
-        (0.25, "250 ms"),
-        (1.5, "1.50 s"),
-        (125, "2 min 5 s"),
-    ],
-)
-def test_times_are_written_with_the_digits_that_matter(seconds: float, written: str) -> None:
-    assert took(seconds) == written
-
-
-def test_a_moment_is_told_from_now() -> None:
-    assert ">2 min ago<" in ago(datetime.now(UTC) - timedelta(seconds=130))
-    assert ">in 59 min<" in ago(datetime.now(UTC) + timedelta(seconds=3599))

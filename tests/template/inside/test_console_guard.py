@@ -1,5 +1,12 @@
-"""Who may open the console. Runs in a generated repository."""
+"""Who may open the console, and where there is none. Runs in a generated repository."""
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import app
 import pytest
 from app.platform.console.guard import refusal
 from starlette.types import Scope
@@ -71,3 +78,30 @@ def test_its_own_pages_may_give_orders() -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 def test_another_site_can_give_no_orders(method: str, headers: dict[str, str]) -> None:
     assert refusal(asked(method, headers=headers)) == FOREIGN
+
+
+def test_what_is_deployed_has_no_console() -> None:
+    program = (
+        "import sys; from app import cli, main; api = main.create_served_app()\n"
+        "assert not any(str(getattr(each, 'path', '')).startswith('/_dev') for each in api.routes)\n"
+        "assert not [name for name in sys.modules if 'console' in name and 'app.' in name]\n"
+        "assert 'jinja2' not in sys.modules, 'jinja2'"
+    )
+    environment = {
+        "DATABASE_URL": f"postgresql://shop:{uuid4().hex}@127.0.0.1/shop",
+        "OIDC_ISSUER": "https://id.example.com",
+        "OIDC_AUDIENCE": "shop",
+    }
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_nothing_else_knows_the_console() -> None:
+    source = Path(app.__path__[0])
+    named = {
+        str(file.relative_to(source))
+        for file in source.rglob("*.py")
+        if "console" not in file.parts
+        and re.search(r"(from|import) app\.platform\.console", file.read_text("utf-8"))
+    }
+    assert named == {"main.py"}
