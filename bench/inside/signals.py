@@ -70,9 +70,8 @@ async def compare(servers: dict[str, tuple[int, int]]) -> None:
             if number:  # The first round warms up.
                 rates[name].append(requests / SECONDS)
                 costs[name].append((cpu_seconds(pid) - before) / requests * 1_000_000)
-    print(
-        f"{'one SELECT over HTTP':24}{'requests/s':>12}{'ratio':>8}{'CPU µs':>10}{'ratio':>8}   bound"
-    )
+    heads = f"{'requests/s':>12}{'ratio':>8}{'CPU µs':>10}{'ratio':>8}{'bound':>8}"
+    print(f"{'one SELECT over HTTP':24}{heads}")
     off = next(iter(servers))
     for name in servers:
         # Of each round, since what else the machine does changes from one to the next.
@@ -81,10 +80,8 @@ async def compare(servers: dict[str, tuple[int, int]]) -> None:
         rate, cost = statistics.median(rates[name]), statistics.median(costs[name])
         bound = BOUNDS.get(name, "")
         print(f"{name:24}{rate:12.0f}{faster:8.2f}{cost:10.0f}{cheaper:8.2f}{bound:>8}")
-    print(
-        "ratio: of its rate to the first; of the first's CPU to its. CPU: of the server's process,"
-    )
-    print("for one request, which says more than the rate where the machine has other work to do.")
+    print("ratio: of its rate to the first; of the first's CPU to its. CPU: of the server's")
+    print("process, for one request: it says more where the machine has other work to do.")
 
 
 def create() -> FastAPI:
