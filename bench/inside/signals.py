@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
+from operator import truediv
 from pathlib import Path
 from typing import Any
 
@@ -57,24 +58,30 @@ async def main(names: list[str]) -> None:
 
 
 async def compare(servers: dict[str, tuple[int, int]]) -> None:
-    """Load each server in turn, and print its median requests per second, and what one costs."""
+    """Load each server in turn, another one first in each round, and print the medians."""
     rates: dict[str, list[float]] = {name: [] for name in servers}
     costs: dict[str, list[float]] = {name: [] for name in servers}
     for number in range(ROUNDS + 1):
-        for name, (port, pid) in servers.items():
+        first = number % len(servers)
+        for name in (*servers, *servers)[first : first + len(servers)]:
+            port, pid = servers[name]
             before = cpu_seconds(pid)
             requests = await load(f"http://127.0.0.1:{port}/identity/customers/{CUSTOMER}")
             if number:  # The first round warms up.
                 rates[name].append(requests / SECONDS)
                 costs[name].append((cpu_seconds(pid) - before) / requests * 1_000_000)
-    print(f"{'one SELECT over HTTP':24}{'requests/s':>12}{'ratio':>8}{'CPU µs':>10}{'bound':>8}")
+    heads = f"{'requests/s':>12}{'ratio':>8}{'CPU µs':>10}{'ratio':>8}{'bound':>8}"
+    print(f"{'one SELECT over HTTP':24}{heads}")
+    off = next(iter(servers))
     for name in servers:
         # Of each round, since what else the machine does changes from one to the next.
-        off = next(iter(rates.values()))
-        ratio = statistics.median(a / b for a, b in zip(rates[name], off, strict=True))
+        faster = statistics.median(map(truediv, rates[name], rates[off]))
+        cheaper = statistics.median(map(truediv, costs[off], costs[name]))
         rate, cost = statistics.median(rates[name]), statistics.median(costs[name])
-        print(f"{name:24}{rate:12.0f}{ratio:8.2f}{cost:10.0f}{BOUNDS.get(name, ''):>8}")
-    print("ratio: of its rate to the first. CPU: of the server's process, for one request.")
+        bound = BOUNDS.get(name, "")
+        print(f"{name:24}{rate:12.0f}{faster:8.2f}{cost:10.0f}{cheaper:8.2f}{bound:>8}")
+    print("ratio: of its rate to the first; of the first's CPU to its. CPU: of the server's")
+    print("process, for one request: it says more where the machine has other work to do.")
 
 
 def create() -> FastAPI:
