@@ -33,10 +33,11 @@ from app.platform.wiring import ModuleFolder, Wired
 from app.platform.worker import Worker
 from httpx import AsyncClient
 from prometheus_client import REGISTRY
-from prometheus_client.registry import Collector
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message, Receive, Scope, Send
+
+from .looking import looked_at
 
 REPORT = "catalog.report_latest"
 
@@ -55,16 +56,6 @@ def series(prefix: str) -> int:
 def request(route: str, method: str, status: int, module: str = "catalog") -> dict[str, object]:
     labels = {"module": module, "http_route": route, "http_request_method": method}
     return {**labels, "http_response_status_code": status}
-
-
-async def looked_at(collector: Collector) -> dict[tuple[str, ...], float]:
-    """Return what a collector finds when it is asked, as it is, by another thread."""
-    found = await asyncio.to_thread(lambda: list(collector.collect()))
-    return {
-        (sample.name, *sample.labels.values()): sample.value
-        for metric in found
-        for sample in metric.samples
-    }
 
 
 async def test_a_request_is_counted_and_timed_by_its_route(client: AsyncClient) -> None:

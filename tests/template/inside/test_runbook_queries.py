@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 
+import app
 import asyncpg
 import pytest
 from app.platform.settings import Settings
 
-RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
+RUNBOOK = Path(app.__file__).parents[2] / "docs" / "runbook.md"
 QUERIES = re.findall(r'psql "\$DATABASE_URL" -c "(.+?)"', RUNBOOK.read_text("utf-8"), re.DOTALL)
 QUERIES += re.findall(r"`(SELECT [^`<]+)`", RUNBOOK.read_text("utf-8"))
 

@@ -13,7 +13,7 @@ from app.platform.statements import Statements
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from .test_metrics import looked_at
+from .looking import looked_at
 
 CALLS = "db_module_calls_total"
 SECONDS = "db_module_seconds_total"
