@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -39,6 +40,29 @@ def test_a_request_that_runs_at_sigterm_comes_to_its_end(
     process, url = server
     asyncio.run(stop_while_working(production, process, url))
     assert process.wait(30) in (0, -signal.SIGTERM)
+
+
+def test_a_request_that_is_pipelined_begins_in_nothing_of_the_one_before_it(
+    production: Repository, server: tuple[subprocess.Popen[bytes], str]
+) -> None:
+    _, url = server
+    caller, body = bearer(production), {"name": uuid4().hex}
+    keyed = caller | {"Idempotency-Key": uuid4().hex}
+    first = httpx.Request("POST", url + ITEMS, headers=keyed, json=body)
+    second = httpx.Request("POST", url + ITEMS, headers=caller, json={"name": uuid4().hex})
+    with socket.create_connection((first.url.host, first.url.port)) as connection:
+        connection.sendall(raw(first) + raw(second, b"Connection: close"))
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 201") == 2
+    again = httpx.post(url + ITEMS, headers=keyed, json=body)
+    assert (again.status_code, again.headers.get("idempotent-replayed")) == (201, "true")
+
+
+def raw(request: httpx.Request, *more: bytes) -> bytes:
+    """Return a request as it is sent."""
+    lines = [b"%s: %s" % each for each in request.headers.raw]
+    start = f"{request.method} {request.url.path} HTTP/1.1".encode()
+    return b"\r\n".join([start, *lines, *more, b"", request.content])
 
 
 async def stop_while_working(

@@ -82,9 +82,10 @@ def dev(port: Port = 8000) -> None:
             port=port,
             reload=True,
             reload_dirs=[str(Path(__file__).parent)],
-            reload_includes=["modules/*"],  # A module's folder arrives as a whole.
+            reload_includes=["modules/*", "module.toml"],  # A module's folder arrives as a whole.
             access_log=False,
             log_config=None,
+            reset_contextvars=True,
         )
 
 

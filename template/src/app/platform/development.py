@@ -55,7 +55,7 @@ def present_settings() -> Iterator[Settings]:
         if "DATABASE_URL" in os.environ or not _is_development():
             raise
         if not is_running(_FOLDER):
-            raise SettingsError(f"{error}, and no `app dev` runs here: start it first") from None
+            raise SettingsError(f"{error}. No `app dev` runs here either") from None
     else:
         yield settings
         return

@@ -53,9 +53,16 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
     path = Path(next(iter(package.__path__))) / name
     try:
         metadata = tomllib.loads((path / "module.toml").read_text("utf-8"))
+        if unknown := metadata.keys() - {"owner", "depends_on", "slo"}:
+            raise WiringError(
+                f"{name}/module.toml has {', '.join(sorted(unknown))}, but may only have owner, "
+                "depends_on and [slo]."
+            )
         owner, depends_on = metadata["owner"], metadata["depends_on"]
         if not isinstance(depends_on, list):
             raise ValueError("depends_on is no list")
+    except tomllib.TOMLDecodeError as error:
+        raise WiringError(f"{name}/module.toml is no TOML: {error}.") from None
     except (OSError, KeyError, ValueError) as error:
         raise WiringError(
             f'{name}/module.toml must say `owner = "@organisation/team"` and `depends_on = []` '

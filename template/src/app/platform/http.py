@@ -244,12 +244,14 @@ def _database_error(request: Request, error: Exception) -> JSONResponse:
     raise error
 
 
-def _outcome_unknown(_request: Request, error: Exception) -> JSONResponse:
+def _outcome_unknown(request: Request, error: Exception) -> JSONResponse:
+    request.scope["error"] = error
     # No Retry-After, and no status that a client or a proxy tries again by itself.
     logger.error("The outcome of a COMMIT is unknown.", exc_info=error)
     return problem(500, "It is not known whether this was done. Look before you try again.")
 
 
 def _later(request: Request, detail: str, error: Exception) -> JSONResponse:
+    request.scope["error"] = error
     request.scope["cause"] = cause(error)  # Told in the request's own line, not in one more.
     return later(f"{detail} Try again in a moment.")

@@ -14,6 +14,8 @@ from app.platform import metrics
 
 _LEAST = 0.9
 """Below, not even an outage would be failing enough for the alerts to tell within hours."""
+_MOST = 60_000
+"""Nobody waits longer."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,10 @@ def read_objectives(given: object) -> Objectives:
             "below 1: write 0.999 for 99.9 %"
         )
     milliseconds = given.get("latency_p99_ms", Objectives.latency_p99 * 1000)
-    if not _is_number(milliseconds) or not 0 < milliseconds < float("inf"):
+    if not _is_number(milliseconds) or not 0 < milliseconds <= _MOST:
         raise ObjectivesError(
-            f"[slo] latency_p99_ms = {milliseconds!r} is not a time in milliseconds: write 300"
+            f"[slo] latency_p99_ms = {milliseconds!r} is not a time from above 0 to {_MOST} ms: "
+            "write 300"
         )
     return Objectives(float(availability), milliseconds / 1000)
 
@@ -92,6 +95,24 @@ def take_part(module: str, error: BaseException | None) -> None:
         request.error, request.culprit = error, module
 
 
+def culprit_of(error: BaseException | None) -> str | None:
+    """Return the module that raised what a request failed with; None where it is the one asked.
+
+    What a module raised and somebody caught is not to blame for what goes wrong later.
+    """
+    if (request := _request.get()) is None or request.error is None:
+        return None
+    waiting, seen = [error], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if each is request.error:
+            return request.culprit
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            waiting += (each.__cause__, each.__context__)
+    return None
+
+
 class Promises:
     """Counts requests for the objectives of the modules; each count is there from the start, at 0."""
 
@@ -102,16 +123,17 @@ class Promises:
             for outcome in ("good", "slow", "failed")
         )
 
-    def count(self, asked: str, status: int, seconds: float, *, was_refused: bool) -> None:
-        """Count a request that is over, by the module that was asked."""
+    def count_failed(self, culprit: str) -> None:
+        """Count a request that failed because of a module."""
+        if (meter := self._failed.get(culprit)) is not None:
+            meter.inc()
+
+    def count_answered(self, asked: str, seconds: float) -> None:
+        """Count a request that did not fail, by the module that was asked."""
+        is_slow = seconds > self._latencies.get(asked, seconds)
+        if (meter := (self._slow if is_slow else self._good).get(asked)) is not None:
+            meter.inc()
         request = _request.get() or _Request()
-        if status >= 500:
-            if (meter := self._failed.get(request.culprit or asked)) is not None:
+        for module in request.modules:
+            if module != asked and (meter := self._good.get(module)) is not None:
                 meter.inc()
-        elif not was_refused:  # What the caller may not do says nothing of how we work.
-            is_slow = seconds > self._latencies.get(asked, seconds)
-            if (meter := (self._slow if is_slow else self._good).get(asked)) is not None:
-                meter.inc()
-            for module in request.modules:
-                if module != asked and (meter := self._good.get(module)) is not None:
-                    meter.inc()

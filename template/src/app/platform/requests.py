@@ -16,7 +16,7 @@ from app.platform.context import begin_request, place, PLATFORM, speaking
 from app.platform.discretion import without_secrets
 from app.platform.limits import PROBES
 from app.platform.log_lines import Line
-from app.platform.objectives import begin_parts, Objectives, Promises
+from app.platform.objectives import begin_parts, culprit_of, Objectives, Promises
 from app.platform.traces import begin_trace, Exemplar, exemplar_of, Span
 
 logger = logging.getLogger("app.requests")
@@ -83,17 +83,23 @@ class Requests:
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         route = self._route(scope)
         self._count(route or metrics.NO_ROUTE, method, status, seconds, exemplar_of(span))
+        asked, error = speaking.get(), scope.get("error")
         if reason := scope.get("refused"):
-            metrics.refused.labels(speaking.get(), reason).inc()
-        self._promises.count(speaking.get(), status, seconds, was_refused=bool(reason))
+            metrics.refused.labels(asked, reason).inc()
         if span is not None:
-            _end(span, method, route, status, scope.get("error"))
+            _end(span, method, route, status, error)
+        level = logging.INFO
+        if status >= 500 or error is not None:
+            culprit = culprit_of(error) or asked
+            self._promises.count_failed(culprit)
+            speaking.set(culprit)  # Who wants to know why looks there.
+            # What was raised is logged as an error by whoever caught it.
+            level = logging.WARNING if status == 503 or error is not None else logging.ERROR
+        elif not reason and status != _GIVEN_UP and (route is not None or method != "OPTIONS"):
+            # What the caller may not do, or did not wait for, says nothing of how we work.
+            self._promises.count_answered(asked, seconds)
         if scope["path"] in PROBES:
             level = logging.DEBUG  # Where they say 503, `health` tells why, once.
-        elif status >= 500:
-            level = logging.WARNING if status == 503 else logging.ERROR
-        else:
-            level = logging.INFO
         if not logger.isEnabledFor(level):
             return
         fields: dict[str, object] = {
