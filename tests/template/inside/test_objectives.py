@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import pytest
@@ -224,17 +225,22 @@ def test_objectives_that_cannot_be_are_refused(given: object, said: str) -> None
         read_objectives(given)
 
 
-def test_the_refusal_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[slo]\navailability = 2", r": \[slo\] availability = 2 is"),
+        ("[slos]\navailability = 0.99", " has slos, but may only have owner, depends_on and"),
+        ("[slo\navailability = 0.99", " is no TOML: .*line 3"),
+    ],
+)
+def test_the_refusal_names_the_file(tmp_path: Path, text: str, said: str) -> None:
     module = tmp_path / "planted" / "billing"
     module.mkdir(parents=True)
-    for folder in (module, module.parent):
-        (folder / "__init__.py").touch()
-    text = 'owner = "@acme/team"\ndepends_on = []\n[slo]\navailability = 2\n'
-    (module / "module.toml").write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
-    import planted  # type: ignore[import-not-found]
-
-    with pytest.raises(WiringError, match=r"billing/module.toml: \[slo\] availability = 2 is"):
+    (module / "__init__.py").touch()
+    (module / "module.toml").write_text(f'owner = "@acme/team"\ndepends_on = []\n{text}\n')
+    planted = ModuleType("planted")
+    planted.__path__ = [str(module.parent)]
+    with pytest.raises(WiringError, match=f"billing/module.toml{said}"):
         discover(planted)
 
 
