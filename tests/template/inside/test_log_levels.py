@@ -58,3 +58,16 @@ async def test_a_change_of_the_file_holds_without_a_restart(
     levels.look()
     assert logging.getLogger("sqlalchemy.engine").level == logging.NOTSET
     assert logging.getLogger("app.worker").getEffectiveLevel() == logging.WARNING
+
+
+def test_a_file_that_cannot_be_read_is_told_once_for_each_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "levels"
+    levels = LogLevels("warning", "", file)
+    for content, told in ((b"\xff", 1), (None, 2), (b"", 2), (b"\xff", 3)):
+        file.rmdir() if file.is_dir() else file.unlink(missing_ok=True)
+        file.mkdir() if content is None else file.write_bytes(content)
+        levels.look()
+        levels.look()
+        assert caplog.text.count("cannot be read") == told, content

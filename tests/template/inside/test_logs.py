@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import math
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -279,24 +280,10 @@ async def test_a_line_that_cannot_be_formatted_says_so(lines: Lines) -> None:
     ]
 
 
-async def test_nobody_waits_for_a_stream_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.platform.log_writer._MOST", 3)
-    stream = io.StringIO()
-    writer = LogWriter(stream)
-    writer.setFormatter(logging.Formatter("%(message)s"))
-    with writer._writing:  # The thread is stuck.
-        for number in range(5):
-            writer.handle(
-                logging.makeLogRecord({"name": "app.x", "msg": "line %d", "args": (number,)})
-            )
-        await asyncio.sleep(0)
-    writer.close()
-    assert stream.getvalue().splitlines() == [
-        "line 0",
-        "line 1",
-        "line 2",
-        "2 lines were lost: they came faster than the stream takes them.",
-    ]
+def test_a_number_that_json_does_not_have_is_text(stream: io.StringIO, lines: Lines) -> None:
+    logging.getLogger("app.canary").warning("x", extra={"rates": [math.inf, math.nan]})
+    assert lines()[0]["rates"] == ["Infinity", "NaN"]
+    assert '["Infinity","NaN"]' in stream.getvalue()
 
 
 def test_development_is_readable(settings: Settings, stream: io.StringIO) -> None:

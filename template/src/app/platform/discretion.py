@@ -22,15 +22,21 @@ _SECRETS = re.compile(
     r"""
     (?<=://)[^/\s@]{1,200}@                                  # the user and password in a URL
     | [^\s@<>"'(),:;=\[\]\\]{1,64}@[\w-]{1,63}(\.[\w-]{1,63})+  # an e-mail address
-    | \beyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)?                        # a JSON Web Token
+    | \beyJ[\w-]{5,4000}+\.[\w-]+(\.[\w-]*)?                   # a JSON Web Token
     | (?:bearer|basic)\ [\w.~+/=-]{8,}
     | (?<=\?)[\w.%~+-]+=[^\s"']*                              # the query of a URL
-    | (?:passw\w*|secret|token|api[_-]?key)["']?\s*[=:]\s*[^\s,;&)]+
+    | (?:passw\w{0,20}|secret|token|api[_-]?key)["']?\s*[=:]\s*[^\s,;&)]+
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _LITERAL = re.compile(r"'(?:[^']|'')*'|\$(\w*)\$.*?\$\1\$|(?<![\w$.\"])\d+(?:\.\d+)?\b", re.DOTALL)
 _NUMBERS = (int, float, bool)
+_LONGEST = 10_000
+"""Characters of one text that are logged. What looks for secrets takes its time with long ones, and
+whoever logs waits for it."""
+_LAST_WORD = re.compile(r"\S*\Z")
+_FIRST_WORD = re.compile(r"\A\s*\S*")
+_LONGEST_WORD = 300
 _DEEPEST = 5
 """How far a value that is logged, or the causes of an error, are followed."""
 
@@ -43,6 +49,8 @@ def without_secrets(value: object, name: str = "") -> object:
 
 def _without_secrets(value: object, name: str, depth: int) -> object:
     kind = type(value)
+    if kind is str and len(value) > _LONGEST:  # type: ignore[arg-type]
+        value = _shortened(value)  # type: ignore[arg-type]
     if kind is str and not _is_suspect(value) and not _names_a_secret(name):  # type: ignore[arg-type]
         return value
     if value is None or kind in _NUMBERS:
@@ -54,8 +62,18 @@ def _without_secrets(value: object, name: str, depth: int) -> object:
         return {str(key): _without_secrets(part, str(key), depth - 1) for key, part in each}
     if depth and isinstance(value, list | tuple | set | frozenset):
         return [_without_secrets(part, "", depth - 1) for part in value]
-    text = str(value)
+    text = _shortened(str(value))
     return _SECRETS.sub(_WITHHELD, text) if _is_suspect(text) else text
+
+
+def _shortened(text: str) -> str:
+    """Return the head and the tail of a text that is too long, as the tail of a traceback says what
+    was wrong. The words at the cut are left out: half a secret would not be known for one."""
+    if len(text) <= _LONGEST:
+        return text
+    head, tail = text[: _LONGEST // 2], text[-_LONGEST // 2 :]
+    last = _LAST_WORD.sub("", head[-_LONGEST_WORD:])
+    return f"{head[:-_LONGEST_WORD]}{last}…{_FIRST_WORD.sub('', tail)}"
 
 
 def _is_suspect(text: str) -> bool:

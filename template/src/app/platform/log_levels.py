@@ -42,6 +42,7 @@ class LogLevels:
         self._default = dict.fromkeys(_OURS, level) | parse_levels(levels)
         self._file = file
         self._read = ""
+        self._unreadable = ""
         self._set: Mapping[str, str] = {}
         self._apply({})
 
@@ -55,8 +56,12 @@ class LogLevels:
         except FileNotFoundError:
             text = ""
         except (OSError, UnicodeDecodeError) as error:
-            logger.error("The levels stay as they were: %s cannot be read: %s", self._file, error)
+            if str(error) != self._unreadable:
+                self._unreadable = str(error)
+                said = "The levels stay as they were: %s cannot be read: %s"
+                logger.error(said, self._file, error)
             return
+        self._unreadable = ""
         if text == self._read:
             return
         self._read = text

@@ -110,7 +110,7 @@ def _given(record: logging.LogRecord) -> EventDict:
 
 def _as_json(event: EventDict) -> str:
     try:
-        return to_json(event, fallback=str).decode()
+        return to_json(event, fallback=str, inf_nan_mode="strings").decode()
     except ValueError:  # Half a surrogate pair, say.
         safe = {key: str(value).encode(errors="backslashreplace") for key, value in event.items()}
         return to_json(safe).decode()

@@ -2,9 +2,10 @@
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TextIO
 
 from prometheus_client import Counter
@@ -15,8 +16,12 @@ from app.platform.metrics import log_lines
 _MODULES = "app.modules."
 _MOST = 10_000
 """Lines that may wait while nobody reads the stream; what comes then is counted, and lost."""
+_MOST_CHARACTERS = 10_000_000
+"""How long those lines may be together."""
 _GATHER = 0.05
 """Seconds for which lines are gathered, to write them together."""
+_PATIENCE = 1.0
+"""Seconds that a line, or the end, waits for the stream at most: perhaps nobody reads it."""
 
 
 class LogWriter(logging.Handler):
@@ -30,11 +35,21 @@ class LogWriter(logging.Handler):
         self._stream = stream
         self._waiting: deque[str] = deque()
         self._counted: dict[tuple[object, int], Counter] = {}
-        self._lost = 0
-        self._wake = threading.Event()
-        self._is_closed = self._is_hurried = False
-        self._writing = threading.Lock()
-        threading.Thread(target=self._write, name="logs", daemon=True).start()
+        # Of each pair one is counted by who logs, one by the thread: no lock is needed.
+        self._came = self._went = 0  # Characters.
+        self._refused = self._unwritten = self._told = 0  # Lines.
+        # Of all that wakes a thread, this one may be used by a __del__ in the middle of its own use.
+        self._calls: SimpleQueue[threading.Lock | None] = SimpleQueue()
+        self._is_called = self._is_closed = self._is_hurried = self._is_stuck = False
+        self._thread = threading.Thread(target=self._write, name="logs", daemon=True)
+        self._thread.start()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take a line; wait for it only in a hurry, and without the lock: the thread may log too."""
+        is_taken = super().handle(record)
+        if self._is_hurried:
+            self.flush()
+        return is_taken
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line, and make its text: what it speaks of may change."""
@@ -44,8 +59,8 @@ class LogWriter(logging.Handler):
             lines = log_lines.labels(module, record.levelname.lower())
             self._counted[module, record.levelno] = lines
         lines.inc()
-        if len(self._waiting) >= _MOST:
-            self._lost += 1
+        if len(self._waiting) >= _MOST or self._came - self._went >= _MOST_CHARACTERS:
+            self._refused += 1
             return
         if record.args:
             try:
@@ -53,11 +68,12 @@ class LogWriter(logging.Handler):
             except Exception as error:  # A line that is wrong must not stop whoever logs it.
                 record.msg = f"{record.msg} (its arguments do not fit: {error})"
             record.args = None
-        self._waiting.append(self._line(record))
-        if self._is_hurried:
-            self.flush()
-        elif not self._wake.is_set():
-            self._wake.set()
+        line = self._line(record)
+        self._came += len(line)
+        self._waiting.append(line)
+        if not self._is_called:
+            self._is_called = True
+            self._calls.put(None)
 
     def hurry(self) -> None:
         """From here on, write each line at once: the process ends, perhaps by a signal."""
@@ -65,27 +81,25 @@ class LogWriter(logging.Handler):
         self.flush()
 
     def flush(self) -> None:
-        """Write what waits. Called at the end of the process as well."""
-        with self._writing:
-            lines = []
-            while self._waiting:
-                lines.append(self._waiting.popleft())
-            if self._lost:
-                lost, self._lost = self._lost, 0
-                said = f"{lost} lines were lost: they came faster than the stream takes them."
-                lines.append(self._line(_record(said)))
-            if lines:
-                try:
-                    self._stream.write("".join(lines))
-                    self._stream.flush()
-                except (OSError, ValueError):
-                    pass  # Nobody is left to read it, and there is nobody to tell.
+        """Have what waits written, unless that takes too long. Called at the end of the process too.
+
+        The thread writes it: from here it would take for as long as nobody reads the stream.
+        """
+        if not self._thread.is_alive():
+            self._write_waiting()
+            return
+        written = threading.Lock()
+        written.acquire()
+        self._calls.put(written)
+        if threading.current_thread() is not self._thread:  # A __del__ may log while it writes.
+            self._is_stuck = not written.acquire(timeout=0 if self._is_stuck else _PATIENCE)
 
     def close(self) -> None:
         """Write what waits, and end the thread."""
+        self.hurry()
         self._is_closed = True
-        self._wake.set()
-        self.flush()
+        self._calls.put(None)
+        self._thread.join(0 if self._is_stuck else _PATIENCE)
         super().close()
 
     def _line(self, record: logging.LogRecord) -> str:
@@ -96,10 +110,35 @@ class LogWriter(logging.Handler):
             return self.format(_record(said)) + "\n"
 
     def _write(self) -> None:
-        while self._wake.wait() and not self._is_closed:
-            time.sleep(_GATHER)
-            self._wake.clear()
-            self.flush()
+        while not self._is_closed:
+            written = self._calls.get()
+            if written is None and not self._is_closed:
+                with suppress(Empty):
+                    written = self._calls.get(timeout=_GATHER)
+            self._is_called = False
+            self._write_waiting()
+            self._is_stuck = False
+            if written is not None:
+                written.release()
+
+    def _write_waiting(self) -> None:
+        lines: list[str] = []
+        while self._waiting:
+            lines.append(self._waiting.popleft())
+            self._went += len(lines[-1])
+        count = len(lines)
+        lost = self._refused + self._unwritten - self._told
+        try:
+            if lost:
+                said = f"{lost} lines were lost: the stream did not take them."
+                lines.append(self._line(_record(said)))
+            if lines:
+                self._stream.write("".join(lines))
+                self._stream.flush()
+        except Exception:  # There is nobody to tell now, and perhaps there is later.
+            self._unwritten += count
+        else:
+            self._told += lost
 
 
 def _module(logger: str, context: Mapping[str, object]) -> object:

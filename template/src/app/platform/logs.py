@@ -8,6 +8,7 @@ semantic conventions where those have one. What is secret is withheld, whoever l
 """
 
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -42,7 +43,7 @@ class Logs:
 
 def configure_logs(settings: Settings, stream: TextIO | None = None) -> Logs:
     """Send what is logged in this process to a stream, its standard error where none is given."""
-    stream = stream or sys.stderr
+    stream = stream or _standard_error()
     writer = LogWriter(stream)
     writer.setFormatter(Lines(settings.is_development, stream.isatty()))
     root = logging.getLogger()
@@ -67,6 +68,20 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> Logs:
     )
     levels = LogLevels(settings.log_level, settings.log_levels, settings.log_levels_file)
     return Logs(levels, writer)
+
+
+def _standard_error() -> TextIO:
+    """Return a stream of our own to the standard error, or to nowhere if the process has none.
+
+    The interpreter flushes its own as it ends: that would wait for a thread that writes to it.
+    """
+    if sys.stderr is None:
+        return open(os.devnull, "w", encoding="utf-8")
+    try:
+        descriptor = sys.stderr.fileno()
+    except OSError:  # Somebody put another one in its place.
+        return sys.stderr
+    return open(descriptor, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _take_error(_logger: Any, _name: str, event: EventDict) -> EventDict:
