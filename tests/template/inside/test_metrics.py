@@ -15,7 +15,7 @@ from app.platform.boundary import at_boundary
 from app.platform.cache import Cache
 from app.platform.cache_store import CacheStore
 from app.platform.database import Database
-from app.platform.engine import create_engine, login_of
+from app.platform.engine import async_url, create_engine, login_of
 from app.platform.errors import DomainError
 from app.platform.flags import Flags
 from app.platform.gauges import Modules, Pools, ReplicaLag
@@ -34,7 +34,8 @@ from app.platform.worker import Worker
 from httpx import AsyncClient
 from prometheus_client import REGISTRY
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 from starlette.types import Message, Receive, Scope, Send
 
 from .looking import looked_at
@@ -168,6 +169,24 @@ async def test_the_queue_is_asked_now_and_then_and_not_told_when_it_cannot_be(
     assert await looked_at(queue) == {}
     queue._next = 0
     assert (await looked_at(queue))["queue_jobs", "catalog", "waiting"] == 0
+
+
+async def test_whatever_goes_wrong_in_one_gauge_the_others_are_told(
+    settings: Settings, wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, asked = Queue(settings, asyncio.get_running_loop(), ["catalog"], wired.jobs), 0
+
+    async def odd() -> object:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.1)
+        raise AttributeError("odd handshake")
+
+    monkeypatch.setattr(queue, "_measure", odd)
+    assert await asyncio.gather(*(looked_at(queue) for _ in range(3))) == [{}, {}, {}]
+    assert asked == 1
+    pooled_by_others = create_async_engine(async_url(settings.database_url), poolclass=NullPool)
+    assert await looked_at(Pools({"other": pooled_by_others})) == {}
 
 
 async def test_pools_and_modules_are_looked_at(

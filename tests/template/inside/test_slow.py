@@ -11,9 +11,11 @@ from app.platform.database import Database
 from app.platform.engine import BoundaryError, create_engine
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
-from app.platform.slow import SlowStatement, StatisticsError, slow_statements
+from app.platform.slow import SlowStatement, StatisticsError, connect_statistics, slow_statements
 from app.platform.slow_hints import Statistics, advise
+from app.platform.slow_plans import explain
 from app.platform.slow_texts import without_values
+from app.platform.statements_schema import why_unreadable
 from app.platform.wiring import ModuleFolder
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -190,6 +192,50 @@ async def test_temporary_files_are_named(things: str, engine: AsyncEngine) -> No
     assert "MB of temporary files a call" in slow.hint
 
 
+def test_the_platform_is_not_told_to_send_less() -> None:
+    often = Statistics("SELECT 1", 5000, 1.0, 1, 0, 5, 0.9, 40)
+    assert [each.cure for each in advise(often, None, {})] == ["fewer calls"]
+    assert advise(replace(often, of_platform=True), None, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "writes"),
+    [
+        ("WITH a AS (SELECT 1) INSERT INTO b SELECT * FROM a", True),
+        ("WITH a AS (UPDATE b SET c = $1 RETURNING d) SELECT * FROM a", True),
+        ("WITH a AS (SELECT 1) SELECT updated FROM a FOR UPDATE SKIP LOCKED", False),
+        ("SELECT a FROM b FOR NO KEY UPDATE OF b", False),
+    ],
+)
+def test_what_writes_below_a_with_is_no_read(statement: str, writes: bool) -> None:
+    often = Statistics(statement, 5000, 1.0, 1, 0, 5, 0.9, 40)
+    assert (advise(often, None, {}) == []) == writes
+
+
+async def test_a_statement_that_has_no_plan_keeps_no_other_from_its_plan(
+    things: str,
+) -> None:
+    async with connect_statistics(things) as connection:
+        plans = []
+        for statement in ("SELECT 1 / 0", "SELECT 1"):
+            transaction = connection.transaction(readonly=True)
+            await transaction.start()
+            plans.append(await explain(connection, statement))
+            await transaction.rollback()
+        assert (
+            await connection.fetch("SELECT FROM pg_prepared_statements WHERE name = 'slow'") == []
+        )
+    assert plans[0] is None
+    assert plans[1] is not None
+
+
+async def test_what_it_asks_itself_is_not_shown(things: str, engine: AsyncEngine) -> None:
+    await send(engine, BY_NAME, "name 7")
+    for _ in range(2):
+        every = await slow_statements(things, ["catalog"], 50)
+    assert [each.statement for each in every] == [BY_NAME]
+
+
 def test_what_postgres_cannot_plan_is_judged_by_its_numbers() -> None:
     of = Statistics("SELECT 1", 10, 1.0, 1, 0, 5, 0.1, 1)
     assert advise(of, None, {}) == []
@@ -291,6 +337,50 @@ async def test_each_module_has_its_limit_and_the_longest_come_first(
     every = await slow_statements(things, ["catalog", "ordering", "queue"], 2)
     assert sorted(each.module for each in every) == ["catalog"] * 2 + ["ordering"] * 2
     assert every == sorted(every, key=lambda each: -each.total_ms)
+
+
+async def test_the_platforms_statements_come_after_those_of_modules(
+    things: str, engine: AsyncEngine
+) -> None:
+    await send(engine, "SELECT pg_sleep(0.05)", module="queue")
+    await send(engine, "SELECT 1")
+    every = await slow_statements(things, ["queue", "catalog"], 5)
+    assert [each.module for each in every] == ["catalog", "queue"]
+
+
+async def test_statistics_that_may_not_be_read_fail_no_migration(
+    settings: Settings, folders: list[ModuleFolder], caplog: pytest.LogCaptureFixture
+) -> None:
+    admin = await asyncpg.connect(settings.admin_url)
+    try:
+        await admin.execute(
+            f"SET ROLE {LOGIN}__platform__owner;"
+            "DROP VIEW platform.own_statements, platform.module_statements;"
+            "CREATE TABLE platform.own_statements (a int)"
+        )
+        assert await migrate(settings.admin_url, LOGIN, folders) == []
+        assert [each.name for each in caplog.records if each.levelname == "WARNING"] == [
+            "app.migrations"
+        ]
+    finally:
+        await admin.execute("DROP TABLE platform.own_statements")
+        await admin.close()
+    assert await migrate(settings.admin_url, LOGIN, folders) == []
+    with pytest.raises(StatisticsError, match="may not read the statistics"):
+        await slow_statements_without_rights(settings)
+    away = "postgresql://app@127.0.0.1:1/app"
+    assert (await why_unreadable(away, LOGIN) or "").startswith("Postgres did not say why: Conn")
+
+
+async def slow_statements_without_rights(settings: Settings) -> None:
+    admin = await asyncpg.connect(settings.admin_url)
+    revoked = f"SELECT ON platform.module_statements FROM {LOGIN}__platform"
+    await admin.execute(f"SET ROLE {LOGIN}__platform__owner; REVOKE {revoked}")
+    try:
+        await slow_statements(settings.database_url, ["catalog"], 5)
+    finally:
+        await admin.execute(f"GRANT {revoked.replace('FROM', 'TO')}")
+        await admin.close()
 
 
 async def test_without_its_views_it_says_so_and_migrating_makes_them_anew(

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 import asyncpg
@@ -99,3 +100,36 @@ async def test_where_there_are_no_statistics_nothing_is_told_and_the_log_says_wh
         assert await looked_at(told) == {}
     [line] = [record.message for record in caplog.records if record.name == "app.metrics"]
     assert said in line
+
+
+async def test_whatever_the_driver_says_fails_no_scrape_and_is_asked_again_later(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = Statements(settings, asyncio.get_running_loop(), ["catalog"])
+
+    async def odd() -> object:
+        raise asyncpg.InternalClientError("odd handshake")
+
+    monkeypatch.setattr(told, "_measure", odd)
+    assert await looked_at(told) == {}
+    assert await looked_at(told) == {}
+    [line] = [record.message for record in caplog.records if record.name == "app.metrics"]
+    assert "odd handshake" in line
+    assert told._next > time.monotonic()
+
+
+async def test_several_who_ask_at_once_ask_the_database_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, asked = Statements(settings, asyncio.get_running_loop(), ["catalog"]), 0
+
+    async def measured() -> object:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.1)
+        return {"catalog": (1.0, 10), "platform": (0.0, 0)}
+
+    monkeypatch.setattr(told, "_measure", measured)
+    found = await asyncio.gather(*(looked_at(told) for _ in range(3)))
+    assert asked == 1
+    assert found[0] == found[1] == found[2] != {}

@@ -12,7 +12,7 @@ import pytest
 from app.platform.context import place
 from app.platform.settings import Settings
 from app.platform.trace_export import traces_recorded
-from app.platform.traces import begin_trace
+from app.platform.traces import begin_trace, inside
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -61,6 +61,35 @@ async def test_who_cannot_take_a_span_gets_no_more_of_them(
     assert caplog.messages == ["Broken gets no more spans."]
 
 
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("mute")
+
+
+async def test_an_error_that_cannot_say_what_it_is_reaches_who_waits_for_it(
+    settings: Settings,
+) -> None:
+    exporter = InMemorySpanExporter()
+    async with traces_recorded(settings, [SimpleSpanProcessor(exporter)]):
+        with pytest.raises(Mute), inside(begin_trace(None, "all", SpanKind.SERVER, NOTHING)):
+            raise Mute
+    place.set(None)
+    [span] = exporter.get_finished_spans()
+    assert span.status.description == "Mute: (what it says could not be found out)"
+
+
+async def test_a_span_that_cannot_be_made_fails_nothing(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with traces_recorded(settings, [SimpleSpanProcessor(InMemorySpanExporter())]):
+        begun = begin_trace(None, "all", SpanKind.SERVER, NOTHING)
+        assert begun
+        begun.parent = "nowhere"  # type: ignore[assignment]
+        begun.end()
+    place.set(None)
+    assert caplog.messages == ["A span could not be recorded: AttributeError"]
+
+
 @contextmanager
 def deaf() -> Iterator[int]:
     """A port where connections are accepted, and nobody ever answers."""
@@ -72,7 +101,7 @@ async def test_a_collector_that_is_away_is_told_of_once(
     settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
     dead = settings.model_copy(
         update={
             "otel_exporter_otlp_endpoint": "http://ada:secret@127.0.0.1:9",
@@ -90,6 +119,7 @@ async def test_a_collector_that_is_away_is_told_of_once(
     place.set(None)
     [said] = caplog.messages
     assert said.startswith("Traces cannot be sent to http://127.0.0.1:9: ")
+    assert said.endswith(" spans lost (ConnectionError).")
 
 
 async def test_a_collector_that_never_answers_does_not_keep_a_process_from_ending(

@@ -1,5 +1,6 @@
 """Traces: what is a span, under which other, and what it tells. Runs in a generated repository."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from app.platform.context import Place, place
 from app.platform.database import Database, Tx
 from app.platform.engine import OutcomeUnknownError
 from app.platform.errors import DomainError
+from app.platform.fetch import Prepared
 from app.platform.metrics_server import metrics_served
 from app.platform.queue import NewJob, connect_queue, enqueue
 from app.platform.recovery import recover
@@ -23,7 +25,7 @@ from httpx import AsyncClient
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -283,3 +285,16 @@ async def test_a_number_leads_to_a_trace_that_is_behind_it(
 
 def test_tracing_is_off_again() -> None:
     assert not tracing.is_on
+
+
+async def test_a_fetch_that_is_cancelled_has_a_span(traces: Traces, engine: AsyncEngine) -> None:
+    sleep = Prepared(select(func.pg_sleep(10)))
+    begun = begin_trace(None, "all", SpanKind.SERVER, NOTHING)
+    assert begun
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await Database(engine, "catalog").fetch(sleep)
+    begun.end()
+    sent = traces.one("SELECT")
+    assert (sent.attributes or {})["error.type"] == "CancelledError"
+    assert sent.status.status_code is StatusCode.ERROR

@@ -199,10 +199,11 @@ async def _read(
     span = begin_statement(query.sql, database, role)
     try:
         records = await query.send(driver, arguments)
-    except Exception as error:
+    except BaseException as error:
         if span is not None:
             end_statement(span, error)
-        if not driver.is_closed():
+        # One that is cancelled may be under way still; its connection is given up.
+        if isinstance(error, Exception) and not driver.is_closed():
             await driver.execute("ROLLBACK")
         raise
     if span is not None:

@@ -61,7 +61,8 @@ class Pools(Collector):
         )
         for name, engine in self._engines.items():
             pool = engine.sync_engine.pool
-            assert isinstance(pool, Pool)
+            if not isinstance(pool, Pool):  # One that keeps no connections.
+                continue
             count.add_metric([PLATFORM, name, "used"], pool.checkedout())
             count.add_metric([PLATFORM, name, "idle"], pool.checkedin())
             most.add_metric([PLATFORM, name], pool.size())

@@ -5,13 +5,13 @@ Now and then, not at each scrape. What it does not answer is not told: it is not
 
 import asyncio
 import logging
+import threading
 import time
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
 import asyncpg
-from asyncpg import InterfaceError, PostgresError
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -46,6 +46,7 @@ class _Asked(Collector, Generic[Measured]):
         self._loop = loop
         self._measured: Measured | None = None
         self._next = 0.0
+        self._alone = threading.Lock()
 
     def describe(self) -> list[Metric]:
         """Say nothing. Without this, `collect` would be called when it is registered, in the loop."""
@@ -53,10 +54,12 @@ class _Asked(Collector, Generic[Measured]):
 
     def collect(self) -> Iterator[Metric]:
         """Tell what was measured."""
-        if time.monotonic() >= self._next:
-            self._refresh()
-        if self._measured is not None:
-            yield from self._tell(self._measured)
+        with self._alone:  # Several may ask at once; who waits here finds the answer of the first.
+            if time.monotonic() >= self._next:
+                self._refresh()
+            measured = self._measured
+        if measured is not None:
+            yield from self._tell(measured)
 
     @abstractmethod
     async def _measure(self) -> Measured: ...
@@ -69,7 +72,7 @@ class _Asked(Collector, Generic[Measured]):
         asked = asyncio.run_coroutine_threadsafe(self._measure_in_time(), self._loop)
         try:
             self._measured = asked.result(self.patience + 1)
-        except (OSError, PostgresError, InterfaceError, TimeoutError) as error:
+        except Exception as error:  # Whatever it is, the other metrics must be told.
             asked.cancel()
             self._measured = None
             logger.warning("%s could not be measured: %r", self.what, error)

@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -79,7 +78,7 @@ class Probe:
                 if not self._is_migrated:  # Once done, it stays done for this version of the code.
                     self.pending = await pending_migrations(connection, self._folders)
                     self._is_migrated = not self.pending
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+        except Exception as error:  # Also what the driver cannot make sense of.
             logger.warning("The database is not reachable: %s", cause(error))
             return "The database is not reachable."
         self.is_reachable = True

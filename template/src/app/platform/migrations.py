@@ -4,6 +4,7 @@ An admin runs them. The admin need not be a superuser: CREATEROLE, and CREATE on
 enough, as on a managed Postgres. Everything here can run again without harm.
 """
 
+import logging
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.platform.discretion import cause
 from app.platform.engine import async_url
 from app.platform.idempotency import SCHEMA as REQUESTS
 from app.platform.queue import SCHEMA as QUEUE
@@ -32,6 +34,8 @@ from app.platform.roles import check_login, MigrationError, owner_of, prepare_sc
 from app.platform.statements_schema import find_extension, install_views
 from app.platform.statements_schema import SCHEMA as PLATFORM
 from app.platform.wiring import ModuleFolder
+
+logger = logging.getLogger("app.migrations")
 
 _LOCK = 7_285_917_604
 """Key of the advisory lock that lets one migration run at a time."""
@@ -175,9 +179,14 @@ def _prepare(connection: Connection, login: str, module: str) -> str:
 
 
 def _let_read_statistics(connection: Connection, login: str, modules: list[str]) -> None:
-    if find_extension(connection):
-        _prepare(connection, login, PLATFORM)
-        install_views(connection, login, modules)
+    """Without them, everything else works: what is in the way is told, and no failure."""
+    try:
+        if find_extension(connection):
+            _prepare(connection, login, PLATFORM)
+            install_views(connection, login, modules)
+    except (DBAPIError, MigrationError) as error:
+        connection.rollback()
+        logger.warning("Statistics of statements could not be set up: %s", cause(error))
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from typing import Any
 import asyncpg
 
 from app.platform.engine import login_of
+from app.platform.idempotency import SCHEMA as REQUESTS
+from app.platform.queue import SCHEMA as QUEUE
 from app.platform.roles import role_of
 from app.platform.slow_hints import advise, Statistics
 from app.platform.slow_plans import explain, render, tables_of
@@ -22,13 +24,17 @@ from app.platform.statements_schema import BY_ROLE, OWN, SCHEMA, why_absent
 
 _SPEAK = "SELECT set_config('role', $1, true)"
 _LIMITS = "SET LOCAL statement_timeout = 5000; SET LOCAL lock_timeout = 1000"
-_OURS = r"^select set_config\(|\mpg_(catalog|class|type)\M|\malembic_version\M|" + re.escape(OWN)
+_OURS = (
+    r"^select set_config\(|\mpg_(catalog|class|type|prepared_statements)\M|\malembic_version\M|"
+    + re.escape(OWN)
+)
 """What is asked by this, by the driver and by the platform, of the catalogs."""
 _READ = f"""SELECT query, calls, rows, total_exec_time, mean_exec_time, temp_blks_written, shared_blks
     FROM {OWN}
     WHERE query ~* '^\\s*(select|with|insert|update|delete|merge|values|\\()' AND query !~* '{_OURS}'
     ORDER BY total_exec_time DESC LIMIT $1"""
 """No other kinds: `SET` or `CREATE ROLE` would show what they were given."""
+_OF_PLATFORM = {QUEUE, REQUESTS, SCHEMA}
 _TRANSACTIONS = f"SELECT sum(calls)::bigint FROM {OWN} WHERE query ILIKE 'set local role \"%'"
 """Each transaction of a module begins with its role; see `engine`."""
 
@@ -59,7 +65,8 @@ class SlowStatement:
 async def slow_statements(
     database_url: str, modules: Collection[str], limit: int
 ) -> list[SlowStatement]:
-    """Return, of each module, so many statements that took longest in all; the longest first.
+    """Return, of each module, so many statements that took longest in all; the longest first, and
+    the platform's own after those of modules.
 
     Runs none of them. Raises StatisticsError where Postgres keeps no statistics, and what the
     driver raises where it does not answer.
@@ -73,7 +80,7 @@ async def slow_statements(
         for module in modules:
             if total := totals.get(role_of(login, module)):
                 found += await _of_module(connection, login, module, limit, total)
-    return sorted(found, key=lambda each: -each.total_ms)
+    return sorted(found, key=lambda each: (each.module in _OF_PLATFORM, -each.total_ms))
 
 
 async def sums_by_role(connection: Any, login: str) -> Sequence[Mapping[str, Any]]:
@@ -122,6 +129,7 @@ async def _of_module(
             blocks_per_call=row["shared_blks"] / row["calls"],
             share=row["total_exec_time"] / total,
             calls_per_transaction=row["calls"] / transactions if transactions else 0,
+            of_platform=module in _OF_PLATFORM,
         )
         advice = advise(statistics, plan, tables)
         found.append(

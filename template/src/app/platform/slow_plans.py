@@ -62,14 +62,15 @@ async def explain(connection: Any, statement: str) -> Plan | None:
         # In a message that may hold one command only; the values that it wants are found out so.
         await connection.fetch("PREPARE slow AS " + _TYPED.sub(r"\2::\1", statement))
         try:
-            wanted = await connection.fetchval(
-                "SELECT cardinality(parameter_types) FROM pg_prepared_statements "
-                "WHERE name = 'slow'"
-            )
-            await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-            values = f"({', '.join(['NULL'] * wanted)})" if wanted else ""
-            asked = f"EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE slow{values}"
-            [explained] = json.loads(await connection.fetchval(asked))
+            async with connection.transaction():  # A savepoint: what comes last works in any case.
+                wanted = await connection.fetchval(
+                    "SELECT cardinality(parameter_types) FROM pg_prepared_statements "
+                    "WHERE name = 'slow'"
+                )
+                await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+                values = f"({', '.join(['NULL'] * wanted)})" if wanted else ""
+                asked = f"EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE slow{values}"
+                [explained] = json.loads(await connection.fetchval(asked))
         finally:
             await connection.execute("DEALLOCATE ALL")
     except asyncpg.PostgresError:

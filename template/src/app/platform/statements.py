@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 
-from asyncpg import InterfaceError, PostgresError
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
@@ -53,6 +53,7 @@ class Statements(Collector):
         self._told: dict[str, Sums] = dict.fromkeys(self._modules.values(), (0.0, 0.0))
         self._before: Mapping[str, Sums] | None = None
         self._next = 0.0
+        self._alone = threading.Lock()
 
     def describe(self) -> list[Metric]:
         """Say nothing. Without this, `collect` would be called when it is registered, in the loop."""
@@ -60,8 +61,10 @@ class Statements(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Tell what was summed up; nothing where the database did not answer, or counts nothing."""
-        if time.monotonic() >= self._next:
-            self._refresh()
+        with self._alone:  # Several may ask at once; who waits here finds the answer of the first.
+            if time.monotonic() >= self._next:
+                self._refresh()
+            sums = {} if self._before is None else dict(self._told)
         seconds = CounterMetricFamily(
             "db_module_seconds",
             "Time that Postgres worked on statements, as it counts it.",
@@ -70,10 +73,9 @@ class Statements(Collector):
         calls = CounterMetricFamily(
             "db_module_calls", "Statements that Postgres executed.", labels=["module"]
         )
-        if self._before is not None:
-            for module, told in sorted(self._told.items()):
-                seconds.add_metric([module], told[0])
-                calls.add_metric([module], told[1])
+        for module, told in sorted(sums.items()):
+            seconds.add_metric([module], told[0])
+            calls.add_metric([module], told[1])
         yield from (seconds, calls)
 
     def _refresh(self) -> None:
@@ -88,7 +90,7 @@ class Statements(Collector):
             if self._before is not None or self._next == 0:
                 logger.info("No SQL time by module. %s", error)
             self._before = None
-        except (OSError, PostgresError, InterfaceError, TimeoutError) as error:
+        except Exception as error:  # Whatever it is, the other metrics must be told.
             asked.cancel()
             self._before = None
             pause = _PAUSE

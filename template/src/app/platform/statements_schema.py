@@ -12,6 +12,7 @@ import asyncpg
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from app.platform.discretion import cause
 from app.platform.roles import owner_of, role_of
 
 SCHEMA = "platform"
@@ -83,11 +84,14 @@ def install_views(connection: Connection, login: str, modules: list[str]) -> Non
 
 async def why_unreadable(admin_url: str, login: str) -> str | None:
     """Return, in a sentence, why `app migrate` could not let a login read statistics, if so."""
-    connection = await asyncpg.connect(admin_url, timeout=5)
     try:
-        return await why_absent(connection, owner_of(login, SCHEMA))
-    finally:
-        await connection.close()
+        connection = await asyncpg.connect(admin_url, timeout=5)
+        try:
+            return await why_absent(connection, owner_of(login, SCHEMA))
+        finally:
+            await connection.close(timeout=5)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return f"Postgres did not say why: {cause(error)}"
 
 
 async def why_absent(connection: Any, role: str) -> str | None:
@@ -104,6 +108,11 @@ async def why_absent(connection: Any, role: str) -> str | None:
             return (
                 f"Postgres counts no statements: add {EXTENSION} to shared_preload_libraries in "
                 "its configuration, and restart it."
+            )
+        except asyncpg.InsufficientPrivilegeError as error:
+            return (
+                f"The role {role} may not read the statistics of statements ({error}): run "
+                "`app migrate` with the admin who made the application's roles."
             )
         return None
     if await connection.fetchval(_EXTENSION_SCHEMA):

@@ -47,8 +47,6 @@ async def traces_recorded(
     the settings; and send them where these say."""
     recorder = _Recorder(_describe(settings), processors)
     if settings.otel_exporter_otlp_endpoint:
-        for name in _LIBRARY:
-            logging.getLogger(name).setLevel(logging.CRITICAL)
         recorder.processors += (BatchSpanProcessor(_Sender(settings.otel_exporter_otlp_endpoint)),)
     try:
         with tracing.on(recorder, 1 if processors else settings.traces_sample_ratio):
@@ -94,6 +92,12 @@ class _Recorder:
         self.processors = tuple(processors)
 
     def __call__(self, span: Span, ended: int) -> None:
+        try:
+            self._hand_on(span, ended)
+        except Exception as error:  # It would take the place of what the application says.
+            logger.warning("A span could not be recorded: %s", type(error).__qualname__)
+
+    def _hand_on(self, span: Span, ended: int) -> None:
         events, status = _outcome(span, ended)
         readable = ReadableSpan(
             span.name,
@@ -130,9 +134,11 @@ class _Sender(SpanExporter):
         self._where = f"{where.scheme}://{where.netloc.rpartition('@')[2]}"
         self._told = -_TELL_AGAIN
         self._lost = 0
+        self._reason = _Reason()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send some; called in a thread of the SDK's."""
+        self._reason.last = ""
         result = self._exporter.export(spans)
         if result is SpanExportResult.SUCCESS:
             if self._lost:
@@ -142,12 +148,42 @@ class _Sender(SpanExporter):
         self._lost += len(spans)
         if time.monotonic() - self._told > _TELL_AGAIN:
             self._told = time.monotonic()
-            logger.warning("Traces cannot be sent to %s: %d spans lost.", self._where, self._lost)
+            logger.warning(
+                "Traces cannot be sent to %s: %d spans lost (%s).",
+                self._where,
+                self._lost,
+                self._reason.last or "no answer in time",
+            )
         return result
 
     def shutdown(self) -> None:
         """Try nothing again."""
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
+
+
+class _Reason(logging.Handler):
+    """Keeps why the library could not send the last spans, which it tells its log alone.
+
+    A status or the kind of an error; what an error says may quote the URL, with a password.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = ""
+        for name in _LIBRARY:
+            library = logging.getLogger(name)
+            library.propagate = False
+            library.handlers = [self]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take what it tells: kind of data, status and its name or an error, seconds to wait."""
+        given = record.args if isinstance(record.args, tuple) else ()
+        parts = [
+            type(each).__name__ if isinstance(each, Exception) else str(each)
+            for each in given
+            if each != "spans" and isinstance(each, Exception | int | str)
+        ]
+        self.last = " ".join(parts)[:_LONGEST] or self.last
 
 
 def _context(place: Place) -> SpanContext:
@@ -158,12 +194,19 @@ def _context(place: Place) -> SpanContext:
     return place.context
 
 
+def _said_by(error: BaseException) -> str:
+    try:
+        return str(without_secrets(text_of(error)))[:_LONGEST]
+    except Exception:  # Code of its own says it.
+        return "(what it says could not be found out)"
+
+
 def _outcome(span: Span, ended: int) -> tuple[Sequence[Event], Status]:
     """Say what went wrong, if anything did, without what is secret."""
     if span.error is None:
         return (), _FAILED if span.failed else _UNSET
     kind = type(span.error).__qualname__
-    said = str(without_secrets(text_of(span.error)))[:_LONGEST]
+    said = _said_by(span.error)
     span.attributes.setdefault("error.type", kind)
     about = {"exception.type": kind, "exception.message": said}
     status = Status(StatusCode.ERROR, f"{kind}: {said}") if span.failed else _UNSET

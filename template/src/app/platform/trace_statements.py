@@ -9,8 +9,8 @@ from opentelemetry.trace import SpanKind
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import ExceptionContext
 
-from app.platform.discretion import without_literals
 from app.platform.engine import sqlstate_of
+from app.platform.slow_texts import without_values
 from app.platform.traces import recorded_place, Span
 
 _TABLE = r'\s+(?:ONLY\s+)?((?:"?\w+"?\.)?"?\w+"?)'
@@ -24,31 +24,38 @@ _WORKS_ON = {
     )
 }
 _WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+_OPERATION = re.compile(r"[\s(]*(\w+)")
 _LONGEST = 2000
+_SMALL = 4000
+"""Characters up to which a statement is worth remembering; longer ones would fill the memory."""
 _COMMIT = "COMMIT"
 
 
-@lru_cache(2000)
 def _described(statement: str) -> tuple[str, dict[str, str]]:
     """Return the name of a statement's span, and what it tells of it: no values."""
-    operation = statement.split(None, 1)[0].upper().rstrip(";")
+    shown = without_values(statement)
+    begins = _OPERATION.match(shown)
+    operation = begins[1].upper() if begins else "SQL"
     if operation == "WITH":
-        written = _WRITES.search(statement)
+        written = _WRITES.search(shown)
         operation = written[1].upper() if written else "SELECT"
-    table = _WORKS_ON[operation].search(statement) if operation in _WORKS_ON else None
+    table = _WORKS_ON[operation].search(shown) if operation in _WORKS_ON else None
     name = f"{operation} {table[1]}".replace('"', "") if table else operation
     return name, {
         "db.system.name": "postgresql",
         "db.operation.name": operation,
-        "db.query.text": without_literals(statement)[:_LONGEST],
+        "db.query.text": shown[:_LONGEST],
     }
+
+
+_remembered = lru_cache(2000)(_described)
 
 
 def begin_statement(statement: str, database: str | None, role: str | None) -> Span | None:
     """Begin the span of a statement that is about to be sent; the caller ends it."""
     if (here := recorded_place()) is None:
         return None
-    name, about = _described(statement)
+    name, about = (_remembered if len(statement) <= _SMALL else _described)(statement)
     span = Span(here.trace_id, here, name, SpanKind.CLIENT, about)
     schema = (role or "").rpartition("__")[2]
     span.attributes["db.namespace"] = f"{database}|{schema}" if schema else database or ""
