@@ -6,11 +6,11 @@ import traceback
 import pytest
 from app.platform import discretion
 from app.platform.database import Database
-from app.platform.discretion import stacktrace_of, without_secrets
+from app.platform.discretion import stacktrace_of, text_of, without_secrets
 from app.platform.errors import violated
 from httpx import AsyncClient
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 CANARY = "ada@example.org"
@@ -102,3 +102,11 @@ def test_a_long_traceback_keeps_its_head_and_its_tail() -> None:
     assert shown.startswith("  File")
     assert shown.endswith("the end")
     assert len(shown) <= 10_001
+
+
+def test_an_error_tells_a_statement_without_the_values_in_it() -> None:
+    statement = r"SELECT E'it\'s hidden 12' /* hidden */ WHERE id = 12"
+    said = text_of(StatementError("failed", statement, None, Exception()))
+    assert "SELECT" in said
+    assert "hidden" not in said
+    assert "12" not in said

@@ -12,6 +12,7 @@ from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import StatementError
 
 from app.platform.errors import DomainError
+from app.platform.slow_texts import without_values
 
 _QUOTED = re.compile(r"""(: |\s)["'].*""", re.DOTALL)
 _QUOTES_VALUES = re.compile("22(?!023)")
@@ -29,7 +30,6 @@ _SECRETS = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_LITERAL = re.compile(r"'(?:[^']|'')*'|\$(\w*)\$.*?\$\1\$|(?<![\w$.\"])\d+(?:\.\d+)?\b", re.DOTALL)
 _NUMBERS = (int, float, bool)
 _LONGEST = 10_000
 """Characters of one text that are logged. What looks for secrets takes its time with long ones, and
@@ -97,17 +97,12 @@ def _names_a_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
-def without_literals(statement: str) -> str:
-    """Return SQL with its shape alone, should somebody have written values into it."""
-    return _LITERAL.sub("?", statement)
-
-
 def text_of(error: BaseException) -> str:
     """Return what an error says, without the values that it may quote."""
     if isinstance(error, DomainError):
         return "(what it says is for who called)"
     if isinstance(error, StatementError) and error.statement:
-        return f"{error.args[0]} [SQL: {without_literals(error.statement)}]"
+        return f"{error.args[0]} [SQL: {without_values(error.statement)}]"
     if isinstance(error, ValidationError | ValidationException):
         errors = error.errors()
         return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in errors)
