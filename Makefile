@@ -5,10 +5,10 @@ PYTHON ?= python3
 DEMO ?= demo/shop
 
 .DEFAULT_GOAL := help
-.PHONY: help demo two-instances test test-system test-pipeline check bench format
+.PHONY: help demo two-instances test test-console test-observability test-pipeline test-system pictures check bench format
 
 help:  ## List the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 demo: | $(UV)  ## Generate a shop, add a module, run it and call it: make demo DEMO=/path/to/shop
 	$(UV) run --quiet --no-dev python examples/demo.py $(DEMO)
@@ -17,7 +17,10 @@ two-instances: | $(UV)  ## Run the shop as on several machines, behind HAProxy (
 	$(UV) run --quiet python examples/two_instances.py $(DEMO)
 
 test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
-	$(UV) run pytest -n auto --dist loadfile -m "not system and not pipeline" $(only)
+	$(UV) run pytest -n auto --dist loadfile -m "not system and not observability and not browser and not pipeline" $(only)
+
+test-observability: | $(UV)  ## Break the shop under Prometheus and Alertmanager (needs both, and HAProxy)
+	$(UV) run pytest -m observability
 
 test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redis and HAProxy, and an ordinary user
 	$(UV) run pytest -m system
@@ -25,16 +28,23 @@ test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redi
 test-pipeline: | $(UV)  ## Lint and run the generated pipelines (needs jq and rsync)
 	$(UV) run --group pipeline pytest -m pipeline $(only)
 
+test-console: | $(UV)  ## Run the tests that drive the console in a browser (needs Debian's chromium)
+	$(UV) run pytest -m browser
+
+pictures: | $(UV)  ## Take the pictures of the console in docs/ anew (with Debian's fonts-inter, fonts-jetbrains-mono)
+	PICTURES=docs $(UV) run pytest -m browser
+
 check: | $(UV)  ## Style and types
 	$(UV) run ruff format --check
 	$(UV) run ruff check
 	$(UV) run mypy
 
-bench: | $(UV)  ## Measure: zero to green, what boundaries, jobs and the edge cost, add-module beside its peers (needs npm)
+bench: | $(UV)  ## Measure: zero to green, what boundaries, jobs, edge and signals cost, add-module beside its peers (needs npm)
 	$(UV) run python bench/zero_to_green.py
 	$(UV) run python bench/boundary.py
 	$(UV) run python bench/jobs.py
 	$(UV) run python bench/edge.py
+	$(UV) run python bench/signals.py
 	$(UV) run python bench/add_module.py
 
 format: | $(UV)  ## Format the code and sort the imports

@@ -17,12 +17,14 @@ ROOT = Path(__file__).parents[1]
 UV = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
 
 
-def main() -> None:
+def measure(script: str, *answers: str) -> None:
+    """Print what a script of `bench/inside` says in a new repository."""
     with tempfile.TemporaryDirectory() as folder:
         shop = Path(folder, "shop")
-        run(sys.executable, "-m", "scaffold", "new", str(shop), "--defaults", cwd=Path(folder))
+        new = (sys.executable, "-m", "scaffold", "new", str(shop), "--defaults", *answers)
+        run(*new, cwd=Path(folder))
         run(UV, "sync", "--quiet", cwd=shop)
-        print(run(UV, "run", "python", str(ROOT / "bench/inside/boundary.py"), cwd=shop), end="")
+        print(run(UV, "run", "python", str(ROOT / "bench/inside" / script), cwd=shop), end="")
 
 
 def run(*command: str, cwd: Path) -> str:
@@ -36,4 +38,4 @@ def run(*command: str, cwd: Path) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    measure("boundary.py")

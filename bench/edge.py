@@ -6,21 +6,7 @@ Generates the example, and measures inside it (see `bench/inside/edge.py`). Rati
 the absolute numbers are those of the machine.
 """
 
-import sys
-import tempfile
-from pathlib import Path
-
-from boundary import ROOT, UV, run
-
-
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        shop = Path(folder, "shop")
-        new = (sys.executable, "-m", "scaffold", "new", str(shop), "--example", "--defaults")
-        run(*new, cwd=Path(folder))
-        run(UV, "sync", "--quiet", cwd=shop)
-        print(run(UV, "run", "python", str(ROOT / "bench/inside/edge.py"), cwd=shop), end="")
-
+from boundary import measure
 
 if __name__ == "__main__":
-    main()
+    measure("edge.py", "--example")

@@ -85,7 +85,7 @@ def main() -> None:
     say("Everything is stopped. The shop is yours to try:")
     print(f"    cd {shop}")
     print("    make test               the tests of all five modules")
-    print("    make dev                run it again, then open http://127.0.0.1:8000/docs")
+    print("    make dev                run it again, then open http://127.0.0.1:8000/_dev")
     print("    .venv/bin/app map       the modules and what they depend on")
     print("    src/app/modules/ordering/service.py   is a good place to begin reading")
 

@@ -119,7 +119,8 @@ def site(shop: Path, folder: Path, **settings: str) -> Iterator[Site]:
         sys.exit("HAProxy is missing: apt-get install haproxy")
     app = str(shop / ".venv/bin/app")
     with ExitStack() as running:
-        primary, replica = running.enter_context(primary_and_replica(folder))
+        counting = {"shared_preload_libraries": "pg_stat_statements"}  # For `app slow`.
+        primary, replica = running.enter_context(primary_and_replica(folder, **counting))
         environment = {
             **os.environ,
             "DATABASE_URL": primary.url("shop", LOGIN),

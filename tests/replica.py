@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,10 +44,11 @@ _SETTINGS = {
 class Server:
     """A Postgres server whose data stand in a folder; its superuser is `postgres`."""
 
-    def __init__(self, folder: Path, password: str) -> None:
+    def __init__(self, folder: Path, password: str, settings: Mapping[str, str]) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.password = password
+        self._settings = {**_SETTINGS, **settings}
         self.port = _free_port()
         folder.mkdir(mode=0o700)
         self._account, self._binaries = choose_account(folder, find_binaries())
@@ -63,7 +64,7 @@ class Server:
 
     def start(self) -> None:
         """Start, and return when connections are accepted."""
-        options = [each for item in _SETTINGS.items() for each in ("-c", "=".join(item))]
+        options = [each for item in self._settings.items() for each in ("-c", "=".join(item))]
         self._process = self._popen("postgres", "-D", self.data, "-p", str(self.port), *options)
         deadline = time.monotonic() + 60
         while not self._is_ready():
@@ -118,10 +119,13 @@ class Server:
 
 
 @contextmanager
-def primary_and_replica(folder: Path) -> Iterator[tuple[Server, Server]]:
-    """Run both while the block lasts; the folder must exist, and will hold their data."""
+def primary_and_replica(folder: Path, **settings: str) -> Iterator[tuple[Server, Server]]:
+    """Run both while the block lasts; the folder must exist, and will hold their data. Both have
+    these settings of Postgres as well."""
     password = secrets.token_hex(16)
-    primary, replica = Server(folder / "primary", password), Server(folder / "replica", password)
+    primary, replica = (
+        Server(folder / name, password, settings) for name in ("primary", "replica")
+    )
     given = primary.folder / "password"
     given.write_text(password)
     os.chown(given, *(primary.folder.stat().st_uid, primary.folder.stat().st_gid))

@@ -1,5 +1,6 @@
 """Applications that run, and callers of theirs."""
 
+import asyncio
 import json
 import os
 import socket
@@ -10,8 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
+from uuid import uuid4
 
-from generated import Repository
+import asyncpg
+import httpx
+from generated import UV, Repository
 
 
 @contextmanager
@@ -64,3 +68,60 @@ def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(0.1)
+
+
+def in_production(shop: Repository, postgres: str) -> Repository:
+    """Give a repository a database, a login and settings of its own, as its README describes them."""
+    name = f"production_{uuid4().hex[:8]}"
+    password = uuid4().hex
+
+    async def prepare() -> None:
+        admin = await asyncpg.connect(postgres)
+        await admin.execute(f"CREATE ROLE {name} LOGIN NOINHERIT PASSWORD '{password}'")
+        await admin.execute(f"CREATE DATABASE {name}")
+        await admin.close()
+
+    asyncio.run(prepare())
+    host = postgres.rpartition("@")[2].partition("/")[0]
+    settings = {
+        "DATABASE_URL": f"postgresql://{name}:{password}@{host}/{name}",
+        "MIGRATION_DATABASE_URL": f"{postgres.rpartition('/')[0]}/{name}",
+        "SHUTDOWN_DELAY": "1",
+        "ENVIRONMENT": "development",  # Where `app token` makes the tokens.
+    }
+    shop.run(UV, "sync", "--quiet")
+    production = Repository(shop.path, {**shop.environment, **settings})
+    production.run(str(shop.path / ".venv/bin/app"), "migrate")
+    return production
+
+
+@contextmanager
+def serving(
+    production: Repository, log: Path, processes: int = 1
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [production.path / ".venv/bin/app", "serve", "--port", str(port)]
+    command += ["--processes", str(processes)]
+    with log.open("wb") as printed:
+        process = subprocess.Popen(
+            command, cwd=production.path, env=production.environment, stdout=printed, stderr=printed
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 30
+        while not is_ready(url):
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield process, url
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False

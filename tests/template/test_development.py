@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -49,12 +50,28 @@ def test_what_was_created_survives_a_restart(shop: Repository) -> None:
         assert json.loads(created) in json.loads(call(url + ITEM, headers=bearer(shop))[1])["items"]
 
 
-def test_a_module_added_while_it_runs_is_served_at_once(shop: Repository) -> None:
-    with running(shop) as (_, url):
+def test_a_module_added_while_it_runs_is_served_at_once(shop: Repository, tmp_path: Path) -> None:
+    def metrics() -> str:
+        """What stands at the address that was printed last."""
+        found = re.findall(r"Metrics: (http://127\.0\.0\.1:\d+/metrics)", log.read_text())
+        return call(found[-1])[1]
+
+    log = tmp_path / "log"
+    with running(shop, log) as (_, url):
         token = bearer(shop)
         assert call(f"{url}/billing/invoices", headers=token)[0] == 404
+        assert "billing" not in metrics()
         shop.add_module("billing", "--entity", "invoice", "--depends-on", "catalog")
         eventually(lambda: call(f"{url}/billing/invoices", headers=token)[0] == 200)
+        told = metrics()
+        assert 'href="/_dev/requests?module=billing"' in call(f"{url}/_dev")[1]
+    for told_of in (
+        r'module_info\{module="billing",owner="@acme/team"\}',
+        r'http_server_requests_total\{.*http_route="/billing/invoices",module="billing"\}',
+        r'boundary_calls_total\{method="create_invoice",module="billing",outcome="ok"\}',
+        r'queue_jobs\{job_state="waiting",module="billing"\}',
+    ):
+        assert re.search(told_of, told), told_of
 
 
 def test_the_tests_can_run_beside_it(shop: Repository) -> None:

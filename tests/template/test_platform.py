@@ -13,6 +13,8 @@ INSIDE = Path(__file__).parent / "inside"
 def test_the_platform_holds_what_it_promises(shop: Repository, name: str) -> None:
     target = shop.path / "tests" / name.replace("test_", "test_platform_")
     shutil.copy(INSIDE / name, target)
-    shutil.copy(INSIDE / "issuing.py", shop.path / "tests")
+    for helper in INSIDE.glob("*.py"):
+        if not helper.name.startswith("test_"):
+            shutil.copy(helper, shop.path / "tests")
     done = shop.pytest(str(target))
     assert " passed" in done.stdout

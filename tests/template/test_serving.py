@@ -1,6 +1,7 @@
 """`app serve`, as in production: several processes, stopped while they work."""
 
 import asyncio
+import json
 import signal
 import socket
 import subprocess
@@ -12,8 +13,8 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from generated import UV, Repository
-from running import bearer, eventually
+from generated import Repository
+from running import bearer, eventually, in_production, serving
 
 ITEMS = "/catalog/items"
 
@@ -21,27 +22,7 @@ ITEMS = "/catalog/items"
 @pytest.fixture(scope="module")
 def production(shop: Repository, postgres: str) -> Repository:
     """The shop with a database, a login and settings of its own, as the README describes them."""
-    name = f"serving_{uuid4().hex[:8]}"
-    password = uuid4().hex
-
-    async def prepare() -> None:
-        admin = await asyncpg.connect(postgres)
-        await admin.execute(f"CREATE ROLE {name} LOGIN NOINHERIT PASSWORD '{password}'")
-        await admin.execute(f"CREATE DATABASE {name}")
-        await admin.close()
-
-    asyncio.run(prepare())
-    host = postgres.rpartition("@")[2].partition("/")[0]
-    settings = {
-        "DATABASE_URL": f"postgresql://{name}:{password}@{host}/{name}",
-        "MIGRATION_DATABASE_URL": f"{postgres.rpartition('/')[0]}/{name}",
-        "SHUTDOWN_DELAY": "1",
-        "ENVIRONMENT": "development",  # Where `app token` makes the tokens.
-    }
-    shop.run(UV, "sync", "--quiet")
-    production = Repository(shop.path, {**shop.environment, **settings})
-    production.run(str(shop.path / ".venv/bin/app"), "migrate")
-    return production
+    return in_production(shop, postgres)
 
 
 @pytest.fixture
@@ -49,33 +30,8 @@ def server(
     production: Repository, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Serving processes, two unless a test says otherwise: the one that leads, and their address."""
-    processes = str(getattr(request, "param", 2))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [production.path / ".venv/bin/app", "serve", "--port", str(port)]
-    command += ["--processes", processes]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=production.path, env=production.environment, stdout=log, stderr=log
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 30
-        while not is_ready(url):
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-            time.sleep(0.1)
-        yield process, url
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def is_ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
+    with serving(production, tmp_path / "log", getattr(request, "param", 2)) as served:
+        yield served
 
 
 def test_a_request_that_runs_at_sigterm_comes_to_its_end(
@@ -84,6 +40,29 @@ def test_a_request_that_runs_at_sigterm_comes_to_its_end(
     process, url = server
     asyncio.run(stop_while_working(production, process, url))
     assert process.wait(30) in (0, -signal.SIGTERM)
+
+
+def test_a_request_that_is_pipelined_begins_in_nothing_of_the_one_before_it(
+    production: Repository, server: tuple[subprocess.Popen[bytes], str]
+) -> None:
+    _, url = server
+    caller, body = bearer(production), {"name": uuid4().hex}
+    keyed = caller | {"Idempotency-Key": uuid4().hex}
+    first = httpx.Request("POST", url + ITEMS, headers=keyed, json=body)
+    second = httpx.Request("POST", url + ITEMS, headers=caller, json={"name": uuid4().hex})
+    with socket.create_connection((first.url.host, first.url.port)) as connection:
+        connection.sendall(raw(first) + raw(second, b"Connection: close"))
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 201") == 2
+    again = httpx.post(url + ITEMS, headers=keyed, json=body)
+    assert (again.status_code, again.headers.get("idempotent-replayed")) == (201, "true")
+
+
+def raw(request: httpx.Request, *more: bytes) -> bytes:
+    """Return a request as it is sent."""
+    lines = [b"%s: %s" % each for each in request.headers.raw]
+    start = f"{request.method} {request.url.path} HTTP/1.1".encode()
+    return b"\r\n".join([start, *lines, *more, b"", request.content])
 
 
 async def stop_while_working(
@@ -161,3 +140,38 @@ def test_two_processes_answer_and_both_are_gone_afterwards(
     while left := [pid for pid in children if Path(f"/proc/{pid}").exists()]:
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
+
+
+def test_each_process_has_metrics_and_a_log_of_json_that_changes_its_level(
+    production: Repository, tmp_path: Path
+) -> None:
+    levels, log = tmp_path / "levels", tmp_path / "log"
+    levels.touch()
+    settings = {
+        "ENVIRONMENT": "production",
+        "OIDC_ISSUER": "https://issuer.invalid",
+        "OIDC_AUDIENCE": "shop",
+        "LOG_LEVELS_FILE": str(levels),
+    }
+
+    def events() -> list[str]:
+        return [json.loads(line)["event"] for line in log.read_text().splitlines()]
+
+    served = Repository(production.path, {**production.environment, **settings})
+    with serving(served, log, processes=2) as (_, url):
+        canaries = {"Authorization": "Bearer not-a-token-canary", "Cookie": "session=canary"}
+        assert httpx.get(f"{url}{ITEMS}?q=canary", headers=canaries).status_code == 401
+        eventually(lambda: "GET (no route) 401" in events())
+        assert "GET /healthz 200" not in events()
+        levels.write_text("app.requests=debug")
+        eventually(lambda: sum("app.requests=debug" in event for event in events()) == 2)
+        httpx.get(f"{url}/healthz")
+        eventually(lambda: "GET /healthz 200" in events())
+        addresses = {event for event in events() if event.startswith("Metrics: ")}
+        assert len(addresses) == 2
+        for address in addresses:
+            told = httpx.get(address.removeprefix("Metrics: ")).text
+            assert 'queue_jobs{job_state="held",module="catalog"} 0.0' in told
+            assert "canary" not in told
+    assert "canary" not in log.read_text()
+    assert "Finished server process" in " ".join(events())

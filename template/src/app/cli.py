@@ -1,7 +1,6 @@
 """The command `app`: run, migrate and inspect this application."""
 
 import asyncio
-import logging
 import os
 import sys
 from pathlib import Path
@@ -16,9 +15,10 @@ from app import modules
 from app.cli_catalog import show_openapi, write_catalog
 from app.cli_flags import show_flags
 from app.cli_jobs import jobs
+from app.cli_slow import show_slow
 from app.main import run_worker
 from app.platform.access import create_tokens
-from app.platform.development import development_settings, is_taken
+from app.platform.development import development_settings, is_deployed, is_taken
 from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
 from app.platform.engine import login_of
@@ -26,12 +26,15 @@ from app.platform.flag_files import FlagsError
 from app.platform.flag_provider import FlagFiles
 from app.platform.job_records import JobsError
 from app.platform.local_postgres import LocalPostgresError
+from app.platform.logs import configure_logs
 from app.platform.map import as_json, as_mermaid, as_text, draw_map
 from app.platform.map_svg import as_svg
 from app.platform.migrations import make_migration, migrate
 from app.platform.roles import MigrationError
 from app.platform.serving import serve as run_server
 from app.platform.settings import load_settings, Settings, SettingsError
+from app.platform.slow import StatisticsError
+from app.platform.statements_schema import why_unreadable
 from app.platform.wiring import WiringError
 
 cli = typer.Typer(
@@ -44,6 +47,7 @@ cli.add_typer(jobs, name="jobs")
 cli.command("flags", epilog="Example: app flags --json")(show_flags)
 cli.command("openapi", epilog="Example: app openapi --module billing")(show_openapi)
 cli.command("catalog", epilog="Example: app catalog")(write_catalog)
+cli.command("slow", epilog="Example: app slow --module billing --limit 3")(show_slow)
 File = Annotated[str | None, typer.Option(metavar="FILE", help="Write it to FILE; - prints it.")]
 _EXPECTED = (
     FlagsError,
@@ -51,6 +55,7 @@ _EXPECTED = (
     LocalPostgresError,
     MigrationError,
     SettingsError,
+    StatisticsError,
     WiringError,
 )
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
@@ -62,6 +67,8 @@ def dev(port: Port = 8000) -> None:
 
     Uses DATABASE_URL where it is set, and a Postgres of its own otherwise.
     """
+    if is_deployed():
+        _fail("This is an installation for production. Run `make dev` in the repository.")
     if is_taken(port):
         _fail(f"Port {port} of 127.0.0.1 is taken. Choose another: app dev --port {port + 1}")
     with development_settings() as settings:
@@ -69,7 +76,8 @@ def dev(port: Port = 8000) -> None:
         os.environ["DATABASE_URL"] = settings.database_url
         os.environ["MIGRATION_DATABASE_URL"] = settings.admin_url
         os.environ["ENVIRONMENT"] = settings.environment
-        typer.echo(f"Open http://127.0.0.1:{port}/docs (Ctrl-C stops everything).", err=True)
+        configure_logs(settings)
+        typer.echo(f"Open http://127.0.0.1:{port}/_dev (Ctrl-C stops everything).", err=True)
         typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
         uvicorn.run(
             "app.main:create_development_app",
@@ -77,7 +85,10 @@ def dev(port: Port = 8000) -> None:
             port=port,
             reload=True,
             reload_dirs=[str(Path(__file__).parent)],
-            reload_includes=["modules/*"],  # A module's folder arrives as a whole.
+            reload_includes=["modules/*", "module.toml"],  # A module's folder arrives as a whole.
+            access_log=False,
+            log_config=None,
+            reset_contextvars=True,
         )
 
 
@@ -95,10 +106,11 @@ def serve(
     those that run have SHUTDOWN_TIMEOUT seconds to end.
     """
     settings = load_settings()
+    configure_logs(settings)
     create_tokens(settings)  # Here, where a missing issuer is one sentence.
     FlagFiles(discover(modules), settings.flags_file)  # What is wrong with them is said here, once.
     run_server(
-        "app.main:create_app",
+        "app.main:create_served_app",
         host,
         port,
         processes,
@@ -115,7 +127,6 @@ def worker() -> None:
     seconds to end. DATABASE_URL must reach Postgres itself, or a pooler that pools sessions,
     not transactions.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     asyncio.run(run_worker(load_settings()))
 
 
@@ -125,8 +136,12 @@ def apply_migrations() -> None:
 
     Connects with MIGRATION_DATABASE_URL, or DATABASE_URL where that is not set.
     """
-    applied = _migrate(load_settings())
+    settings = load_settings()
+    applied = _migrate(settings)
     typer.echo("\n".join(f"applied {each}" for each in applied) or "Nothing to do.")
+    login = login_of(settings.database_url)
+    if reason := asyncio.run(why_unreadable(settings.admin_url, login)):
+        typer.echo(f"`app slow` will find nothing. {reason}", err=True)
 
 
 @cli.command("make-migration", epilog='Example: app make-migration billing "add a due date"')

@@ -15,7 +15,7 @@ from app.platform import job_records
 from app.platform.development import present_settings
 from app.platform.discovery import discover
 from app.platform.engine import create_engine
-from app.platform.job_records import JobRecord
+from app.platform.job_records import JobRecord, JobsError
 from app.platform.queue import connect_queue
 from app.platform.settings import Settings
 from app.platform.wiring import wire
@@ -120,8 +120,17 @@ def _chosen(ids: list[int] | None, module: str | None, *, unknown: bool = False)
     return [job.id for job in _find(module=module, state="unknown" if unknown else "held")]
 
 
-def _find(**which: Any) -> list[JobRecord]:
-    return _ask(lambda queue, known: job_records.find_jobs(queue, known, **which))
+def _find(*, module: str | None, **which: Any) -> list[JobRecord]:
+    found = _ask(lambda queue, known: job_records.find_jobs(queue, known, module=module, **which))
+    if module and not found and not _is_known(module):
+        raise JobsError(f"There is no module {module}. `app modules` lists them.")
+    return found
+
+
+def _is_known(module: str) -> bool:
+    """Say whether there is such a module, or was one that has left jobs behind."""
+    wired = {folder.name for folder in discover(modules)}
+    return module in wired or module in _ask(job_records.count_jobs)
 
 
 def _ask(question: Callable[[Queries, Collection[str]], Awaitable[Result]]) -> Result:
@@ -137,7 +146,8 @@ def _ask(question: Callable[[Queries, Collection[str]], Awaitable[Result]]) -> R
 
 
 def _line(job: JobRecord) -> str:
-    failed = f"  failed {job.failed} times" if job.failed else ""
+    often = "once" if job.failed == 1 else f"{job.failed} times"
+    failed = f"  failed {often}" if job.failed else ""
     error = f"  {job.error.splitlines()[0]}" if job.error else ""
     return f"{job.id:>8}  {job.name:30} {job.state:8} {job.due:%Y-%m-%d %H:%M:%S}{failed}{error}"
 

@@ -10,20 +10,22 @@ from contextlib import asynccontextmanager, AsyncExitStack
 from fastapi import FastAPI
 from openfeature import api as openfeature
 from openfeature.provider import FeatureProvider
+from starlette.types import ASGIApp
 
 from app import modules
 from app.platform.cache_store import CacheStore
 from app.platform.development import stop_with_parent
 from app.platform.discovery import discover
-from app.platform.discretion import without_query
 from app.platform.engine import create_engine, login_of
 from app.platform.flag_provider import FlagFiles
-from app.platform.health import health_routes
+from app.platform.health import health_routes, Probe
 from app.platform.http import create_api
 from app.platform.migrations import migrate, pending_migrations
+from app.platform.observing import observe_call
 from app.platform.replica import connect_replica
 from app.platform.roles import MigrationError
 from app.platform.settings import load_settings, Settings
+from app.platform.signals import Signals
 from app.platform.wiring import wire, WiringError
 from app.platform.worker import Worker
 
@@ -34,18 +36,20 @@ def create_app(
     migrate_first: bool = False,
     with_worker: bool = False,
     flags: FeatureProvider | None = None,
+    signals: Signals | None = None,
 ) -> FastAPI:
     """Create the web application with every module wired and mounted.
 
-    With `with_worker`, it runs jobs as well. `flags` stand for those in the files of the modules.
+    With `with_worker`, it runs jobs as well. `flags` stand for those in the files of the modules;
+    `signals` are given while it runs.
     """
     settings = settings or load_settings()
     engine = create_engine(settings)
     folders = discover(modules)
     openfeature.set_provider_and_wait(flags or FlagFiles(folders, settings.flags_file))
     replica = connect_replica(settings)
-    cache = CacheStore(settings.cache_url)
-    wired = wire(folders, engine, replica=replica, cache=cache)
+    cache, probe = CacheStore(settings.cache_url), Probe(engine, folders)
+    wired = wire(folders, engine, replica=replica, cache=cache, instrument=observe_call)
 
     @asynccontextmanager
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
@@ -53,6 +57,10 @@ def create_app(
             if migrate_first:
                 await migrate(settings.admin_url, login_of(settings.database_url), folders)
             async with AsyncExitStack() as beside:
+                if signals is not None:
+                    await beside.enter_async_context(
+                        signals.running(folders, wired.jobs, engine, probe, replica)
+                    )
                 if replica is not None:
                     await beside.enter_async_context(replica.watched())
                 if with_worker:
@@ -63,9 +71,10 @@ def create_app(
             await cache.close()
             await engine.dispose()
 
-    logging.getLogger("uvicorn.access").addFilter(without_query)
-    api = create_api(wired.routers, lifespan, settings, engine)
-    api.include_router(health_routes(engine, folders))
+    objectives = {folder.name: folder.objectives for folder in folders}
+    api = create_api(wired.routers, lifespan, settings, engine, objectives)
+    api.include_router(health_routes(probe))
+    api.state.jobs = wired.jobs
     return api
 
 
@@ -76,12 +85,14 @@ async def run_worker(settings: Settings) -> None:
     """
     # Each job has a connection of its own.
     several = settings.model_copy(update={"database_pool_size": settings.worker_concurrency})
+    signals = Signals(settings)
     engine = create_engine(several)
     cache = CacheStore(settings.cache_url)
     folders = discover(modules)
     openfeature.set_provider_and_wait(FlagFiles(folders, settings.flags_file))
     try:
-        worker = Worker(settings, engine, wire(folders, engine, cache=cache).jobs)
+        wired = wire(folders, engine, cache=cache, instrument=observe_call)
+        worker = Worker(settings, engine, wired.jobs)
         async with engine.connect() as connection:
             if pending := await pending_migrations(connection, folders):
                 raise MigrationError(
@@ -89,19 +100,38 @@ async def run_worker(settings: Settings) -> None:
                 )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-        await worker.run()
+        async with signals.running(folders, wired.jobs, engine, Probe(engine, folders)):
+            await worker.run()
     finally:
         await cache.close()
         await engine.dispose()
 
 
-def create_development_app() -> FastAPI:
-    """Create what `app dev` serves: a module added while it runs is migrated at the reload."""
+def create_served_app() -> FastAPI:
+    """Create what `app serve` serves."""
+    settings = load_settings()
+    return create_app(settings, signals=Signals(settings))
+
+
+def create_development_app() -> ASGIApp:
+    """Create what `app dev` serves: a module added while it runs is migrated at the reload.
+
+    In front of it stands the console, of which there is nothing where this is deployed.
+    """
+    from app.platform.console.recorder import Recorder
+    from app.platform.console.routes import Console
+
     stop_with_parent()
-    logging.basicConfig(format="%(levelname)-9s %(name)s: %(message)s")
-    logging.getLogger("app").setLevel(logging.INFO)
     try:
         settings = load_settings().model_copy(update={"worker_drain_timeout": 1.0})
-        return create_app(settings, migrate_first=True, with_worker=True)
+        recorder = Recorder()
+        signals = Signals(settings, span_processors=[recorder])
+        logging.getLogger().addHandler(recorder.handler)
+        folders = discover(modules)
+        flags = FlagFiles(folders, settings.flags_file)
+        api = create_app(
+            settings, migrate_first=True, with_worker=True, flags=flags, signals=signals
+        )
     except WiringError as error:
         sys.exit(f"app: {error}")
+    return Console(api, settings, folders, api.state.jobs, flags, recorder)

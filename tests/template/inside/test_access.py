@@ -251,5 +251,5 @@ async def test_why_a_token_was_refused_is_logged_but_not_the_token(
         headers = {"Authorization": token, "X-Request-ID": "abc"}
         assert (await client.get("/mine", headers=headers)).status_code == 401
     (said,) = (each.getMessage() for each in caplog.records if each.name == "app.access")
-    assert said.startswith("The token of request abc was refused: The token is not one of")
+    assert said.startswith("The token was refused: The token is not one of")
     assert token.split(".")[1] not in caplog.text

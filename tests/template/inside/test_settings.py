@@ -66,6 +66,39 @@ def test_a_cache_is_in_memory_or_in_redis(
             load_settings()
 
 
+@pytest.mark.parametrize(
+    ("url", "is_right"),
+    [
+        ("http://127.0.0.1:4318", True),
+        ("https://otel.example.com/shop", True),
+        ("", True),  # None, as OpenTelemetry has it.
+        ("127.0.0.1:4318", False),
+        ("grpc://otel.example.com:4317", False),
+        ("http://otel.example.com:port", False),
+        ("http://otel.example.com?key=1", False),
+    ],
+)
+def test_a_collector_has_a_url(monkeypatch: pytest.MonkeyPatch, url: str, is_right: bool) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://a@c/d")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+    if is_right:
+        assert load_settings().otel_exporter_otlp_endpoint == url
+    else:
+        said = "^OTEL_EXPORTER_OTLP_ENDPOINT: is not the URL of a collector: write http"
+        with pytest.raises(SettingsError, match=said):
+            load_settings()
+
+
+@pytest.mark.parametrize("ratio", ["-0.1", "1.5", "nan"])
+def test_a_ratio_of_traces_is_between_none_and_all(
+    monkeypatch: pytest.MonkeyPatch, ratio: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://a@c/d")
+    monkeypatch.setenv("TRACES_SAMPLE_RATIO", ratio)
+    with pytest.raises(SettingsError, match="TRACES_SAMPLE_RATIO: "):
+        load_settings()
+
+
 def test_every_problem_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_POOL_SIZE", "none")
     with pytest.raises(SettingsError, match=r"DATABASE_URL: .*; DATABASE_POOL_SIZE: "):

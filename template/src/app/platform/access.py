@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.platform.context import add
 from app.platform.development_issuer import AUDIENCE, DevelopmentIssuer
 from app.platform.issuer import IssuerUnreachableError, RemoteIssuer
 from app.platform.limits import PROBES
@@ -74,21 +75,28 @@ class Access:
         try:
             principal = await self._principal(scope)
         except InvalidTokenError as error:
-            current, kind = scope.get("request_id"), type(error.__cause__ or error).__name__
-            logger.info("The token of request %s was refused: %s (%s)", current, error, kind)
+            kind = type(error.__cause__ or error).__name__
+            logger.info("The token was refused: %s (%s)", error, kind)
             refusal = _unauthenticated(str(error), ' error="invalid_token"')
+            scope["refused"] = "authentication"
         except IssuerUnreachableError:
             if not self._is_public(scope):
                 refusal = later("The issuer of tokens is not reachable. Try again in a moment.")
+                scope["refused"] = "issuer"
         else:
             if principal is None and not self._is_public(scope):
                 refusal = _unauthenticated("A bearer token is needed.")
+                scope["refused"] = "authentication"
         caller = f"id {principal.id}" if principal else (scope.get("client") or ("",))[0]
         if wait := self._rates.wait(caller):
             refusal = _too_many("Too many requests came from you. Send them more slowly.", wait)
+            scope["refused"] = "rate"
         elif refusal is None and self._running[caller] >= self._at_once:
             refusal = _too_many("Too many requests of yours run at once. Wait for some.", 1)
+            scope["refused"] = "concurrency"
         scope["principal"] = principal
+        if principal is not None:
+            add(**{"user.id": principal.id})
         return caller, refusal
 
     async def _principal(self, scope: Scope) -> Principal | None:

@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
+from app.platform import metrics
 from app.platform.cache_store import CacheStore
 from app.platform.database import in_transaction, opening, Tx
 from app.platform.engine import TransactionError
@@ -69,6 +70,13 @@ class Cached(Generic[T]):
     def __init__(self, store: CacheStore, name: str, adapter: TypeAdapter[T], ttl: float) -> None:
         self._store, self._name, self._adapter, self._ttl = store, name, adapter, ttl
         self._loading: dict[str, tuple[bytes, asyncio.Task[T]]] = {}
+        module, _, short = name.partition(":")
+        self._hits, self._misses = (
+            metrics.cache_reads.labels(module, short, outcome) for outcome in ("hit", "miss")
+        )
+        self._loads, self._failures = (
+            metrics.cache_loads.labels(module, short, outcome) for outcome in ("done", "error")
+        )
 
     async def get(self, key: str, load: Callable[[], Awaitable[T]]) -> T:
         """Return the value of a key; `load` it, from the primary, if it is not stored.
@@ -84,7 +92,9 @@ class Cached(Generic[T]):
             )
         version, value = await self._find(key)
         if value is not None:
+            self._hits.inc()
             return value[0]
+        self._misses.inc()
         started, task = self._loading.get(key, (None, None))
         if task is None or started != version:
             task = asyncio.create_task(self._load(key, version, load))
@@ -122,9 +132,10 @@ class Cached(Generic[T]):
                 await asyncio.sleep(_POLL)
             begun = time.monotonic()
             # From the primary: the replica may not have what invalidated the old value.
-            with reading_primary():
+            with reading_primary(), self._failures.count_exceptions():
                 async with asyncio.timeout(_LONGEST_LOAD):
                     loaded = await load()
+            self._loads.inc()
             if (left := begun + self._ttl - time.monotonic()) > _LEAST:
                 entry = version + b" " + self._adapter.dump_json(loaded)
                 await self._store.write(self._entry(key), entry, left)

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
@@ -50,9 +51,11 @@ def present_settings() -> Iterator[Settings]:
     """
     try:
         settings = load_settings()
-    except SettingsError:
-        if "DATABASE_URL" in os.environ or not (_is_development() and is_running(_FOLDER)):
+    except SettingsError as error:
+        if "DATABASE_URL" in os.environ or not _is_development():
             raise
+        if not is_running(_FOLDER):
+            raise SettingsError(f"{error}. No `app dev` runs here either") from None
     else:
         yield settings
         return
@@ -68,6 +71,11 @@ def development_server() -> Iterator[str]:
         return
     with local_postgres(_FOLDER) as admin_url:
         yield admin_url
+
+
+def is_deployed() -> bool:
+    """Say whether this is an installation for production, without what only developers need."""
+    return not (find_spec("app.platform.console") and find_spec("jinja2"))
 
 
 def is_taken(port: int) -> bool:

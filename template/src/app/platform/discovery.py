@@ -19,6 +19,7 @@ from app.platform.database import Database
 from app.platform.events import Events
 from app.platform.flags import Flags
 from app.platform.jobs import Job, parameters_of
+from app.platform.objectives import ObjectivesError, read_objectives
 from app.platform.wiring import Module, ModuleFolder, WiringError
 
 
@@ -52,14 +53,25 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
     path = Path(next(iter(package.__path__))) / name
     try:
         metadata = tomllib.loads((path / "module.toml").read_text("utf-8"))
+        if unknown := metadata.keys() - {"owner", "depends_on", "slo"}:
+            raise WiringError(
+                f"{name}/module.toml has {', '.join(sorted(unknown))}, but may only have owner, "
+                "depends_on and [slo]."
+            )
         owner, depends_on = metadata["owner"], metadata["depends_on"]
         if not isinstance(depends_on, list):
             raise ValueError("depends_on is no list")
+    except tomllib.TOMLDecodeError as error:
+        raise WiringError(f"{name}/module.toml is no TOML: {error}.") from None
     except (OSError, KeyError, ValueError) as error:
         raise WiringError(
             f'{name}/module.toml must say `owner = "@organisation/team"` and `depends_on = []` '
             f"({type(error).__name__}: {error})."
         ) from None
+    try:
+        objectives = read_objectives(metadata.get("slo", {}))
+    except ObjectivesError as error:
+        raise WiringError(f"{name}/module.toml: {error}.") from None
     wiring = f"{package.__name__}.{name}.wiring"
     try:
         declaration = getattr(import_module(wiring), "module", None)
@@ -84,7 +96,15 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
         )
     needs = parameters_of(declaration.build)
     return ModuleFolder(
-        name, f"{package.__name__}.{name}", path, declaration, interface, depends_on, owner, needs
+        name,
+        f"{package.__name__}.{name}",
+        path,
+        declaration,
+        interface,
+        depends_on,
+        owner,
+        needs,
+        objectives,
     )
 
 

@@ -11,7 +11,9 @@ import asyncpg
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExceptionContext
 from sqlalchemy.exc import DisconnectionError, MissingGreenlet
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 from sqlalchemy.util.concurrency import in_greenlet
 
 from app.platform.discretion import withhold_values
@@ -49,6 +51,7 @@ def create_engine(settings: Settings, *, patience: float | None = None) -> Async
     engine = create_async_engine(
         async_url(settings.database_url),
         execution_options={OPENING: opening},
+        poolclass=Pool,
         pool_size=settings.database_pool_size,
         max_overflow=0,
         hide_parameters=True,
@@ -86,6 +89,21 @@ class OutcomeUnknownError(Exception):
 
 class BoundaryError(Exception):
     """A module's statement reached for what belongs to another; Postgres refused it."""
+
+
+class Pool(AsyncAdaptedQueuePool):
+    """Counts those who waited for a connection, and got none."""
+
+    __module__ = AsyncAdaptedQueuePool.__module__  # Under whose name it logs, as a library's.
+
+    timeouts = 0
+
+    def connect(self) -> PoolProxiedConnection:
+        try:
+            return super().connect()
+        except PoolTimeout:
+            self.timeouts += 1
+            raise
 
 
 class _Connection(asyncpg.Connection):

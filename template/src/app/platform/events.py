@@ -31,7 +31,8 @@ class Events:
     async def publish(self, tx: Tx, event: Event) -> None:
         """Enqueue an event for all who listen, inside the caller's transaction."""
         if subscribers := self._subscribers.get(type(event)):
-            await enqueue(tx, [job.write(event) for job in subscribers])
+            jobs = [job.write(event) for job in subscribers]
+            await enqueue(tx, jobs, f"publish {type(event).__name__}")
 
     def subscribe(self, event: type[Event], job: BoundJob) -> None:
         """Let a job hear of an event."""

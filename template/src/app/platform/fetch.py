@@ -30,6 +30,7 @@ from app.platform.engine import (
 from app.platform.reading import is_recent, TOO_LONG
 from app.platform.replica import Replica
 from app.platform.roles import role_of
+from app.platform.trace_statements import begin_statement, end_statement
 
 logger = logging.getLogger("app.replica")
 
@@ -144,7 +145,7 @@ async def _fetch(
         connection = await _connect(engine)
         driver: Any = connection.driver_connection
         try:
-            records = await _read(driver, opening, query, arguments)
+            records = await _read(driver, opening, query, arguments, engine.url.database, role)
         finally:
             # Never back to the pool while anything is open, or nobody knows whether it is.
             is_lost = driver.is_closed() or driver.is_in_transaction()
@@ -186,15 +187,26 @@ async def _connect(engine: AsyncEngine) -> PoolProxiedConnection:
 
 
 async def _read(
-    driver: Any, opening: str, query: Prepared[*Columns], arguments: list[object]
+    driver: Any,
+    opening: str,
+    query: Prepared[*Columns],
+    arguments: list[object],
+    database: str | None,
+    role: str,
 ) -> list[Record]:
     driver.opening = opening
     await driver.execute("BEGIN READ ONLY;")
+    span = begin_statement(query.sql, database, role)
     try:
         records = await query.send(driver, arguments)
-    except Exception:
-        if not driver.is_closed():
+    except BaseException as error:
+        if span is not None:
+            end_statement(span, error)
+        # One that is cancelled may be under way still; its connection is given up.
+        if isinstance(error, Exception) and not driver.is_closed():
             await driver.execute("ROLLBACK")
         raise
+    if span is not None:
+        end_statement(span)
     await driver.execute("COMMIT")
     return records

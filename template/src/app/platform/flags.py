@@ -13,6 +13,8 @@ import logging
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 
+from app.platform.metrics import flag_evaluations
+
 logger = logging.getLogger("app.flags")
 
 _MOST = 20
@@ -37,6 +39,8 @@ class Flags:
         key = f"{self._module}.{flag}"
         about = EvaluationContext(None if user is None else str(user), attributes)
         answer = self._client.get_boolean_details(key, False, about)
+        known = key if answer.error_code is None else "unknown"
+        flag_evaluations.labels(self._module, known, "on" if answer.value else "off").inc()
         if answer.error_code is not None:
             self._report(key, str(answer.error_message))
         return answer.value

@@ -3,12 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -27,10 +26,9 @@ _FRESH = 0.5
 """Seconds for which the database's answer is passed on to whoever asks next."""
 
 
-def health_routes(engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> APIRouter:
+def health_routes(probe: "Probe") -> APIRouter:
     """`/healthz` says that the process lives; `/readyz` that it can serve requests."""
     router = APIRouter(tags=["platform"])
-    probe = _Probe(engine, folders)
 
     @router.get("/healthz", openapi_extra=PUBLIC)
     async def healthz() -> dict[str, str]:
@@ -47,8 +45,13 @@ def health_routes(engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> APIRo
     return router
 
 
-class _Probe:
+class Probe:
     """Asks the database for everybody: anyone may call `/readyz`, and as often as they like."""
+
+    is_reachable = False
+    """Whether the database answered when it was asked last."""
+    pending: Collection[str] = ()
+    """The modules whose migrations were pending then."""
 
     def __init__(self, engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> None:
         # Not from the pool: an instance that is merely busy must not be taken out of service.
@@ -68,15 +71,17 @@ class _Probe:
             return self._obstacle
 
     async def _ask(self) -> str | None:
+        self.is_reachable = False
         try:
             async with asyncio.timeout(_PATIENCE), self._engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
                 if not self._is_migrated:  # Once done, it stays done for this version of the code.
-                    if waiting := await pending_migrations(connection, self._folders):
-                        names = ", ".join(waiting)
-                        return f"Migrations are pending: {names}. Run `app migrate`."
-                    self._is_migrated = True
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+                    self.pending = await pending_migrations(connection, self._folders)
+                    self._is_migrated = not self.pending
+        except Exception as error:  # Also what the driver cannot make sense of.
             logger.warning("The database is not reachable: %s", cause(error))
             return "The database is not reachable."
+        self.is_reachable = True
+        if self.pending:
+            return f"Migrations are pending: {', '.join(self.pending)}. Run `app migrate`."
         return None

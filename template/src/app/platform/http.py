@@ -4,13 +4,13 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from random import getrandbits
 from socket import gaierror
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.telemetry import TelemetryConfig
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -27,16 +27,17 @@ from app.platform.engine import OutcomeUnknownError
 from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.idempotency import Idempotency, SCHEMA
 from app.platform.limits import Limits
+from app.platform.objectives import Objectives
 from app.platform.problems import DESCRIBED, later, problem
 from app.platform.rates import Rates
 from app.platform.reading import ReadYourWrites
+from app.platform.requests import Requests
 from app.platform.routing import ByModule
 from app.platform.serving import leaving
 from app.platform.settings import Settings
 
-logger = logging.getLogger("uvicorn.error")
+logger = logging.getLogger("app.http")
 
-_ACCEPTABLE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _FOR_DATA = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 """This is an API, of which a browser shows nothing."""
 _SECURITY = (
@@ -49,6 +50,8 @@ _OURS = frozenset((b"x-request-id", *(name for name, _ in (_FOR_DATA, *_SECURITY
 _EXPOSED = ("Idempotent-Replayed", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 _PAGES = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
 """The documentation, which a browser does show, with scripts of its own; in development only."""
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own, which would tell queries: see `requests` and `traces`."""
 _PASSING = ("08", "40", "53", "57")
 """Classes of SQLSTATE that may be gone at the next try: connection, conflict, resources, operator
 or time limit."""
@@ -61,8 +64,10 @@ def create_api(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
     settings: Settings,
     engine: AsyncEngine,
+    objectives: Mapping[str, Objectives] | None = None,
 ) -> FastAPI:
-    """Create the application; a module's routes stand under its name."""
+    """Create the application; a module's routes stand under its name. Its requests are counted for
+    `objectives`, by module."""
     pages = _PAGES if settings.is_development else ()
     api = _API(
         title="app",
@@ -70,6 +75,7 @@ def create_api(
         docs_url="/docs" if pages else None,
         redoc_url="/redoc" if pages else None,
         redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
     )
     # What is added last is outermost.
     keys = Database(engine, SCHEMA)
@@ -94,6 +100,7 @@ def create_api(
             expose_headers=_EXPOSED,
         )
     api.add_middleware(_Headers)
+    api.add_middleware(Requests, modules=routers, objectives=objectives or {})
     api.add_exception_handler(DomainError, _domain_error)
     api.add_exception_handler(HTTPException, _http_error)
     api.add_exception_handler(RequestValidationError, _validation_error)
@@ -123,10 +130,7 @@ class _API(FastAPI):
 
 
 class _Headers:
-    """Takes the caller's X-Request-ID, or makes one, and sets the headers of every response.
-
-    `scope["has_answered"]` says whether the response has begun.
-    """
+    """Sets the headers of every response, and `scope["status"]` once it begins."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -135,17 +139,10 @@ class _Headers:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(b"x-request-id", b"")
-        scope["request_id"] = (
-            given.decode()
-            if _ACCEPTABLE_REQUEST_ID.fullmatch(given)
-            else f"{getrandbits(128):032x}"
-        )
-        scope["has_answered"] = False
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                scope["has_answered"] = True
+                scope["status"] = message["status"]
                 message["headers"] = _with_headers(scope, message.get("headers", ()))
             await send(message)
 
@@ -168,11 +165,10 @@ class _Unexpected:
         try:
             await self._app(scope, receive, send)
         except ClientDisconnect:
-            logger.info("Request %s was given up by who sent it.", scope["request_id"])
+            pass  # Nobody is left to answer.
         except Exception:
-            current = scope["request_id"]
-            logger.error("Request %s failed: %s %s", current, scope["method"], scope["path"])
-            if not scope["has_answered"]:
+            if "status" not in scope:
+                current = scope["request_id"]
                 said = f"Something went wrong. Quote request {current} when you report it."
                 await problem(500, said)(scope, receive, send)
             raise
@@ -248,14 +244,14 @@ def _database_error(request: Request, error: Exception) -> JSONResponse:
     raise error
 
 
-def _outcome_unknown(_request: Request, error: Exception) -> JSONResponse:
+def _outcome_unknown(request: Request, error: Exception) -> JSONResponse:
+    request.scope["error"] = error
     # No Retry-After, and no status that a client or a proxy tries again by itself.
     logger.error("The outcome of a COMMIT is unknown.", exc_info=error)
     return problem(500, "It is not known whether this was done. Look before you try again.")
 
 
 def _later(request: Request, detail: str, error: Exception) -> JSONResponse:
-    # One line: while the database is away, there is one for each request.
-    current, method, path = request.scope["request_id"], request.method, request.url.path
-    logger.warning("503 %s %s, request %s: %s", method, path, current, cause(error))
+    request.scope["error"] = error
+    request.scope["cause"] = cause(error)  # Told in the request's own line, not in one more.
     return later(f"{detail} Try again in a moment.")

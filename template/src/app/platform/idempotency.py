@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.platform.database import Database, opening, Tx
 from app.platform.problems import later, problem
 
-logger = logging.getLogger("uvicorn.error")
+logger = logging.getLogger("app.http")
 
 SCHEMA = "requests"
 _SAFE = ("GET", "HEAD", "OPTIONS")

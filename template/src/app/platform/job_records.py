@@ -33,6 +33,10 @@ _JOBS = f"""
 """
 _COUNTS = f"""SELECT split_part(entrypoint, '.', 1) AS module, {_STATUS} AS status, count(*) AS number
     FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
+_MEASURE = f"""
+    SELECT split_part(entrypoint, '.', 1) AS module, {_STATUS} AS status, count(*) AS number,
+        max(extract(epoch FROM now() - execute_after)) FILTER (WHERE status = 'queued') AS oldest
+    FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
 _UNKNOWN = f"""SELECT entrypoint AS name, count(*) AS number FROM {_TABLES.queue_table}
     WHERE status = 'queued' AND entrypoint <> ALL($1::text[]) GROUP BY 1 ORDER BY 1"""
 _RUNNING = f"""SELECT id FROM {_TABLES.queue_table} WHERE id = ANY($1) AND status = 'picked'
@@ -63,6 +67,16 @@ class JobRecord:
     """As they were written, JSON."""
     error: str | None
     """What the last attempt that failed said."""
+
+
+@dataclass(frozen=True)
+class ModuleQueue:
+    """What a module has in the queue."""
+
+    jobs: Mapping[str, int]
+    """How many, by state."""
+    oldest_due: float
+    """Seconds for which one is due that no worker has taken; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,21 @@ async def count_jobs(queue: Queries, known: Collection[str]) -> dict[str, dict[s
     for row in await queue.driver.fetch(_COUNTS, list(known)):
         counts.setdefault(str(row["module"]), Counter())[_state(row)] = int(str(row["number"]))
     return {module: {state: found[state] for state in STATES} for module, found in counts.items()}
+
+
+async def measure_queue(queue: Queries, known: Collection[str]) -> dict[str, ModuleQueue]:
+    """Return what each module has in the queue; modules that have nothing there are left out."""
+    counts: dict[str, Counter[str]] = {}
+    oldest: dict[str, float] = {}
+    for row in await queue.driver.fetch(_MEASURE, list(known)):
+        module = str(row["module"])
+        counts.setdefault(module, Counter())[_state(row)] = int(str(row["number"]))
+        due = float(str(row["oldest"] or 0))
+        oldest[module] = max(oldest.get(module, 0.0), due)
+    return {
+        module: ModuleQueue({state: found[state] for state in STATES}, oldest[module])
+        for module, found in counts.items()
+    }
 
 
 async def count_unknown(queue: Queries, known: Collection[str]) -> dict[str, int]:

@@ -30,6 +30,7 @@ class Limits:
         if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
         elif self._running >= self._most:
+            scope["refused"] = "concurrency"
             refusal = later("Too many requests run already. Try again in a moment.")
             await refusal(scope, receive, send)
         else:
@@ -43,6 +44,7 @@ class Limits:
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > self._bytes:
+            scope["refused"] = "size"
             await problem(413, _TOO_LARGE.format(self._bytes))(scope, receive, send)
             return
         received = 0
@@ -54,6 +56,7 @@ class Limits:
             received += len(message.get("body", b""))
             has_arrived = has_arrived or not message.get("more_body", False)
             if received > self._bytes:  # Sent in chunks, whose sum nobody declares.
+                scope["refused"] = "size"
                 raise HTTPException(413, _TOO_LARGE.format(self._bytes))
             return message
 
@@ -61,8 +64,9 @@ class Limits:
             async with asyncio.timeout(self._seconds) as time:
                 await self._app(scope, receive if has_arrived else receive_some, send)
         except TimeoutError:
-            if scope["has_answered"] or not time.expired():
+            if "status" in scope or not time.expired():
                 raise
+            scope["refused"] = "time"
             refusal = (
                 # Not to be tried again unseen: it may have been given up while it was committed.
                 problem(503, "The request took too long. Look whether it was done, then try again.")

@@ -1,6 +1,7 @@
 """The map as a picture: SVG that needs no script, no font and no other program."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from app.platform.map import MappedModule
@@ -18,7 +19,7 @@ _LEGEND = (
     "(tx) joins the caller's transaction; on … hears of another module's event.",
 )
 
-_STYLE = """
+STYLE = """
 text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #59636e; }
 .name { font-size: 15px; font-weight: 600; fill: #1f2328; }
 .method { font-family: ui-monospace, Menlo, Consolas, monospace; fill: #1f2328; }
@@ -44,30 +45,50 @@ text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #59636e; }
 """
 
 
-def as_svg(modules: Sequence[MappedModule]) -> str:
-    """Draw the map. The same modules give the same bytes."""
+@dataclass(frozen=True)
+class Mark:
+    """What is pinned to a module's box in a page."""
+
+    said: str
+    """A few characters."""
+    label: str
+    """The same in words, for those who do not see it."""
+    href: str
+    """Where a click on the box leads."""
+    kind: str = ""
+    """A class of the page's stylesheet, for the edge of the box."""
+    is_bad: bool = False
+
+
+def as_svg(modules: Sequence[MappedModule], marks: Mapping[str, Mark] | None = None) -> str:
+    """Draw the map. The same modules give the same bytes.
+
+    With `marks`, by module, it is for a page, which holds its `STYLE`.
+    """
+    marks_of = marks or {}
     layout = lay_out(
-        {module.name: _size(module) for module in modules},
+        {module.name: _size(module, marks_of.get(module.name)) for module in modules},
         {module.name: module.depends_on for module in modules},
     )
     width, height = max(layout.width, 520), layout.height + _LINE * len(_LEGEND)
     shift = (width - layout.width) // 2
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img" aria-labelledby="title desc">',
+        f'width="{width}" height="{height}" role="{"img" if marks is None else "group"}" '
+        'aria-labelledby="title desc">',
         '<title id="title">The modules and what they depend on</title>',
         f'<desc id="desc">{escape(_description(modules))}</desc>',
-        f"<style>{_STYLE}</style>",
+        *([f"<style>{STYLE}</style>"] if marks is None else []),
         f'<rect class="paper" width="{width}" height="{height}" rx="8"/>',
         f'<g transform="translate({shift} 0)">',
     ]
     for points in layout.arrows:
         lines += _arrow(points)
     for module in modules:
-        lines += _box(module, *layout.boxes[module.name])
-    lines += [
-        "</g>",
-    ]
+        box = layout.boxes[module.name]
+        drawn = _box(module, *box)
+        lines += _marked(marks_of[module.name], drawn, *box[:3]) if marks else drawn
+    lines.append("</g>")
     for number, text in enumerate(reversed(_LEGEND)):
         y = height - 16 - number * _LINE
         lines.append(f'<text x="{width // 2}" y="{y}" text-anchor="middle">{text}</text>')
@@ -83,10 +104,10 @@ def _description(modules: Sequence[MappedModule]) -> str:
     return " ".join(sentences) or "There are no modules yet."
 
 
-def _size(module: MappedModule) -> tuple[int, int]:
+def _size(module: MappedModule, mark: Mark | None) -> tuple[int, int]:
     rows = _rows(module)
     widest = max(
-        len(_cut(module.name)) * _NAME_WIDTH,
+        len(_cut(module.name)) * _NAME_WIDTH + (_width(mark) if mark else 0),
         len(_cut(module.owner)) * _OWNER_WIDTH,
         *(len(name + arguments) * _METHOD_WIDTH for _, name, arguments in rows),
         130,
@@ -131,6 +152,26 @@ def _box(module: MappedModule, left: int, top: int, width: int, height: int) -> 
         tx = '(<tspan class="tx">tx</tspan>)' if arguments == "(tx)" else arguments
         lines.append(f'<text class="{kind}" x="{x}" y="{y}">{escape(name)}{tx}</text>')
     return lines
+
+
+def _marked(mark: Mark, box: list[str], left: int, top: int, width: int) -> list[str]:
+    """Let a box be a link, with a label in its upper corner."""
+    wide = _width(mark)
+    x, y = left + width - wide - 8, top + 8
+    kind = "mark bad" if mark.is_bad else "mark"
+    return [
+        f'<a href="{escape(mark.href)}" aria-label="{escape(mark.label)}">',
+        *box,
+        f'<rect class="edge {mark.kind}" x="{left}" y="{top + 8}" width="4" height="34" rx="2"/>',
+        f'<rect class="{kind}" x="{x}" y="{y}" width="{wide}" height="20" rx="10"/>',
+        f'<text class="{kind}" x="{x + wide // 2}" y="{y + 14}" text-anchor="middle">'
+        f"{escape(mark.said)}</text>",
+        "</a>",
+    ]
+
+
+def _width(mark: Mark) -> int:
+    return round(len(mark.said) * _OWNER_WIDTH) + 16
 
 
 def _arrow(points: Sequence[Point]) -> list[str]:

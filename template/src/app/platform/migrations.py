@@ -4,6 +4,7 @@ An admin runs them. The admin need not be a superuser: CREATEROLE, and CREATE on
 enough, as on a managed Postgres. Everything here can run again without harm.
 """
 
+import logging
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,12 +25,17 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.platform.discretion import cause
 from app.platform.engine import async_url
 from app.platform.idempotency import SCHEMA as REQUESTS
 from app.platform.queue import SCHEMA as QUEUE
 from app.platform.queue_schema import install_queue, is_outdated
 from app.platform.roles import check_login, MigrationError, owner_of, prepare_schema, role_of
+from app.platform.statements_schema import find_extension, install_views
+from app.platform.statements_schema import SCHEMA as PLATFORM
 from app.platform.wiring import ModuleFolder
+
+logger = logging.getLogger("app.migrations")
 
 _LOCK = 7_285_917_604
 """Key of the advisory lock that lets one migration run at a time."""
@@ -77,7 +83,10 @@ async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
         async with engine.connect() as connection:
             applied = await connection.run_sync(_migrate, login, [*folders, _REQUESTS])
             owner = await connection.run_sync(_prepare, login, QUEUE)
-            return applied + await install_queue(connection, owner)
+            applied += await install_queue(connection, owner)
+            names = [folder.name for folder in folders]
+            await connection.run_sync(_let_read_statistics, login, [*names, QUEUE, REQUESTS])
+            return applied
     finally:
         await engine.dispose()
 
@@ -167,6 +176,17 @@ def _prepare(connection: Connection, login: str, module: str) -> str:
                 "module's roles."
             ) from error
     raise AssertionError
+
+
+def _let_read_statistics(connection: Connection, login: str, modules: list[str]) -> None:
+    """Without them, everything else works: what is in the way is told, and no failure."""
+    try:
+        if find_extension(connection):
+            _prepare(connection, login, PLATFORM)
+            install_views(connection, login, modules)
+    except (DBAPIError, MigrationError) as error:
+        connection.rollback()
+        logger.warning("Statistics of statements could not be set up: %s", cause(error))
 
 
 @contextmanager

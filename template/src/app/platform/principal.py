@@ -1,6 +1,5 @@
 """Who asks, as routes see it."""
 
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -33,15 +32,20 @@ Caller = Annotated[Principal, Depends(_caller)]
 """Ask for it in a route, by type: `caller: Caller`."""
 
 
-def needs(scope: str) -> Any:
-    """Let only those in whose token has a scope: `dependencies=[needs("catalog:write")]`."""
+@dataclass(frozen=True)
+class Needs:
+    """Lets only those in whose token has a scope. See `needs`."""
 
-    async def check(caller: Caller) -> None:
-        if scope not in caller.scopes:
-            challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+    scope: str
+
+    async def __call__(self, caller: Caller) -> None:
+        if self.scope not in caller.scopes:
+            challenge = f'Bearer error="insufficient_scope", scope="{self.scope}"'
             raise HTTPException(
-                403, f"This needs the scope {scope}.", {"WWW-Authenticate": challenge}
+                403, f"This needs the scope {self.scope}.", {"WWW-Authenticate": challenge}
             )
 
-    checked: Callable[..., Coroutine[Any, Any, None]] = check
-    return Depends(checked)
+
+def needs(scope: str) -> Any:
+    """Let only those in whose token has a scope: `dependencies=[needs("catalog:write")]`."""
+    return Depends(Needs(scope))

@@ -4,6 +4,7 @@ pgqueuer makes the tables and knows the SQL that works on them. Modules reach th
 `Job.enqueue` and `Events.publish`, which write in the caller's transaction.
 """
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import asyncpg
+from opentelemetry.trace import SpanKind
 from pgqueuer import Queries
 from pgqueuer.adapters.persistence.qb import (
     QueryBuilderEnvironment,
@@ -22,10 +24,13 @@ from pgqueuer.domain.settings import DBSettings
 from pgqueuer.models import JobId
 from pgqueuer.types import QueueManagerId
 
+from app.platform.context import get_request, Place, place
 from app.platform.database import Tx
 from app.platform.engine import login_of
 from app.platform.roles import role_of
 from app.platform.settings import Settings
+from app.platform.trace_statements import begin_statement, end_statement
+from app.platform.traces import begin, begin_trace, inside
 
 SCHEMA = "queue"
 NAMES = DBSettings(db_schema=SCHEMA)
@@ -40,6 +45,8 @@ _END = f"""SET LOCAL ROLE "%(role)s";
     )
     INSERT INTO {NAMES.qualified.queue_table_log} (job_id, status, entrypoint, priority)
     SELECT id, 'successful', entrypoint, priority FROM ended"""
+_ENDED = f"DELETE FROM {NAMES.qualified.queue_table} WHERE id = $1"
+"""It in short, for traces."""
 _RELEASE = f"""UPDATE {NAMES.qualified.queue_table}
     SET status = 'queued', queue_manager_id = NULL, slot = NULL, execute_after =
         CASE WHEN headers ? 'lost' THEN now() + interval '10 seconds' ELSE execute_after END
@@ -58,18 +65,43 @@ class NewJob:
     """No second job of the same name and key is written while one waits or runs."""
 
 
-async def enqueue(tx: Tx, jobs: Sequence[NewJob]) -> int:
-    """Write jobs in the caller's transaction; return how many, those with a taken key left out."""
+async def enqueue(tx: Tx, jobs: Sequence[NewJob], what: str = "") -> int:
+    """Write jobs in the caller's transaction; return how many, those with a taken key left out.
+
+    In a trace, it is `what` was done: by default, that the job was enqueued.
+    """
+    name, about = what or f"enqueue {jobs[0].name}", {"job.name": jobs[0].name}
+    if (here := place.get()) is not None:
+        span = begin(name, SpanKind.PRODUCER, about)
+    else:  # The clock enqueues it: all attempts are to be in one trace nevertheless.
+        span = begin_trace(None, name, SpanKind.PRODUCER, about)
+    try:
+        with inside(span):
+            return await _write(tx, jobs, place.get())
+    finally:
+        place.set(here)
+
+
+async def _write(tx: Tx, jobs: Sequence[NewJob], origin: Place | None) -> int:
     columns = (
         [job.priority for job in jobs],
         [job.name for job in jobs],
         [job.arguments for job in jobs],
         [job.delay for job in jobs],
         [job.key and f"{job.name} {job.key}" for job in jobs],
-        ["null" for _ in jobs],
+        [_headers(origin)] * len(jobs),
     )
     connection = await tx.of(SCHEMA).connection()
     return (await connection.exec_driver_sql(_ENQUEUE, columns)).rowcount
+
+
+def _headers(origin: Place | None) -> str:
+    """Return what a job takes along from whoever enqueues it: the signals of both belong together."""
+    request_id = get_request()
+    headers: dict[str, object] = {"request_id": request_id} if request_id else {}
+    if origin is not None:
+        headers["otel"] = {"traceparent": origin.trace_parent}  # Where pgqueuer has it as well.
+    return json.dumps(headers) if headers else "null"
 
 
 async def end(tx: Tx, id: int) -> bool:
@@ -83,7 +115,17 @@ async def end(tx: Tx, id: int) -> bool:
     driver = (await connection.get_raw_connection()).driver_connection
     assert driver is not None
     # Past SQLAlchemy, for one message instead of two: every job that writes pays for this.
-    ended = await driver.execute(_END % {"role": role_of(login, SCHEMA), "id": id})
+    role = role_of(login, SCHEMA)
+    span = begin_statement(_ENDED, connection.engine.url.database, role)
+    error = None
+    try:
+        ended = await driver.execute(_END % {"role": role, "id": id})
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        if span is not None:
+            end_statement(span, error)
     return bool(ended == "INSERT 0 1")
 
 

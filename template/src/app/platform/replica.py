@@ -27,6 +27,8 @@ _PATIENCE = 2.0
 _UNFLUSHED = 1.0
 """Seconds after which the log holds even what was committed without waiting for the disk: three
 times `wal_writer_delay`, and some more."""
+_REMEMBERED = 600.0
+"""Seconds of lag that can be told; it is not read by far before that."""
 _WRITTEN = """
 SELECT pg_current_wal_flush_lsn() - '0/0' AS position, system_identifier FROM pg_control_system()
 """
@@ -59,6 +61,10 @@ class Replica:
         a moment of the monotonic clock."""
         return self._holds_until >= max(moment, time.monotonic() - self._max_lag)
 
+    def lag(self) -> float:
+        """Return how many seconds the replica may be behind; infinite where that is not known."""
+        return time.monotonic() - self._holds_until
+
     def has_failed(self, error: Exception) -> None:
         """Take note of what a read of the replica raised: one that is gone is read no more until
         the next check has found it."""
@@ -76,6 +82,8 @@ class Replica:
             )
             return
         self._positions.append((moment, written["position"]))
+        while self._positions[0][0] < moment - _REMEMBERED:
+            self._positions.popleft()
         try:
             replayed = await self._replica.ask()
         except Exception as error:
@@ -93,11 +101,8 @@ class Replica:
         self._have_replayed(replayed["position"])
 
     def _have_replayed(self, position: int) -> None:
-        oldest = time.monotonic() - self._max_lag
         while self._positions and self._positions[0][1] <= position:
             self._holds_until = self._positions.popleft()[0]
-        while self._positions and self._positions[0][0] < oldest:
-            self._positions.popleft()
         if self.holds(-math.inf):
             self._say("Reads go to the replica.")
         else:

@@ -55,7 +55,7 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
                 if not await end(tx, row.id):
                     raise _AlreadyDoneError
     except _AlreadyDoneError:
-        logger.info("Job %s %s was done by another worker.", row.id, job.name)
+        logger.info("Another worker has done it meanwhile.")
         return True
     except TimeoutError as error:
         if not limit.expired():
@@ -78,20 +78,17 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
     return True
 
 
-async def record(queue: Queries, job: BoundJob, row: Row, error: Exception) -> None:
-    """Let a job that failed be tried again later, or hold it with its error."""
+async def record(queue: Queries, job: BoundJob, row: Row, error: Exception) -> str:
+    """Let a job that failed be tried again later, or hold it with its error; return which of them:
+    `retried` or `held`."""
     failure = TracebackRecord.from_exception(error, row.id, {"attempt": row.attempts + 1})
     failure.exception_message = _storable(failure.exception_message)
     failure.traceback = _storable(failure.traceback)
     if isinstance(error, ArgumentsError | DeadlyJobError) or row.attempts >= job.options.retries:
-        logger.error("Job %s %s is held: %s", row.id, job.name, error, exc_info=error)
         await queue.log_jobs([(row, "failed", failure)])
-    else:
-        delay = backoff(row.attempts)
-        logger.warning(
-            "Job %s %s failed and is tried again in %.1f s: %s", row.id, job.name, delay, error
-        )
-        await queue.retry_job(row, timedelta(seconds=delay), failure)
+        return "held"
+    await queue.retry_job(row, timedelta(seconds=backoff(row.attempts)), failure)
+    return "retried"
 
 
 def backoff(failed: int) -> float:

@@ -36,6 +36,9 @@ def serve(
         port=port,
         workers=processes,
         timeout_graceful_shutdown=math.ceil(shutdown_timeout),
+        access_log=False,  # `requests` tells of each, without the query.
+        log_config=None,
+        reset_contextvars=True,  # Or a pipelined request would begin in what the last one set.
     )
     if processes == 1:
         _Process(config, shutdown_delay).run()

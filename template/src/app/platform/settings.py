@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.platform.log_levels import Level, parse_levels
+
 MEMORY = "memory://"
 _SECRETS = Path("/run/secrets")
 _SHORTEST_PASSWORD = 12
@@ -48,6 +50,22 @@ def _cache_url(value: str) -> str:
         parse_url(value)
     except ValueError:
         raise ValueError("is no URL of a Redis: write redis://:password@host:6379/0") from None
+    return value
+
+
+def _log_levels(value: str) -> str:
+    parse_levels(value)
+    return value
+
+
+def _collector(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_complete = False
+    if value and (not is_complete or parts.query or parts.fragment):
+        raise ValueError("is not the URL of a collector: write http://127.0.0.1:4318")
     return value
 
 
@@ -88,6 +106,8 @@ class Settings(BaseSettings):
     """Seconds to wait for a free connection before the request is refused."""
     database_statement_timeout: Seconds = Field(default=5, ge=0.001, le=86_400)
     """Seconds until Postgres stops a statement."""
+    database_size_limit: int | None = Field(default=None, ge=1)
+    """Bytes to which the database may grow, of which alerts warn. Nobody is told where none is set."""
     cache_url: CacheUrl = MEMORY
     """A Redis that all processes share; otherwise each has a cache of its own, in memory."""
     request_body_limit: int = Field(default=1_000_000, ge=1)
@@ -112,6 +132,23 @@ class Settings(BaseSettings):
 
     flags_file: FilePath | None = None
     """Says of flags what is to hold here, whatever the file of their module says."""
+
+    log_level: Level = "info"
+    """How much the application and its server log; libraries log what is wrong."""
+    log_levels: Annotated[str, AfterValidator(_log_levels)] = ""
+    """What differs: `billing=debug`, by module, or `sqlalchemy.engine=info`, by logger."""
+    log_levels_file: FilePath | None = None
+    """Says the same, counts more, and is looked at while the process runs."""
+
+    metrics_host: str = "127.0.0.1"
+    """Where Prometheus asks: an address of this machine, or 0.0.0.0 for all of them."""
+    metrics_port: int = Field(default=9464, ge=0, le=65535)
+    """The first free port from here on is taken, one by each process; 0 serves no metrics."""
+
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_collector)] | None = None
+    """Where traces are sent, by OTLP over HTTP: http://127.0.0.1:4318. None are made without."""
+    traces_sample_ratio: float = Field(default=0.05, ge=0, le=1, allow_inf_nan=False)
+    """The share of the traces that begin here which are recorded. Who calls decides for theirs."""
 
     @property
     def is_development(self) -> bool:

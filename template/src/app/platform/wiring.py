@@ -17,6 +17,7 @@ from app.platform.database import Database, Tx
 from app.platform.events import Event, Events, Handler
 from app.platform.flags import Flags
 from app.platform.jobs import BoundJob, Delivery, is_frozen, Job, name_of, Options, parameters_of
+from app.platform.objectives import Objectives
 from app.platform.replica import Replica
 from app.platform.schedule import is_valid_cron
 
@@ -54,6 +55,7 @@ class ModuleFolder:
     owner: str
     needs: Mapping[str, type]
     """The parameters of `build`, by name."""
+    objectives: Objectives = field(default_factory=Objectives)
 
 
 @dataclass(frozen=True)

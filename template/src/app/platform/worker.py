@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.platform.backlog import Backlog
 from app.platform.job_records import count_unknown
 from app.platform.jobs import BoundJob
+from app.platform.observing import observed_attempt
 from app.platform.queue import connect_queue, NAMES, release
 from app.platform.recovery import check_not_deadly, recover
 from app.platform.runner import attempt, record
@@ -171,17 +172,20 @@ class Worker:
     async def _run(self, row: Row) -> Exception | None:
         """Run a job once; return the error it ended with."""
         job = self._jobs[row.entrypoint]
-        try:
-            await check_not_deadly(self._queue, row)
-            if not await attempt(self._engine, job, row):
-                self._idle.append(row)
-        except Exception as error:
+        with observed_attempt(job, row) as observed:
             try:
-                await record(self._queue, job, row, error)
-            except _UNREACHABLE as failure:
-                # It stays marked as running, and counts as lost in a moment.
-                logger.warning("Job %s %s failed unrecorded: %s", row.id, job.name, failure)
-            return error
+                await check_not_deadly(self._queue, row)
+                if not await attempt(self._engine, job, row):
+                    self._idle.append(row)
+                observed.outcome = "done"
+            except Exception as error:
+                observed.error = error
+                try:
+                    observed.outcome = await record(self._queue, job, row, error)
+                except _UNREACHABLE as failure:
+                    observed.outcome = "lost"  # It stays marked as running, for a moment.
+                    logger.warning("What became of it could not be recorded: %s", failure)
+                return error
         return None
 
     async def _end_idle(self) -> None:

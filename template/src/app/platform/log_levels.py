@@ -1,0 +1,101 @@
+"""How much is logged: of everything, of one module, of one logger; also while the process runs."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+logger = logging.getLogger("app.logs")
+
+Level = Literal["debug", "info", "warning", "error"]
+_LEVELS = ("debug", "info", "warning", "error")
+_OURS = ("app", "uvicorn")
+"""What LOG_LEVEL speaks of. Libraries say only what is wrong, unless they are named: of some, more
+would be whole URLs."""
+_MODULES = "app.modules."
+_PAUSE = 1.0
+"""Seconds between two looks at the file."""
+
+
+def parse_levels(text: str) -> dict[str, str]:
+    """Return levels by logger, from `billing=debug sqlalchemy.engine=info`.
+
+    A name with a dot is a logger's, one without is a module's. Raises ValueError.
+    """
+    levels = {}
+    for each in text.split():
+        name, _, level = each.partition("=")
+        if not name or level not in _LEVELS:
+            raise ValueError(
+                f"{each} is no level: write billing=debug, with one of {', '.join(_LEVELS)}"
+            )
+        levels[name if "." in name else _MODULES + name] = level
+    return levels
+
+
+class LogLevels:
+    """The levels that hold: LOG_LEVEL, but for what LOG_LEVELS names, but for what its file names."""
+
+    def __init__(self, level: Level, levels: str, file: Path | None) -> None:
+        self._default = dict.fromkeys(_OURS, level) | parse_levels(levels)
+        self._file = file
+        self._read = ""
+        self._unreadable = ""
+        self._set: Mapping[str, str] = {}
+        self._apply({})
+
+    def look(self) -> None:
+        """Let hold what the file says now. A file that is gone says nothing; one that is broken is
+        logged, and what held before stays."""
+        if self._file is None:
+            return
+        try:
+            text = self._file.read_text("utf-8")
+        except FileNotFoundError:
+            text = ""
+        except (OSError, UnicodeDecodeError) as error:
+            if str(error) != self._unreadable:
+                self._unreadable = str(error)
+                said = "The levels stay as they were: %s cannot be read: %s"
+                logger.error(said, self._file, error)
+            return
+        self._unreadable = ""
+        if text == self._read:
+            return
+        self._read = text
+        try:
+            self._apply(parse_levels(text))
+        except ValueError as error:
+            logger.error("The levels stay as they were: in %s, %s.", self._file, error)
+        else:
+            logger.info("The levels are now: %s.", ", ".join(map("=".join, self._set.items())))
+
+    @asynccontextmanager
+    async def watched(self, modules: Collection[str]) -> AsyncIterator[None]:
+        """Look at the file now and then while the block lasts; warn of names that nobody has."""
+        named = {name for name in self._set if name.startswith(_MODULES)}
+        for name in sorted(named - {_MODULES + each for each in modules}):
+            if name.count(".") == 2:
+                short = name.removeprefix(_MODULES)
+                logger.warning("LOG_LEVELS names %s, and there is no module %s.", short, short)
+        task = asyncio.create_task(self._keep_looking())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _keep_looking(self) -> None:
+        while self._file is not None:
+            self.look()
+            await asyncio.sleep(_PAUSE)
+
+    def _apply(self, levels: Mapping[str, str]) -> None:
+        levels = {**self._default, **levels}
+        for name in self._set.keys() - levels.keys():
+            logging.getLogger(name).setLevel(logging.NOTSET)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level.upper())
+        self._set = levels

@@ -1,0 +1,62 @@
+"""Where Prometheus asks: `/metrics`, on a port of its own, in a thread of its own."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from threading import Thread
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import REGISTRY, start_http_server
+from prometheus_client.registry import Collector
+
+from app.platform.settings import Settings
+
+logger = logging.getLogger("app.metrics")
+
+_PORTS = 32
+"""Each process needs a port of its own: the first of so many that is free."""
+
+
+@asynccontextmanager
+async def metrics_served(
+    settings: Settings, collectors: Sequence[Collector]
+) -> AsyncIterator[None]:
+    """Serve what this process counts, and what these look at, while the block lasts.
+
+    Not being able to is logged: an application without metrics is better than none.
+    """
+    if not settings.metrics_port:
+        yield
+        return
+    for collector in collectors:
+        REGISTRY.register(collector)
+    started = _start(settings.metrics_host, settings.metrics_port)
+    try:
+        yield
+    finally:
+        if started is not None:
+            await asyncio.to_thread(_stop, *started)
+        for collector in collectors:
+            REGISTRY.unregister(collector)
+
+
+def _start(host: str, first: int) -> tuple[WSGIServer, Thread] | None:
+    last = min(first + _PORTS - 1, 65535)
+    for port in range(first, last + 1):
+        try:
+            server, thread = start_http_server(port, host)
+        except OSError as error:
+            reason = error
+            continue
+        shown = f"[{host}]" if ":" in host else host
+        logger.info("Metrics: http://%s:%d/metrics", shown, port)
+        return server, thread
+    logger.error("No metrics: of METRICS_HOST %s, no port %d to %d: %s", host, first, last, reason)
+    return None
+
+
+def _stop(server: WSGIServer, thread: Thread) -> None:
+    server.shutdown()
+    server.server_close()
+    thread.join()
