@@ -32,7 +32,7 @@ from fastapi import FastAPI
 SECONDS, ROUNDS = 0.7, 15
 KINDS: dict[str, tuple[str, dict[str, str]]] = {
     "off": ("signals:create_off", {}),
-    "metrics": ("app.main:create_app", {}),
+    "metrics": ("signals:create", {"LOG_LEVEL": "error"}),
     "metrics, log": ("signals:create", {}),
     "the same, 5 % traced": ("signals:create", {"TRACES_SAMPLE_RATIO": "0.05"}),
     "the same, all traced": ("signals:create", {"TRACES_SAMPLE_RATIO": "1"}),
@@ -50,7 +50,7 @@ async def main(names: list[str]) -> None:
         servers = {}
         for name in names or KINDS:
             application, more = KINDS[name]
-            if more:
+            if "TRACES_SAMPLE_RATIO" in more:
                 more = {**more, "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector}"}
             given = {**environment, **more}
             servers[name] = all.enter_context(process(application, given, folder / name))

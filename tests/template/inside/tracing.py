@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 from app.main import create_app
 from app.platform.context import place
+from app.platform.deferred import deferred
 from app.platform.log_writer import LogWriter
 from app.platform.settings import Settings
 from app.platform.signals import Signals
@@ -26,6 +27,7 @@ class Traces:
     exporter: InMemorySpanExporter
 
     def spans(self) -> list[ReadableSpan]:
+        deferred.flush()
         return list(self.exporter.get_finished_spans())
 
     def one(self, name: str) -> ReadableSpan:

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 
-from structlog.contextvars import clear_contextvars, get_contextvars
-
 PLATFORM = "platform"
 """The `module` of what belongs to none."""
 
@@ -46,7 +44,6 @@ _fields: ContextVar[Mapping[str, object]] = ContextVar("fields", default=Mapping
 def begin_request(id: str) -> None:
     """Let what is logged from here on, and jobs that are enqueued, carry the id of a request, and
     nothing of another one."""
-    clear_contextvars()
     _fields.set({"request_id": id})
 
 
@@ -75,11 +72,8 @@ def bound(module: str, request_id: object = None, **fields: object) -> Iterator[
 
 
 def current() -> dict[str, object]:
-    """Return the fields of the code that runs now, `module` among them.
-
-    What is bound with `structlog.contextvars.bind_contextvars` is there as well.
-    """
-    fields = {**get_contextvars(), **_fields.get(), "module": speaking.get()}
+    """Return the fields of the code that runs now, `module` among them."""
+    fields = {**_fields.get(), "module": speaking.get()}
     if (here := place.get()) is not None:
         fields["trace_id"] = f"{here.trace_id:032x}"
         if here.is_recorded:

@@ -5,7 +5,6 @@ interpreter, and in the middle of somebody's request.
 """
 
 import logging
-import time
 from collections.abc import Callable
 from datetime import datetime, UTC
 
@@ -31,22 +30,25 @@ _LEVELS = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 
 class Line(logging.LogRecord):
     """A record that is made in a fraction of the time, for what is logged all the time.
 
-    Its `fields` are as good as `extra`, and known to hold no secrets.
+    Its `fields` are as good as `extra`, and known to hold no secrets. `context` is what was `current`
+    where it happened.
     """
 
-    def __init__(self, logger: str, level: int, event: str, fields: dict[str, object]) -> None:
-        now = time.time()
-        self.__dict__ = {
-            **_BLANK,
-            "name": logger,
-            "levelno": level,
-            "levelname": logging.getLevelName(level),
-            "msg": event,
-            "created": now,
-            "msecs": now % 1 * 1000,
-            **fields,
-        }
-        self.fields = fields
+    def __init__(
+        self,
+        logger: str,
+        level: int,
+        event: str,
+        fields: dict[str, object],
+        context: dict[str, object],
+        created: float,
+    ) -> None:
+        self.__dict__ = record = _BLANK.copy()
+        record["name"], record["msg"] = logger, event
+        record["levelno"], record["levelname"] = level, logging.getLevelName(level)
+        record["created"], record["msecs"] = created, created % 1 * 1000
+        record.update(fields)
+        self.fields, self.context = fields, context
 
 
 class Lines(logging.Formatter):

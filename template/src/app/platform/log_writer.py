@@ -11,6 +11,7 @@ from typing import TextIO
 from prometheus_client import Counter
 
 from app.platform.context import current, PLATFORM
+from app.platform.log_lines import Line
 from app.platform.metrics import log_lines
 
 _MODULES = "app.modules."
@@ -53,7 +54,8 @@ class LogWriter(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line, and make its text: what it speaks of may change."""
-        record.context = context = current()
+        context = record.context if isinstance(record, Line) else current()
+        record.context = context
         module = context["module"] = _module(record.name, context)
         if (lines := self._counted.get((module, record.levelno))) is None:
             lines = log_lines.labels(module, record.levelname.lower())

@@ -58,6 +58,7 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> Logs:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
             structlog.stdlib.PositionalArgumentsFormatter(),
             _take_error,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,

@@ -4,10 +4,26 @@ Names follow OpenTelemetry's semantic conventions where those have one, as Prome
 label holds what a caller chose: there are as many series as the code has routes, methods and jobs.
 """
 
-from prometheus_client import Counter, disable_created_metrics, Histogram
+from collections.abc import Iterable
+
+from prometheus_client import Counter, disable_created_metrics, Histogram, Metric, REGISTRY
+from prometheus_client.registry import Collector
+
+from app.platform.deferred import deferred
 
 # When each series was made would be one more series for each.
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class _UpToDate(Collector):
+    """Has counted what waits to be. Asked before the others, since it is the first to be registered."""
+
+    def collect(self) -> Iterable[Metric]:
+        deferred.flush()
+        return ()
+
+
+REGISTRY.register(_UpToDate())
 
 NO_ROUTE = "none"
 """The route of a request that was refused before it came to one, or for which there is none."""

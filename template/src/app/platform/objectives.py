@@ -6,7 +6,7 @@ for no other: who calls a broken module is not to be woken for it. How long it t
 module that was asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -95,6 +95,11 @@ def take_part(module: str, error: BaseException | None) -> None:
         request.error, request.culprit = error, module
 
 
+def parts() -> Collection[str]:
+    """Return the modules that were called in the request."""
+    return () if (request := _request.get()) is None else request.modules
+
+
 def culprit_of(error: BaseException | None) -> str | None:
     """Return the module that raised what a request failed with; None where it is the one asked.
 
@@ -128,12 +133,11 @@ class Promises:
         if (meter := self._failed.get(culprit)) is not None:
             meter.inc()
 
-    def count_answered(self, asked: str, seconds: float) -> None:
-        """Count a request that did not fail, by the module that was asked."""
+    def count_answered(self, asked: str, seconds: float, others: Collection[str]) -> None:
+        """Count a request that did not fail, by the module that was asked and those that took part."""
         is_slow = seconds > self._latencies.get(asked, seconds)
         if (meter := (self._slow if is_slow else self._good).get(asked)) is not None:
             meter.inc()
-        request = _request.get() or _Request()
-        for module in request.modules:
+        for module in others:
             if module != asked and (meter := self._good.get(module)) is not None:
                 meter.inc()

@@ -10,10 +10,12 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 from pgqueuer.models import Job as Row
+from prometheus_client import Counter
 
 from app.platform import metrics
 from app.platform.boundary import BoundaryCall, Method
 from app.platform.context import bound, place, speaking
+from app.platform.deferred import deferred
 from app.platform.discretion import text_of
 from app.platform.errors import DomainError
 from app.platform.jobs import BoundJob
@@ -80,18 +82,15 @@ class _Calls:
     def end(self, span: Span | None, error: BaseException | None, seconds: float) -> None:
         """Tell of a call that has ended, and go back to where it was called."""
         is_refused = isinstance(error, DomainError)
-        if error is None:
-            self._ok.inc()
-        elif is_refused:
-            self._refused.inc()
-        else:
-            self._error.inc()
         take_part(self._module, None if is_refused else error)
-        if span is None:
-            self._seconds.observe(seconds)
-            return
-        place.set(span.parent)
-        span.end(error, expected=is_refused)
+        if span is not None:
+            place.set(span.parent)
+            span.end(error, expected=is_refused)
+        outcome = self._ok if error is None else self._refused if is_refused else self._error
+        deferred.call(self._count, outcome, seconds, span)
+
+    def _count(self, outcome: Counter, seconds: float, span: Span | None) -> None:
+        outcome.inc()
         self._seconds.observe(seconds, exemplar_of(span))
 
 

@@ -12,11 +12,12 @@ from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.platform import metrics
-from app.platform.context import begin_request, place, PLATFORM, speaking
+from app.platform.context import begin_request, current, place, PLATFORM, speaking
+from app.platform.deferred import deferred
 from app.platform.discretion import without_secrets
 from app.platform.limits import PROBES
 from app.platform.log_lines import Line
-from app.platform.objectives import begin_parts, culprit_of, Objectives, Promises
+from app.platform.objectives import begin_parts, culprit_of, Objectives, parts, Promises
 from app.platform.traces import begin_trace, Exemplar, exemplar_of, Span
 
 logger = logging.getLogger("app.requests")
@@ -27,6 +28,10 @@ _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
 )
+
+
+Kind = tuple[str, str, str, int]
+"""Module, route, method and status: the labels of a request."""
 
 
 class Requests:
@@ -40,7 +45,7 @@ class Requests:
         self._promises = Promises(objectives)
         self._modules = {name.replace("_", "-"): name for name in modules}
         self._templates: dict[int, str] = {}
-        self._meters: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}
+        self._meters: dict[Kind, tuple[Counter, Histogram]] = {}
         """Those of each kind of request: to look them up by their labels takes longer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +60,7 @@ class Requests:
             scope["error"] = error
             raise
         finally:
-            self._tell(scope, time.perf_counter() - begun, span)
+            self._end(scope, time.perf_counter() - begun, span)
 
     def _begin(self, scope: Scope) -> Span | None:
         """Let what is logged from here on carry the request's id, its module and its trace.
@@ -63,31 +68,34 @@ class Requests:
         Nothing takes it back: the server runs each request in a task of its own, and logs there
         what goes wrong in it.
         """
-        headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"")
-        id = given.decode() if _ACCEPTABLE_ID.fullmatch(given) else f"{getrandbits(128):032x}"
-        scope["request_id"] = id
-        speaking.set(self._modules.get(scope["path"][1:].partition("/")[0], PLATFORM))
+        id = trace_parent = None
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and _ACCEPTABLE_ID.fullmatch(value):
+                id = value.decode()
+            elif name == b"traceparent":
+                trace_parent = value.decode("latin-1")
+        scope["request_id"] = id = id or f"{getrandbits(128):032x}"
+        path = scope["path"]
+        speaking.set(self._modules.get(path[1:].partition("/")[0], PLATFORM))
         begin_request(id)
         begin_parts()
-        if scope["path"] in PROBES:
+        if path in PROBES:
             place.set(None)
             return None
-        given = headers.get(b"traceparent", b"").decode("latin-1")
         return begin_trace(
-            given, "HTTP", SpanKind.SERVER, {"url.scheme": scope.get("scheme", "http")}
+            trace_parent, "HTTP", SpanKind.SERVER, {"url.scheme": scope.get("scheme", "http")}
         )
 
-    def _tell(self, scope: Scope, seconds: float, span: Span | None) -> None:
+    def _end(self, scope: Scope, seconds: float, span: Span | None) -> None:
+        """Take down what is to be told, and tell it in a moment."""
         status: int = scope.get("status", _GIVEN_UP)
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         route = self._route(scope)
-        self._count(route or metrics.NO_ROUTE, method, status, seconds, exemplar_of(span))
         asked, error = speaking.get(), scope.get("error")
+        kind = asked, route or metrics.NO_ROUTE, method, status
+        deferred.call(self._count, kind, seconds, exemplar_of(span))
         if reason := scope.get("refused"):
             metrics.refused.labels(asked, reason).inc()
-        if span is not None:
-            _end(span, method, route, status, error)
         level = logging.INFO
         if status >= 500 or error is not None:
             culprit = culprit_of(error) or asked
@@ -97,31 +105,22 @@ class Requests:
             level = logging.WARNING if status == 503 or error is not None else logging.ERROR
         elif not reason and status != _GIVEN_UP and (route is not None or method != "OPTIONS"):
             # What the caller may not do, or did not wait for, says nothing of how we work.
-            self._promises.count_answered(asked, seconds)
+            deferred.call(self._promises.count_answered, asked, seconds, parts())
+        if span is not None:
+            _describe(span, method, route, status, error)
+            span.end(error)
         if scope["path"] in PROBES:
             level = logging.DEBUG  # Where they say 503, `health` tells why, once.
-        if not logger.isEnabledFor(level):
-            return
-        fields: dict[str, object] = {
-            "http.request.method": method,
-            "http.response.status_code": status,
-            "duration_ms": round(seconds * 1000, 1),
-        }
-        if route is not None:
-            fields["http.route"] = route
-        if cause := scope.get("cause"):
-            fields["exception.message"] = without_secrets(cause)
-        logger.handle(
-            Line(logger.name, level, f"{method} {route or '(no route)'} {status}", fields)
-        )
+        if logger.isEnabledFor(level):
+            cause = scope.get("cause")
+            deferred.call(
+                _log, current(), level, method, route, status, seconds, time.time(), cause
+            )
 
-    def _count(
-        self, route: str, method: str, status: int, seconds: float, exemplar: Exemplar
-    ) -> None:
-        key = (speaking.get(), route, method, status)
-        if (meters := self._meters.get(key)) is None:
-            counter = metrics.requests.labels(*key)
-            meters = self._meters[key] = counter, metrics.request_seconds.labels(*key[:3])
+    def _count(self, kind: Kind, seconds: float, exemplar: Exemplar) -> None:
+        if (meters := self._meters.get(kind)) is None:
+            counter = metrics.requests.labels(*kind)
+            meters = self._meters[kind] = counter, metrics.request_seconds.labels(*kind[:3])
         meters[0].inc()
         meters[1].observe(seconds, exemplar)
 
@@ -138,7 +137,7 @@ class Requests:
         return self._templates.get(id(route))
 
 
-def _end(
+def _describe(
     span: Span, method: str, route: str | None, status: int, error: BaseException | None
 ) -> None:
     span.name = f"{method} {route}" if route else method
@@ -149,4 +148,26 @@ def _end(
     if status >= 500:
         span.failed = True
         span.attributes["error.type"] = type(error).__qualname__ if error else str(status)
-    span.end(error)
+
+
+def _log(
+    context: dict[str, object],
+    level: int,
+    method: str,
+    route: str | None,
+    status: int,
+    seconds: float,
+    now: float,
+    cause: str | None,
+) -> None:
+    fields: dict[str, object] = {
+        "http.request.method": method,
+        "http.response.status_code": status,
+        "duration_ms": round(seconds * 1000, 1),
+    }
+    if route is not None:
+        fields["http.route"] = route
+    if cause:
+        fields["exception.message"] = without_secrets(cause)
+    event = f"{method} {route or '(no route)'} {status}"
+    logger.handle(Line(logger.name, level, event, fields, context, now))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.registry import Collector
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.platform.deferred import deferred
 from app.platform.gauges import Modules, Pools, ReplicaLag
 from app.platform.gauges_database import Queue, Readiness, Size
 from app.platform.health import Probe
@@ -66,4 +67,5 @@ class Signals:
                 await all.enter_async_context(
                     traces_recorded(self._settings, self._span_processors)
                 )
+            all.enter_context(deferred.on())
             yield

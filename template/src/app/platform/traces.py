@@ -20,6 +20,7 @@ from random import getrandbits
 from opentelemetry.trace import SpanContext, SpanKind
 
 from app.platform.context import Place, place, speaking
+from app.platform.deferred import deferred
 
 Attribute = str | int | float | bool
 
@@ -59,7 +60,7 @@ class Span(Place):
         if error is not None:
             self.error = error
             self.failed = not expected
-        tracing.record(self, time.time_ns())
+        deferred.call(tracing.record, self, time.time_ns())
 
 
 Exemplar = dict[str, str] | None
