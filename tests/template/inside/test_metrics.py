@@ -5,6 +5,7 @@ import io
 import logging
 import math
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -315,3 +316,21 @@ async def test_each_process_has_a_port_of_its_own(
     async with metrics_served(settings.model_copy(update={"metrics_port": 0}), []):
         pass
     assert len(caplog.messages) == 2
+
+
+async def test_a_process_is_healthy_while_its_event_loop_turns(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "app.metrics")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setattr("app.platform.metrics_server._PATIENCE", 0.2)
+    async with metrics_served(settings.model_copy(update={"metrics_port": port}), []):
+        url = caplog.messages[0].split()[1].replace("/metrics", "/healthz")
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(url)).status_code == 200
+        with ThreadPoolExecutor() as thread:
+            answer = thread.submit(httpx.get, url).result()  # Nothing else runs here meanwhile.
+        assert answer.status_code == 503
+        assert answer.text == "The event loop is blocked.\n"

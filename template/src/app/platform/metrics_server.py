@@ -1,10 +1,14 @@
-"""Where Prometheus asks: `/metrics`, on a port of its own, in a thread of its own."""
+"""Where Prometheus asks: `/metrics`, on a port of its own, in a thread of its own.
+
+And whoever watches a worker, which has no other port: `/healthz` says that its event loop turns.
+"""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from threading import Thread
+from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import REGISTRY, start_http_server
@@ -12,10 +16,15 @@ from prometheus_client.registry import Collector
 
 from app.platform.settings import Settings
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 logger = logging.getLogger("app.metrics")
 
 _PORTS = 32
 """Each process needs a port of its own: the first of so many that is free."""
+_PATIENCE = 3.0
+"""Seconds in which an event loop that is merely busy has a turn for whoever asks."""
 
 
 @asynccontextmanager
@@ -32,6 +41,9 @@ async def metrics_served(
     for collector in collectors:
         REGISTRY.register(collector)
     started = _start(settings.metrics_host, settings.metrics_port)
+    if started is not None:
+        server = started[0]
+        server.set_app(_with_health(server.get_app(), asyncio.get_running_loop()))  # type: ignore[arg-type]
     try:
         yield
     finally:
@@ -54,6 +66,23 @@ def _start(host: str, first: int) -> tuple[WSGIServer, Thread] | None:
         return server, thread
     logger.error("No metrics: of METRICS_HOST %s, no port %d to %d: %s", host, first, last, reason)
     return None
+
+
+def _with_health(metrics: "WSGIApplication", loop: asyncio.AbstractEventLoop) -> "WSGIApplication":
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/healthz":
+            return metrics(environ, start_response)
+        turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
+        try:
+            turn.result(_PATIENCE)
+        except TimeoutError:
+            turn.cancel()
+            start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
+            return [b"The event loop is blocked.\n"]
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"ok\n"]
+
+    return answer
 
 
 def _stop(server: WSGIServer, thread: Thread) -> None:

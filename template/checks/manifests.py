@@ -1,0 +1,227 @@
+"""`python -m checks.manifests` renders each overlay of `deploy/`, and says what would not run.
+
+What Kubernetes or the application would refuse, pods that are killed too early, an admin's password where
+it does not belong, and more connections than Postgres has.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from app.platform.access import create_tokens
+from app.platform.settings import load_settings, Settings, SettingsError
+from checks.source import ROOT
+
+OVERLAYS = ROOT / "deploy" / "overlays"
+_PARTS = ("web", "worker", "migrate")
+"""What runs, by the name of its Deployment or Job and of its container."""
+_SECRETS = {
+    "app": {"database_url": "postgresql://app:what-the-store-has@postgres/app"},
+    "migrate": {"migration_database_url": "postgresql://admin:what-the-store-has@postgres/app"},
+}
+"""What stands in for the Secrets that pods mount."""
+_NOT_OURS = ("FORWARDED_ALLOW_IPS", "OTEL_")
+"""Variables that others read: uvicorn, OpenTelemetry."""
+_RESERVED = 3
+"""Connections that Postgres keeps for superusers."""
+Manifest = dict[str, Any]
+
+
+def render(overlay: Path) -> list[Manifest]:
+    """Return what an overlay consists of; exits with one sentence where it cannot be rendered."""
+    if shutil.which("kubectl") is None:
+        raise SystemExit("kubectl is missing: https://kubernetes.io/docs/tasks/tools")
+    done = subprocess.run(["kubectl", "kustomize", overlay], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{overlay.relative_to(ROOT)} cannot be rendered: {done.stderr.strip()}")
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def complaints(manifests: Sequence[Manifest]) -> Iterator[str]:
+    """Say what is wrong with what is to run in one environment."""
+    yield from _against_schemas(each for each in manifests if not _is_custom(each))
+    workloads = {
+        each["metadata"]["name"]: each
+        for each in manifests
+        if each["kind"] in ("Deployment", "Job")
+    }
+    if missing := sorted(set(_PARTS) - workloads.keys()):
+        yield f"nothing runs {', '.join(missing)}"
+        return
+    workloads = {name: workloads[name] for name in _PARTS}
+    settings: dict[str, Settings] = {}
+    for name, workload in workloads.items():
+        try:
+            settings[name] = _settings(workload, manifests)
+            if name == "web":
+                create_tokens(settings[name])
+        except SettingsError as error:
+            yield f"{name} would not start: {error}"
+        yield from _secrets_complaints(name, workload)
+    if len(settings) < len(workloads):
+        return
+    yield from _metrics_complaints(workloads, settings)
+    yield from _grace_complaints(workloads, settings)
+    yield from _connection_complaints(workloads, settings, manifests)
+
+
+def _is_custom(manifest: Manifest) -> bool:
+    """Say whether a kind is not Kubernetes' own, so that there is no schema here to hold it to."""
+    group = str(manifest["apiVersion"]).partition("/")[0]
+    return "." in group and (not group.endswith(".k8s.io") or group.startswith("gateway."))
+
+
+def _against_schemas(manifests: Iterable[Manifest]) -> Iterator[str]:
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "manifests.yaml")
+        file.write_text(yaml.safe_dump_all(manifests), "utf-8")
+        command = ["kubernetes-validate", "--strict", "--quiet", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        said = (done.stdout + done.stderr).replace(f"{file} ", "").strip()
+    if done.returncode or said:
+        yield said
+
+
+def _pod(workload: Manifest) -> Manifest:
+    pod: Manifest = workload["spec"]["template"]["spec"]
+    return pod
+
+
+def _container(workload: Manifest) -> Manifest:
+    containers: list[Manifest] = _pod(workload)["containers"]
+    return next(each for each in containers if each["name"] == workload["metadata"]["name"])
+
+
+def _secrets(workload: Manifest) -> Iterator[str]:
+    """Yield the names of the Secrets of which a workload mounts every key."""
+    for volume in _pod(workload)["volumes"]:
+        if "secret" in volume:
+            yield volume["secret"]["secretName"]
+        for source in volume.get("projected", {}).get("sources", []):
+            if "secret" in source:
+                yield source["secret"]["name"]
+
+
+def _settings(workload: Manifest, manifests: Sequence[Manifest]) -> Settings:
+    """Return the settings that the application would have; raises SettingsError."""
+    container = _container(workload)
+    used = [each["configMapRef"]["name"] for each in container.get("envFrom", [])]
+    given = {
+        name: value
+        for each in manifests
+        if each["kind"] == "ConfigMap" and each["metadata"]["name"] in used
+        for name, value in each["data"].items()
+    } | {each["name"]: each.get("value", "") for each in container.get("env", [])}
+    known = {name.upper() for name in Settings.model_fields}
+    for name in given:
+        if name not in known and not name.startswith(_NOT_OURS):
+            raise SettingsError(f"{name}: there is no such setting")
+        if any(name.lower() in each for each in _SECRETS.values()):
+            raise SettingsError(f"{name}: is secret, and would be read by everybody here")
+    # A file of a pod is not here.
+    values = {name.lower(): value for name, value in given.items() if not name.endswith("_FILE")}
+    values = {name: value for name, value in values.items() if name.upper() in known}
+    for secret in _secrets(workload):
+        values |= _SECRETS.get(secret, {})
+    return load_settings(**values)
+
+
+def _secrets_complaints(name: str, workload: Manifest) -> Iterator[str]:
+    mounted = set(_secrets(workload))
+    if name == "migrate" and "migrate" not in mounted:
+        yield "migrate does not mount the Secret migrate, with MIGRATION_DATABASE_URL"
+    if name != "migrate" and "migrate" in mounted:
+        yield f"{name} mounts the Secret migrate: only app migrate needs the admin's URL"
+
+
+def _metrics_complaints(
+    workloads: Mapping[str, Manifest], settings: Mapping[str, Settings]
+) -> Iterator[str]:
+    for name in ("web", "worker"):
+        ports = {
+            each["name"]: each["containerPort"] for each in _container(workloads[name])["ports"]
+        }
+        mine = settings[name]
+        if ports.get("metrics") != mine.metrics_port or mine.metrics_host == "127.0.0.1":
+            yield f"{name}: METRICS_HOST and METRICS_PORT are not the container's port `metrics`"
+
+
+def _grace_complaints(
+    workloads: Mapping[str, Manifest], settings: Mapping[str, Settings]
+) -> Iterator[str]:
+    web, worker = settings["web"], settings["worker"]
+    needed = {
+        "web": (web.shutdown_delay + web.shutdown_timeout, "SHUTDOWN_DELAY + SHUTDOWN_TIMEOUT"),
+        # What does not end in time has five seconds to be undone and handed back.
+        "worker": (worker.worker_drain_timeout + 5, "WORKER_DRAIN_TIMEOUT + 5"),
+    }
+    for name, (seconds, what) in needed.items():
+        given = _pod(workloads[name]).get("terminationGracePeriodSeconds", 30)
+        if given <= seconds:
+            yield (
+                f"{name} would be killed too early: terminationGracePeriodSeconds {given} must be "
+                f"more than {what} = {seconds:g}"
+            )
+
+
+def _connection_complaints(
+    workloads: Mapping[str, Manifest],
+    settings: Mapping[str, Settings],
+    manifests: Sequence[Manifest],
+) -> Iterator[str]:
+    """Compare what Postgres has with what all pods may open while a deployment is under way."""
+    stated = {
+        int(each["metadata"]["annotations"]["max-connections"])
+        for each in manifests
+        if "max-connections" in each["metadata"].get("annotations", {})
+    }
+    if len(stated) != 1:
+        yield "the overlay does not say how many connections Postgres has: max-connections"
+        return
+    most = {
+        each["metadata"]["name"]: each["spec"]["maxReplicas"]
+        for each in manifests
+        if each["kind"] == "HorizontalPodAutoscaler"
+    }
+    pods = {
+        # One that leaves may still work while the next one starts.
+        name: most.get(name, workloads[name]["spec"].get("replicas", 1))
+        + workloads[name]["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+        + 1
+        for name in ("web", "worker")
+    }
+    # docs/scaling.md says what the others are for.
+    each_web = settings["web"].database_pool_size + 3
+    each_worker = settings["worker"].worker_concurrency + 2
+    needed = pods["web"] * each_web + pods["worker"] * each_worker + 1
+    there = stated.pop() - _RESERVED
+    if needed > there:
+        yield (
+            f"too many connections: {pods['web']} web * {each_web} + {pods['worker']} worker * "
+            f"{each_worker} + 1 migrate = {needed}, and Postgres has {there}. Lower maxReplicas, "
+            "DATABASE_POOL_SIZE or WORKER_CONCURRENCY"
+        )
+
+
+def main() -> None:
+    """Check all overlays; exit with 1 if one is not fit to run."""
+    for name in Settings.model_fields:
+        os.environ.pop(name.upper(), None)  # What is set here is not set there.
+    found = [
+        f"{overlay.relative_to(ROOT)}: {each}"
+        for overlay in sorted(OVERLAYS.iterdir())
+        for each in complaints(render(overlay))
+    ]
+    print("\n".join(found) or "Every overlay is fit to run.")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()
