@@ -18,6 +18,7 @@ from app.cli_jobs import jobs
 from app.cli_slow import show_slow
 from app.main import run_worker
 from app.platform.access import create_tokens
+from app.platform.autogenerate import make_migration
 from app.platform.development import development_settings, is_deployed, is_taken
 from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
@@ -29,7 +30,7 @@ from app.platform.local_postgres import LocalPostgresError
 from app.platform.logs import configure_logs
 from app.platform.map import as_json, as_mermaid, as_text, draw_map
 from app.platform.map_svg import as_svg
-from app.platform.migrations import make_migration, migrate
+from app.platform.migrations import migrate
 from app.platform.roles import MigrationError
 from app.platform.serving import serve as run_server
 from app.platform.settings import load_settings, Settings, SettingsError

@@ -5,9 +5,14 @@
 """
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 _LONGEST_NAME = 63
 """Postgres cuts longer names off without an error (NAMEDATALEN - 1)."""
+
+_ATTEMPTS = 5
+_SAME_ROLE = {"23505", "42710", "XX000"}
+"""What Postgres says when two sessions create or grant the same role at once."""
 
 
 class MigrationError(Exception):
@@ -49,7 +54,31 @@ def check_login(connection: Connection, login: str) -> None:
 
 
 def prepare_schema(connection: Connection, login: str, module: str) -> str:
-    """Create a module's roles and schema where they are missing; return the owner's name."""
+    """Create a module's schema and roles where they are missing; return the owner's name.
+
+    Roles belong to the server, but a migration's turn to one database: another application or test
+    run may create the same roles at the same moment, and then it is enough to look again.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return _prepare_schema(connection, login, module)
+        except DBAPIError as error:
+            connection.rollback()
+            if attempt < _ATTEMPTS and getattr(error.orig, "sqlstate", None) in _SAME_ROLE:
+                continue
+            raise refused(f"schema and roles of {module}", error) from error
+    raise AssertionError
+
+
+def refused(what: str, error: DBAPIError) -> MigrationError:
+    """Return what to raise where the admin may not prepare something."""
+    return MigrationError(
+        f"Postgres refused to prepare {what}: {error.orig}. The admin needs CREATEROLE, CREATE on "
+        "the database, and to have created the modules' roles."
+    )
+
+
+def _prepare_schema(connection: Connection, login: str, module: str) -> str:
     role, owner = role_of(login, module), owner_of(login, module)
     if len(owner.encode()) > _LONGEST_NAME:
         raise MigrationError(
