@@ -15,7 +15,6 @@ import pytest
 from app import modules
 from app.main import create_app
 from app.platform import migration_locks
-from app.platform.development import with_database
 from app.platform.discovery import discover
 from app.platform.migrations import migrate
 from app.platform.roles import MigrationError
