@@ -69,7 +69,7 @@ class _Own:
         return Path(__file__).parent / "alembic" / self.name
 
 
-_REQUESTS = _Own(REQUESTS)
+_REQUESTS, _QUEUE = _Own(REQUESTS), _Own(QUEUE)
 
 
 async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -> list[str]:
@@ -94,6 +94,16 @@ async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
         names = [folder.name for folder in folders]
         await connection.run_sync(_let_read_statistics, login, [*names, QUEUE, REQUESTS])
         return applied
+
+
+async def prepare(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -> None:
+    """Create every module's schema and roles, and nothing in them: what `pg_restore` needs.
+
+    Raises MigrationError as `migrate` does.
+    """
+    async with admin_connection(admin_url) as connection:
+        await take_turn(connection)
+        await connection.run_sync(_prepare_all, login, [*folders, _REQUESTS, _QUEUE])
 
 
 @asynccontextmanager

@@ -90,7 +90,8 @@ def _prepare_schema(connection: Connection, login: str, module: str) -> str:
             connection.execute(text(f'CREATE ROLE "{name}" NOLOGIN'))
     admin = str(connection.scalar(text("SELECT current_user")))
     _grant(connection, role, login)
-    _grant(connection, owner, admin)
+    # The admin reads and restores what it owns through others: `pg_dump` runs under no other role.
+    _grant(connection, owner, admin, inherit=admin != login)
     schema_owner = connection.scalar(
         text("SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = :name"),
         {"name": module},
@@ -112,14 +113,17 @@ def _prepare_schema(connection: Connection, login: str, module: str) -> str:
     return owner
 
 
-def _grant(connection: Connection, role: str, member: str) -> None:
-    """Let `member` switch to `role` without inheriting its rights."""
+def _grant(connection: Connection, role: str, member: str, *, inherit: bool = False) -> None:
+    """Let `member` switch to `role`; without inheriting its rights, unless they are to be inherited.
+
+    Before PostgreSQL 16, that is a property of the member.
+    """
     options = _grants_have_options(connection)
     granted = "pg_auth_members WHERE roleid = to_regrole(:role) AND member = to_regrole(:member)"
     usable = granted + (" AND set_option" if options else "")
     if role == member or _exists(connection, usable, role=f'"{role}"', member=f'"{member}"'):
         return
-    how = " WITH INHERIT FALSE, SET TRUE" if options else ""
+    how = f" WITH INHERIT {inherit}, SET TRUE" if options else ""
     connection.execute(text(f'GRANT "{role}" TO "{member}"{how}'))
 
 
