@@ -4,8 +4,6 @@ Neither server has a superuser to offer: an admin with CREATEROLE is all there i
 """
 
 import asyncio
-import os
-import re
 import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
@@ -15,6 +13,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+from documented import follow
 from generated import Generate, Repository
 from running import bearer, in_production, serving
 
@@ -69,7 +68,7 @@ def shop(generate: Generate, postgres: str) -> Repository:
 def dumped(shop: Repository, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the dump."""
     folder = tmp_path_factory.mktemp("backup")
-    follow(shop, "backup", folder)
+    follow(shop, "Backups", folder)
     return folder
 
 
@@ -95,24 +94,6 @@ async def _target(shop: Repository, server: str) -> Repository:
         "MIGRATION_DATABASE_URL": f"{server.rpartition('/')[0]}/{name}",
     }
     return Repository(shop.path, {**shop.environment, **urls})
-
-
-def follow(shop: Repository, title: str, folder: Path) -> None:
-    """Run the commands that the documentation gives under a title, in a shell as it is there."""
-    from app.platform.local_postgres import find_binaries
-
-    written = (shop.path / "docs/postgres.md").read_text("utf-8")
-    [commands] = re.findall(rf"^```sh {title}\n(.*?)^```", written, re.MULTILINE | re.DOTALL)
-    folders = (str(find_binaries()), str(shop.path / ".venv/bin"), os.environ["PATH"])
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
-        cwd=folder,
-        env={**shop.environment, "PATH": os.pathsep.join(folders)},
-        text=True,
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "error" not in done.stderr, done.stderr
 
 
 def rows(shop: Repository) -> dict[str, object]:
@@ -149,7 +130,7 @@ def test_all_of_it_is_restored_with_owners_and_grants_and_the_shop_goes_on(
     shop: Repository, dumped: Path, target: Repository, tmp_path: Path
 ) -> None:
     before = rows(shop)
-    follow(target, "restore", dumped)
+    follow(target, "Restore everything", dumped)
     assert rows(target) == before
     assert before["queue.pgqueuer"][0] > 0  # type: ignore[index]
     assert structure(target, SCHEMAS) == structure(shop, SCHEMAS)
@@ -182,7 +163,7 @@ def test_the_tests_of_the_shop_pass_on_what_was_restored(
 ) -> None:
     """Each test gets a clone of the restored database instead of one that was migrated from nothing:
     its tables, constraints, owners, grants and queue. Only the rows are taken out before."""
-    follow(target, "restore", dumped)
+    follow(target, "Restore everything", dumped)
     url = target.environment["DATABASE_URL"]
     login, name = url.split("//")[1].split(":")[0], url.rpartition("/")[2]
 
@@ -211,7 +192,7 @@ def test_the_tests_of_the_shop_pass_on_what_was_restored(
 def test_one_module_is_restored_and_the_others_are_there_and_empty(
     shop: Repository, dumped: Path, target: Repository
 ) -> None:
-    follow(target, "restore one", dumped)
+    follow(target, "Restore one module", dumped)
     before, after = rows(shop), rows(target)
     assert {name: each for name, each in after.items() if name.startswith("billing.")} == {
         name: each for name, each in before.items() if name.startswith("billing.")
