@@ -18,6 +18,7 @@ from app.cli_jobs import jobs
 from app.cli_slow import show_slow
 from app.main import run_worker
 from app.platform.access import create_tokens
+from app.platform.autogenerate import make_migration
 from app.platform.development import development_settings, is_deployed, is_taken
 from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
@@ -29,7 +30,7 @@ from app.platform.local_postgres import LocalPostgresError
 from app.platform.logs import configure_logs
 from app.platform.map import as_json, as_mermaid, as_text, draw_map
 from app.platform.map_svg import as_svg
-from app.platform.migrations import make_migration, migrate
+from app.platform.migrations import migrate, prepare
 from app.platform.roles import MigrationError
 from app.platform.serving import serve as run_server
 from app.platform.settings import load_settings, Settings, SettingsError
@@ -131,12 +132,20 @@ def worker() -> None:
 
 
 @cli.command("migrate", epilog="Example: MIGRATION_DATABASE_URL=postgresql://… app migrate")
-def apply_migrations() -> None:
+def apply_migrations(
+    roles: Annotated[
+        bool, typer.Option("--roles", help="Stop behind schemas and roles, before pg_restore.")
+    ] = False,
+) -> None:
     """Create schemas and roles, and apply the migrations of every module.
 
     Connects with MIGRATION_DATABASE_URL, or DATABASE_URL where that is not set.
     """
     settings = load_settings()
+    if roles:
+        login = login_of(settings.database_url)
+        asyncio.run(prepare(settings.admin_url, login, discover(modules)))
+        return
     applied = _migrate(settings)
     typer.echo("\n".join(f"applied {each}" for each in applied) or "Nothing to do.")
     login = login_of(settings.database_url)

@@ -86,7 +86,7 @@ async def run_worker(settings: Settings) -> None:
     # Each job has a connection of its own.
     several = settings.model_copy(update={"database_pool_size": settings.worker_concurrency})
     signals = Signals(settings)
-    engine = create_engine(several)
+    engine = create_engine(several, name="app worker")
     cache = CacheStore(settings.cache_url)
     folders = discover(modules)
     openfeature.set_provider_and_wait(FlagFiles(folders, settings.flags_file))

@@ -10,13 +10,13 @@ from typing import Any
 import asyncpg
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExceptionContext
-from sqlalchemy.exc import DisconnectionError, MissingGreenlet
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
-from sqlalchemy.util.concurrency import in_greenlet
 
 from app.platform.discretion import withhold_values
+from app.platform.passwords import connect_in_greenlet
 from app.platform.settings import Settings
 
 OPENING = "opening"
@@ -41,8 +41,10 @@ def login_of(url: str) -> str:
     return make_url(url).username or ""
 
 
-def create_engine(settings: Settings, *, patience: float | None = None) -> AsyncEngine:
-    """Create the engine that all modules share.
+def create_engine(
+    settings: Settings, *, name: str = "app serve", patience: float | None = None
+) -> AsyncEngine:
+    """Create the engine that all modules share. Postgres shows its connections under the name.
 
     With `patience`, the driver gives a statement up after so many seconds without an answer.
     """
@@ -60,6 +62,7 @@ def create_engine(settings: Settings, *, patience: float | None = None) -> Async
             "connection_class": _Connection,
             "timeout": 5,
             "command_timeout": patience,
+            "server_settings": {"application_name": name},
         },
     )
     _switch_roles(engine.sync_engine, opening)
@@ -68,7 +71,7 @@ def create_engine(settings: Settings, *, patience: float | None = None) -> Async
     event.listen(engine.sync_engine, "handle_error", _explain_trespass)
     event.listen(engine.sync_engine, "handle_error", _explain_read_only)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
-    event.listen(engine.sync_engine, "do_connect", _connect_in_greenlet)
+    event.listen(engine.sync_engine, "do_connect", connect_in_greenlet)
     return engine
 
 
@@ -180,12 +183,6 @@ def _refuse_closed(connection: DBAPIConnection, *_rest: object) -> None:
     """
     if connection.driver_connection.is_closed():
         raise DisconnectionError
-
-
-def _connect_in_greenlet(*_args: object) -> None:
-    """Let nobody connect who could not wait for it; see `fetch`, which tries without."""
-    if not in_greenlet():
-        raise MissingGreenlet
 
 
 def _explain_read_only(context: ExceptionContext) -> None:

@@ -11,7 +11,6 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
-import asyncpg
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -19,6 +18,7 @@ from prometheus_client.registry import Collector
 from app.platform.context import PLATFORM
 from app.platform.health import Probe
 from app.platform.job_records import measure_queue, ModuleQueue, STATES
+from app.platform.passwords import connect
 from app.platform.queue import connect_queue
 from app.platform.settings import Settings
 
@@ -130,7 +130,7 @@ class Size(_Asked[int]):
         self._settings = settings
 
     async def _measure(self) -> int:
-        connection = await asyncpg.connect(self._settings.database_url, timeout=_PATIENCE)
+        connection = await connect(self._settings.database_url, timeout=_PATIENCE)
         try:
             return int(await connection.fetchval("SELECT pg_database_size(current_database())"))
         finally:

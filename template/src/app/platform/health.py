@@ -7,12 +7,13 @@ from collections.abc import Collection, Sequence
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.platform.discretion import cause
 from app.platform.migrations import pending_migrations
+from app.platform.passwords import connect_in_greenlet
 from app.platform.principal import PUBLIC
 from app.platform.problems import problem
 from app.platform.serving import leaving
@@ -56,6 +57,7 @@ class Probe:
     def __init__(self, engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> None:
         # Not from the pool: an instance that is merely busy must not be taken out of service.
         self._engine = create_async_engine(engine.url, poolclass=NullPool)
+        event.listen(self._engine.sync_engine, "do_connect", connect_in_greenlet)
         self._folders = folders
         self._is_migrated = False
         self._alone = asyncio.Lock()

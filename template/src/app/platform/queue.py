@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
 from opentelemetry.trace import SpanKind
 from pgqueuer import Queries
 from pgqueuer.adapters.persistence.qb import (
@@ -27,6 +26,7 @@ from pgqueuer.types import QueueManagerId
 from app.platform.context import get_request, Place, place
 from app.platform.database import Tx
 from app.platform.engine import login_of
+from app.platform.passwords import connect
 from app.platform.roles import role_of
 from app.platform.settings import Settings
 from app.platform.trace_statements import begin_statement, end_statement
@@ -139,7 +139,8 @@ async def release(queue: Queries, worker: QueueManagerId, ids: Sequence[JobId]) 
 async def connect_queue(settings: Settings) -> AsyncIterator[Queries]:
     """Open a connection of its own that speaks as the queue; pgqueuer's queries on it."""
     role = role_of(login_of(settings.database_url), SCHEMA).replace('"', '""')
-    connection = await asyncpg.connect(settings.database_url, timeout=5)
+    about = {"application_name": "app worker"}
+    connection = await connect(settings.database_url, timeout=5, server_settings=about)
     try:
         # Not as a parameter of the start, which poolers refuse.
         await connection.execute(f'SET ROLE "{role}"', timeout=5)

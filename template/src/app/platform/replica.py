@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from app.platform.engine import create_engine, is_unanswered
+from app.platform.passwords import connect
 from app.platform.settings import Settings
 
 logger = logging.getLogger("app.replica")
@@ -154,7 +155,7 @@ class _Probe:
         try:
             async with asyncio.timeout(_PATIENCE):
                 if self._connection is None:
-                    self._connection = await asyncpg.connect(self._url)
+                    self._connection = await connect(self._url)
                 answer = await self._connection.fetchrow(self._question)
                 assert answer is not None
                 return answer

@@ -5,9 +5,14 @@
 """
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 _LONGEST_NAME = 63
 """Postgres cuts longer names off without an error (NAMEDATALEN - 1)."""
+
+_ATTEMPTS = 5
+_SAME_ROLE = {"23505", "42710", "XX000"}
+"""What Postgres says when two sessions create or grant the same role at once."""
 
 
 class MigrationError(Exception):
@@ -49,7 +54,31 @@ def check_login(connection: Connection, login: str) -> None:
 
 
 def prepare_schema(connection: Connection, login: str, module: str) -> str:
-    """Create a module's roles and schema where they are missing; return the owner's name."""
+    """Create a module's schema and roles where they are missing; return the owner's name.
+
+    Roles belong to the server, but a migration's turn to one database: another application or test
+    run may create the same roles at the same moment, and then it is enough to look again.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return _prepare_schema(connection, login, module)
+        except DBAPIError as error:
+            connection.rollback()
+            if attempt < _ATTEMPTS and getattr(error.orig, "sqlstate", None) in _SAME_ROLE:
+                continue
+            raise refused(f"schema and roles of {module}", error) from error
+    raise AssertionError
+
+
+def refused(what: str, error: DBAPIError) -> MigrationError:
+    """Return what to raise where the admin may not prepare something."""
+    return MigrationError(
+        f"Postgres refused to prepare {what}: {error.orig}. The admin needs CREATEROLE, CREATE on "
+        "the database, and to have created the modules' roles."
+    )
+
+
+def _prepare_schema(connection: Connection, login: str, module: str) -> str:
     role, owner = role_of(login, module), owner_of(login, module)
     if len(owner.encode()) > _LONGEST_NAME:
         raise MigrationError(
@@ -61,7 +90,8 @@ def prepare_schema(connection: Connection, login: str, module: str) -> str:
             connection.execute(text(f'CREATE ROLE "{name}" NOLOGIN'))
     admin = str(connection.scalar(text("SELECT current_user")))
     _grant(connection, role, login)
-    _grant(connection, owner, admin)
+    # The admin reads and restores what it owns through others: `pg_dump` runs under no other role.
+    _grant(connection, owner, admin, inherit=admin != login)
     schema_owner = connection.scalar(
         text("SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = :name"),
         {"name": module},
@@ -83,14 +113,17 @@ def prepare_schema(connection: Connection, login: str, module: str) -> str:
     return owner
 
 
-def _grant(connection: Connection, role: str, member: str) -> None:
-    """Let `member` switch to `role` without inheriting its rights."""
+def _grant(connection: Connection, role: str, member: str, *, inherit: bool = False) -> None:
+    """Let `member` switch to `role`; without inheriting its rights, unless they are to be inherited.
+
+    Before PostgreSQL 16, that is a property of the member.
+    """
     options = _grants_have_options(connection)
     granted = "pg_auth_members WHERE roleid = to_regrole(:role) AND member = to_regrole(:member)"
     usable = granted + (" AND set_option" if options else "")
     if role == member or _exists(connection, usable, role=f'"{role}"', member=f'"{member}"'):
         return
-    how = " WITH INHERIT FALSE, SET TRUE" if options else ""
+    how = f" WITH INHERIT {inherit}, SET TRUE" if options else ""
     connection.execute(text(f'GRANT "{role}" TO "{member}"{how}'))
 
 

@@ -15,6 +15,7 @@ import asyncpg
 
 from app.platform.engine import login_of
 from app.platform.idempotency import SCHEMA as REQUESTS
+from app.platform.passwords import connect
 from app.platform.queue import SCHEMA as QUEUE
 from app.platform.roles import role_of
 from app.platform.slow_hints import advise, Statistics
@@ -101,7 +102,7 @@ async def sums_by_role(connection: Any, login: str) -> Sequence[Mapping[str, Any
 @asynccontextmanager
 async def connect_statistics(url: str) -> AsyncIterator[Any]:
     """Open a connection of its own: a busy pool is when the answer matters."""
-    connection = await asyncpg.connect(url, timeout=5, command_timeout=10, statement_cache_size=0)
+    connection = await connect(url, timeout=5, command_timeout=10, statement_cache_size=0)
     try:
         yield connection
     finally:
