@@ -5,7 +5,7 @@ PYTHON ?= python3
 DEMO ?= demo/shop
 
 .DEFAULT_GOAL := help
-.PHONY: help demo two-instances test test-console test-observability test-pipeline test-system pictures check bench format
+.PHONY: help demo two-instances test test-console test-image test-observability test-pipeline test-system pictures check bench format
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -17,7 +17,7 @@ two-instances: | $(UV)  ## Run the shop as on several machines, behind HAProxy (
 	$(UV) run --quiet python examples/two_instances.py $(DEMO)
 
 test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
-	$(UV) run pytest -n auto --dist loadfile -m "not system and not observability and not browser and not pipeline" $(only)
+	$(UV) run pytest -n auto --dist loadfile -m "not system and not observability and not browser and not pipeline and not image" $(only)
 
 test-observability: | $(UV)  ## Break the shop under Prometheus and Alertmanager (needs both, and HAProxy)
 	$(UV) run pytest -m observability
@@ -27,6 +27,9 @@ test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redi
 
 test-pipeline: | $(UV)  ## Lint and run the generated pipelines (needs jq and rsync)
 	$(UV) run --group pipeline pytest -m pipeline $(only)
+
+test-image: | $(UV)  ## Build and run the generated image (needs root, and Debian's buildah, crun, mmdebstrap, podman)
+	$(UV) run --group image pytest -m image -rP $(only)
 
 test-console: | $(UV)  ## Run the tests that drive the console in a browser (needs Debian's chromium)
 	$(UV) run pytest -m browser

@@ -103,11 +103,8 @@ def _run(engine: str, image: str, settings: Mapping[str, str], labels: Mapping[s
     port, metrics = _free_port(), str(_free_port())
     # Who only serves and works knows nothing of the admin.
     lesser = {name: url for name, url in settings.items() if name != "MIGRATION_DATABASE_URL"}
-    started = [
-        Container(engine, image, ["serve", "--host=127.0.0.1", f"--port={port}"], lesser),
-        Container(engine, image, ["worker"], {**lesser, "METRICS_PORT": metrics}),
-    ]
-    web, worker = started
+    serve = ["serve", "--host=127.0.0.1", f"--port={port}"]
+    started = [web := Container(engine, image, serve, lesser)]
     try:
         web.answer(f"http://127.0.0.1:{port}/readyz")
         print(f"serve: ready after {web.seconds:.1f} s")
@@ -116,8 +113,11 @@ def _run(engine: str, image: str, settings: Mapping[str, str], labels: Mapping[s
         if told != [labels[f"org.opencontainers.image.{it}"] for it in ("version", "revision")]:
             raise Broken(f"/healthz tells of another release than the labels: {health}")
         print(f"serve: version {health['version']}, commit {health['commit']}")
+        started.append(
+            worker := Container(engine, image, ["worker"], {**lesser, "METRICS_PORT": metrics})
+        )
         worker.answer(f"http://127.0.0.1:{metrics}/metrics")
-        print("worker: runs")
+        print(f"worker: tells of itself after {worker.seconds:.1f} s")
         for each in started:
             each.finish()
         print("serve and worker: stopped when asked to")
