@@ -28,8 +28,8 @@ test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redi
 test-pipeline: | $(UV)  ## Lint and run the generated pipelines (needs jq and rsync)
 	$(UV) run --group pipeline pytest -m pipeline $(only)
 
-test-image: | $(UV)  ## Build and run the generated image (needs root, and Debian's buildah, crun, mmdebstrap, podman)
-	$(UV) run --group image pytest -m image -rP $(only)
+test-image: | $(UV)  ## Build and run the generated image (needs root, and Debian's buildah, podman and more)
+	$(UV) run --group image --group pipeline pytest -m image -rP $(only)
 
 test-console: | $(UV)  ## Run the tests that drive the console in a browser (needs Debian's chromium)
 	$(UV) run pytest -m browser

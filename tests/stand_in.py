@@ -38,7 +38,9 @@ class Engine:
     def __init__(self, folder: Path) -> None:
         for program in _NEEDED:
             if not shutil.which(program):
-                pytest.fail(f"this test needs {program}: apt-get install buildah crun mmdebstrap podman")
+                pytest.fail(
+                    f"this test needs {program}: apt-get install buildah crun mmdebstrap podman"
+                )
         self.folder = folder
         config = folder / "storage.conf"
         podman = folder / "bin" / "podman"
@@ -78,11 +80,15 @@ class Engine:
         base = self("buildah", "from", "scratch").strip()
         self("buildah", "add", "--quiet", base, str(self._debian(release)), "/")
         pip = self.folder / "pip"
-        self(UV, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(pip), "pip")
+        self(
+            UV, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(pip), "pip"
+        )
         (pip / ".lock").unlink(missing_ok=True)
         self("buildah", "add", "--quiet", base, str(pip), "/usr/local/lib/python3.13/dist-packages")
         # As in the image from Docker Hub.
-        link = "ln -s /usr/bin/python3 /usr/local/bin/python; rm /usr/lib/python3*/EXTERNALLY-MANAGED"
+        link = (
+            "ln -s /usr/bin/python3 /usr/local/bin/python; rm /usr/lib/python3*/EXTERNALLY-MANAGED"
+        )
         self("buildah", "run", "--isolation=chroot", base, "--", "sh", "-c", link)
         self("buildah", "add", "--quiet", base, str(_CERTIFICATES), str(_CERTIFICATES))
         for variable, value in os.environ.items():
@@ -98,7 +104,9 @@ class Engine:
             made = self.folder / "debian.tar"
             options = ["--variant=essential", f"--include={packages}"]
             options += ['--aptopt=Acquire::Languages "none"']
-            options += [f"--dpkgopt=path-exclude=/usr/share/{it}/*" for it in ("doc", "locale", "man")]
+            options += [
+                f"--dpkgopt=path-exclude=/usr/share/{it}/*" for it in ("doc", "locale", "man")
+            ]
             self("mmdebstrap", "--quiet", *options, release, str(made), _mirror())
             shutil.move(made, kept)
         return kept

@@ -1,6 +1,6 @@
 """`make deploy` puts one image into an environment: migrations first, then web and worker.
 
-What is applied is what `kubectl kustomize` makes of the overlay, with the image named by its digest.
+What `kubectl kustomize` makes of the overlay is applied, with the image named by its digest.
 """
 
 import json

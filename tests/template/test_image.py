@@ -6,6 +6,7 @@ There is no daemon, and no base image from elsewhere (see `stand_in`); all else 
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sysconfig
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
 from generated import UV, Generate, Repository
 from stand_in import Engine, scratch
@@ -99,7 +101,9 @@ def test_web_worker_and_migrations_run_without_any_right(
 
 def test_it_adds_little_to_its_base(image: dict[str, Any], engine: Engine, base: str) -> None:
     beneath = json.loads(engine("podman", "image", "inspect", base))[0]["Size"]
-    print(f"{image['Size'] / 1e6:.0f} MB, of which {(image['Size'] - beneath) / 1e6:.0f} MB are ours")
+    print(
+        f"{image['Size'] / 1e6:.0f} MB, of which {(image['Size'] - beneath) / 1e6:.0f} MB are ours"
+    )
     assert image["Size"] - beneath < MOST
 
 
@@ -155,7 +159,11 @@ def test_nothing_is_compiled_when_it_starts(run: Any) -> None:
     ("command", "given", "said"),
     [
         ("serve", {}, "app: DATABASE_URL: is not set"),
-        ("worker", {"DATABASE_URL": "postgresql://a:short@h/d"}, "app: DATABASE_URL: has a password"),
+        (
+            "worker",
+            {"DATABASE_URL": "postgresql://a:short@h/d"},
+            "app: DATABASE_URL: has a password",
+        ),
         ("migrate", {"DATABASE_URL": "nonsense"}, "app: DATABASE_URL: is not a URL: write"),
         (
             "serve",
@@ -177,9 +185,70 @@ def test_with_wrong_settings_it_says_so_and_ends(
 def test_secrets_may_be_files(run: Any, tmp_path: Path) -> None:
     (tmp_path / "database_url").write_text("postgresql://shop:long-enough-secret@127.0.0.1:1/d")
     tmp_path.chmod(0o755)
-    code, printed = run("app", "migrate", options=[*HARDENED, f"--volume={tmp_path}:/run/secrets:ro"])
+    code, printed = run(
+        "app", "migrate", options=[*HARDENED, f"--volume={tmp_path}:/run/secrets:ro"]
+    )
     assert code == 1
     assert printed.startswith("app: The database does not answer as expected"), printed
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """A registry of images on this machine; yields its address."""
+    program = shutil.which("docker-registry")
+    assert program, "this test needs docker-registry: apt-get install docker-registry"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    storage = {"filesystem": {"rootdirectory": str(tmp_path)}}
+    config = {
+        "version": 0.1,
+        "storage": storage,
+        "http": {"addr": address},
+        "log": {"level": "error"},
+    }
+    (tmp_path / "config.yml").write_text(json.dumps(config))
+    command = [program, "serve", str(tmp_path / "config.yml")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield address
+    process.terminate()
+    process.wait(timeout=10)
+
+
+def test_a_push_tells_the_digest(
+    shop: Repository, image: dict[str, Any], engine: Engine, registry: str
+) -> None:
+    name = f"{registry}/acme/shop"
+    engine("buildah", "tag", IMAGE, f"{name}:{VERSION}")
+    shop.make("push", "engine=buildah", f"image={name}", "push_options=--tls-verify=false")
+    digest = shop.read("dist/digest").strip()
+    answer = httpx.head(
+        f"http://{registry}/v2/acme/shop/manifests/{VERSION}",
+        headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"},
+    )
+    assert answer.headers["Docker-Content-Digest"] == digest
+
+
+def test_the_job_of_the_pipeline_builds_and_runs_it(
+    shop: Repository, image: dict[str, Any], engine: Engine, tmp_path: Path
+) -> None:
+    """What is built already comes from the cache of the engine."""
+    stub = Repository(tmp_path / "stub", shop.environment)
+    stub.path.mkdir()
+    (stub.path / "action.yml").write_text(
+        "name: nothing\nruns:\n  using: composite\n  steps: [{run: 'true', shell: sh}]\n"
+    )
+    stub.git("init", "--quiet")
+    stub.commit()
+    command = [str(Path(sysconfig.get_path("scripts")) / "act"), "push", "--job", "image"]
+    command += ["--workflows", ".github/workflows/ci.yml", "--no-cache-server"]
+    command += ["--platform", "ubuntu-24.04=-self-hosted"]
+    command += ["--env", f"build_options={engine.build_options}"]
+    for each in set(re.findall(r"uses: (\S+@\S+)", shop.read(".github/workflows/ci.yml"))):
+        command += ["--local-repository", f"{each}={stub.path}"]
+    printed = shop.run(*command).stdout
+    assert f"serve: version {VERSION}, commit " in printed
+    assert "Job succeeded" in printed
 
 
 class Healthy(BaseHTTPRequestHandler):
@@ -191,7 +260,7 @@ class Healthy(BaseHTTPRequestHandler):
 
 
 def test_its_health_check_asks_without_curl(run: Any, image: dict[str, Any]) -> None:
-    kind, *command = image["HealthCheck"]["Test"]
+    kind, *command = image["Healthcheck"]["Test"]
     assert kind == "CMD"
     server = HTTPServer(("127.0.0.1", 0), Healthy)
     Thread(target=server.serve_forever, daemon=True).start()
