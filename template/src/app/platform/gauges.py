@@ -1,4 +1,4 @@
-"""What is looked at in this process when Prometheus asks: the modules that there are, pools, replica."""
+"""What is looked at in this process when Prometheus asks: its release, its modules, pools, replica."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,6 +11,19 @@ from app.platform.context import PLATFORM
 from app.platform.engine import Pool
 from app.platform.replica import Replica
 from app.platform.wiring import ModuleFolder
+
+
+class Release(Collector):
+    """Which release this process is: to be joined with everything else on `instance`."""
+
+    def __init__(self, attributes: Mapping[str, str]) -> None:
+        self._attributes = {key.replace(".", "_"): value for key, value in attributes.items()}
+
+    def collect(self) -> Iterator[Metric]:
+        labels = {"module": PLATFORM, **self._attributes}
+        info = GaugeMetricFamily("target_info", "The release that runs.", labels=list(labels))
+        info.add_metric(list(labels.values()), 1)
+        yield info
 
 
 class Modules(Collector):

@@ -17,6 +17,7 @@ from app.platform.passwords import connect_in_greenlet
 from app.platform.principal import PUBLIC
 from app.platform.problems import problem
 from app.platform.serving import leaving
+from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder
 
 logger = logging.getLogger("app.health")
@@ -27,13 +28,14 @@ _FRESH = 0.5
 """Seconds for which the database's answer is passed on to whoever asks next."""
 
 
-def health_routes(probe: "Probe") -> APIRouter:
-    """`/healthz` says that the process lives; `/readyz` that it can serve requests."""
+def health_routes(probe: "Probe", settings: Settings) -> APIRouter:
+    """`/healthz` says that the process lives, and which release it is; `/readyz` that it can serve
+    requests."""
     router = APIRouter(tags=["platform"])
 
     @router.get("/healthz", openapi_extra=PUBLIC)
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
+    async def healthz() -> dict[str, str | None]:
+        return {"status": "ok", "version": settings.app_version, "commit": settings.app_commit}
 
     @router.get("/readyz", response_model=None, openapi_extra=PUBLIC)
     async def readyz() -> dict[str, str] | JSONResponse:

@@ -5,7 +5,7 @@ interpreter, and in the middle of somebody's request.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, UTC
 
 import structlog
@@ -57,9 +57,12 @@ class Lines(logging.Formatter):
     In place of structlog's ProcessorFormatter, which takes ten times as long.
     """
 
-    def __init__(self, is_development: bool, colors: bool) -> None:
+    def __init__(
+        self, is_development: bool, colors: bool, release: Mapping[str, str] | None = None
+    ) -> None:
+        """As JSON, each line carries what is said of the release."""
         super().__init__()
-        self._render: Render = _for_the_eye(colors) if is_development else _as_json
+        self._render: Render = _for_the_eye(colors) if is_development else _as_json(release or {})
         self._second, self._time = 0, ""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -110,12 +113,19 @@ def _given(record: logging.LogRecord) -> EventDict:
     return given
 
 
-def _as_json(event: EventDict) -> str:
-    try:
-        return to_json(event, fallback=str, inf_nan_mode="strings").decode()
-    except ValueError:  # Half a surrogate pair, say.
-        safe = {key: str(value).encode(errors="backslashreplace") for key, value in event.items()}
-        return to_json(safe).decode()
+def _as_json(release: Mapping[str, str]) -> Render:
+    # The same in every line, so it is made once: what a line has of its own comes before it.
+    end = f",{to_json(release).decode()[1:]}" if release else "}"
+
+    def render(event: EventDict) -> str:
+        try:
+            line = to_json(event, fallback=str, inf_nan_mode="strings").decode()
+        except ValueError:  # Half a surrogate pair, say.
+            safe = {k: str(value).encode(errors="backslashreplace") for k, value in event.items()}
+            line = to_json(safe).decode()
+        return line[:-1] + end
+
+    return render
 
 
 def _for_the_eye(colors: bool) -> Render:

@@ -45,7 +45,7 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> Logs:
     """Send what is logged in this process to a stream, its standard error where none is given."""
     stream = stream or _standard_error()
     writer = LogWriter(stream)
-    writer.setFormatter(Lines(settings.is_development, stream.isatty()))
+    writer.setFormatter(Lines(settings.is_development, stream.isatty(), settings.release))
     root = logging.getLogger()
     for old in [each for each in root.handlers if isinstance(each, LogWriter)]:
         old.close()

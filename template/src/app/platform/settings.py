@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.platform.log_levels import Level, parse_levels
+from app.platform.release import Commit, installed_version, release_attributes, Version
 
 MEMORY = "memory://"
 _SECRETS = Path("/run/secrets")
@@ -84,6 +85,10 @@ class Settings(BaseSettings):
 
     environment: Literal["development", "production"] = "production"
     """Only in development are tokens believed that `app token` has signed."""
+    app_version: Version = Field(default_factory=installed_version)
+    """Which release this is: every signal carries it. The image brings it along."""
+    app_commit: Commit | None = None
+    """What it was built from."""
     oidc_issuer: str | None = None
     """The URL of the OpenID Connect issuer whose tokens count."""
     oidc_audience: str | None = None
@@ -154,6 +159,11 @@ class Settings(BaseSettings):
     def is_development(self) -> bool:
         """Whether this is a developer's machine, or a test."""
         return self.environment == "development"
+
+    @property
+    def release(self) -> dict[str, str]:
+        """What signals say of the release, under the names of OpenTelemetry."""
+        return release_attributes(self.app_version, self.app_commit)
 
     @property
     def admin_url(self) -> str:

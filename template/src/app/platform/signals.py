@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.deferred import deferred
-from app.platform.gauges import Modules, Pools, ReplicaLag
+from app.platform.gauges import Modules, Pools, Release, ReplicaLag
 from app.platform.gauges_database import Queue, Readiness, Size
 from app.platform.health import Probe
 from app.platform.logs import configure_logs
@@ -48,6 +48,7 @@ class Signals:
         pools = {"primary": engine} | ({"replica": replica.engine} if replica else {})
         loop = asyncio.get_running_loop()
         collectors: list[Collector] = [
+            Release(self._settings.release),
             Modules(folders),
             Pools(pools),
             Queue(self._settings, loop, names, jobs),

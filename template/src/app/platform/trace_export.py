@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import entry_points
 from threading import Thread
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
 from app.platform.context import Place
 from app.platform.discretion import text_of, without_secrets
+from app.platform.release import application_name
 from app.platform.settings import Settings
 from app.platform.traces import Span, tracing
 
@@ -71,17 +71,10 @@ def _describe(settings: Settings) -> Resource:
     service = {
         "service.name": application_name(),
         "deployment.environment.name": settings.environment,
+        **settings.release,
     }
     described = Resource.create(service).merge(OTELResourceDetector().detect())
     return _Resource(described.attributes, described.schema_url)
-
-
-def application_name() -> str:
-    """Return what `pyproject.toml` calls this application."""
-    for each in entry_points(group="console_scripts", name="app"):
-        if each.value == "app.cli:main" and each.dist is not None:
-            return each.dist.name
-    return "app"
 
 
 class _Recorder:

@@ -25,9 +25,9 @@ from app.platform.job_records import find_job, find_jobs, JobsError, measure_que
 from app.platform.map import draw_map
 from app.platform.map_svg import STYLE
 from app.platform.queue import connect_queue
+from app.platform.release import application_name
 from app.platform.settings import Settings
 from app.platform.slow import slow_statements, StatisticsError
-from app.platform.trace_export import application_name
 from app.platform.wiring import ModuleFolder
 
 Result = TypeVar("Result")

@@ -1,0 +1,98 @@
+"""`make deploy` puts one image into an environment: migrations first, then web and worker.
+
+What `kubectl kustomize` makes of the overlay is applied, with the image named by its digest.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+_OVERLAYS = Path(__file__).parent / "overlays"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_MIGRATE = "migrate"
+_PATIENCE = 1200.0
+"""Seconds that migrations may take; their Job gives up sooner."""
+_ROLL_OUT = "10m"
+
+
+def main(environment: str, name: str, image: str, digest: str) -> None:
+    """Roll out; exits with one sentence where that was not possible."""
+    known = sorted(each.name for each in _OVERLAYS.iterdir())
+    if environment not in known:
+        sys.exit(f"environment is {environment or 'not set'}: there are {', '.join(known)}.")
+    if not _DIGEST.fullmatch(digest):
+        sys.exit("digest must be what a push printed: sha256: and 64 hexadecimal digits.")
+    documents = render(environment, name, f"{image}@{digest}").split("\n---\n")
+    last = [each for each in documents if _field(each, "kind") == "Deployment"]
+    first = [each for each in documents if each not in last]
+    job = next((each for each in first if _is_migration(each)), None)
+    if job is None or not last:
+        sys.exit(f"The overlay {environment} has no Job {_MIGRATE}, or nothing that runs after it.")
+    inside = ("--namespace", _field(job, "  namespace"))
+    # A Job cannot be changed.
+    _kubectl("delete", "job", _MIGRATE, "--ignore-not-found", *inside)
+    _kubectl("apply", "--filename", "-", given="\n---\n".join(first))
+    _wait_for_migrations(*inside)
+    _kubectl("apply", "--filename", "-", given="\n---\n".join(last))
+    for each in last:
+        deployment = f"deployment/{_field(each, '  name')}"
+        _kubectl("rollout", "status", deployment, "--timeout", _ROLL_OUT, *inside)
+    print(f"{environment} runs {image}@{digest}.")
+
+
+def render(environment: str, name: str, image: str) -> str:
+    """Return the manifests of an environment, in which every image of that name is this one."""
+    rendered = _kubectl("kustomize", str(_OVERLAYS / environment))
+    ours = re.compile(rf"^( *(?:- )?image: )(?:\S+/)?{re.escape(name)}(?:[:@]\S+)?$", re.MULTILINE)
+    rendered, count = ours.subn(rf"\g<1>{image}", rendered)
+    if not count:
+        sys.exit(f"Nothing in the overlay {environment} runs the image {name}.")
+    return rendered
+
+
+def _wait_for_migrations(*inside: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        status: dict[str, Any] = json.loads(
+            _kubectl("get", "job", _MIGRATE, "--output", "json", *inside)
+        )["status"]
+        ended = {it["type"] for it in status.get("conditions", []) if it["status"] == "True"}
+        if "Complete" in ended:
+            return
+        if "Failed" in ended:
+            print(_kubectl("logs", f"job/{_MIGRATE}", "--tail", "50", *inside), file=sys.stderr)
+            sys.exit("The migrations failed, so nothing else was changed: what ran before runs on.")
+        time.sleep(2)
+    sys.exit(f"The migrations did not end within {_PATIENCE:.0f} s: look at the Job {_MIGRATE}.")
+
+
+def _is_migration(document: str) -> bool:
+    return (_field(document, "kind"), _field(document, "  name")) == ("Job", _MIGRATE)
+
+
+def _field(document: str, name: str) -> str:
+    """Return a field as kustomize writes it, or nothing."""
+    found = re.search(rf"^{name}: (\S+)$", document, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _kubectl(*arguments: str, given: str | None = None) -> str:
+    try:
+        done = subprocess.run(
+            ["kubectl", *arguments], input=given, stdout=subprocess.PIPE, text=True
+        )
+    except FileNotFoundError:
+        sys.exit("kubectl is missing: https://kubernetes.io/docs/tasks/tools/")
+    if done.returncode:
+        sys.exit(f"kubectl {' '.join(arguments[:2])} failed; what it said stands above.")
+    if arguments[0] in ("apply", "rollout"):
+        print(done.stdout, end="")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:5])

@@ -1,0 +1,136 @@
+"""`make deploy`: what is rendered is kustomize's own work; the cluster is a stand-in that takes notes."""
+
+import json
+import re
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from generated import Generate, Repository
+
+pytestmark = pytest.mark.image
+
+IMAGE = "ghcr.io/acme/shop"
+DIGEST = f"sha256:{'5' * 64}"
+OVERLAY = """\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: shop-trial
+resources: [all.yaml]
+images: [{name: shop, newName: ghcr.io/acme/shop, newTag: latest}]
+"""
+POD = "{containers: [{name: one, image: shop}, {name: two, image: busybox}]}"
+ALL = f"""\
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: settings}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: migrate}}
+spec: {{template: {{spec: {POD}}}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web}}
+spec: {{template: {{spec: {POD}}}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: worker}}
+spec: {{template: {{spec: {POD}}}}}
+"""
+CLUSTER = """\
+#!/bin/sh
+echo "$@" >> "$NOTES/calls"
+case "$1" in
+  kustomize) exec "$KUBECTL" "$@" ;;
+  apply) cat > "$NOTES/applied.$(grep -c ^apply "$NOTES/calls")" ;;
+  get) cat "$NOTES/job.json" ;;
+  logs) echo "app: no such role" ;;
+esac
+"""
+Deploy = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def trial(generate: Generate) -> Repository:
+    shop = generate()
+    overlay = shop.path / "deploy/overlays/trial"
+    overlay.mkdir(parents=True)
+    (overlay / "kustomization.yaml").write_text(OVERLAY)
+    (overlay / "all.yaml").write_text(ALL)
+    return shop
+
+
+@pytest.fixture
+def deploy(trial: Repository, tmp_path: Path) -> Deploy:
+    """Deploy to a cluster on which the migrations end as said; returns what was printed."""
+    stand_in = tmp_path / "bin" / "kubectl"
+    stand_in.parent.mkdir()
+    stand_in.write_text(CLUSTER)
+    stand_in.chmod(0o755)
+    kubectl = Path(sysconfig.get_path("scripts")) / "kubectl"
+    assert kubectl.exists(), "kubectl is missing: make test-image"
+    before = trial.environment
+
+    def _deploy(*variables: str, ended: str = "Complete", check: bool = True) -> str:
+        status = {"status": {"conditions": [{"type": ended, "status": "True"}]}}
+        (tmp_path / "job.json").write_text(json.dumps(status))
+        found = f"{stand_in.parent}:{before['PATH']}"
+        given = {"PATH": found, "NOTES": str(tmp_path), "KUBECTL": str(kubectl)}
+        shop = Repository(trial.path, {**before, **given})
+        return shop.make("deploy", *variables, check=check)
+
+    return _deploy
+
+
+GIVEN = ("environment=trial", f"image={IMAGE}", f"digest={DIGEST}")
+
+
+def test_migrations_come_before_what_needs_them(deploy: Deploy, tmp_path: Path) -> None:
+    printed = deploy(*GIVEN)
+    assert f"trial runs {IMAGE}@{DIGEST}." in printed
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert calls[0].endswith("deploy/overlays/trial")
+    assert [call.partition(" --")[0] for call in calls[1:]] == [
+        "delete job migrate",
+        "apply",
+        "get job migrate",
+        "apply",
+        "rollout status deployment/web",
+        "rollout status deployment/worker",
+    ]
+    assert all("--namespace shop-trial" in call for call in calls if "job" in call)
+    first, last = ((tmp_path / f"applied.{number}").read_text() for number in (1, 2))
+    kinds = [re.findall(r"^kind: (\w+)", each, re.MULTILINE) for each in (first, last)]
+    assert kinds == [["ConfigMap", "Job"], ["Deployment", "Deployment"]]
+    assert first.count(f"image: {IMAGE}@{DIGEST}\n") == 1
+    assert last.count(f"image: {IMAGE}@{DIGEST}\n") == 2
+    assert last.count("image: busybox\n") == 2
+
+
+def test_migrations_that_fail_stop_it(deploy: Deploy, tmp_path: Path) -> None:
+    printed = deploy(*GIVEN, ended="Failed", check=False)
+    assert "app: no such role" in printed
+    assert "The migrations failed, so nothing else was changed" in printed
+    assert not (tmp_path / "applied.2").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["environment=moon"], "environment is moon: there are "),
+        ([], "environment is not set: there are "),
+        (["environment=trial", "digest=latest"], "digest must be what a push printed: sha256:"),
+        (["environment=trial", f"digest={DIGEST}", "name=till"], "runs the image till."),
+    ],
+)
+def test_what_is_missing_is_said_and_nothing_happens(
+    deploy: Deploy, tmp_path: Path, given: list[str], said: str
+) -> None:
+    printed = deploy(*given, check=False)
+    assert said in printed
+    assert "Traceback" not in printed
+    assert not (tmp_path / "applied.1").exists()
