@@ -29,7 +29,7 @@ test-pipeline: | $(UV)  ## Lint and run the generated pipelines (needs jq and rs
 	$(UV) run --group pipeline pytest -m pipeline $(only)
 
 test-deployment: | $(UV)  ## Check the generated manifests and run what they say (needs psql and promtool)
-	$(UV) run --group pipeline --group deployment pytest -m deployment $(only)
+	$(UV) run --group pipeline --group deployment pytest -n auto --dist loadfile -m deployment $(only)
 
 test-console: | $(UV)  ## Run the tests that drive the console in a browser (needs Debian's chromium)
 	$(UV) run pytest -m browser
