@@ -26,7 +26,7 @@ test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redi
 	$(UV) run pytest -m system
 
 test-pipeline: | $(UV)  ## Lint and run the generated pipelines (needs jq and rsync)
-	$(UV) run --group pipeline pytest -m pipeline $(only)
+	$(UV) run --group pipeline --group deployment pytest -m pipeline $(only)
 
 test-deployment: | $(UV)  ## Check the generated manifests and run what they say (needs psql and promtool)
 	$(UV) run --group pipeline --group deployment pytest -n auto --dist loadfile -m deployment $(only)
