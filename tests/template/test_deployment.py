@@ -76,7 +76,7 @@ MISTAKES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("mistakes", MISTAKES.values(), ids=MISTAKES)
+@pytest.mark.parametrize("mistakes", list(MISTAKES.values()), ids=list(MISTAKES))
 def test_a_mistake_is_named(shop: Repository, mistakes: list[tuple[str, str, str, str]]) -> None:
     shutil.rmtree(shop.path / "deploy/overlays/staging")  # It takes time, and says the same.
     try:
