@@ -26,10 +26,10 @@ test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redi
 	$(UV) run pytest -n 2 --dist loadfile -m system $(only)
 
 test-pipeline: | $(UV)  ## Lint and run the generated pipelines (needs jq and rsync)
-	$(UV) run --group pipeline pytest -n auto --dist loadfile -m pipeline $(only)
+	$(UV) run --group pipeline --group deployment pytest -n auto --dist loadfile -m pipeline $(only)
 
 test-deployment: | $(UV)  ## Check the generated manifests and run what they say (needs psql and promtool)
-	$(UV) run --group pipeline --group deployment pytest -m deployment $(only)
+	$(UV) run --group pipeline --group deployment pytest -n auto --dist loadfile -m deployment $(only)
 
 test-image: | $(UV)  ## Build and run the generated image (needs root, and Debian's buildah, podman and more)
 	$(UV) run --group image --group pipeline pytest -m image -rP $(only)

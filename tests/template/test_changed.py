@@ -39,7 +39,10 @@ def changed() -> Iterator[ModuleType]:
             ["src/app/modules/catalog/README.md", "src/app/modules/billing/tests/test_jobs.py"],
             ["billing", "catalog", "ordering"],
         ),
-        (["README.md", "docs/scaling.md", "docs/adr/0001-why.md", "CODEOWNERS"], []),
+        (
+            ["README.md", "docs/scaling.md", "deploy/base/web.yaml", "compose.yaml", "CODEOWNERS"],
+            [],
+        ),
         (["tests/test_application.py", "src/app/modules/ordering/jobs.py"], ["ordering"]),
     ],
 )

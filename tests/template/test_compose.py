@@ -90,6 +90,7 @@ def test_passwords_are_made_once_and_not_for_git(shop: Repository) -> None:
 def settings_of(shop: Repository, service: Manifest) -> dict[str, Any]:
     """The settings that the application has in a service of compose.yaml."""
     given = {name.lower(): value for name, value in service["environment"].items()}
+    del given["forwarded_allow_ips"]  # That is uvicorn's.
     for secret in service["secrets"]:
         given[secret["source"]] = shop.read(f".local/secrets/{secret['source']}")
     done = subprocess.run(
