@@ -23,7 +23,7 @@ test-observability: | $(UV)  ## Break the shop under Prometheus and Alertmanager
 	$(UV) run pytest -m observability
 
 test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redis and HAProxy, and an ordinary user
-	$(UV) run pytest -n 2 --dist loadfile -m system $(only)
+	$(UV) run pytest -n auto --dist loadfile -m system $(only)
 
 test-pipeline: | $(UV)  ## Lint and run the generated pipelines (needs jq and rsync)
 	$(UV) run --group pipeline --group deployment pytest -n auto --dist loadfile -m pipeline $(only)
