@@ -14,7 +14,7 @@ OWNERS = ("@ada", "@acme/shop/payments")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("ci", "modules", "owner"), product(CHOICES, MODULES, OWNERS))
+@pytest.mark.parametrize(("ci", "modules", "owner"), [*product(CHOICES, MODULES, OWNERS)])
 def test_every_combination_is_well_formed(
     generate: Generate, ci: str, modules: str, owner: str
 ) -> None:

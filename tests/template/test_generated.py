@@ -43,7 +43,7 @@ def test_a_repository_of_thirty_modules_is_green(generate: Generate) -> None:
     shop.add_module("m30", "--depends-on", "m29")
     shop.make("lint", "typecheck", "boundaries", "sql", "flags")
     of_some = [f"src/app/modules/{name}" for name in ("m1", "m29", "m30")]  # The rest are the same.
-    assert re.search(r"\b\d\d passed", shop.make("test", f"only=tests {' '.join(of_some)}"))
+    assert re.search(r"\b\d+ passed", shop.make("test", f"only=tests {' '.join(of_some)}"))
 
 
 @pytest.mark.slow
