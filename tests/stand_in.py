@@ -21,11 +21,11 @@ _SHARED_MEMORY = Path("/dev/shm")
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _RUN = """\
 #!/bin/sh
-# No systemd and no cgroups of its own: what podman needs of both is put in its place.
+# Of a machine with cgroups of both versions, crun makes nothing.
 [ "$1" = run ] || exec /usr/bin/podman "$@"
 shift
 exec unshare --mount sh -c 'umount --recursive /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
-  exec /usr/bin/podman --log-level=fatal run --cgroups=disabled --ulimit=nofile=1024:1024 \
+  exec /usr/bin/podman run --ulimit=nofile=1024:1024 \
     --ulimit=nproc=1024:1024 --pull=never "$@"' podman "$@"
 """
 
@@ -43,6 +43,11 @@ class Engine:
                 )
         self.folder = folder
         config = folder / "storage.conf"
+        # As in the pipeline for GitLab.
+        (folder / "containers.conf").write_text(
+            '[containers]\ncgroups = "disabled"\n'
+            '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+        )
         podman = folder / "bin" / "podman"
         podman.parent.mkdir()
         podman.write_text(_RUN)
@@ -50,6 +55,7 @@ class Engine:
         self.environment = {
             **os.environ,
             "BUILDAH_LAYERS": "true",  # What was built before is not built again.
+            "CONTAINERS_CONF": str(folder / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(config),
             "PATH": os.pathsep.join([str(podman.parent), os.environ["PATH"]]),
             "TMPDIR": str(folder),

@@ -23,7 +23,7 @@ from app.platform.development import create_login, development_server, with_data
 
 _HARDENED = (
     *("--read-only", "--tmpfs=/tmp:rw,noexec,nosuid,size=64m", "--cap-drop=ALL"),
-    *("--security-opt=no-new-privileges", "--network=host"),
+    *("--security-opt=no-new-privileges", "--network=host", "--no-healthcheck"),
 )
 _PATIENCE = 60.0
 """Seconds until something that does not start counts as broken."""
