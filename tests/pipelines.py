@@ -120,7 +120,6 @@ class Pipeline:
             "GITLEAKS": tool("gitleaks"),
             "PATH": os.pathsep.join(path),
             "UV_CACHE_DIR": repository.run(UV, "cache", "dir").stdout.strip(),
-            "XDG_CACHE_HOME": str(folder / "cache"),  # act keeps each checkout there.
         }
         del repository.environment["DATABASE_URL"]  # Tests start a Postgres of their own, as there.
         repository.run(UV, "lock", "--quiet")

@@ -6,6 +6,7 @@ is installed.
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def act(pipeline: Pipeline, folder: Path, event: str, *jobs: str) -> Run:
     stub.commit()
     command = [tool("act"), event, "--json", "--eventpath", str(folder / "event.json")]
     command += ["--platform", "ubuntu-24.04=-self-hosted", "--no-cache-server"]
+    command += ["--action-cache-path", str(folder / "act")]
     command += ["--workflows", ".github/workflows/ci.yml"]
     for each in set(re.findall(r"uses: (\S+@\S+)", shop.read(".github/workflows/ci.yml"))):
         command += ["--local-repository", f"{each}={stub.path}"]
@@ -53,6 +55,7 @@ def act(pipeline: Pipeline, folder: Path, event: str, *jobs: str) -> Run:
             printed += said["msg"] if said["msg"].endswith("\n") else said["msg"] + "\n"
             if "stepResult" in said and said.get("stage") == "Main" and "stepID" in said:
                 results[said["stepID"][0]] = said["stepResult"]
+    shutil.rmtree(folder / "act")  # act leaves a checkout there for each job.
     return Run({name: it for name, it in results.items() if not name.isdigit()}, printed)
 
 
