@@ -17,19 +17,19 @@ two-instances: | $(UV)  ## Run the shop as on several machines, behind HAProxy (
 	$(UV) run --quiet python examples/two_instances.py $(DEMO)
 
 test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
-	$(UV) run pytest -n auto --dist loadfile -m "not system and not observability and not browser and not pipeline and not deployment and not image" $(only)
+	$(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder -m "not system and not observability and not browser and not pipeline and not deployment and not image" $(only)
 
 test-observability: | $(UV)  ## Break the shop under Prometheus and Alertmanager (needs both, and HAProxy)
 	$(UV) run pytest -m observability
 
 test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redis and HAProxy, and an ordinary user
-	$(UV) run pytest -n auto --dist loadfile -m system $(only)
+	$(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder -m system $(only)
 
 test-pipeline: | $(UV)  ## Lint and run the generated pipelines (needs jq and rsync)
-	$(UV) run --group pipeline --group deployment pytest -n auto --dist loadfile -m pipeline $(only)
+	$(UV) run --group pipeline --group deployment pytest -n auto --dist loadfile --no-loadscope-reorder -m pipeline $(only)
 
 test-deployment: | $(UV)  ## Check the generated manifests and run what they say (needs psql and promtool)
-	$(UV) run --group pipeline --group deployment pytest -n auto --dist loadfile -m deployment $(only)
+	$(UV) run --group pipeline --group deployment pytest -n auto --dist loadfile --no-loadscope-reorder -m deployment $(only)
 
 test-image: | $(UV)  ## Build and run the generated image (needs root, and Debian's buildah, podman and more)
 	$(UV) run --group image --group pipeline pytest -m image -rP $(only)

@@ -9,6 +9,7 @@ from generated import Repository
 INSIDE = Path(__file__).parent / "inside"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.name for path in INSIDE.glob("test_*.py")))
 def test_the_platform_holds_what_it_promises(shop: Repository, name: str) -> None:
     target = shop.path / "tests" / name.replace("test_", "test_platform_")
