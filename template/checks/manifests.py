@@ -31,6 +31,8 @@ _NOT_OURS = ("FORWARDED_ALLOW_IPS", "OTEL_")
 """Variables that others read: uvicorn, OpenTelemetry."""
 _RESERVED = 3
 """Connections that Postgres keeps for superusers."""
+_MIGRATE = 2
+"""Connections of `app migrate`: its own, and the one that looks who is in its way."""
 Manifest = dict[str, Any]
 
 
@@ -190,23 +192,27 @@ def _connection_complaints(
         for each in manifests
         if each["kind"] == "HorizontalPodAutoscaler"
     }
-    pods = {
+    pods: dict[str, int] = {}
+    for name in ("web", "worker"):
+        spec = workloads[name]["spec"]
+        surge = spec.get("strategy", {}).get("rollingUpdate", {}).get("maxSurge", "not set")
+        if not isinstance(surge, int):
+            yield f"{name}: maxSurge is {surge}: write a number of pods, for connections to be counted"
+            continue
         # One that leaves may still work while the next one starts.
-        name: most.get(name, workloads[name]["spec"].get("replicas", 1))
-        + workloads[name]["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
-        + 1
-        for name in ("web", "worker")
-    }
+        pods[name] = most.get(name, spec.get("replicas", 1)) + surge + 1
+    if len(pods) < 2:
+        return
     # docs/scaling.md says what the others are for.
     each_web = settings["web"].database_pool_size + 3
     each_worker = settings["worker"].worker_concurrency + 2
-    needed = pods["web"] * each_web + pods["worker"] * each_worker + 1
+    needed = pods["web"] * each_web + pods["worker"] * each_worker + _MIGRATE
     there = stated.pop() - _RESERVED
     if needed > there:
         yield (
             f"too many connections: {pods['web']} web * {each_web} + {pods['worker']} worker * "
-            f"{each_worker} + 1 migrate = {needed}, and Postgres has {there}. Lower maxReplicas, "
-            "DATABASE_POOL_SIZE or WORKER_CONCURRENCY"
+            f"{each_worker} + {_MIGRATE} migrate = {needed}, and Postgres has {there}. Lower "
+            "maxReplicas, DATABASE_POOL_SIZE or WORKER_CONCURRENCY"
         )
 
 

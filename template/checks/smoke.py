@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 from urllib.request import urlopen
 from uuid import uuid4
 
@@ -34,7 +34,7 @@ class Broken(Exception):
 
 
 class Container:
-    """A container that runs until the block ends, and must end well."""
+    """A container that runs until it ends, or at the latest until the block does."""
 
     def __init__(
         self, engine: str, image: str, arguments: Sequence[str], settings: Mapping[str, str]
@@ -43,14 +43,28 @@ class Container:
             f"--env={name}" for name in settings
         ]  # Values have no place in a list of processes.
         self.name = arguments[0]
+        self._engine, self._container = engine, f"smoke-{uuid4().hex[:8]}"
         self._begun = time.monotonic()
         self._process = subprocess.Popen(
-            [engine, "run", "--rm", *_HARDENED, *named, image, *arguments],
+            [
+                *(engine, "run", "--rm", f"--name={self._container}", *_HARDENED),
+                *(*named, image, *arguments),
+            ],
             env={**os.environ, **settings},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # To kill the client would leave the container to itself.
+        remove = [self._engine, "rm", "--force", self._container]
+        subprocess.run(remove, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        with self._process:
+            self._process.kill()
 
     def answer(self, url: str) -> str:
         """Return what it answers, once it does with 200."""
@@ -60,7 +74,7 @@ class Container:
                     return str(response.read().decode())
             except OSError as error:
                 if self._process.poll() is not None or self.seconds > _PATIENCE:
-                    raise Broken(f"{self.name} is not ready: {error}\n{self.end()}") from None
+                    raise Broken(f"{self.name} is not ready: {error}\n{self._end()}") from None
             time.sleep(0.02)
 
     @property
@@ -68,21 +82,22 @@ class Container:
         """How long it runs."""
         return time.monotonic() - self._begun
 
-    def end(self) -> str:
-        """Return what it printed; where it runs, it is asked to stop."""
-        self._process.terminate()
-        try:
-            return self._process.communicate(timeout=_PATIENCE)[0]
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            raise Broken(f"{self.name} does not stop when it is asked to.") from None
-
     def finish(self, *, stop: bool = True) -> str:
         """Return what it printed once it has come to its end, which must be a good one."""
-        printed = self.end() if stop else self._process.communicate(timeout=_PATIENCE)[0]
+        printed = self._end(stop=stop)
         if self._process.returncode:
             raise Broken(f"{self.name} exited with {self._process.returncode}:\n{printed}")
         return printed
+
+    def _end(self, *, stop: bool = True) -> str:
+        """Return what it printed; where it runs, it is asked to stop, or waited for."""
+        if stop:
+            self._process.terminate()
+        try:
+            return self._process.communicate(timeout=_PATIENCE)[0]
+        except subprocess.TimeoutExpired:
+            why = "does not stop when it is asked to" if stop else "does not come to its end"
+            raise Broken(f"{self.name} {why}, within {_PATIENCE:.0f} s.") from None
 
 
 def main(engine: str, image: str) -> None:
@@ -99,13 +114,13 @@ def main(engine: str, image: str) -> None:
 
 
 def _run(engine: str, image: str, settings: Mapping[str, str], labels: Mapping[str, str]) -> None:
-    print(Container(engine, image, ["migrate"], settings).finish(stop=False), end="")
+    with Container(engine, image, ["migrate"], settings) as migrate:
+        print(migrate.finish(stop=False), end="")
     port, metrics = _free_port(), str(_free_port())
     # Who only serves and works knows nothing of the admin.
     lesser = {name: url for name, url in settings.items() if name != "MIGRATION_DATABASE_URL"}
     serve = ["serve", "--host=127.0.0.1", f"--port={port}"]
-    started = [web := Container(engine, image, serve, lesser)]
-    try:
+    with Container(engine, image, serve, lesser) as web:
         web.answer(f"http://127.0.0.1:{port}/readyz")
         print(f"serve: ready after {web.seconds:.1f} s")
         health = json.loads(web.answer(f"http://127.0.0.1:{port}/healthz"))
@@ -113,17 +128,12 @@ def _run(engine: str, image: str, settings: Mapping[str, str], labels: Mapping[s
         if told != [labels[f"org.opencontainers.image.{it}"] for it in ("version", "revision")]:
             raise Broken(f"/healthz tells of another release than the labels: {health}")
         print(f"serve: version {health['version']}, commit {health['commit']}")
-        started.append(
-            worker := Container(engine, image, ["worker"], {**lesser, "METRICS_PORT": metrics})
-        )
-        worker.answer(f"http://127.0.0.1:{metrics}/metrics")
-        print(f"worker: tells of itself after {worker.seconds:.1f} s")
-        for each in started:
-            each.finish()
-        print("serve and worker: stopped when asked to")
-    finally:
-        for each in started:
-            each.end()
+        with Container(engine, image, ["worker"], {**lesser, "METRICS_PORT": metrics}) as worker:
+            worker.answer(f"http://127.0.0.1:{metrics}/metrics")
+            print(f"worker: tells of itself after {worker.seconds:.1f} s")
+            for each in (web, worker):
+                each.finish()
+            print("serve and worker: stopped when asked to")
 
 
 def _inspect(engine: str, image: str) -> dict[str, Any]:

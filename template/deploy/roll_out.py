@@ -14,8 +14,8 @@ from typing import Any
 _OVERLAYS = Path(__file__).parent / "overlays"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MIGRATE = "migrate"
-_PATIENCE = 1200.0
-"""Seconds that migrations may take; their Job gives up sooner."""
+_PATIENCE = 300.0
+"""Seconds for which the Job is waited for beyond its own deadline, which ends it."""
 _ROLL_OUT = "10m"
 
 
@@ -36,7 +36,7 @@ def main(environment: str, name: str, image: str, digest: str) -> None:
     # A Job cannot be changed.
     _kubectl("delete", "job", _MIGRATE, "--ignore-not-found", *inside)
     _kubectl("apply", "--filename", "-", given="\n---\n".join(first))
-    _wait_for_migrations(*inside)
+    _wait_for_migrations(float(_field(job, "  activeDeadlineSeconds") or 0) + _PATIENCE, *inside)
     _kubectl("apply", "--filename", "-", given="\n---\n".join(last))
     for each in last:
         deployment = f"deployment/{_field(each, '  name')}"
@@ -54,8 +54,8 @@ def render(environment: str, name: str, image: str) -> str:
     return rendered
 
 
-def _wait_for_migrations(*inside: str) -> None:
-    deadline = time.monotonic() + _PATIENCE
+def _wait_for_migrations(patience: float, *inside: str) -> None:
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         status: dict[str, Any] = json.loads(
             _kubectl("get", "job", _MIGRATE, "--output", "json", *inside)
@@ -64,10 +64,12 @@ def _wait_for_migrations(*inside: str) -> None:
         if "Complete" in ended:
             return
         if "Failed" in ended:
-            print(_kubectl("logs", f"job/{_MIGRATE}", "--tail", "50", *inside), file=sys.stderr)
+            # Where its deadline ended it, there is no pod left to ask.
+            logs = ["kubectl", "logs", f"job/{_MIGRATE}", "--tail", "50", *inside]
+            subprocess.run(logs, stdout=sys.stderr, check=False)
             sys.exit("The migrations failed, so nothing else was changed: what ran before runs on.")
         time.sleep(2)
-    sys.exit(f"The migrations did not end within {_PATIENCE:.0f} s: look at the Job {_MIGRATE}.")
+    sys.exit(f"The migrations did not end within {patience:.0f} s: look at the Job {_MIGRATE}.")
 
 
 def _is_migration(document: str) -> bool:

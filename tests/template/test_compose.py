@@ -120,8 +120,14 @@ def test_the_application_takes_the_settings_of_its_services(
             "migrate": {"condition": "service_completed_successfully", "required": True}
         }
     # Postgres has 100 connections unless told otherwise: docs/scaling.md.
-    needed = int(web["database_pool_size"]) + 3 + int(worker["worker_concurrency"]) + 2 + 1
+    needed = int(web["database_pool_size"]) + 3 + int(worker["worker_concurrency"]) + 2 + 2
     assert needed <= 97
+
+
+def test_the_image_is_built_once_and_fetched_from_nowhere(services: dict[str, Manifest]) -> None:
+    assert {name for name, service in services.items() if "build" in service} == {"migrate"}
+    assert len({services[name]["image"] for name in OURS}) == 1
+    assert services["web"]["pull_policy"] == services["worker"]["pull_policy"] == "never"
 
 
 def seconds(service: Manifest) -> float:

@@ -72,6 +72,10 @@ MISTAKES = {
     "open secret": [(SETTINGS, "SHUTDOWN_DELAY=5", "DATABASE_URL=x", "DATABASE_URL: is secret")],
     "small database": [(OVERLAY, '"200"', '"100"', "and Postgres has 97")],
     "broken": [(OVERLAY, "monitoring", "monitor", "production cannot be rendered")],
+    "percentage": [
+        (f"{BASE}/web.yaml", "maxSurge: 1", "maxSurge: 25%", "web: maxSurge is 25%: write a number"),
+        (f"{BASE}/worker.yaml", "maxSurge: 0, ", "", "worker: maxSurge is not set: write a number"),
+    ],
     "missing": [(f"{BASE}/kustomization.yaml", "  - worker.yaml\n", "", "nothing runs worker")],
 }  # fmt: skip
 
@@ -163,6 +167,19 @@ def test_the_image_is_found_where_the_answers_say(generate: Generate) -> None:
     shop = generate("web-shop", ci="gitlab", owner="@Acme/shop/payments")
     image = container(named(render(shop, "staging"), "Job", "migrate"))["image"]
     assert image.startswith("registry.gitlab.com/acme/web-shop@sha256:")
+
+
+def test_argo_waits_for_nothing_that_needs_what_comes_later(shop: Repository) -> None:
+    waves = {
+        (each["kind"], each["metadata"]["name"]): int(
+            each["metadata"].get("annotations", {}).get("argocd.argoproj.io/sync-wave", 0)
+        )
+        for each in render(shop, "production")
+    }
+    for name in ("web", "worker"):
+        deployed = waves["Deployment", name]
+        assert waves["Job", "migrate"] < deployed < waves["HorizontalPodAutoscaler", name]
+    assert waves["Ingress", "web"] > waves["Deployment", "web"]
 
 
 def test_pods_of_one_kind_are_all_that_selectors_find(shop: Repository) -> None:

@@ -110,6 +110,13 @@ def test_both_release_in_the_same_steps(github: Repository, gitlab: Repository) 
         "image",
         ["image", "staging"],
     ]
+    # A release that waits to be approved holds up no other, and nobody is passed over.
+    assert "github.ref" in release["concurrency"]["group"]
+    assert [jobs[name]["concurrency"]["group"] for name in ("staging", "production")] == [
+        "staging",
+        "production",
+    ]
+    assert jobs["production"]["if"] == "vars.PRODUCTION == 'true'"
     made = [made_by(jobs[name]["steps"]) for name in ("image", "staging", "production")]
     assert made == [["image", "smoke", "push", "sbom", "sign"], ["deploy"], ["deploy"]]
 
@@ -121,6 +128,8 @@ def test_both_release_in_the_same_steps(github: Repository, gitlab: Repository) 
     assert made == ["image", "smoke", "push", "sbom", "sign"]
     assert pipeline[".deploy"]["script"] == ["make deploy"]
     assert pipeline["production"]["rules"][0]["when"] == "manual"
+    # What fails there is no target of that name.
+    assert pipeline["release"]["after_script"] == pipeline[".tools"]["after_script"] == []
 
 
 def made_by(steps: list[dict[str, str]]) -> list[str]:

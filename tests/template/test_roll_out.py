@@ -48,7 +48,7 @@ case "$1" in
   kustomize) exec "$KUBECTL" "$@" ;;
   apply) cat > "$NOTES/applied.$(grep -c ^apply "$NOTES/calls")" ;;
   get) cat "$NOTES/job.json" ;;
-  logs) echo "app: no such role" ;;
+  logs) test ! -e "$NOTES/late" && echo "app: no such role" ;;
 esac
 """
 Deploy = Callable[..., str]
@@ -116,6 +116,45 @@ def test_migrations_that_fail_stop_it(deploy: Deploy, tmp_path: Path) -> None:
     assert "app: no such role" in printed
     assert "The migrations failed, so nothing else was changed" in printed
     assert not (tmp_path / "applied.2").exists()
+
+
+def test_migrations_that_are_ended_by_their_deadline_stop_it_as_well(
+    deploy: Deploy, tmp_path: Path
+) -> None:
+    (tmp_path / "late").touch()  # Then its pods are gone, and their logs with them.
+    printed = deploy(*GIVEN, ended="Failed", check=False)
+    assert "The migrations failed, so nothing else was changed" in printed
+    assert not (tmp_path / "applied.2").exists()
+
+
+DOCKER = """\
+#!/bin/sh
+echo "$@" >> "$0.calls"
+case "$1" in image) printf '[{"RepoDigests": ["%s@%s"]}]' "$IMAGE" "$DIGEST" ;; esac
+"""
+
+
+@pytest.fixture
+def docker(trial: Repository, tmp_path: Path) -> Repository:
+    """The repository on a machine with a Docker that takes notes."""
+    stand_in = tmp_path / "bin" / "docker"
+    stand_in.parent.mkdir()
+    stand_in.write_text(DOCKER)
+    stand_in.chmod(0o755)
+    found = f"{stand_in.parent}:{trial.environment['PATH']}"
+    given = {"PATH": found, "IMAGE": IMAGE, "DIGEST": DIGEST}
+    return Repository(trial.path, {**trial.environment, **given})
+
+
+def test_docker_tells_the_digest_of_what_it_pushed(docker: Repository, tmp_path: Path) -> None:
+    docker.make("push", f"image={IMAGE}", "version=1.4.2")
+    assert docker.read("dist/digest") == f"{DIGEST}\n"
+    assert f"push {IMAGE}:1.4.2\n" in (tmp_path / "bin/docker.calls").read_text()
+
+
+def test_what_needs_no_engine_does_not_ask_for_one(docker: Repository, tmp_path: Path) -> None:
+    docker.make("help")
+    assert not (tmp_path / "bin/docker.calls").exists()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from app.main import create_app
 from app.platform.context import place
 from app.platform.gauges import Release
 from app.platform.log_lines import Lines
+from app.platform.release import installed_version
 from app.platform.settings import Settings, SettingsError, load_settings
 from app.platform.trace_export import traces_recorded
 from app.platform.traces import begin_trace
@@ -74,18 +76,29 @@ def test_every_line_of_production_carries_it(released: Settings, event: str) -> 
 
 def test_without_being_told_it_is_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://a@c/d")
-    monkeypatch.setenv("APP_COMMIT", "")  # As of an image that nobody gave one.
     project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]
     settings = load_settings()
     assert (settings.app_version, settings.app_commit) == (project["version"], None)
     assert settings.release == {"service.version": project["version"]}
 
 
+def test_an_image_that_was_told_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `make up` and a plain `docker build .` make it: with the arguments' defaults."""
+    dockerfile = Path("Dockerfile").read_text("utf-8")
+    defaults = dict(re.findall(r'^ARG (\w+)="(.*)"$', dockerfile, re.MULTILINE))
+    given = dict(re.findall(r"\b(APP_\w+)=\$(\w+)", dockerfile))
+    assert given.keys() == {"APP_VERSION", "APP_COMMIT"}
+    monkeypatch.setenv("DATABASE_URL", "postgresql://a@c/d")
+    for name, argument in given.items():
+        monkeypatch.setenv(name, defaults[argument])
+    settings = load_settings()
+    assert (settings.app_version, settings.app_commit) == (installed_version(), None)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"APP_VERSION": "v 1"}, "^APP_VERSION: is not a version: write 1.4.2, as [^;]*$"),
-        ({"APP_VERSION": ""}, "^APP_VERSION: is not a version"),
         ({"APP_COMMIT": "main"}, "^APP_COMMIT: is not a commit: write what `git rev-parse HEAD`"),
     ],
 )

@@ -13,9 +13,9 @@ _COMMIT = re.compile(r"[0-9a-f]{7,64}(-dirty)?")
 
 
 def _version(value: str) -> str:
-    if not _VERSION.fullmatch(value):
-        raise ValueError("is not a version: write 1.4.2, as the tag says without its v")
-    return value
+    if value and not _VERSION.fullmatch(value):
+        raise ValueError("is not a version: write 1.4.2, as the tag says without its v, or nothing")
+    return value or installed_version()
 
 
 def _commit(value: str) -> str | None:
@@ -25,6 +25,7 @@ def _commit(value: str) -> str | None:
 
 
 Version = Annotated[str, AfterValidator(_version)]
+"""Nothing, as in an image that was told none, is the version that is installed."""
 Commit = Annotated[str, AfterValidator(_commit)]
 """Seven digits or more of its hash, with `-dirty` where there were changes; or nothing."""
 
