@@ -12,7 +12,8 @@ logger = logging.getLogger("app.migrations")
 
 # Not those of partitioned tables (`I`): they are invalid until each partition has its own.
 _INVALID = text(
-    """SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    """SELECT relname, indrelid::regclass::text AS on_table
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
     WHERE NOT indisvalid AND relkind = 'i' AND relnamespace = to_regnamespace(:schema)"""
 )
 
@@ -21,8 +22,11 @@ def clear_invalid_indexes(connection: Connection, schema: str, *, rebuild: bool)
     """Drop, as their owner, the invalid indexes of a schema, if migrations are to build them again;
     otherwise tell of them.
 
-    One that somebody is building at this moment keeps its lock, for which this waits.
+    One that somebody is building at this moment is invalid until it is done: this waits for it, as
+    it would to drop it, and lets it be if it has become valid.
     """
+    if rebuild:
+        _wait_for_builders(connection, schema)
     indexes = list(connection.scalars(_INVALID, {"schema": f'"{schema}"'}))
     connection.commit()
     if not rebuild:
@@ -42,3 +46,19 @@ def clear_invalid_indexes(connection: Connection, schema: str, *, rebuild: bool)
     finally:
         connection.rollback()
         connection.execution_options(isolation_level=connection.default_isolation_level)
+
+
+def _wait_for_builders(connection: Connection, schema: str) -> None:
+    """Return when nobody builds any more what is invalid now.
+
+    Who builds CONCURRENTLY keeps this lock on the table until the end. Readers and writers neither
+    take it nor wait behind it, nor does the builder wait for LOCK, which takes no snapshot: so this
+    needs no limit.
+    """
+    found = connection.execute(_INVALID, {"schema": f'"{schema}"'}).all()
+    connection.commit()
+    for table in {row.on_table for row in found}:
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.exec_driver_sql(f"LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE")
+        connection.commit()
