@@ -4,11 +4,20 @@ It costs every write, serves no read, and bears the name of the right one: `if_n
 take it for that, and a migration would count as applied whose index is of no use.
 """
 
+import asyncio
 import logging
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.util import await_only
+
+from app.platform.engine import sqlstate_of
 
 logger = logging.getLogger("app.migrations")
+
+_LOOK = 0.5
+"""Seconds between two looks whether an index is still being built."""
+_NOT_GIVEN = "55P03"
 
 # Not those of partitioned tables (`I`): they are invalid until each partition has its own.
 _INVALID = text(
@@ -22,8 +31,8 @@ def clear_invalid_indexes(connection: Connection, schema: str, *, rebuild: bool)
     """Drop, as their owner, the invalid indexes of a schema, if migrations are to build them again;
     otherwise tell of them.
 
-    One that somebody is building at this moment is invalid until it is done: this waits for it, as
-    it would to drop it, and lets it be if it has become valid.
+    One that somebody is building at this moment is invalid until it is done: this waits for it,
+    and lets it be if it has become valid.
     """
     if rebuild:
         _wait_for_builders(connection, schema)
@@ -51,14 +60,25 @@ def clear_invalid_indexes(connection: Connection, schema: str, *, rebuild: bool)
 def _wait_for_builders(connection: Connection, schema: str) -> None:
     """Return when nobody builds any more what is invalid now.
 
-    Who builds CONCURRENTLY keeps this lock on the table until the end. Readers and writers neither
-    take it nor wait behind it, nor does the builder wait for LOCK, which takes no snapshot: so this
-    needs no limit.
+    Who builds CONCURRENTLY keeps a lock on the table until the end. It is asked for again and
+    again, and never waited for: the builder waits for open transactions, this one among them.
     """
     found = connection.execute(_INVALID, {"schema": f'"{schema}"'}).all()
     connection.commit()
     for table in {row.on_table for row in found}:
-        connection.execute(text("SET LOCAL lock_timeout = 0"))
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
-        connection.exec_driver_sql(f"LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE")
-        connection.commit()
+        if _is_built_on(connection, table):
+            logger.warning("Waiting for whoever builds an index on %s.", table)
+        while _is_built_on(connection, table):
+            await_only(asyncio.sleep(_LOOK))
+
+
+def _is_built_on(connection: Connection, table: str) -> bool:
+    try:
+        connection.exec_driver_sql(f"LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE NOWAIT")
+    except DBAPIError as error:
+        if sqlstate_of(error) != _NOT_GIVEN:
+            raise
+        return True
+    finally:
+        connection.rollback()
+    return False
