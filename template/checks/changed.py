@@ -53,8 +53,8 @@ def main(base: str) -> None:
         toml.parent.name: depends_on(toml.parent.name) for toml in MODULES.glob("*/module.toml")
     }
     selection = Selection(None, "there is no base to compare with")
-    if base:
-        selection = select((change.path for change in changes_since(base)), graph)
+    if (changes := changes_since(base)) is not None:
+        selection = select((change.path for change in changes), graph)
     if selection.modules is None:
         print(f"Testing everything: {selection.reason}.", file=sys.stderr)
         return

@@ -1,9 +1,13 @@
 """What git says: how this working tree differs from a base such as `origin/main`."""
 
+import re
 import subprocess
+import sys
 from typing import NamedTuple
 
 from checks.source import ROOT
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class Change(NamedTuple):
@@ -13,12 +17,19 @@ class Change(NamedTuple):
     path: str
 
 
-def changes_since(base: str) -> list[Change]:
+def changes_since(base: str) -> list[Change] | None:
     """Return what changed since this branch left `base`, with what is not committed yet.
 
-    Exits with one sentence where git does not know `base`, or the two have no history in common.
+    None where there is nothing to compare with: no base, or a commit that is not here. That is
+    what a pipeline hears of the first push (all zeros), and of one that replaced what was there.
+    Exits with one sentence where git does not know a name, or the two have no history in common.
     """
+    if not base:
+        return None
     if _git("rev-parse", "--quiet", "--verify", base + "^{commit}") is None:
+        if _COMMIT.fullmatch(base):
+            print(f"The commit {base} is not here: everything counts as new.", file=sys.stderr)
+            return None
         raise SystemExit(f"git knows no {base!r}. Fetch it, or name another: base=main.")
     fork = _git("merge-base", base, "HEAD")
     if fork is None:

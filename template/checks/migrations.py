@@ -78,7 +78,9 @@ class Finding(NamedTuple):
 
 def check_migrations(base: str) -> Iterator[Violation]:
     """Find new migrations that are not safe, and old ones that were changed."""
-    changed = changes_since(base) if base else _everything()
+    changed = changes_since(base)
+    if changed is None:
+        changed = _everything()
     files = {each.path: each for each in changed if _MIGRATION.fullmatch(each.path)}
     for change in files.values():
         yield from _rewritten(change)

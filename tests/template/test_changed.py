@@ -114,6 +114,7 @@ def test_what_the_base_got_meanwhile_does_not_count(shop: Repository) -> None:
 
 def test_without_a_base_everything_is_tested(shop: Repository) -> None:
     assert "no base" in arguments(shop, "")
+    assert "no base" in arguments(shop, "0" * 40)
 
 
 def test_an_unknown_base_is_one_sentence(shop: Repository) -> None:

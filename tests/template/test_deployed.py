@@ -144,3 +144,28 @@ def test_a_pod_with_weak_settings_does_not_become_ready_and_says_why(
     assert done.stderr.startswith("app: ")
     assert done.stderr.count("\n") == 1
     assert said in done.stderr
+
+
+def test_the_release_before_is_deployed_again_after_one_with_a_migration(
+    shop: Repository, login: dict[str, str]
+) -> None:
+    manifests = render(shop, "production")
+    arguments = container(named(manifests, "Job", "migrate"))["args"]
+    assert compose(shop)["services"]["migrate"]["command"] == arguments
+    newer = shop.path / "src/app/modules/catalog/migrations/0002_add_note.py"
+    newer.write_text(
+        '"""Add a note."""\n\nfrom alembic import op\n\n'
+        'revision = "0002"\ndown_revision = "0001"\n\n\n'
+        'def upgrade() -> None:\n    op.execute("ALTER TABLE catalog.items ADD note text")\n'
+    )
+
+    def migrate() -> subprocess.CompletedProcess[str]:
+        command = [shop.path / ".venv/bin/app", *arguments]
+        given = environment(manifests, **login)
+        return subprocess.run(command, env=given, capture_output=True, text=True)
+
+    assert "applied catalog 0002" in migrate().stdout
+    newer.unlink()
+    older = migrate()
+    assert older.returncode == 0, older.stderr
+    assert "Warning: The database is ahead of this code: catalog" in older.stderr

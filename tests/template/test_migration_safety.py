@@ -215,6 +215,22 @@ def test_without_a_base_every_migration_is_read(shop: Repository) -> None:
     assert "ban-drop-column" in refused(shop, "")
 
 
+def test_what_is_pushed_straight_to_main_is_read(shop: Repository) -> None:
+    before = shop.git("rev-parse", "HEAD").strip()
+    write(shop, 'op.drop_column("items", "name", schema="catalog")')
+    shop.commit()
+    try:
+        assert check(shop, "main") == (0, "")
+        assert "ban-drop-column" in refused(shop, before)
+        for unknown in ("0" * 40, "1" * 40):
+            code, printed = check(shop, unknown)
+            assert code == 1
+            assert f"The commit {unknown} is not here: everything counts as new." in printed
+            assert f"{SECOND}:1: ban-drop-column" in printed
+    finally:
+        shop.git("reset", "--quiet", "--hard", before)
+
+
 def test_a_team_may_leave_a_rule_out(shop: Repository) -> None:
     write(shop, 'op.drop_column("items", "name", schema="catalog")')
     shop.replace(".squawk.toml", "excluded_rules = [", 'excluded_rules = [\n    "ban-drop-column",')

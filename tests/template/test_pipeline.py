@@ -99,6 +99,18 @@ def test_both_pipelines_run_what_a_developer_runs(github: Repository, gitlab: Re
     assert pipeline["smoke"]["script"] == image
 
 
+def test_both_compare_a_push_to_main_with_what_was_there_before(
+    github: Repository, gitlab: Repository
+) -> None:
+    base = workflows(github)["ci.yml"]["jobs"]["check"]["env"]["base"]
+    assert base.startswith("${{ github.event_name == 'push' && github.ref_type == 'branch' && ")
+    assert "&& github.event.before || format('origin/{0}', github.base_ref || " in base
+    rules = yaml.safe_load(gitlab.read(".gitlab-ci.yml"))["workflow"]["rules"]
+    pushed = '$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH'
+    [rule] = [rule for rule in rules if rule["if"] == pushed]
+    assert rule["variables"] == {"base": "$CI_COMMIT_BEFORE_SHA"}
+
+
 def test_both_release_in_the_same_steps(github: Repository, gitlab: Repository) -> None:
     release = workflows(github)["release.yml"]
     assert release[True] == {"push": {"tags": ["v*"]}}  # YAML takes `on` for yes.

@@ -32,6 +32,7 @@ def gitlab_ci(pipeline: Pipeline, source: str, *jobs: str) -> Run:
     program = npm_packages() / "node_modules/.bin/gitlab-ci-local"
     given = {
         "CI_PIPELINE_SOURCE": source,
+        "CI_COMMIT_BEFORE_SHA": shop.git("rev-parse", "main~1").strip(),
         "CI_MERGE_REQUEST_DIFF_BASE_SHA": shop.git("rev-parse", "main").strip(),
         "UV_CACHE_DIR": shop.environment["UV_CACHE_DIR"],
     }
@@ -53,6 +54,17 @@ def test_a_push_to_main_is_green_on_gitlab(gitlab: Pipeline) -> None:
     assert run.failed == set(), run.printed
     assert len(run.results) == 13
     assert "test-changed" not in run.results
+
+
+def test_a_migration_that_is_pushed_straight_to_main_is_read_on_gitlab(gitlab: Pipeline) -> None:
+    shop = gitlab.repository
+    shop.git("switch", "--quiet", "main")
+    gitlab.plant(*together("migrations"))
+    run = gitlab_ci(gitlab, "push", "migrations")
+    shop.git("reset", "--quiet", "--hard", "main~1")
+    shop.git("switch", "--quiet", "change")
+    assert run.results == {"migrations": "failure"}, run.printed
+    assert "ban-drop-column" in run.printed
 
 
 @pytest.mark.parametrize("steps", TOGETHER, ids=",".join)

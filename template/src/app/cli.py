@@ -31,7 +31,7 @@ from app.platform.logs import configure_logs
 from app.platform.map import as_json, as_mermaid, as_text, draw_map
 from app.platform.map_svg import as_svg
 from app.platform.migrations import migrate, prepare
-from app.platform.roles import MigrationError
+from app.platform.roles import DatabaseAheadError, MigrationError
 from app.platform.serving import serve as run_server
 from app.platform.settings import load_settings, Settings, SettingsError
 from app.platform.slow import StatisticsError
@@ -136,17 +136,27 @@ def apply_migrations(
     roles: Annotated[
         bool, typer.Option("--roles", help="Stop behind schemas and roles, before pg_restore.")
     ] = False,
+    unless_ahead: Annotated[
+        bool, typer.Option("--unless-ahead", help="Succeed where a newer version has migrated.")
+    ] = False,
 ) -> None:
     """Create schemas and roles, and apply the migrations of every module.
 
-    Connects with MIGRATION_DATABASE_URL, or DATABASE_URL where that is not set.
+    Connects with MIGRATION_DATABASE_URL, or DATABASE_URL where that is not set. A deployment says
+    --unless-ahead: the release before may come back, and runs on the newer schema.
     """
     settings = load_settings()
     if roles:
         login = login_of(settings.database_url)
         asyncio.run(prepare(settings.admin_url, login, discover(modules)))
         return
-    applied = _migrate(settings)
+    try:
+        applied = _migrate(settings)
+    except DatabaseAheadError as ahead:
+        if not unless_ahead:
+            raise
+        typer.echo(f"Warning: {ahead}", err=True)
+        return
     typer.echo("\n".join(f"applied {each}" for each in applied) or "Nothing to do.")
     login = login_of(settings.database_url)
     if reason := asyncio.run(why_unreadable(settings.admin_url, login)):

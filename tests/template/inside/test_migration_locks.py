@@ -209,6 +209,28 @@ async def test_an_index_that_failed_is_told_and_built_again(
     assert await fetch(migrated, valid) is True
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_an_index_that_somebody_is_building_is_waited_for_and_kept(
+    migrated: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalog = with_migration(tmp_path, BUILD)
+    built = "SELECT oid FROM pg_class WHERE relname = 'ix_name'"
+    async with session(migrated, "COMMIT") as dba:
+        await dba.execute(f"SET ROLE {OWNER}")
+        async with session(migrated, "INSERT INTO catalog.items VALUES (gen_random_uuid(), 'tea')"):
+            index = "CREATE UNIQUE INDEX CONCURRENTLY ix_name ON catalog.items (name)"
+            building = asyncio.ensure_future(dba.execute(index))
+            await until(migrated, f"EXISTS ({built})")
+            begun = await fetch(migrated, built)
+            migrating = asyncio.ensure_future(migrate(migrated, LOGIN, [catalog]))
+            await asyncio.sleep(1.5)
+            assert not migrating.done()
+        await building
+        assert await migrating == ["catalog 0002"]
+    assert await fetch(migrated, built) == begun
+    assert "Dropped" not in caplog.text
+
+
 async def test_an_invalid_index_that_no_migration_builds_is_told(
     migrated: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -204,6 +204,27 @@ async def test_a_database_with_a_migration_that_the_code_lacks_is_named(
     assert await migrate(empty, LOGIN, [with_migrations(tmp_path / "again", a="a int")]) == []
 
 
+async def test_a_deployment_of_the_release_before_succeeds_where_a_developer_is_told(
+    settings: Settings,
+) -> None:
+    admin = await asyncpg.connect(settings.admin_url)
+    await admin.execute(
+        f"SET ROLE {LOGIN}__catalog__owner; UPDATE catalog.alembic_version SET version_num = 'new'"
+    )
+    await admin.close()
+    urls = {"DATABASE_URL": settings.database_url, "MIGRATION_DATABASE_URL": settings.admin_url}
+    ended = []
+    for options in [(), ("--unless-ahead",)]:
+        run = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "app.cli", "migrate", *options),
+            env={**os.environ, **urls},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await run.communicate()
+        ended.append((run.returncode, said.decode().partition(" is ahead of this code")[0]))
+    assert ended == [(1, "app: The database"), (0, "Warning: The database")]
+
+
 async def test_runs_that_create_the_same_roles_at_once_all_succeed(admin_url: str) -> None:
     login_url = await create_login(admin_url, f"new_{uuid4().hex[:8]}")
     connection = await asyncpg.connect(admin_url)

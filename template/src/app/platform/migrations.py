@@ -34,6 +34,7 @@ from app.platform.queue import SCHEMA as QUEUE
 from app.platform.queue_schema import install_queue, is_outdated
 from app.platform.roles import (
     check_login,
+    DatabaseAheadError,
     MigrationError,
     owner_of,
     prepare_schema,
@@ -77,8 +78,8 @@ async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
 
     `login` is the role that the application connects as; it is granted each module's role.
     Of two at once, one waits for the other. What waits for a lock gives up soon, and tries again.
-    Raises MigrationError where the login is missing or not fit, the database is ahead of the code,
-    a lock is not to be had, or a migration fails.
+    Raises DatabaseAheadError where the database is ahead of the code, and MigrationError where the
+    login is missing or not fit, a lock is not to be had, or a migration fails.
     """
     histories: list[History] = [*folders, _REQUESTS]
     async with admin_connection(admin_url) as connection:
@@ -155,7 +156,7 @@ def _check_not_ahead(connection: Connection, login: str, histories: Sequence[His
     for history in _migrated(connection, histories):
         applied, script = _state(connection, owner_of(login, history.name), history)
         if unknown := applied - _known(script):
-            raise MigrationError(
+            raise DatabaseAheadError(
                 f"The database is ahead of this code: {history.name} has had the migration "
                 f"{', '.join(sorted(unknown))}, which is not in {history.path / 'migrations'}. "
                 "Nothing was changed. Migrate with the code that has it; to roll back, start the "

@@ -19,6 +19,10 @@ class MigrationError(Exception):
     """The database is not fit to be migrated. The message says what to change."""
 
 
+class DatabaseAheadError(MigrationError):
+    """A newer version of the code has migrated the database."""
+
+
 def role_of(login: str, module: str) -> str:
     """Return the role a module's statements run as.
 
