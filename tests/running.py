@@ -36,7 +36,7 @@ def running(
             start_new_session=True,
         )
     try:
-        eventually(lambda: call(f"http://127.0.0.1:{port}/readyz")[0] == 200)
+        eventually(lambda: call(f"http://127.0.0.1:{port}/readyz")[0] == 200, 90)
         yield process, f"http://127.0.0.1:{port}"
     finally:
         if process.poll() is None:
@@ -110,7 +110,7 @@ def serving(
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not is_ready(url):
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
