@@ -1,5 +1,5 @@
-"""A column is renamed while the shop serves: expand, write both, copy, know
-the new one only, contract.
+"""A column is renamed while the shop serves: expand, write both, copy, read the new one, know the new
+one only, contract.
 
 Two instances behind HAProxy, two workers, a primary and a replica, customers without a pause. Old and
 new code run side by side at every step, and no request may fail. Needs HAProxy (Debian: apt-get
@@ -8,6 +8,7 @@ install haproxy); where it is missing the test fails and says so.
 
 import asyncio
 import os
+import random
 import shutil
 import sys
 import threading
@@ -30,6 +31,7 @@ from two_instances import LOGIN, Site, site
 
 pytestmark = pytest.mark.system
 CATALOG = "src/app/modules/catalog"
+RENAMED = 'f"Tea, delivered {row.stock}"'
 COPY = '''\
 """Jobs of the catalog."""
 
@@ -53,13 +55,14 @@ class Copy:
 @job()
 async def copy_names(tx: Tx, _copy: Copy) -> None:
     """Copy names to titles, some rows at a time; the rest is another job's."""
-    missing = select(ProductRow.id).where(ProductRow.title.is_(None)).limit(BATCH)
+    differs = ProductRow.title.is_distinct_from(ProductRow.name)
+    missing = select(ProductRow.id).where(differs).limit(BATCH)
     await tx.execute(
         update(ProductRow)
         .where(ProductRow.id.in_(missing.with_for_update(skip_locked=True)))
         .values(title=ProductRow.name)
     )
-    if await tx.scalar(select(func.count()).where(ProductRow.title.is_(None))):
+    if await tx.scalar(select(func.count()).where(differs)):
         await copy_names.enqueue(tx, Copy())
 '''
 ENQUEUE = """
@@ -81,11 +84,13 @@ asyncio.run(enqueue())
 
 @dataclass
 class Shelf:
-    """Somebody who puts products on the shelf and looks at them, whatever runs at the moment."""
+    """Somebody who puts products on the shelf, looks at them and renames them, whatever runs."""
 
     url: str
     headers: dict[str, str]
     wrong: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    """What each product was called last, by its id."""
     count: int = 0
 
     @contextmanager
@@ -113,6 +118,17 @@ class Shelf:
                 self.count += 2
                 if not shown.is_success or shown.json()["name"] != name:
                     self.wrong.append(f"{shown.status_code} {shown.text}")
+                    continue
+                self.names[shown.json()["id"]] = name
+                self._rename(client, random.choice(list(self.names)[-20:]))
+
+    def _rename(self, client: httpx.Client, product: str) -> None:
+        renamed = client.post(f"/catalog/products/{product}/deliveries", json={"quantity": 1})
+        self.count += 1
+        if not renamed.is_success or renamed.json()["name"] == self.names[product]:
+            self.wrong.append(f"{renamed.status_code} {renamed.text}")
+            return
+        self.names[product] = renamed.json()["name"]
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +137,9 @@ def shop(generate: Generate) -> Repository:
         pytest.fail("this test needs HAProxy: apt-get install haproxy")
     shop = generate(example=True)
     shop.run(UV, "sync", "--quiet")
+    # Nothing in the example renames a product: here, each delivery does.
+    stock = "            row.stock += quantities[row.id]\n"
+    shop.replace(f"{CATALOG}/service.py", stock, f"{stock}            row.name = {RENAMED}\n")
     shop.commit()
     return shop
 
@@ -168,9 +187,11 @@ def test_a_column_is_renamed_under_load_and_no_request_fails(
         asyncio.run(jobs_done(running.primary.url("shop")))
         counts = asyncio.run(books(running.primary.url("shop"), load))
         said = asyncio.run(columns(running.primary.url("shop")))
-    print(f"\nA column renamed: {load.told()}; {shelf.count} more for {shelf.count // 2} products")
+        titles = asyncio.run(titles_of(running.primary.url("shop"), list(shelf.names)))
+    print(f"\nA column renamed: {load.told()}; {shelf.count} more for {len(shelf.names)} products")
     assert load.failed == []
     assert shelf.wrong == []
+    assert titles == shelf.names
     assert counts.pop("orders") == len(load.orders)
     assert set(counts.values()) == {len(load.orders)}, counts
     assert said == ["id", "price", "sku", "stock", "title"]
@@ -188,13 +209,11 @@ def change(shop: Repository, running: Site, load: Load) -> None:
     assert migrate(shop, running) == "applied catalog 0002\n"
     load.succeed(50)
 
-    # Write both, and read the new one where it is there.
+    # Write both, and read the old one: the release before writes no other.
     name, title = "    name: Mapped[str]\n", "    title: Mapped[str | None]\n"
     shop.replace(tables, name, name + title)
     shop.replace(service, "name=name, price", "name=name, title=name, price")
-    shop.replace(
-        service, "row.sku, row.name, row.price", "row.sku, row.title or row.name, row.price"
-    )
+    shop.replace(service, f"row.name = {RENAMED}", f"row.name = row.title = {RENAMED}")
     (shop.path / CATALOG / "jobs.py").write_text(COPY)
     wiring = f"{CATALOG}/wiring.py"
     shop.replace(wiring, "from .routes", "from .jobs import copy_names\nfrom .routes")
@@ -202,12 +221,20 @@ def change(shop: Repository, running: Site, load: Load) -> None:
     roll_out(running)
     load.succeed(50)
 
-    # Copy, by a job, some rows at a time. Then the old one may be missing.
+    # Copy, by a job, some rows at a time, when all that runs writes both.
     urls = {"DATABASE_URL": running.primary.url("shop", LOGIN), "ENVIRONMENT": "development"}
     copying = Repository(shop.path, {**os.environ, **urls})
     copying.run(".venv/bin/python", "-c", ENQUEUE)
     asyncio.run(copied(running.primary.url("shop")))
-    may = 'allowed = {"ban-drop-not-null": "The release that runs reads the title first."}'
+
+    # Read the new one, and write both still: the release before reads the old one.
+    shop.replace(service, "row.sku, row.name, row.price", "row.sku, row.title, row.price")
+    shop.replace(service, "{row.name} ({row.sku})", "{row.title} ({row.sku})")
+    roll_out(running)
+    load.succeed(50)
+
+    # Nobody reads the old one any more: it may be missing.
+    may = 'allowed = {"ban-drop-not-null": "The release that runs reads the title."}'
     relax = 'op.alter_column("products", "name", nullable=True, schema="catalog")'
     write_migration(shop, 3, relax, may)
     assert migrate(shop, running) == "applied catalog 0003\n"
@@ -215,10 +242,7 @@ def change(shop: Repository, running: Site, load: Load) -> None:
     # Know the new one only.
     shop.replace(tables, name + title, "    title: Mapped[str]\n")
     shop.replace(service, "name=name, title=name, price", "title=name, price")
-    shop.replace(
-        service, "row.sku, row.title or row.name, row.price", "row.sku, row.title, row.price"
-    )
-    shop.replace(service, "{row.name} ({row.sku})", "{row.title} ({row.sku})")
+    shop.replace(service, f"row.name = row.title = {RENAMED}", f"row.title = {RENAMED}")
     (shop.path / CATALOG / "jobs.py").unlink()
     shop.run("git", "checkout", "--quiet", wiring)
     roll_out(running)
@@ -232,12 +256,21 @@ def change(shop: Repository, running: Site, load: Load) -> None:
 
 
 async def copied(url: str) -> None:
-    """Wait until every product has a title."""
+    """Wait until every product's title is its name."""
     admin = await asyncpg.connect(url)
+    query = "SELECT count(*) FROM catalog.products WHERE title IS DISTINCT FROM name"
     async with asyncio.timeout(60):
-        while await admin.fetchval("SELECT count(*) FROM catalog.products WHERE title IS NULL"):
+        while await admin.fetchval(query):
             await asyncio.sleep(0.1)
     await admin.close()
+
+
+async def titles_of(url: str, products: list[str]) -> dict[str, str]:
+    admin = await asyncpg.connect(url)
+    query = "SELECT id::text, title FROM catalog.products WHERE id = ANY($1::uuid[])"
+    found = {row["id"]: row["title"] for row in await admin.fetch(query, products)}
+    await admin.close()
+    return found
 
 
 async def columns(url: str) -> list[str]:
