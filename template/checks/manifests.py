@@ -84,7 +84,8 @@ def _against_schemas(manifests: Iterable[Manifest]) -> Iterator[str]:
     with TemporaryDirectory() as folder:
         file = Path(folder, "manifests.yaml")
         file.write_text(yaml.safe_dump_all(manifests), "utf-8")
-        command = ["kubernetes-validate", "--strict", "--quiet", str(file)]
+        program = Path(sys.executable).with_name("kubernetes-validate")
+        command = [str(program), "--strict", "--quiet", str(file)]
         done = subprocess.run(command, capture_output=True, text=True)
         said = (done.stdout + done.stderr).replace(f"{file} ", "").strip()
     if done.returncode or said:

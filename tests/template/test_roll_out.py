@@ -130,7 +130,7 @@ def test_migrations_that_are_ended_by_their_deadline_stop_it_as_well(
 DOCKER = """\
 #!/bin/sh
 echo "$@" >> "$0.calls"
-case "$1" in image) printf '[{"RepoDigests": ["%s@%s"]}]' "$IMAGE" "$DIGEST" ;; esac
+case "$1" in image) printf '[{"RepoDigests": ["%s@%s"]}]\\n' "$IMAGE" "$DIGEST" ;; esac
 """
 
 
