@@ -192,7 +192,7 @@ def test_secrets_may_be_files(run: Any, tmp_path: Path) -> None:
         "app", "migrate", options=[*HARDENED, f"--volume={tmp_path}:/run/secrets:ro"]
     )
     assert code == 1
-    assert printed.startswith("app: The database does not answer as expected"), printed
+    assert printed.startswith("app: Cannot connect as shop to the database d on 127.0.0.1"), printed
 
 
 @pytest.fixture
