@@ -3,23 +3,22 @@
 import json
 import os
 import subprocess
-import sysconfig
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
-from generated import Repository
+from generated import UV, Generate, Repository
+from pipeline_tools import tool
 
 Manifest = dict[str, Any]
 
 
-def tool(name: str) -> str:
-    """A program of the dependency group `deployment`."""
-    program = Path(sysconfig.get_path("scripts")) / name
-    if not program.exists():
-        pytest.fail(f"{name} is missing: make test-deployment")
-    return str(program)
+def ready(generate: Generate) -> Repository:
+    """A repository that is installed, with the passwords of `compose.yaml`."""
+    shop = generate()
+    shop.run(UV, "sync", "--quiet")
+    shop.run("sh", "deploy/compose/passwords.sh")
+    return shop
 
 
 def render(shop: Repository, overlay: str) -> list[Manifest]:

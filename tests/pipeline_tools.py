@@ -20,11 +20,20 @@ NPM = ROOT / ".tools" / "pipeline"
 
 
 def tool(name: str) -> str:
-    """A program of the dependency group `pipeline`."""
+    """A program of a dependency group."""
     program = Path(sysconfig.get_path("scripts")) / name
     if not program.exists():
-        pytest.fail(f"{name} is missing: make test-pipeline")
+        pytest.fail(f"{name} is missing: `make test-…` of the suite installs it")
     return str(program)
+
+
+def program_in(folder: Path, name: str, script: str) -> Path:
+    """Write a program into a new folder, for the PATH."""
+    folder.mkdir()
+    program = folder / name
+    program.write_text(script)
+    program.chmod(0o755)
+    return folder
 
 
 def npm_packages() -> Path:
@@ -82,15 +91,12 @@ def known_vulnerabilities(found: Mapping[str, str]) -> Iterator[str]:
 
 def uv_that_asks(folder: Path, osv: str) -> Path:
     """Make a folder for the PATH with a uv whose `audit` asks somebody else; return it."""
-    folder.mkdir()
-    program = folder / "uv"
-    program.write_text(
+    script = (
         "#!/bin/sh\n"
         f'if [ "$1" = audit ]; then exec "{UV}" "$@" --service-url "{osv}"; fi\n'
         f'exec "{UV}" "$@"\n'
     )
-    program.chmod(0o755)
-    return folder
+    return program_in(folder, "uv", script)
 
 
 def does_nothing(folder: Path, *names: str) -> None:

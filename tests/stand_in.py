@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from generated import ROOT, UV
+from generated import ROOT, UV, Repository
 
 _KEPT = ROOT / ".tools" / "image"
 """Where the base is kept: what is in it changes with its name alone."""
@@ -67,18 +67,7 @@ class Engine:
                 break
 
     def __call__(self, *command: str, check: bool = True) -> str:
-        done = subprocess.run(
-            command,
-            env=self.environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            timeout=300,
-        )
-        if check and done.returncode:
-            pytest.fail(f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}")
-        return done.stdout
+        return Repository(self.folder, self.environment).run(*command, check=check).stdout
 
     def provide(self, name: str) -> None:
         """Make an image of Debian's Python, under the name of the real one."""
@@ -113,16 +102,16 @@ class Engine:
             options += [
                 f"--dpkgopt=path-exclude=/usr/share/{it}/*" for it in ("doc", "locale", "man")
             ]
-            self("mmdebstrap", "--quiet", *options, release, str(made), _mirror())
+            self("mmdebstrap", "--quiet", *options, release, str(made), *_mirror())
             shutil.move(made, kept)
         return kept
 
 
-def _mirror() -> str:
-    """Where this machine gets Debian's packages."""
+def _mirror() -> list[str]:
+    """Where this machine gets Debian's packages; mmdebstrap knows Debian's own otherwise."""
     command = ["apt-get", "indextargets", "--format=$(SITE)", "Created-By: Packages"]
     listed = subprocess.run([*command, "Label: Debian"], capture_output=True, text=True).stdout
-    return next(iter(listed.split()), "http://deb.debian.org/debian")
+    return listed.split()[:1]
 
 
 def scratch() -> Path:

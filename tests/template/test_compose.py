@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from generated import UV, Generate, Repository
-from manifests import Manifest, compose, tool
+from generated import Generate, Repository
+from manifests import Manifest, compose, ready
+from pipeline_tools import tool
 
 pytestmark = pytest.mark.deployment
 
@@ -30,10 +31,7 @@ print(json.dumps({name: str(value) for name, value in settings.model_dump().item
 
 @pytest.fixture(scope="module")
 def shop(generate: Generate) -> Repository:
-    shop = generate()
-    shop.run(UV, "sync", "--quiet")
-    shop.run("sh", "deploy/compose/passwords.sh")
-    return shop
+    return ready(generate)
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from generated import UV, Generate, Repository
-from manifests import Manifest, compose, container, named, pod, render
+from generated import Generate, Repository
+from manifests import Manifest, compose, container, named, pod, ready, render
 from running import call, eventually
 
 pytestmark = pytest.mark.deployment
@@ -24,10 +24,7 @@ pytestmark = pytest.mark.deployment
 
 @pytest.fixture(scope="module")
 def shop(generate: Generate) -> Repository:
-    shop = generate()
-    shop.run(UV, "sync", "--quiet")
-    shop.run("sh", "deploy/compose/passwords.sh")
-    return shop
+    return ready(generate)
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 from generated import UV, Generate, Repository
-from manifests import container, named, pod, render, tool, with_tools, workloads
-from pipeline_tools import HERE, npm_packages
-from pipeline_tools import tool as node_tool
+from manifests import container, named, pod, render, with_tools, workloads
+from pipeline_tools import HERE, npm_packages, tool
 
 pytestmark = pytest.mark.deployment
 
@@ -32,7 +31,9 @@ def check(shop: Repository) -> str:
 
 
 def test_both_overlays_are_fit_to_run_as_they_are_generated(shop: Repository) -> None:
-    assert "Every overlay is fit to run." in shop.make("manifests")
+    printed = shop.make("manifests")
+    assert "Every overlay is fit to run." in printed
+    assert "schemas of these: ExternalSecret, PodMonitor, PrometheusRule." in printed
 
 
 def test_a_module_that_is_added_needs_nothing_here(shop: Repository) -> None:
@@ -206,7 +207,7 @@ def test_pods_of_one_kind_are_all_that_selectors_find(shop: Repository) -> None:
 def test_operators_accept_what_is_theirs(shop: Repository, tmp_path: Path) -> None:
     file = tmp_path / "all.yaml"
     file.write_text(yaml.safe_dump_all(render(shop, "production")))
-    command = [node_tool("node"), str(HERE / "operators.mjs"), str(file)]
+    command = [tool("node"), str(HERE / "operators.mjs"), str(file)]
     done = subprocess.run(command, cwd=npm_packages(), text=True, capture_output=True)
     assert sorted(done.stdout.splitlines()) == [
         "ExternalSecret app",

@@ -8,7 +8,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sysconfig
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 from generated import UV, Generate, Repository
+from pipeline_tools import tool
 from stand_in import Engine, scratch
 
 pytestmark = pytest.mark.image
@@ -82,9 +82,7 @@ def run(engine: Engine, image: dict[str, Any]) -> Any:
 
 
 def test_the_dockerfile_has_no_findings(shop: Repository) -> None:
-    hadolint = Path(sysconfig.get_path("scripts")) / "hadolint"
-    assert hadolint.exists(), "hadolint is missing: make test-image"
-    assert shop.run(str(hadolint), "Dockerfile").stdout == ""
+    assert shop.run(tool("hadolint"), "Dockerfile").stdout == ""
 
 
 def test_web_worker_and_migrations_run_without_any_right(
@@ -243,7 +241,7 @@ def test_the_job_of_the_pipeline_builds_and_runs_it(
     )
     stub.git("init", "--quiet")
     stub.commit()
-    command = [str(Path(sysconfig.get_path("scripts")) / "act"), "push", "--job", "image"]
+    command = [tool("act"), "push", "--job", "image"]
     command += ["--workflows", ".github/workflows/ci.yml", "--no-cache-server"]
     command += ["--platform", "ubuntu-24.04=-self-hosted"]
     command += ["--env", f"build_options={engine.build_options}"]

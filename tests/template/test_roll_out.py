@@ -2,12 +2,12 @@
 
 import json
 import re
-import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from generated import Generate, Repository
+from pipeline_tools import program_in, tool
 
 pytestmark = pytest.mark.image
 
@@ -67,19 +67,14 @@ def trial(generate: Generate) -> Repository:
 @pytest.fixture
 def deploy(trial: Repository, tmp_path: Path) -> Deploy:
     """Deploy to a cluster on which the migrations end as said; returns what was printed."""
-    stand_in = tmp_path / "bin" / "kubectl"
-    stand_in.parent.mkdir()
-    stand_in.write_text(CLUSTER)
-    stand_in.chmod(0o755)
-    kubectl = Path(sysconfig.get_path("scripts")) / "kubectl"
-    assert kubectl.exists(), "kubectl is missing: make test-image"
+    programs = program_in(tmp_path / "bin", "kubectl", CLUSTER)
     before = trial.environment
 
     def _deploy(*variables: str, ended: str = "Complete", check: bool = True) -> str:
         status = {"status": {"conditions": [{"type": ended, "status": "True"}]}}
         (tmp_path / "job.json").write_text(json.dumps(status))
-        found = f"{stand_in.parent}:{before['PATH']}"
-        given = {"PATH": found, "NOTES": str(tmp_path), "KUBECTL": str(kubectl)}
+        found = f"{programs}:{before['PATH']}"
+        given = {"PATH": found, "NOTES": str(tmp_path), "KUBECTL": tool("kubectl")}
         shop = Repository(trial.path, {**before, **given})
         return shop.make("deploy", *variables, check=check)
 
@@ -137,11 +132,8 @@ case "$1" in image) printf '[{"RepoDigests": ["%s@%s"]}]\\n' "$IMAGE" "$DIGEST" 
 @pytest.fixture
 def docker(trial: Repository, tmp_path: Path) -> Repository:
     """The repository on a machine with a Docker that takes notes."""
-    stand_in = tmp_path / "bin" / "docker"
-    stand_in.parent.mkdir()
-    stand_in.write_text(DOCKER)
-    stand_in.chmod(0o755)
-    found = f"{stand_in.parent}:{trial.environment['PATH']}"
+    programs = program_in(tmp_path / "bin", "docker", DOCKER)
+    found = f"{programs}:{trial.environment['PATH']}"
     given = {"PATH": found, "IMAGE": IMAGE, "DIGEST": DIGEST}
     return Repository(trial.path, {**trial.environment, **given})
 
