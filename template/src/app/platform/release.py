@@ -48,9 +48,3 @@ def installed_version() -> str:
     """Return the version in `pyproject.toml`, which counts where nobody says another."""
     installed = _distribution()
     return "0" if installed is None else installed.version
-
-
-def release_attributes(version: str, commit: str | None) -> dict[str, str]:
-    """Return what signals say of the release, under the names of OpenTelemetry."""
-    known = {"service.version": version}
-    return known if commit is None else {**known, "vcs.ref.head.revision": commit}

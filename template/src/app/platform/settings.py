@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.platform.log_levels import Level, parse_levels
-from app.platform.release import Commit, installed_version, release_attributes, Version
+from app.platform.release import Commit, installed_version, Version
 
 MEMORY = "memory://"
 _SECRETS = Path("/run/secrets")
@@ -163,7 +163,8 @@ class Settings(BaseSettings):
     @property
     def release(self) -> dict[str, str]:
         """What signals say of the release, under the names of OpenTelemetry."""
-        return release_attributes(self.app_version, self.app_commit)
+        commit = {"vcs.ref.head.revision": self.app_commit} if self.app_commit else {}
+        return {"service.version": self.app_version, **commit}
 
     @property
     def admin_url(self) -> str:
