@@ -221,12 +221,18 @@ def main() -> None:
     """Check all overlays; exit with 1 if one is not fit to run."""
     for name in Settings.model_fields:
         os.environ.pop(name.upper(), None)  # What is set here is not set there.
+    rendered = {
+        overlay.relative_to(ROOT): render(overlay) for overlay in sorted(OVERLAYS.iterdir())
+    }
     found = [
-        f"{overlay.relative_to(ROOT)}: {each}"
-        for overlay in sorted(OVERLAYS.iterdir())
-        for each in complaints(render(overlay))
+        f"{overlay}: {each}"
+        for overlay, manifests in rendered.items()
+        for each in complaints(manifests)
     ]
     print("\n".join(found) or "Every overlay is fit to run.")
+    custom = {each["kind"] for all in rendered.values() for each in all if _is_custom(each)}
+    if custom:
+        print(f"Only the cluster has schemas of these: {', '.join(sorted(custom))}.")
     sys.exit(bool(found))
 
 
