@@ -1,0 +1,115 @@
+"""What a git repository holds, and how to put something in: git's plumbing, in bytes.
+
+Paths are text in which `os.fsdecode` has hidden what is no UTF-8, so that they go back as they came.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from scaffold.errors import ScaffoldError
+
+Tree = dict[str, tuple[str, str]]
+"""Mode and hash of each file, by path."""
+
+
+def plumb(*arguments: str, cwd: Path, given: bytes = b"", allowed: Sequence[int] = (0,)) -> bytes:
+    """Run git and return what it prints. Raises ScaffoldError, with git's first reason."""
+    return _run(arguments, cwd, given, allowed).stdout
+
+
+def status_of(*arguments: str, cwd: Path) -> int:
+    """Run git and return its exit code."""
+    return _run(arguments, cwd, b"", range(256)).returncode
+
+
+def _run(
+    arguments: Sequence[str], cwd: Path, given: bytes, allowed: Iterable[int]
+) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
+    done = subprocess.run(
+        ["git", *arguments], cwd=cwd, input=given, env=environment, capture_output=True, check=False
+    )
+    if done.returncode not in allowed:
+        said = (done.stderr.strip() or b"no reason given").decode(errors="replace")
+        reason = next(
+            (line for line in said.splitlines() if "fatal" in line or "error" in line), said
+        )
+        raise ScaffoldError(f"git {arguments[0]} failed in {cwd}: {reason.splitlines()[0]}")
+    return done
+
+
+def list_tree(repository: Path, revision: str) -> list[tuple[str, str, str]]:
+    """Mode, hash and path of each file, link and submodule in a commit or tree."""
+    listed = plumb("ls-tree", "-r", "-z", "--full-tree", revision, cwd=repository)
+    found = []
+    for entry in listed.split(b"\0")[:-1]:
+        about, _, path = entry.partition(b"\t")
+        mode, _kind, blob = about.decode().split()
+        found.append((mode, blob, os.fsdecode(path)))
+    return found
+
+
+def tree_of(repository: Path, revision: str) -> Tree:
+    """The files of a commit, by path."""
+    return {path: (mode, blob) for mode, blob, path in list_tree(repository, revision)}
+
+
+def read_blobs(repository: Path, hashes: Sequence[str]) -> list[bytes]:
+    """The contents of blobs, in one run of git."""
+    wanted = "".join(f"{each}\n" for each in hashes).encode()
+    answer = plumb("cat-file", "--batch", cwd=repository, given=wanted)
+    contents, at = [], 0
+    for each in hashes:
+        end = answer.index(b"\n", at)
+        about = answer[at:end].split()
+        if about[-1] == b"missing":
+            raise ScaffoldError(
+                f"{repository} lacks the object {each}; fetch it (a partial clone needs its remote)"
+            )
+        size = int(about[2])
+        contents.append(answer[end + 1 : end + 1 + size])
+        at = end + 1 + size + 1
+    return contents
+
+
+def write_blobs(repository: Path, contents: Sequence[bytes]) -> list[str]:
+    """Put contents into a repository, in one run of git; return their hashes."""
+    if not contents:
+        return []
+    lines = []
+    for number, content in enumerate(contents, 1):
+        lines.append(b"blob\nmark :%d\ndata %d\n%b\n" % (number, len(content), content))
+    for number in range(1, len(contents) + 1):
+        lines.append(b"get-mark :%d\n" % number)
+    printed = plumb(
+        "fast-import", "--quiet", "--done", cwd=repository, given=b"".join(lines) + b"done\n"
+    )
+    return printed.decode().split()
+
+
+def write_tree(repository: Path, tree: Mapping[str, tuple[str, str]]) -> str:
+    """Put a tree into a repository, without any index; return its hash."""
+    entries = "".join(f"{mode} {blob}\t{path}\0" for path, (mode, blob) in sorted(tree.items()))
+    index = repository / f"scaffold-index-{os.getpid()}"
+    environment = {"GIT_INDEX_FILE": str(index)}
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        index.unlink(missing_ok=True)
+        plumb("update-index", "-z", "--index-info", cwd=repository, given=os.fsencode(entries))
+        return plumb("write-tree", cwd=repository).decode().strip()
+    finally:
+        index.unlink(missing_ok=True)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def commit_tree(repository: Path, tree: str, message: str, parents: Sequence[str] = ()) -> str:
+    """Make a commit of a tree; return its hash. Where git knows nobody, it is nobody's."""
+    options = [part for parent in parents for part in ("-p", parent)]
+    return plumb("commit-tree", tree, *options, "-m", message, cwd=repository).decode().strip()
