@@ -50,6 +50,7 @@ def scaffold(
     Examples:
       scaffold new shop
       cd shop && scaffold add-module billing --depends-on ordering
+      scaffold update --dry-run
       scaffold modules
     """
 
@@ -186,6 +187,49 @@ def modules(as_json: Json = False, inside: Inside = Path()) -> None:
         return
     rows = [(m.name, m.owner, ", ".join(m.depends_on), m.entity, m.version) for m in found]
     screen.print_table(("module", "owner", "depends on", "entity", "template"), rows)
+
+
+@app.command()
+def update(
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION", help="Tag, branch or commit. Default: the newest release."),
+    ] = None,
+    branch: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Commit to a new branch, and leave the checkout alone."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would come; write nothing.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="For pipelines: exit with 1 where an update is due.")
+    ] = False,
+    as_json: Json = False,
+    inside: Inside = Path(),
+) -> None:
+    """Merge what the template has changed: app and modules, in one commit.
+
+    Files that cannot be merged are left as git leaves a conflict, and the exit code is 1: resolve
+    them and commit, or take everything back with `git cherry-pick --abort`.
+
+    \b
+    Examples:
+      scaffold update --dry-run
+      scaffold update
+      scaffold update --to v1.4.0 --branch template-v1.4.0
+      scaffold update --check
+    """
+    from scaffold.update import update as run
+    from scaffold.update_report import as_dict, as_text
+
+    done = run(inside, to=to, branch=branch, dry_run=dry_run or check, note=screen.note)
+    if as_json:
+        print(json.dumps(as_dict(done), indent=2))
+    else:
+        print(as_text(done, "check" if check else "dry-run" if dry_run else ""), end="")
+    if done.conflicts or (check and not done.is_current):
+        raise typer.Exit(1)
 
 
 def main() -> NoReturn:

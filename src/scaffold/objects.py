@@ -1,6 +1,6 @@
 """What a git repository holds, and how to put something in: git's plumbing, in bytes.
 
-Paths are text in which `os.fsdecode` has hidden what is no UTF-8, so that they go back as they came.
+Paths are text in which `os.fsdecode` has hidden what is no UTF-8: they go back as they came.
 """
 
 import os

@@ -110,3 +110,9 @@ def _unknown() -> ScaffoldError:
         "this installation of scaffold does not say which template it came with; "
         "name one with --from PATH-OR-URL"
     )
+
+
+def history(source: str) -> Path:
+    """A git repository on this machine that has the versions of a template."""
+    need_local(source)
+    return Path(source)

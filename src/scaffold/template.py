@@ -1,8 +1,8 @@
 """One version of a template, read from git and rendered without Copier.
 
-Copier takes longer to start than this takes to render a repository with a hundred modules. The result
-is Copier's, byte for byte and mode for mode; a template that uses what is not known here is refused
-by UnknownFeatureError, and then Copier renders it.
+Copier takes longer to start than this takes to render a repository with a hundred modules. The
+result is Copier's, byte for byte and mode for mode; a template that uses what is not known here is
+refused by UnknownFeatureError, and then Copier renders it.
 """
 
 import fnmatch

@@ -1,0 +1,89 @@
+"""Put the result of an update into the real repository: all of it, or nothing."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaffold import merging, objects
+from scaffold.errors import ScaffoldError
+from scaffold.merging import Merged, Scratch
+from scaffold.objects import Tree
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is to be put into the real repository."""
+
+    head: str
+    prefix: str
+    ours: Tree
+    merged: Merged
+    message: str
+
+
+def land(scratch: Scratch, root: Path, result: Result, branch: str | None) -> str:
+    """Write the result: a commit, a branch, or git's ordinary state of a conflict."""
+    prefix, merged = result.prefix, result.merged
+    whole = (
+        {
+            path: entry
+            for path, entry in objects.tree_of(root, result.head).items()
+            if not path.startswith(prefix)
+        }
+        if prefix
+        else {}
+    )
+    whole |= {prefix + path: entry for path, entry in merged.files.items()}
+    (tree,) = scratch.trees(whole)
+    commit = scratch.commit(tree, result.message, result.head)
+    if branch:
+        scratch.hand_over(commit)
+        objects.plumb("branch", "--no-track", branch, commit, cwd=root)
+        return commit
+    _check_free(root, result.ours, merged.files)
+    scratch.hand_over(commit, *merged.commits)
+    if not merged.conflicts:
+        steps = f"git merge --quiet --ff-only {commit}"
+    else:
+        lines = scratch.folder / "index-lines"
+        lines.write_bytes(
+            merging.index_lines({prefix + path: each for path, each in merged.conflicts.items()})
+        )
+        message = scratch.folder / "message"
+        message.write_text(f"{result.message}\n")
+        steps = (
+            f"git read-tree -m -u HEAD {tree}; git update-index -z --index-info <'{lines}'; "
+            f"git update-ref CHERRY_PICK_HEAD {commit}; "
+            f"cp '{message}' \"$(git rev-parse --git-path MERGE_MSG)\""
+        )
+    # In a session of its own: whatever becomes of this process, these steps come to their end.
+    ended = subprocess.run(
+        ["sh", "-e", "-c", steps],
+        cwd=root,
+        capture_output=True,
+        start_new_session=True,
+        check=False,
+    )
+    if ended.returncode:
+        said = ended.stderr.decode(errors="replace").strip() or "no reason given"
+        raise ScaffoldError(f"git could not write the result: {' '.join(said.split())}")
+    return commit
+
+
+def _check_free(root: Path, ours: Tree, merged: Tree) -> None:
+    """Refuse to write over a file that git does not track, ignored ones included."""
+    for path in merged.keys() - ours.keys():
+        place = root / path
+        parents = [parent for parent in place.parents if parent.is_relative_to(root)]
+        if os.path.lexists(place) and not place.is_dir():
+            raise ScaffoldError(
+                f"{place} would be written over, and git does not have it; move it away, or "
+                "commit it"
+            )
+        if any(parent.is_file() for parent in parents if _is_untracked(parent, root, ours)):
+            raise ScaffoldError(f"{place} needs a folder where a file is; move that away")
+
+
+def _is_untracked(place: Path, root: Path, ours: Tree) -> bool:
+    return place.relative_to(root).as_posix() not in ours

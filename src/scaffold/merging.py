@@ -1,0 +1,182 @@
+"""A three-way merge of file maps, in a repository of its own: nothing is written to the real one.
+
+git's own merge does the work, on commits made for it. A killed run leaves a temporary folder.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scaffold import objects
+from scaffold.errors import ScaffoldError
+from scaffold.objects import Tree
+
+_BASE = re.compile(rb"^\|{7} [0-9a-f]{4,64}$", re.MULTILINE)
+_REGULAR = ("100644", "100755")
+_OLDEST = (2, 38)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What git knows of a path in conflict: mode and hash in base, ours and theirs."""
+
+    base: tuple[str, str] | None = None
+    ours: tuple[str, str] | None = None
+    theirs: tuple[str, str] | None = None
+
+    @property
+    def kind(self) -> str:
+        """What is in conflict, in words."""
+        if self.base is None:
+            return "both added" if self.ours and self.theirs else "both want the path"
+        if self.ours is None:
+            return "deleted by you, changed by the template"
+        if self.theirs is None:
+            return "dropped by the template, edited by you"
+        if self.ours[1] == self.theirs[1]:
+            return "mode"
+        return "content"
+
+
+@dataclass
+class Merged:
+    """What a merge came to.
+
+    Attributes:
+        files: mode and hash by path, with markers where files conflict.
+        conflicts: stages by path.
+        mixed: stages of what both sides have changed, by path.
+        commits: that hold what the stages name.
+    """
+
+    files: Tree
+    conflicts: dict[str, Stages] = field(default_factory=dict)
+    mixed: dict[str, Stages] = field(default_factory=dict)
+    commits: list[str] = field(default_factory=list)
+
+
+class Scratch:
+    """A bare repository in a temporary folder that reads the objects of a real one."""
+
+    def __init__(self, folder: Path, repository: Path) -> None:
+        self.folder = folder
+        self._repository = repository
+
+    def trees(self, *maps: Tree) -> list[str]:
+        """Write trees; return their hashes."""
+        return [objects.write_tree(self.folder, each) for each in maps]
+
+    def merge(self, base: Tree, ours: Tree, theirs: Tree, labels: tuple[str, str, str]) -> Merged:
+        """Merge what ours and theirs made of base; `labels` are what markers call the three."""
+        of_base, of_ours, of_theirs = self.trees(base, ours, theirs)
+        root = objects.commit_tree(self.folder, of_base, "base")
+        for name, side in zip(labels[1:], (of_ours, of_theirs), strict=True):
+            commit = objects.commit_tree(self.folder, side, name, [root])
+            objects.plumb("update-ref", f"refs/heads/{name}", commit, cwd=self.folder)
+        printed = objects.plumb(
+            "-c",
+            "merge.conflictStyle=zdiff3",
+            "merge-tree",
+            "--write-tree",
+            "-z",
+            *labels[1:],
+            cwd=self.folder,
+            allowed=(0, 1),
+        )
+        tree, _, rest = printed.partition(b"\0")
+        conflicts = _read_stages(rest)
+        files = objects.tree_of(self.folder, tree.decode())
+        marked = [path for path in conflicts if files.get(path, ("", ""))[0] in _REGULAR]
+        contents = objects.read_blobs(self.folder, [files[path][1] for path in marked])
+        named = [_BASE.sub(b"||||||| " + os.fsencode(labels[0]), content) for content in contents]
+        for path, blob in zip(marked, objects.write_blobs(self.folder, named), strict=True):
+            files[path] = (files[path][0], blob)
+        mixed = {
+            path: Stages(base.get(path), ours[path], theirs[path])
+            for path in files.keys() & ours.keys() & theirs.keys()
+            if files[path] not in (ours[path], theirs[path])
+        }
+        return Merged(files, conflicts, mixed, [commit])
+
+    def commit(self, tree: str, message: str, parent: str) -> str:
+        """Make a commit on top of one of the real repository."""
+        return objects.commit_tree(self.folder, tree, message, [parent])
+
+    def hand_over(self, *commits: str) -> None:
+        """Give commits to the real repository, where nothing refers to them yet."""
+        names = []
+        for number, commit in enumerate(commits):
+            names.append(f"refs/heads/result-{number}")
+            objects.plumb("update-ref", names[-1], commit, cwd=self.folder)
+        objects.plumb(
+            "-c",
+            "gc.auto=0",
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-auto-maintenance",
+            str(self.folder),
+            *names,
+            cwd=self._repository,
+        )
+
+
+@contextmanager
+def scratch(repository: Path, attributes: bytes = b"") -> Iterator[Scratch]:
+    """Open a scratch repository beside a real one; git merges by the team's `attributes`."""
+    _need_git(repository)
+    folder = Path(tempfile.mkdtemp(prefix="scaffold-"))
+    try:
+        kind = objects.plumb("rev-parse", "--show-object-format", cwd=repository).decode().strip()
+        about = ["--quiet", "--bare", f"--object-format={kind}"]
+        objects.plumb("init", *about, str(folder), cwd=repository)
+        store = objects.plumb(
+            "rev-parse", "--path-format=absolute", "--git-path", "objects", cwd=repository
+        )
+        (folder / "objects/info").mkdir(exist_ok=True)
+        (folder / "objects/info/alternates").write_bytes(store)
+        (folder / "info").mkdir(exist_ok=True)
+        (folder / "info/attributes").write_bytes(attributes)
+        yield Scratch(folder, repository)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _need_git(repository: Path) -> None:
+    said = objects.plumb("version", cwd=repository).decode()
+    found = re.search(r"(\d+)\.(\d+)", said)
+    if found and (int(found[1]), int(found[2])) < _OLDEST:
+        raise ScaffoldError(f"{said.strip()} is too old to merge aside; install git 2.38 or newer")
+
+
+def _read_stages(printed: bytes) -> dict[str, Stages]:
+    found: dict[str, dict[int, tuple[str, str]]] = {}
+    for entry in printed.split(b"\0"):
+        if not entry:  # Behind the list of files come messages.
+            break
+        about, _, path = entry.partition(b"\t")
+        mode, blob, stage = about.decode().split()
+        found.setdefault(os.fsdecode(path), {})[int(stage)] = (mode, blob)
+    return {
+        path: Stages(stages.get(1), stages.get(2), stages.get(3)) for path, stages in found.items()
+    }
+
+
+def index_lines(conflicts: Mapping[str, Stages]) -> bytes:
+    """What `git update-index -z --index-info` needs to leave paths unmerged."""
+    lines: list[bytes] = []
+    for path, stages in conflicts.items():
+        name = os.fsencode(path)
+        both: Sequence[tuple[str, str] | None] = (stages.base, stages.ours, stages.theirs)
+        length = max(len(entry[1]) for entry in both if entry is not None)
+        lines.append(b"0 " + b"0" * length + b"\t" + name)
+        for number, entry in enumerate(both, 1):
+            if entry is not None:
+                lines.append(f"{entry[0]} {entry[1]} {number}\t".encode() + name)
+    return b"".join(line + b"\0" for line in lines)

@@ -1,0 +1,167 @@
+"""What the template has changed, merged into what a team has made of it.
+
+Nothing is left for git to guess: what moved is put to its place on all sides, and what one side no
+longer has is taken out before git merges lines.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from scaffold import moves, objects, sound
+from scaffold.merging import Merged, Scratch
+from scaffold.objects import Tree
+from scaffold.rendered import Both
+from scaffold.template import Files
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A path that the team must decide.
+
+    Attributes:
+        path: of the file.
+        kind: what is in conflict, in words.
+    """
+
+    path: str
+    kind: str
+
+
+@dataclass
+class Reconciled:
+    """A merge, and what was decided for it.
+
+    Attributes:
+        merged: the files.
+        conflicts: what the team must decide.
+        moved: what was followed to its new place, by the old one.
+        stays_deleted: what the team deleted and the template has changed since.
+        kept: what the template dropped and the team had edited.
+    """
+
+    merged: Merged = field(default_factory=lambda: Merged({}))
+    conflicts: list[Conflict] = field(default_factory=list)
+    moved: dict[str, str] = field(default_factory=dict)
+    stays_deleted: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+
+def reconcile(scratch: Scratch, both: Both, team: Tree) -> Reconciled:
+    """Merge what the template has changed into a team's files.
+
+    Args:
+        scratch: where it is done.
+        both: the rendered files at the old and the new version.
+        team: the files of the repository.
+    """
+    done = Reconciled()
+    base, theirs = _stored(scratch, both.base, both.theirs)
+    ours = dict(team)
+    first, now = scratch.trees(base, ours)
+    followed = moves.in_repository(
+        scratch.folder, first, now, lambda path: both.base[path].content.count(b"\n")
+    )
+    folders = moves.of_folders(followed, base, ours)
+    # The team may have something of its own where the template went.
+    by_template = {
+        old: new
+        for old, new in both.moved.items()
+        if not (old in ours and new in ours and new not in both.moved)
+    }
+    base, ours = _relocated(base, by_template), _relocated(ours, by_template)
+    done.moved |= {old: new for old, new in by_template.items() if old in team}
+    by_team = {
+        by_template.get(old, old): new
+        for old, new in followed.items()
+        if new not in theirs or new in followed
+    }
+    done.moved |= {old: new for old, new in by_team.items() if old in theirs}
+    base, theirs = _relocated(base, by_team), _relocated(theirs, by_team)
+    for path in [path for path in theirs if path not in base and path not in ours]:
+        new = moves.follow_folder(path, folders)
+        if new != path and new not in theirs and new not in ours:
+            theirs[new] = theirs.pop(path)
+            done.moved[path] = new
+    for path in both.answers_files:
+        if path in ours:
+            base[path] = ours[path]  # What was recorded goes; the new record is whole.
+    for path in list(base):
+        if path not in ours:
+            if path in theirs and theirs.pop(path) != base[path]:
+                done.stays_deleted.append(path)
+            del base[path]
+        elif path not in theirs:
+            if ours[path] == base[path]:
+                del ours[path]
+            else:
+                done.kept.append(path)
+            del base[path]
+    _keep_line_ends(scratch, base, ours, theirs)
+    labels = (f"template-{_word(both.old)}", "yours", f"template-{_word(both.new)}")
+    if labels[0] == labels[2]:
+        labels = (f"{labels[0]}-before", *labels[1:])
+    done.merged = scratch.merge(base, ours, theirs, labels)
+    done.conflicts = _conflicts(scratch, done.merged)
+    return done
+
+
+def _relocated(tree: Tree, moved: moves.Moves) -> Tree:
+    """Put files to other places, all at once."""
+    return {moved.get(path, path): entry for path, entry in tree.items()}
+
+
+def _word(version: str) -> str:
+    """A version as a part of a file's name and a reference."""
+    is_hash = re.fullmatch(r"[0-9a-f]{40,64}", version)
+    return version[:10] if is_hash else re.sub(r"[^\w.-]+|\.\.+|\.lock$", "-", version).strip("-.")
+
+
+def _stored(scratch: Scratch, *sides: Files) -> list[Tree]:
+    """Put rendered files into the scratch repository, each content once."""
+    contents = list({file.content for side in sides for file in side.values()})
+    hashes = dict(zip(contents, objects.write_blobs(scratch.folder, contents), strict=True))
+    return [
+        {path: (file.mode, hashes[file.content]) for path, file in side.items()} for side in sides
+    ]
+
+
+def _keep_line_ends(scratch: Scratch, base: Tree, ours: Tree, theirs: Tree) -> None:
+    """Give base and theirs the line ends of the team's file, so that these do not conflict."""
+    paths = [
+        path
+        for path in base.keys() & ours.keys() & theirs.keys()
+        if base[path][1] not in (ours[path][1], theirs[path][1]) and base[path][0][:3] == "100"
+    ]
+    if not paths:
+        return
+    wanted = [side[path][1] for path in paths for side in (ours, base, theirs)]
+    contents = objects.read_blobs(scratch.folder, wanted)
+    places: list[tuple[Tree, str]] = []
+    converted: list[bytes] = []
+    for number, path in enumerate(paths):
+        mine, *others = contents[number * 3 : number * 3 + 3]
+        if b"\r\n" in mine and mine.count(b"\r\n") * 2 > mine.count(b"\n"):
+            for side, content in zip((base, theirs), others, strict=True):
+                if b"\r\n" not in content:
+                    places.append((side, path))
+                    converted.append(content.replace(b"\n", b"\r\n"))
+    for (side, path), blob in zip(
+        places, objects.write_blobs(scratch.folder, converted), strict=True
+    ):
+        side[path] = (side[path][0], blob)
+
+
+def _conflicts(scratch: Scratch, merged: Merged) -> list[Conflict]:
+    """List what git could not merge, and what it merged into something broken."""
+    found = [Conflict(path, stages.kind) for path, stages in merged.conflicts.items()]
+    mixed = {path: each for path, each in merged.mixed.items() if path not in merged.conflicts}
+    for path, stages in mixed.items():
+        sides = [each[1] for each in (merged.files[path], stages.ours, stages.theirs) if each]
+        wrong, *before = (
+            sound.what_is_wrong(path, content)
+            for content in objects.read_blobs(scratch.folder, sides)
+        )
+        if wrong and not any(before):  # Else it was broken before.
+            merged.conflicts[path] = stages
+            found.append(Conflict(path, f"merged line by line, it is broken: {wrong}"))
+    return sorted(found, key=lambda each: each.path)

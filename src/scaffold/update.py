@@ -1,0 +1,145 @@
+"""Bring a repository to another version of its template: app and modules in one three-way merge."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scaffold import git, merging, objects, plan, repository
+from scaffold.errors import ScaffoldError
+from scaffold.landing import Result, land
+from scaffold.reconcile import Conflict, reconcile
+from scaffold.rendered import render_both
+
+
+@dataclass
+class Updated:
+    """An update that was made, or would be.
+
+    Attributes:
+        root: of the repository.
+        old: the version it had.
+        new: the version it has now.
+        behind: the modules that were at another version than the app, each with it.
+        changed: the paths that differ from before.
+        conflicts: what the team must decide.
+        moved: what was followed to its new place, by the old one.
+        stays_deleted: what the team deleted and the template has changed since.
+        kept: what the template dropped and the team had edited.
+        defaults: answers to new questions, by where and question.
+        changelog: what the template's changelog gained.
+        commit: of the result; none where there is nothing to commit.
+        branch: that was made for it.
+        written: whether anything was; a branch takes no conflict.
+    """
+
+    root: Path
+    old: str
+    new: str
+    behind: dict[str, str] = field(default_factory=dict)
+    changed: list[str] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    moved: dict[str, str] = field(default_factory=dict)
+    stays_deleted: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    defaults: dict[str, Any] = field(default_factory=dict)
+    changelog: str = ""
+    commit: str | None = None
+    branch: str | None = None
+    written: bool = False
+
+    @property
+    def is_current(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.changed and not self.conflicts
+
+
+def update(
+    start: Path,
+    *,
+    to: str | None = None,
+    branch: str | None = None,
+    dry_run: bool = False,
+    note: Callable[[str], None] = lambda _: None,
+) -> Updated:
+    """Merge what the template has changed into a repository, all of it or nothing.
+
+    Args:
+        start: a folder inside the repository.
+        to: tag, branch or commit of the template; none takes its newest release.
+        branch: leave the checkout alone, and put the result on a new branch of this name.
+        dry_run: write nothing into the repository.
+        note: is told what takes long, before it does.
+
+    Raises:
+        ScaffoldError: with nothing written.
+    """
+    git.need()
+    root = repository.find_root(start)
+    _check_ready(root, branch, dry_run)
+    with ExitStack() as stack:
+        if not dry_run:
+            stack.enter_context(plan.lock(root / repository.ANSWERS))
+        note("rendering both versions")
+        both = render_both(root, to)
+        done = Updated(root, both.old, both.new, both.behind, defaults=both.defaults)
+        done.changelog = both.changelog
+        attributes = root / ".gitattributes"
+        team = attributes.read_bytes() if attributes.is_file() else b""
+        scratch = stack.enter_context(merging.scratch(root, team))
+        note("merging")
+        head = git.head(root)
+        prefix = objects.plumb("rev-parse", "--show-prefix", cwd=root).decode().strip("\n")
+        ours = objects.tree_of(root, f"{head}:{prefix}")
+        found = reconcile(scratch, both, ours)
+        merged = found.merged
+        done.changed = sorted(
+            path
+            for path in ours.keys() | merged.files.keys()
+            if ours.get(path) != merged.files.get(path)
+        )
+        done.conflicts, done.moved = found.conflicts, found.moved
+        done.stays_deleted, done.kept = found.stays_deleted, found.kept
+        if done.is_current or dry_run or (branch and done.conflicts):
+            return done
+        result = Result(head, prefix, ours, merged, f"Update to template {both.new}")
+        commit = land(scratch, root, result, branch)
+        done.commit = None if done.conflicts else commit
+        done.branch, done.written = branch, True
+    return done
+
+
+def _check_ready(root: Path, branch: str | None, dry_run: bool) -> None:
+    """Refuse what an update would run over."""
+    if not git.has_commit(root, "HEAD"):
+        raise ScaffoldError(f"{root} has no commit yet; commit it first, so that nothing is lost")
+    for name, what in _IN_PROGRESS.items():
+        place = objects.plumb("rev-parse", "--git-path", name, cwd=root).decode().strip()
+        if (root / place).exists() and not dry_run and not branch:
+            raise ScaffoldError(f"a {what} is in progress in {root}; end it first (git status)")
+    if branch:
+        if objects.status_of("check-ref-format", "--branch", branch, cwd=root):
+            raise ScaffoldError(f"{branch!r} is no name for a branch; choose another")
+        if git.has_commit(root, f"refs/heads/{branch}"):
+            raise ScaffoldError(f"the branch {branch} exists already; choose another name")
+    elif not dry_run:
+        changed = objects.plumb(
+            "status", "--porcelain", "--untracked-files=no", "--", ".", cwd=root
+        ).decode(errors="replace")
+        if changed:
+            raise ScaffoldError(
+                f"{root} has uncommitted changes ({changed.splitlines()[0].strip()}); commit or "
+                "stash them, or pass --branch, which leaves the checkout alone"
+            )
+    if not dry_run:
+        git.need_identity()
+
+
+_IN_PROGRESS = {
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick, or an update with conflicts",
+    "REVERT_HEAD": "revert",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+}

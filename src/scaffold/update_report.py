@@ -1,0 +1,86 @@
+"""What is said of an update."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from scaffold.update import Updated
+
+_MOST = 20
+
+
+def as_dict(done: Updated) -> dict[str, Any]:
+    """The same for scripts."""
+    return {
+        "root": str(done.root),
+        "from": done.old,
+        "to": done.new,
+        "current": done.is_current,
+        "modules_behind": done.behind,
+        "changed": done.changed,
+        "conflicts": [{"path": each.path, "kind": each.kind} for each in done.conflicts],
+        "moved": done.moved,
+        "stays_deleted": done.stays_deleted,
+        "kept": done.kept,
+        "defaults": done.defaults,
+        "changelog": done.changelog.splitlines(),
+        "written": done.written,
+        "commit": done.commit,
+        "branch": done.branch,
+    }
+
+
+def as_text(done: Updated, only: str) -> str:
+    """For people. `only` is `check` or `dry-run` where nothing was to be written."""
+    if done.is_current:
+        return f"Current: template {done.new}.\n"
+    return "".join(
+        f"{line}\n" for line in [_headline(done, only), *_details(done), *_next(done, only)]
+    )
+
+
+def _headline(done: Updated, only: str) -> str:
+    way = f"from template {done.old} to {done.new}"
+    files = f"{len(done.changed)} files"
+    if only == "check":
+        return f"Behind: {way} is {files}."
+    if only:
+        return f"Would update {way}: {files}, {len(done.conflicts)} in conflict."
+    if done.conflicts:
+        return f"Update {way}: {files}, {len(done.conflicts)} in conflict."
+    where = f" on the branch {done.branch}" if done.branch else ""
+    return f"Updated {way}{where}: {files}."
+
+
+def _details(done: Updated) -> Iterable[str]:
+    behind = [f"{module} was at {version}" for module, version in done.behind.items()]
+    yield from _listed("Modules at another version:", behind)
+    yield from _listed("Moved:", [f"{old} -> {new}" for old, new in sorted(done.moved.items())])
+    yield from _listed("Stay deleted, though the template changed them:", done.stays_deleted)
+    yield from _listed("Kept as edited, though the template dropped them:", done.kept)
+    taken = [f"{name}: {value!r}" for name, value in done.defaults.items()]
+    yield from _listed("New questions, answered by their defaults:", taken)
+    yield from _listed("New in the template:", done.changelog.splitlines())
+    conflicts = [f"{each.path}: {each.kind}" for each in done.conflicts]
+    yield from _listed("Conflicts:", conflicts, most=len(conflicts))
+
+
+def _listed(title: str, lines: list[str], most: int = _MOST) -> Iterable[str]:
+    if lines:
+        yield title
+        yield from (f"  {line}" for line in lines[:most])
+        if len(lines) > most:
+            yield f"  ... {len(lines) - most} more; --json lists all"
+
+
+def _next(done: Updated, only: str) -> Iterable[str]:
+    if only == "check":
+        yield "Next: scaffold update"
+    elif only:
+        yield "Nothing was written."
+    elif not done.written:
+        yield "Nothing was written: a branch takes no conflict. Run it without --branch."
+    elif done.conflicts:
+        yield "Next: mend the files (git status), git add, git commit; or take all of it back:"
+        yield "  git cherry-pick --abort"
+    else:
+        yield "Next: make check"
