@@ -11,7 +11,7 @@ from scaffold import moves, objects, sound
 from scaffold.merging import Merged, Scratch
 from scaffold.objects import Tree
 from scaffold.rendered import Both
-from scaffold.template import Files
+from scaffold.reader import Files
 
 
 @dataclass(frozen=True)

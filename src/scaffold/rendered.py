@@ -11,7 +11,7 @@ from scaffold import moves, objects, origin, rendering, repository
 from scaffold.errors import ScaffoldError
 from scaffold.questions import Answers, RefusedAnswerError, UnknownFeatureError
 from scaffold.repository import Template
-from scaffold.template import File, Files, Rendered, TemplateVersion
+from scaffold.reader import File, Files, Rendered, TemplateVersion
 
 _MODULES = repository.MODULES.as_posix()
 
