@@ -149,6 +149,15 @@ def refused(run: Run) -> Callable[..., str]:
 
 
 @pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of one's own, where copies of templates are kept."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
 def without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A PATH on which nothing is."""
     empty = tmp_path / "bin"
