@@ -2,6 +2,7 @@
 
 import shutil
 
+import copier
 import pytest
 import yaml
 from helpers import git
@@ -50,6 +51,14 @@ def test_another_tag_of_the_same_commit_is_not_recorded(broken, tmp_path, tag):
     git(broken, "tag", tag, "v0.1.0")
     render(origin(broken, "v0.1.0"), tmp_path / "out", {})
     assert "_commit: v0.1.0\n" in (tmp_path / "out/.copier-answers.yml").read_text()
+
+
+def test_copier_alone_records_no_tag_that_moves(broken, tmp_path):
+    git(broken, "tag", "latest", "v0.1.0")
+    copier.run_copy(str(broken), tmp_path / "out", vcs_ref="v0.1.0", defaults=True, quiet=True)
+    commit = git(broken, "rev-parse", "v0.1.0")
+    for name in (".copier-answers.yml", "src/app/modules/catalog/.copier-answers.module.yml"):
+        assert yaml.safe_load((tmp_path / "out" / name).read_text())["_commit"] == commit
 
 
 @pytest.mark.parametrize("bare", ["template", "template.git"])
