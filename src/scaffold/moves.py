@@ -1,8 +1,8 @@
 """Which file moved where: in the template between two versions, and in a repository since its last.
 
 Nothing is left for git's merge to guess: every move that counts is found here, and told. One of a
-file of a few lines never counts, since any other such file looks like it; nor does one from a module
-to another, whose files are alike by birth.
+file of a few lines never counts, since any other such file looks like it; nor does one from a
+module to another, whose files are alike by birth.
 """
 
 import os

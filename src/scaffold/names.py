@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from scaffold.errors import ScaffoldError
 
-LONGEST = {"module": 30, "entity": 24, "project": 40}
+LONGEST = {"module": 30, "entity": 24, "plural": 28, "project": 40}
 """Characters. PostgreSQL cuts names at 63 bytes, and a role's name adds a prefix and a suffix; no
 line of a module's code becomes so long that its format would depend on its name."""
 
@@ -103,6 +103,15 @@ def check_entity(entity: str, module: str, interfaces: Iterable[str] = ()) -> No
         raise ScaffoldError(
             f"the entity {entity!r} would have the class name {clash.pop() if clash else own} "
             "twice in one module; pass with --entity what the module keeps, in the singular"
+        )
+
+
+def check_plural(plural: str, entity: str) -> None:
+    """Refuse a plural that cannot be a table and a URL. It may be the same word: series."""
+    _check_shape("plural", plural)
+    if collapse(plural) == collapse(entity) != plural and plural != entity:
+        raise ScaffoldError(
+            f"the plural {plural!r} is {entity!r} spelled otherwise; take one of them"
         )
 
 

@@ -103,16 +103,17 @@ class TemplateVersion:
         """
         given, recorded = dict(given or {}), dict(recorded or {})
         metadata = {"_src_path": source, "_commit": version}
+        conf = _Conf(self.commit)
+        more = {**metadata, "_copier_answers": metadata, "_copier_conf": conf}
         try:
-            answers = answer(self._questions, self._text, given, recorded, metadata)
-            values = {**recorded, **metadata, **given, **answers.values}
-            remembered = {**metadata} | {
+            answers = answer(self._questions, self._text, given, recorded, more)
+            values = {**recorded, **more, **given, **answers.values}
+            values["_copier_answers"] = metadata | {
                 name: value
                 for name, value in values.items()
                 if name in self._questions and name not in answers.hidden
             }
-            values["_copier_answers"] = remembered
-            values["_copier_conf"] = _Conf(self._text(self._answers_file, values))
+            conf.answers_file = self._text(self._answers_file, values)
             return Rendered(dict(self._files(values)), answers)
         except TemplateError as error:
             raise ScaffoldError(f"the template {source} cannot be rendered: {error}") from error
@@ -243,11 +244,13 @@ class TemplateVersion:
         return self._contents
 
 
-@dataclass(frozen=True)
 class _Conf:
     """What templates may know of Copier's run."""
 
-    answers_file: str
+    answers_file = ""
+
+    def __init__(self, commit: str) -> None:
+        self.vcs_ref_hash = commit
 
     def __getattr__(self, name: str) -> Any:
         raise UnknownFeatureError(f"_copier_conf.{name}")

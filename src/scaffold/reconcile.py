@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from scaffold import moves, objects, sound
 from scaffold.merging import Merged, Scratch
 from scaffold.objects import Tree
-from scaffold.rendered import Both
 from scaffold.reader import Files
+from scaffold.rendered import Both
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,16 @@
 """What a template makes of a repository's answers at two versions: base and theirs of an update."""
 
-import re
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scaffold import moves, objects, origin, rendering, repository
+from scaffold import git, moves, objects, origin, rendering, repository
 from scaffold.errors import ScaffoldError
 from scaffold.questions import Answers, RefusedAnswerError, UnknownFeatureError
-from scaffold.repository import Template
 from scaffold.reader import File, Files, Rendered, TemplateVersion
+from scaffold.repository import Template
 
 _MODULES = repository.MODULES.as_posix()
 
@@ -43,16 +42,27 @@ class Both:
     changelog: str = ""
 
 
-def render_both(root: Path, to: str | None) -> Both:
+def render_both(
+    root: Path,
+    to: str | None,
+    source: str | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Both:
     """Render a repository at the versions that it has, and at the one to come.
+
+    Args:
+        root: of the repository.
+        to: the version to come; none is the newest release.
+        source: path or URL to read the template from, instead of where it is recorded.
+        note: is told what takes long, before it does.
 
     Raises:
         ScaffoldError: where a version, an answer or the template is not to be had.
     """
     app = repository.read_template(root / repository.ANSWERS)
-    history = _History(app.source)
-    new = history.newest() if to is None else to
-    both = Both(app.version, history.recorded(new))
+    history = _History(app.source, to, source, note)
+    new = history.new.version
+    both = Both(app.version, new)
     faces: list[tuple[str, Template, dict[str, Any]]] = [("", app, {})]
     shared = {name: value for name, value in app.answers.items() if name != "modules"}
     for module in repository.module_names(root):
@@ -87,7 +97,7 @@ def render_both(root: Path, to: str | None) -> Both:
         (base, _), (theirs, answers) = sides
         both.base |= base
         both.theirs |= theirs
-        both.moved |= _moved(history.moves(recorded.version, new), base, theirs)
+        both.moved |= _moved(history.moves(recorded.version), base, theirs)
         known = {**given, **(app.answers if not module else {})}
         for name, value in answers.defaults.items():
             if name not in known:
@@ -95,7 +105,7 @@ def render_both(root: Path, to: str | None) -> Both:
         both.answers_files.append(
             where + (repository.MODULE_ANSWERS if module else repository.ANSWERS)
         )
-    both.changelog = history.changelog(app.version, new)
+    both.changelog = history.changelog(app.version)
     return both
 
 
@@ -114,89 +124,75 @@ def _moved(sources: Mapping[str, str], base: Files, theirs: Files) -> dict[str, 
 class _History:
     """The versions of a template, each read once."""
 
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self._repository = origin.history(source)
+    def __init__(
+        self, source: str, to: str | None, given: str | None, note: Callable[[str], None]
+    ) -> None:
+        self.new = origin.newer(source, to, given, note)
+        self._source, self._given, self._note = source, given, note
+        self._origins = {self.new.version: self.new}
         self._versions: dict[str, TemplateVersion] = {}
         self._moves: dict[str, moves.Moves] = {}
 
-    def newest(self) -> str:
-        """The newest release, or the newest commit where there is none."""
-        tags = objects.plumb("tag", "--list", cwd=self._repository).decode().split()
-        releases = [tag for tag in tags if re.fullmatch(r"v?\d+(\.\d+)*", tag)]
-        if not releases:
-            return "HEAD"
-        return max(releases, key=lambda tag: [int(part) for part in re.findall(r"\d+", tag)])
-
-    def commit(self, version: str) -> str:
-        """The hash of a version."""
-        if objects.status_of(
-            "rev-parse", "--verify", "--quiet", f"{version}^{{commit}}", cwd=self._repository
-        ):
-            raise ScaffoldError(
-                f"the template {self._source} has no version {version}; "
-                "restore it there, or take one that it has"
-            )
-        found = objects.plumb("rev-parse", f"{version}^{{commit}}", cwd=self._repository)
-        return found.decode().strip()
-
-    def recorded(self, version: str) -> str:
-        """What answers files say of a version: its tag, or its hash."""
-        is_tag = not objects.status_of(
-            "rev-parse", "--verify", "--quiet", f"refs/tags/{version}", cwd=self._repository
-        )
-        return version if is_tag else self.commit(version)
+    def _origin(self, version: str) -> origin.Origin:
+        """Where a recorded version is: preferably where the new one is as well."""
+        if version not in self._origins:
+            if revision := git.commit(Path(self.new.place), version):
+                found = replace(self.new, version=version, revision=revision)
+            else:
+                found = origin.recall(self._source, version, self._given, self._note)
+            self._origins[version] = found
+        return self._origins[version]
 
     def render(
         self, version: str, given: Mapping[str, Any], recorded: Mapping[str, Any]
     ) -> Rendered:
         """Render a version; by Copier, where it uses what only Copier knows."""
-        commit = self.commit(version)
-        known = self.recorded(version)
+        found = self._origin(version)
         try:
-            if commit not in self._versions:
-                self._versions[commit] = TemplateVersion(self._repository, commit)
-            return self._versions[commit].render(
-                self._source, known, given=given, recorded=recorded
+            if version not in self._versions:
+                self._versions[version] = TemplateVersion(Path(found.place), found.revision)
+            return self._versions[version].render(
+                found.source, version, given=given, recorded=recorded
             )
         except UnknownFeatureError:
-            return self._by_copier(known, {**recorded, **given})
+            return _by_copier(found, {**recorded, **given})
 
-    def _by_copier(self, version: str, answers: Mapping[str, Any]) -> Rendered:
-        with tempfile.TemporaryDirectory(prefix="scaffold-") as folder:
-            made = Path(folder) / "made"
-            rendering.render(str(self._repository), version, made, answers)
-            files = {
-                path.relative_to(made).as_posix(): File(
-                    "100755" if path.stat().st_mode & 0o100 else "100644", path.read_bytes(), ""
-                )
-                for path in made.rglob("*")
-                if path.is_file() and not path.is_symlink()
-            }
-        return Rendered(files, Answers())
-
-    def moves(self, old: str, new: str) -> moves.Moves:
-        """What the template moved between two versions, by paths in the template."""
+    def moves(self, old: str) -> moves.Moves:
+        """What the template has moved since a version, by paths in the template."""
+        before = self._origin(old)
+        if before.place != self.new.place:
+            return {}
         if old not in self._moves:
-            there = {path for _, _, path in objects.list_tree(self._repository, self.commit(new))}
-            self._moves[old] = moves.in_template(
-                self._repository, self.commit(old), self.commit(new), there
-            )
+            place = Path(self.new.place)
+            there = {path for _, _, path in objects.list_tree(place, self.new.revision)}
+            self._moves[old] = moves.in_template(place, before.revision, self.new.revision, there)
         return self._moves[old]
 
-    def changelog(self, old: str, new: str) -> str:
-        """The lines that the template's changelog gained."""
+    def changelog(self, old: str) -> str:
+        """The lines that the template's changelog has gained since a version."""
+        before = self._origin(old)
+        if before.place != self.new.place:
+            return ""
         printed = objects.plumb(
-            "diff",
-            "--unified=0",
-            self.commit(old),
-            self.commit(new),
-            "--",
-            "CHANGELOG.md",
-            cwd=self._repository,
+            *("diff", "--unified=0", before.revision, self.new.revision, "--", "CHANGELOG.md"),
+            cwd=Path(self.new.place),
         ).decode(errors="replace")
         return "\n".join(
             line[1:]
             for line in printed.splitlines()
             if line.startswith("+") and not line.startswith("+++")
         )
+
+
+def _by_copier(found: origin.Origin, answers: Mapping[str, Any]) -> Rendered:
+    with tempfile.TemporaryDirectory(prefix="scaffold-") as folder:
+        made = Path(folder) / "made"
+        rendering.render(found, made, answers)
+        files = {
+            path.relative_to(made).as_posix(): File(
+                "100755" if path.stat().st_mode & 0o100 else "100644", path.read_bytes(), ""
+            )
+            for path in made.rglob("*")
+            if path.is_file() and not path.is_symlink()
+        }
+    return Rendered(files, Answers())

@@ -59,6 +59,7 @@ def update(
     start: Path,
     *,
     to: str | None = None,
+    source: str | None = None,
     branch: str | None = None,
     dry_run: bool = False,
     note: Callable[[str], None] = lambda _: None,
@@ -68,6 +69,7 @@ def update(
     Args:
         start: a folder inside the repository.
         to: tag, branch or commit of the template; none takes its newest release.
+        source: path or URL to read the template from, instead of where it is recorded.
         branch: leave the checkout alone, and put the result on a new branch of this name.
         dry_run: write nothing into the repository.
         note: is told what takes long, before it does.
@@ -82,7 +84,7 @@ def update(
         if not dry_run:
             stack.enter_context(plan.lock(root / repository.ANSWERS))
         note("rendering both versions")
-        both = render_both(root, to)
+        both = render_both(root, to, source, note)
         done = Updated(root, both.old, both.new, both.behind, defaults=both.defaults)
         done.changelog = both.changelog
         attributes = root / ".gitattributes"
@@ -133,7 +135,7 @@ def _check_ready(root: Path, branch: str | None, dry_run: bool) -> None:
                 "stash them, or pass --branch, which leaves the checkout alone"
             )
     if not dry_run:
-        git.need_identity()
+        git.need_identity(root)
 
 
 _IN_PROGRESS = {
