@@ -79,9 +79,9 @@ async def test_what_raises_while_records_are_made_is_raised(db: Database) -> Non
 
 async def test_other_tables_and_unknown_columns_are_refused(db: Database) -> None:
     async with db.transaction() as tx:
-        with pytest.raises(ValueError, match="catalog cannot copy into ordering.items"):
+        with pytest.raises(ValueError, match="catalog cannot copy into ordering"):
             await tx.copy_records(OrderingRow, [], columns=COLUMNS)
-        with pytest.raises(ValueError, match="catalog.items has no column colour"):
+        with pytest.raises(ValueError, match="has no column colour"):
             await tx.copy_records(ItemRow, [], columns=("id", "colour"))
     with pytest.raises(TransactionError, match="is over"):
         await tx.copy_records(ItemRow, [], columns=COLUMNS)

@@ -107,11 +107,10 @@ async def test_a_read_cannot_be_made_to_write(engine: AsyncEngine) -> None:
 
 
 async def test_a_savepoint_of_the_platforms_makes_no_way_for_a_modules(engine: AsyncEngine) -> None:
-    async with Database(engine, "catalog").transaction() as tx:
-        async with tx.savepoint():
-            await view_of(tx, "ordering").execute(text("SELECT 1"))
-            with pytest.raises(TransactionError, match="a part of it"):
-                await tx.execute(text("ROLLBACK TO SAVEPOINT sa_savepoint_1"))
+    async with Database(engine, "catalog").transaction() as tx, tx.savepoint():
+        await view_of(tx, "ordering").execute(text("SELECT 1"))
+        with pytest.raises(TransactionError, match="a part of it"):
+            await tx.execute(text("ROLLBACK TO SAVEPOINT sa_savepoint_1"))
 
 
 def test_a_message_shows_what_was_not_sent() -> None:
