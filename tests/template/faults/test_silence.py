@@ -22,6 +22,7 @@ WAYS = (
     "other_module",
     "stream",
     "copy",
+    "crowded",
     "savepoint",
     "in_savepoint",
     "in_nested_savepoints",

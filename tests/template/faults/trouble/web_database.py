@@ -67,6 +67,13 @@ async def copy(tx: Tx) -> None:
     await tx.copy_records(NOTES, [("copied",)])
 
 
+async def crowded(tx: Tx) -> None:
+    for number in range(150):  # More than a connection keeps prepared.
+        await tx.execute(text(f"SELECT {number}"))
+    await gate()
+    await tx.execute(text("SELECT 150"))
+
+
 async def savepoint(tx: Tx) -> None:
     await tx.execute(ONE)
     await gate()
@@ -138,6 +145,7 @@ WAYS: dict[str, Callable[[Tx], Awaitable[None]]] = {
         other_module,
         stream,
         copy,
+        crowded,
         savepoint,
         in_savepoint,
         in_nested_savepoints,
