@@ -26,7 +26,7 @@ from app.platform.replica import connect_replica
 from app.platform.roles import MigrationError
 from app.platform.settings import load_settings, Settings
 from app.platform.signals import Signals
-from app.platform.waits import CLOSE, CONNECT, MARGIN
+from app.platform.waits import CLOSE
 from app.platform.wiring import wire, WiringError
 from app.platform.worker import Worker
 
@@ -94,7 +94,7 @@ async def run_worker(settings: Settings) -> None:
     try:
         wired = wire(folders, engine, cache=cache, instrument=observe_call)
         worker = Worker(settings, engine, wired.jobs)
-        async with asyncio.timeout(CONNECT + MARGIN), engine.connect() as connection:
+        async with engine.connect() as connection:
             if pending := await pending_migrations(connection, folders):
                 raise MigrationError(
                     f"Migrations are pending: {', '.join(pending)}. Run `app migrate`."

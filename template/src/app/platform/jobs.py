@@ -98,7 +98,7 @@ class Job(Generic[A]):
         if priority is None:
             priority = self.options.priority
         written = self._adapter.dump_json(arguments)
-        new = NewJob(self.name, written, priority, delay, self._shape, key)
+        new = NewJob(self.name, written, priority, delay, key, self._shape)
         return await queue.enqueue(tx, [new]) == 1
 
     @cached_property

@@ -69,10 +69,10 @@ class NewJob:
     arguments: bytes
     priority: int = 0
     delay: timedelta = timedelta(0)
-    shape: str | None = None
-    """Of the arguments; see `jobs.shape_of`."""
     key: str | None = None
     """No second job of the same name and key is written while one waits or runs."""
+    shape: str | None = None
+    """Of the arguments; see `jobs.shape_of`."""
 
 
 async def enqueue(tx: Tx, jobs: Sequence[NewJob], what: str = "") -> int:
