@@ -162,8 +162,8 @@ def _grace_complaints(
     web, worker = settings["web"], settings["worker"]
     needed = {
         "web": (web.shutdown_delay + web.shutdown_timeout, "SHUTDOWN_DELAY + SHUTDOWN_TIMEOUT"),
-        # What does not end in time has five seconds to be undone and handed back.
-        "worker": (worker.worker_drain_timeout + 5, "WORKER_DRAIN_TIMEOUT + 5"),
+        # What does not end in time has so long to be undone and handed back.
+        "worker": (worker.worker_drain_timeout + 14, "WORKER_DRAIN_TIMEOUT + 14"),
     }
     for name, (seconds, what) in needed.items():
         given = _pod(workloads[name]).get("terminationGracePeriodSeconds", 30)
@@ -206,7 +206,7 @@ def _connection_complaints(
         return
     # docs/scaling.md says what the others are for.
     each_web = settings["web"].database_pool_size + 3
-    each_worker = settings["worker"].worker_concurrency + 2
+    each_worker = settings["worker"].worker_concurrency + 3
     needed = pods["web"] * each_web + pods["worker"] * each_worker + _MIGRATE
     there = stated.pop() - _RESERVED
     if needed > there:

@@ -255,6 +255,39 @@ def test_a_job_whose_code_is_gone_is_shown_and_waits_until_it_is_dropped_or_come
     shop.replace(wiring, "jobs=[labour]", listed_there)
 
 
+def test_of_held_jobs_with_one_key_one_runs_again_and_the_others_are_named(
+    shop: Repository,
+) -> None:
+    async def hold() -> list[int]:
+        admin = await asyncpg.connect(shop.environment["MIGRATION_DATABASE_URL"])
+        rows = await admin.fetch(
+            "INSERT INTO queue.pgqueuer (priority, status, entrypoint, dedupe_key)"
+            " SELECT 0, 'failed', 'catalog.work', 'catalog.work k' FROM generate_series(1, 3)"
+            " RETURNING id"
+        )
+        await admin.close()
+        return [row["id"] for row in rows]
+
+    one, two, three = asyncio.run(hold())
+    both = app(shop, "jobs", "retry", str(two), str(three), check=False)
+    assert both.returncode == 1
+    assert f"job {two} has the same key as job {three}, which is held as well" in both.stdout
+    done = app(shop, "jobs", "retry", "--module", "catalog", "--json").stdout
+    others = {"key": "catalog.work k", "other": three, "other_state": "held"}
+    assert json.loads(done) == {
+        "enqueued": [three],
+        "left": [{"id": two, **others}, {"id": one, **others}],
+    }
+    again = app(shop, "jobs", "retry", "--module", "catalog", check=False)
+    assert again.returncode == 1
+    assert again.stdout.splitlines() == [
+        f"Left held: job {id} has the same key as job {three}, which waits." for id in (two, one)
+    ]
+    dropped = app(shop, "jobs", "drop", "--module", "catalog", "--json").stdout
+    assert json.loads(dropped) == {"dropped": [one, two]}
+    assert app(shop, "jobs", "drop", str(three)).stdout == f"Dropped: {three}.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -5,7 +5,7 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, AsyncExitStack
+from contextlib import asynccontextmanager, AsyncExitStack, suppress
 
 from fastapi import FastAPI
 from openfeature import api as openfeature
@@ -26,6 +26,7 @@ from app.platform.replica import connect_replica
 from app.platform.roles import MigrationError
 from app.platform.settings import load_settings, Settings
 from app.platform.signals import Signals
+from app.platform.waits import CLOSE
 from app.platform.wiring import wire, WiringError
 from app.platform.worker import Worker
 
@@ -100,11 +101,14 @@ async def run_worker(settings: Settings) -> None:
                 )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-        async with signals.running(folders, wired.jobs, engine, Probe(engine, folders)):
+        probe = Probe(engine, folders)
+        async with signals.running(folders, wired.jobs, engine, probe, worker=worker):
             await worker.run()
     finally:
-        await cache.close()
-        await engine.dispose()
+        with suppress(TimeoutError):  # What does not answer goes with the process.
+            async with asyncio.timeout(CLOSE):
+                await cache.close()
+                await engine.dispose()
 
 
 def create_served_app() -> FastAPI:

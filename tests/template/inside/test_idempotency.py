@@ -11,8 +11,8 @@ from app.main import create_app
 from app.platform.database import Database
 from app.platform.engine import create_engine
 from app.platform.http import create_api
-from app.platform.idempotency import forget_keys
 from app.platform.principal import PUBLIC
+from app.platform.retention import forget_keys
 from app.platform.settings import Settings
 from fastapi import APIRouter, HTTPException
 from httpx import ASGITransport, AsyncClient, Response
@@ -315,7 +315,7 @@ async def test_yesterdays_keys_are_forgotten(client: AsyncClient, engine: AsyncE
     async with keys.transaction() as tx:
         await tx.execute(_AGE)
     await client.post(URL, json={"name": "b"}, headers=new)
-    await forget_keys(keys)
+    await forget_keys(engine)
     async with keys.transaction() as tx:
         left = list(await tx.scalars(text("SELECT key FROM requests.idempotency_keys")))
     assert left == [new["Idempotency-Key"]]

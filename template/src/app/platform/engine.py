@@ -40,7 +40,7 @@ from app.platform.passwords import connect_in_greenlet
 from app.platform.passwords import Connection as BoundedConnection
 from app.platform.settings import Settings
 from app.platform.spoken_sql import check_spoken
-from app.platform.waits import MARGIN
+from app.platform.waits import CONNECT, MARGIN
 
 __all__ = [
     "READ_ONLY",
@@ -147,7 +147,7 @@ class _Connection(BoundedConnection):
 
     def begin_with(self, seconds: float, more: str) -> None:
         """Send more with the next BEGIN, and let each statement behind it take so many seconds."""
-        self.opening = _limit(seconds) + more
+        self.opening = _limit(seconds, _longest.get() is None) + more
         if self._config.command_timeout != seconds + MARGIN:
             self._config = self._config._replace(command_timeout=seconds + MARGIN)
 
@@ -165,7 +165,10 @@ class _Connection(BoundedConnection):
             return await self._roll_back(query)
         if not query.startswith(("BEGIN", "COMMIT")):
             return await super().execute(query, *args, **options)
-        opening = self.opening if query.startswith("BEGIN") else ""
+        opening = ""
+        if query.startswith("BEGIN"):
+            # However long the statements may take: who does not answer this does not answer.
+            opening, options = self.opening, {"timeout": CONNECT}
         try:
             status = await super().execute(query + opening, *args, **options)
         except BaseException:
@@ -192,8 +195,14 @@ class _Connection(BoundedConnection):
 
 
 @lru_cache(1000)
-def _limit(seconds: float) -> str:
-    return f" SET LOCAL statement_timeout = {max(round(seconds * 1000), 1)};"
+def _limit(seconds: float, is_request: bool) -> str:
+    milliseconds = max(round(seconds * 1000), 1)
+    limit = f" SET LOCAL statement_timeout = {milliseconds};"
+    if is_request:
+        return limit
+    # Of a process that is gone with its machine, Postgres hears nothing for hours; so long would what
+    # its transaction has locked be locked.
+    return f"{limit} SET LOCAL idle_in_transaction_session_timeout = {milliseconds};"
 
 
 def _switch_roles(engine: Engine) -> None:

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from app.platform.context import PLATFORM
 from app.platform.health import Probe
-from app.platform.job_records import measure_queue, ModuleQueue, STATES
+from app.platform.job_records import Known, measure_queue, ModuleQueue, STATES
 from app.platform.passwords import connect
 from app.platform.queue import connect_queue
 from app.platform.settings import Settings
@@ -92,7 +92,7 @@ class Queue(_Asked[Mapping[str, ModuleQueue]]):
         settings: Settings,
         loop: asyncio.AbstractEventLoop,
         modules: Collection[str],
-        jobs: Collection[str],
+        jobs: Known,
     ) -> None:
         super().__init__(loop)
         self._settings, self._modules, self._jobs = settings, modules, jobs

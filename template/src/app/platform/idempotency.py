@@ -53,9 +53,6 @@ _KEEP = text("""
     UPDATE requests.idempotency_keys SET status = :status, headers = :headers, body = :body
     WHERE principal = :principal AND key = :key AND attempt = :attempt
 """)
-_FORGET = text("""
-    DELETE FROM requests.idempotency_keys WHERE created_at < now() - interval '1 day'
-""")
 
 
 class _TakenError(Exception):
@@ -185,12 +182,6 @@ class _Keeping:
                 await tx.execute(_KEEP, {**vars(self._claim), **answer})
         except Exception as error:  # What was asked for is done all the same.
             logger.warning("The answer to a request with a key could not be kept: %s", error)
-
-
-async def forget_keys(database: Database) -> None:
-    """Delete the keys of yesterday."""
-    async with database.transaction() as tx:
-        await tx.execute(_FORGET)
 
 
 def _unusable(key: str, scope: Scope) -> Response | None:

@@ -1,6 +1,7 @@
 """Where Prometheus asks: `/metrics`, on a port of its own, in a thread of its own.
 
-And whoever watches a worker, which has no other port: `/healthz` says that its event loop turns.
+And whoever watches a worker, which has no other port: `/healthz` says that its event loop turns, and
+when the queue answered last.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from prometheus_client import REGISTRY, start_http_server
 from prometheus_client.registry import Collector
 
 from app.platform.settings import Settings
+from app.platform.worker import Worker
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -29,7 +31,7 @@ _PATIENCE = 3.0
 
 @asynccontextmanager
 async def metrics_served(
-    settings: Settings, collectors: Sequence[Collector]
+    settings: Settings, collectors: Sequence[Collector], worker: Worker | None = None
 ) -> AsyncIterator[None]:
     """Serve what this process counts, and what these look at, while the block lasts.
 
@@ -43,7 +45,7 @@ async def metrics_served(
     started = _start(settings.metrics_host, settings.metrics_port)
     if started is not None:
         server = started[0]
-        server.set_app(_with_health(server.get_app(), asyncio.get_running_loop()))  # type: ignore[arg-type]
+        server.set_app(_with_health(server.get_app(), asyncio.get_running_loop(), worker))  # type: ignore[arg-type]
     try:
         yield
     finally:
@@ -68,7 +70,9 @@ def _start(host: str, first: int) -> tuple[WSGIServer, Thread] | None:
     return None
 
 
-def _with_health(metrics: "WSGIApplication", loop: asyncio.AbstractEventLoop) -> "WSGIApplication":
+def _with_health(
+    metrics: "WSGIApplication", loop: asyncio.AbstractEventLoop, worker: Worker | None
+) -> "WSGIApplication":
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/healthz":
             return metrics(environ, start_response)
@@ -79,8 +83,11 @@ def _with_health(metrics: "WSGIApplication", loop: asyncio.AbstractEventLoop) ->
             turn.cancel()
             start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
             return [b"The event loop is blocked.\n"]
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"ok\n"]
+        is_well = worker is None or worker.is_well
+        heard = f"The queue answered {worker.silence:.1f} s ago.\n" if worker is not None else ""
+        status = "200 OK" if is_well else "503 Service Unavailable"
+        start_response(status, [("Content-Type", "text/plain")])
+        return [b"ok\n" * is_well, heard.encode()]
 
     return answer
 

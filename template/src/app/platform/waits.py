@@ -21,6 +21,13 @@ CACHE = 1.0
 """Seconds that the cache's Redis has to answer."""
 CACHE_AWAY = 5.0
 """Seconds for which it is left alone when it did not; then one caller tries, and nobody else waits."""
+QUEUE = 60.0
+"""Seconds that the queue has to answer a person. A worker gives it WORKER_LOST_AFTER."""
+LEAVE = 5.0
+"""Seconds in which a worker that ends hands over what it has: jobs that are cut short, and those not
+begun. Then it is gone, and others take them after WORKER_LOST_AFTER."""
+CLOSE = 2.0
+"""Seconds that whatever else is open has to be closed when a process ends."""
 
 KEEPALIVE_IDLE = 10
 """Seconds of silence after which the kernel asks the other end of a connection whether it is there."""

@@ -23,6 +23,8 @@ from app.platform.schedule import is_valid_cron
 
 Interface = TypeVar("Interface")
 
+_LONGEST_DEADLINE = 1_000_000
+
 
 class WiringError(Exception):
     """The modules do not fit together. The message names the module, the file and the remedy."""
@@ -217,6 +219,11 @@ def _bind(
     provided: Mapping[type, object],
 ) -> BoundJob:
     name = f"{folder.name}.{name_of(function)}"
+    if not 0 < (options.deadline or 0) <= _LONGEST_DEADLINE:
+        raise WiringError(
+            f"{name}: deadline={options.deadline} is no number of seconds between 0 and "
+            f"{_LONGEST_DEADLINE}: a job that may take longer does its work in parts."
+        )
     deliveries = [each for each, kind in parameters_of(function).items() if kind is Delivery]
     wanted = _pick(folder, function, {**provided, Delivery: None}, given=2)
     interfaces = {each: given for each, given in wanted.items() if each not in deliveries}

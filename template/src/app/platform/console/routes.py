@@ -1,7 +1,7 @@
 """The console's addresses, all below `/_dev`, in front of the application."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import parse_qs
@@ -21,7 +21,8 @@ from app.platform.console.operations import operations_of, send_get
 from app.platform.console.pages import Pages
 from app.platform.console.recorder import Recorder
 from app.platform.flag_provider import FlagFiles
-from app.platform.job_records import find_job, find_jobs, JobsError, measure_queue, retry_jobs
+from app.platform.job_changes import retry_jobs
+from app.platform.job_records import find_job, find_jobs, JobsError, Known, measure_queue
 from app.platform.map import draw_map
 from app.platform.map_svg import STYLE
 from app.platform.queue import connect_queue
@@ -51,7 +52,7 @@ class Console:
         api: FastAPI,
         settings: Settings,
         folders: Sequence[ModuleFolder],
-        jobs: Collection[str],
+        jobs: Known,
         flags: FlagFiles,
         recorder: Recorder,
     ) -> None:
@@ -140,7 +141,7 @@ class Console:
         async def retry(queue: Queries) -> str:
             try:
                 await find_job(queue, self._jobs, id)
-                await retry_jobs(queue, self._jobs, [id])
+                await retry_jobs(queue, [id])
             except JobsError as error:
                 return str(error)
             return ""
