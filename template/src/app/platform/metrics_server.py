@@ -14,6 +14,7 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import REGISTRY, start_http_server
 from prometheus_client.registry import Collector
 
+from app.platform import waits
 from app.platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ logger = logging.getLogger("app.metrics")
 
 _PORTS = 32
 """Each process needs a port of its own: the first of so many that is free."""
-_PATIENCE = 3.0
-"""Seconds in which an event loop that is merely busy has a turn for whoever asks."""
 
 
 @asynccontextmanager
@@ -74,7 +73,7 @@ def _with_health(metrics: "WSGIApplication", loop: asyncio.AbstractEventLoop) ->
             return metrics(environ, start_response)
         turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
         try:
-            turn.result(_PATIENCE)
+            turn.result(waits.TURN)
         except TimeoutError:
             turn.cancel()
             start_response("503 Service Unavailable", [("Content-Type", "text/plain")])

@@ -93,6 +93,8 @@ class Settings(BaseSettings):
     """The URL of the OpenID Connect issuer whose tokens count."""
     oidc_audience: str | None = None
     """Whom the tokens must be for: what the issuer calls this application."""
+    oidc_clients: str = ""
+    """The clients whose tokens count, as the issuer calls them: `web-shop back-office`; or all."""
     cors_origins: str = ""
     """Web sites whose scripts may call: `https://shop.example.com https://example.com`."""
     rate_limit: float = Field(default=100, gt=0, allow_inf_nan=False)
@@ -200,6 +202,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
             )
     if bool(settings.oidc_issuer) != bool(settings.oidc_audience):
         yield "OIDC_AUDIENCE", "belongs to OIDC_ISSUER: set both or none"
+    elif settings.oidc_clients and not settings.oidc_issuer:
+        yield "OIDC_CLIENTS", "belongs to OIDC_ISSUER: set that as well, or none of them"
     elif settings.oidc_issuer and settings.oidc_audience:
         if not settings.oidc_audience.strip():
             yield "OIDC_AUDIENCE", "is blank: name whom the tokens must be for"
