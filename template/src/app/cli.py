@@ -22,7 +22,7 @@ from app.platform.autogenerate import make_migration
 from app.platform.development import development_settings, is_deployed, is_taken
 from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
-from app.platform.engine import login_of
+from app.platform.engine import login_of, UnreachableError
 from app.platform.flag_files import FlagsError
 from app.platform.flag_provider import FlagFiles
 from app.platform.job_records import JobsError
@@ -223,8 +223,8 @@ def main() -> None:
         cli()
     except _EXPECTED as error:
         _fail(str(error))
-    except (OSError, PostgresError, DBAPIError) as error:
-        reason = getattr(error, "orig", None) or error
+    except (OSError, PostgresError, DBAPIError, UnreachableError) as error:
+        reason = getattr(error, "orig", None) or error.__cause__ or error
         _fail(f"The database does not answer as expected: {reason}. Is DATABASE_URL right?")
 
 

@@ -171,8 +171,10 @@ async def test_a_commit_whose_answer_is_lost_invalidates(
     await prices.get("a", source.load)
     execute = asyncpg.Connection.execute
 
-    async def lose_the_answer(connection: asyncpg.Connection, query: str, *args: object) -> str:
-        done = await execute(connection, query, *args)
+    async def lose_the_answer(
+        connection: asyncpg.Connection, query: str, *args: object, **options: object
+    ) -> str:
+        done = await execute(connection, query, *args, **options)
         if query.startswith("COMMIT"):
             raise asyncpg.ConnectionDoesNotExistError("connection was closed")
         return done

@@ -13,7 +13,12 @@ from app.modules.catalog.tables import ItemRow as CatalogRow
 from app.modules.ordering.tables import ItemRow as OrderingRow
 from app.platform.boundary import at_boundary
 from app.platform.database import Database, Tx
-from app.platform.engine import BoundaryError, TransactionError, create_engine
+from app.platform.engine import (
+    BoundaryError,
+    TransactionError,
+    UnreachableError,
+    create_engine,
+)
 from app.platform.settings import Settings
 from app.platform.wiring import Wired
 from sqlalchemy import text
@@ -474,7 +479,7 @@ async def test_a_server_that_ends_as_a_statement_is_sent_is_a_broken_connection(
     db = Database(engine, "catalog")
     async with db.transaction() as tx:
         await tx.execute(text("SELECT 1"))
-    with monkeypatch.context() as patch, pytest.raises(ConnectionError):  # Not to be had at will.
+    with monkeypatch.context() as patch, pytest.raises(UnreachableError):  # Not to be had at will.
         patch.setattr(asyncpg.Connection, "prepare", prepare)
         async with db.transaction() as tx:
             await tx.execute(text("SELECT 2"))

@@ -7,10 +7,28 @@ CONNECT = 5.0
 """Seconds until a new connection to Postgres is given up: address, TCP, TLS and login."""
 MARGIN = 1.0
 """Seconds that a statement has here beyond the time after which Postgres itself stops it. Who hears
-nothing by then has no connection any more."""
+nothing by then has no connection any more. Also what a ROLLBACK has, and leaving a connection."""
+PROBE = 3.0
+"""Seconds after which a database that does not answer `/readyz` counts as unreachable."""
+GAUGE = 2.0
+"""Seconds that a server has to answer what is asked now and then: gauges, how recent a replica is.
+All that Prometheus asks must take less than the 10 seconds that it waits."""
+CACHE = 1.0
+"""Seconds that the cache's Redis has to answer."""
+CACHE_AWAY = 5.0
+"""Seconds for which it is left alone when it did not; then one caller tries, and nobody else waits."""
 ISSUER = 5.0
 """Seconds in which an issuer of tokens must have told all its keys, however slowly it speaks."""
 LAST_SPANS = 1.5
 """Seconds that the last spans have, when a process ends, to reach the collector."""
 TURN = 3.0
 """Seconds in which an event loop that is merely busy has a turn for who asks whether it lives."""
+
+KEEPALIVE_IDLE = 10
+"""Seconds of silence after which the kernel asks the other end of a connection whether it is there."""
+KEEPALIVE_INTERVAL = 5
+"""Seconds between two such questions."""
+KEEPALIVE_COUNT = 3
+"""How many may stay without an answer."""
+UNACKNOWLEDGED = 20
+"""Seconds after which the kernel gives a connection up on which something sent has not arrived."""
