@@ -18,6 +18,7 @@ from app.platform.principal import Principal
 from app.platform.problems import later, problem
 from app.platform.rates import Rates
 from app.platform.release import user_agent
+from app.platform.requests import believe
 from app.platform.settings import Settings, SettingsError
 from app.platform.tokens import InvalidTokenError, Tokens
 
@@ -98,6 +99,7 @@ class Access:
             scope["refused"] = "concurrency"
         scope["principal"] = principal
         if principal is not None:
+            believe(scope)
             add(**{"user.id": principal.id})
         return caller, refusal
 

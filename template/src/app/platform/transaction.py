@@ -185,6 +185,10 @@ class Transaction:
             except Exception:
                 logger.exception("Committed, but what was to be done afterwards failed.")
 
+    def when_ended(self, tell: Callable[[bool], None]) -> None:
+        """Say, once all is over, whether it was committed. Only before the first statement."""
+        self._ended.push(lambda kind, *_: tell(kind is None))
+
     def close(self) -> None:
         self.open = False
         for view in self.views.values():
