@@ -134,8 +134,8 @@ PEM = "-----BEGIN {0}PRIVATE KEY-----\nMIIEabc/+\nCANARY\n-----END {0}PRIVATE KE
     ],
 )
 def test_what_looks_like_a_secret_is_withheld(said: str) -> None:
-    for text in (said, f"It failed: {said}", f"{'x ' * 100}{said} and so on"):
-        assert "CANARY" not in str(without_secrets(text))
+    for each in (said, f"It failed: {said}", f"{'x ' * 100}{said} and so on"):
+        assert "CANARY" not in str(without_secrets(each))
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,9 @@ async def test_nobody_is_told_that_nothing_was_done_where_something_was(
 ) -> None:
     answer = await database_failing(engine, settings, bearer, error, "POST", writes=True)
     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, None)
-    assert answer.json()["detail"].endswith("Part of the request was done: look before you try again.")
+    assert answer.json()["detail"].endswith(
+        "Part of the request was done: look before you try again."
+    )
     read = await database_failing(engine, settings, bearer, error, "GET", writes=True)
     assert read.headers.get("Retry-After") == ("1" if said is LATER else None)
 

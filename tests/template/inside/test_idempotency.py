@@ -337,7 +337,7 @@ class Odd:
                 return JSONResponse("caught", 200)
             finally:
                 if how == "finally":
-                    return JSONResponse("finally", 200)
+                    return JSONResponse("finally", 200)  # noqa: B012
             self.ran += 1
             return JSONResponse("done", 201)
 

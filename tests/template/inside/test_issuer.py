@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
-from app.platform import waits
 from app.platform import issuer as module
+from app.platform import waits
 from app.platform.issuer import IssuerUnreachableError, RemoteIssuer, UnknownKeyError
 from cryptography.hazmat.primitives.asymmetric import rsa
 

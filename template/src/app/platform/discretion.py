@@ -136,7 +136,8 @@ def _hidden(text: str) -> str:
     ):
         if len(low) != len(text):  # Some letters of other alphabets become two.
             low = text.translate(_LOWER)
-        parts, end = [], 0
+        parts: list[str] = []
+        end = 0
         for found in _NAMED.finditer(low):
             parts += text[end : found.start()], _WITHHELD
             end = found.end()
