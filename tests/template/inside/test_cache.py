@@ -18,6 +18,7 @@ from app.platform.cache_store import CacheStore
 from app.platform.database import Database
 from app.platform.engine import OutcomeUnknownError, TransactionError
 from app.platform.settings import MEMORY
+from app.platform.transaction import view_of
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -159,7 +160,7 @@ async def test_what_is_undone_invalidates_nothing(
     async with db.transaction() as tx:
         with pytest.raises(ZeroDivisionError):
             async with tx.savepoint():
-                prices.invalidate(tx.of("ordering"), "a")
+                prices.invalidate(view_of(tx, "ordering"), "a")
                 raise ZeroDivisionError
     await prices.get("a", source.load)
     assert source.asked == 1

@@ -9,6 +9,7 @@ from typing import Any, cast, get_type_hints, TypeVar
 
 from app.platform.database import in_transaction, Tx
 from app.platform.engine import TransactionError
+from app.platform.transaction import view_of
 
 Interface = TypeVar("Interface")
 Method = Callable[..., Any]
@@ -128,7 +129,7 @@ def _joining(method: Method, module: str, is_async: bool) -> Method:
     @wraps(method)
     async def join(tx: Tx, *args: Any, **kwargs: Any) -> Any:
         try:
-            return await method(tx.of(module), *args, **kwargs)
+            return await method(view_of(tx, module), *args, **kwargs)
         except BaseException:
             _undo(tx, module, method)
             raise
@@ -136,7 +137,7 @@ def _joining(method: Method, module: str, is_async: bool) -> Method:
     @wraps(method)
     def join_sync(tx: Tx, *args: Any, **kwargs: Any) -> Any:
         try:
-            return method(tx.of(module), *args, **kwargs)
+            return method(view_of(tx, module), *args, **kwargs)
         except BaseException:
             _undo(tx, module, method)
             raise

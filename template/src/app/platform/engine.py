@@ -16,7 +16,13 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
+from sqlalchemy.sql.elements import (
+    ReleaseSavepointClause,
+    RollbackToSavepointClause,
+    SavepointClause,
+)
 
+from app.platform.copying import copy_instead
 from app.platform.database_errors import (
     BoundaryError,
     explain,
@@ -33,6 +39,7 @@ from app.platform.discretion import withhold_values
 from app.platform.passwords import connect_in_greenlet
 from app.platform.passwords import Connection as BoundedConnection
 from app.platform.settings import Settings
+from app.platform.spoken_sql import check_spoken
 from app.platform.waits import MARGIN
 
 __all__ = [
@@ -54,7 +61,7 @@ __all__ = [
 
 _SECONDS = "statement_timeout"
 """The engine's option that holds DATABASE_STATEMENT_TIMEOUT."""
-_SAVEPOINT_COMMANDS = ("SAVEPOINT", "RELEASE", "ROLLBACK")
+_SAVEPOINTS = (SavepointClause, ReleaseSavepointClause, RollbackToSavepointClause)
 _longest: ContextVar[float | None] = ContextVar("longest", default=None)
 
 
@@ -92,6 +99,7 @@ def create_engine(settings: Settings, *, name: str = "app serve") -> AsyncEngine
     _switch_roles(engine.sync_engine)
     event.listen(engine.sync_engine, "handle_error", withhold_values)
     event.listen(engine.sync_engine, "handle_error", explain)
+    event.listen(engine.sync_engine, "do_execute", copy_instead)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     event.listen(engine.sync_engine, "do_connect", connect_in_greenlet)
     return engine
@@ -143,6 +151,15 @@ class _Connection(BoundedConnection):
         self.opening = _limit(seconds) + more
         if self._config.command_timeout != seconds + MARGIN:
             self._config = self._config._replace(command_timeout=seconds + MARGIN)
+
+    @contextmanager
+    def in_a_hurry(self) -> Iterator[None]:
+        """Give what is sent in the block little time for an answer."""
+        config, self._config = self._config, self._config._replace(command_timeout=MARGIN)
+        try:
+            yield
+        finally:
+            self._config = config
 
     async def execute(self, query: str, *args: Any, **options: Any) -> str:
         if query == "ROLLBACK;":
@@ -199,16 +216,26 @@ def _switch_roles(engine: Engine) -> None:
             connection.info["role"] = None  # Postgres goes back to the one it had at the savepoint.
 
     @event.listens_for(engine, "before_cursor_execute")
-    def switch(connection: Connection, cursor: DBAPICursor, statement: str, *_rest: object) -> None:
+    def switch(
+        connection: Connection,
+        cursor: DBAPICursor,
+        statement: str,
+        _values: object,
+        context: Any,
+        _many: bool,
+    ) -> None:
         info = connection.info
         speaker = info["speaker"]
+        is_savepoint = isinstance(context.invoked_statement, _SAVEPOINTS)
+        if speaker and not is_savepoint:
+            check_spoken(statement)
         if not info["begun"]:
             set_role = f' SET LOCAL ROLE "{speaker}";' if speaker else ""
             read_only = " SET TRANSACTION READ ONLY;" if info["read_only"] else ""
             driver: _Connection = connection.connection.driver_connection  # type: ignore[assignment]
             driver.begin_with(seconds_of(engine), read_only + set_role)
             info.update(begun=True, role=speaker)
-        elif speaker != info["role"] and not statement.startswith(_SAVEPOINT_COMMANDS):
+        elif speaker != info["role"] and not is_savepoint:
             cursor.execute(f'SET LOCAL ROLE "{speaker}"')
             info["role"] = speaker
 

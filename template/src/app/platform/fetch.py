@@ -24,6 +24,7 @@ from app.platform.engine import READ_ONLY, seconds_of, TransactionError, trespas
 from app.platform.reading import falls_back, is_recent
 from app.platform.replica import Replica
 from app.platform.roles import role_of
+from app.platform.spoken_sql import check_spoken
 from app.platform.trace_statements import begin_statement, end_statement
 
 logger = logging.getLogger("app.replica")
@@ -58,6 +59,7 @@ class Prepared(Generic[*Columns]):
                 f"read in a transaction; this SELECT has another text at each call: {statement}"
             )
         self.sql = str(compiled)
+        check_spoken(self.sql)
         self._columns = columns
         self._given = {name for name, each in binds.items() if each.required}
         self._constant = {name: each.value for name, each in binds.items() if not each.required}

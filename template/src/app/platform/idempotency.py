@@ -26,6 +26,7 @@ from app.platform.database import Database, opening, Tx
 from app.platform.database_problems import answer_to
 from app.platform.discretion import cause
 from app.platform.problems import problem
+from app.platform.transaction import view_of, when_ended
 
 logger = logging.getLogger("app.http")
 
@@ -104,8 +105,8 @@ class _Claim:
             if self.is_taken:
                 raise _TakenError
             carries, self._is_carried = not self._is_carried, True
-            tx._transaction.when_ended(partial(self._end, carries))
-            if carries and await tx.of(SCHEMA).scalar(_TAKE, self.row) is None:
+            when_ended(tx, partial(self._end, carries))
+            if carries and await view_of(tx, SCHEMA).scalar(_TAKE, self.row) is None:
                 self.is_taken = True
                 raise _TakenError
 

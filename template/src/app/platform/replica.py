@@ -150,7 +150,7 @@ class _Probe:
         try:
             async with asyncio.timeout(GAUGE):
                 if self._connection is None:
-                    self._connection = await connect(self._url)
+                    self._connection = await connect(self._url, command_timeout=GAUGE)
                 answer = await self._connection.fetchrow(self._question)
                 assert answer is not None
                 return answer

@@ -13,6 +13,10 @@ PROBE = 3.0
 GAUGE = 2.0
 """Seconds that a server has to answer what is asked now and then: gauges, how recent a replica is.
 All that Prometheus asks must take less than the 10 seconds that it waits."""
+STATISTICS = 10.0
+"""Seconds that Postgres has to tell what its statements took, or would do."""
+SILENCE = 15.0
+"""Seconds after which `app migrate` ends, where Postgres does nothing that it could be waiting for."""
 CACHE = 1.0
 """Seconds that the cache's Redis has to answer."""
 CACHE_AWAY = 5.0
