@@ -321,6 +321,17 @@ async def test_neither_does_it_reach_postgres_in_an_address(
     assert refused.json()["detail"] == "A text holds a character that cannot be stored."
 
 
+@pytest.mark.parametrize("value", ["a\nb", "a\r\nX-Evil: b", "a\0b"])
+async def test_a_header_that_cannot_be_sent_is_an_error_that_is_told(
+    bearer: Bearer, value: str
+) -> None:
+    error = HTTPException(404, "gone", {"X-Name": value})
+    async with AsyncClient(transport=ASGITransport(api(error)), base_url="http://app") as client:
+        answer = await client.get("/module-name/", headers=bearer("ada"))
+    assert answer.status_code == 500
+    assert "X-Name" not in answer.headers
+
+
 def heads() -> FastAPI:
     router, nested = APIRouter(), APIRouter()
 

@@ -157,6 +157,15 @@ async def test_an_issuer_that_never_comes_to_an_end_is_given_up(
     assert "could not be fetched" in caplog.text
 
 
+async def test_an_issuer_that_is_silent_from_the_start_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waits, "ISSUER", 1.0)
+    async with speaking(b"", b"") as url, asyncio.timeout(5):
+        with pytest.raises(IssuerUnreachableError):  # There is no handshake.
+            await RemoteIssuer(url.replace("http:", "https:"), "app/1").keys("first")
+
+
 async def test_an_issuer_that_sends_elsewhere_is_not_followed(
     issuing: Issuing, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -47,6 +47,8 @@ _SECURITY = (
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
     (b"x-content-type-options", b"nosniff"),
 )
+_UNFIT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""What the server would close the connection for, without an answer."""
 _OURS = frozenset((b"x-request-id", *(name for name, _ in (_FOR_DATA, *_SECURITY))))
 _EXPOSED = ("Idempotent-Replayed", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 _PAGES = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
@@ -132,8 +134,8 @@ class _Headers:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                scope["status"] = message["status"]
                 message["headers"] = _with_headers(scope, message.get("headers", ()))
+                scope["status"] = message["status"]
             elif not message.get("more_body"):
                 scope["is_answered"] = True
             await send(message)
@@ -172,6 +174,8 @@ class _Unexpected:
 def _with_headers(scope: Scope, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     # Sent as they are: Starlette's MutableHeaders would look each of them up among the others.
     headers = [each for each in given if each[0] not in _OURS]
+    if _UNFIT.search(b"".join([value for _, value in headers])):
+        raise ValueError("A header holds what no header may, as a line break.")
     headers.extend(_SECURITY)
     headers.append((b"x-request-id", scope["request_id"].encode()))
     if scope["path"] not in _PAGES:

@@ -13,8 +13,6 @@ import hashlib
 import json
 import logging
 import re
-from functools import partial
-from uuid import uuid4
 
 from sqlalchemy import text
 from starlette.exceptions import HTTPException
@@ -22,11 +20,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.platform.database import Database, opening, Tx
+from app.platform.database import Database, opening
 from app.platform.database_problems import answer_to
 from app.platform.discretion import cause
+from app.platform.idempotency_claim import Claim
 from app.platform.problems import problem
-from app.platform.transaction import view_of, when_ended
 
 logger = logging.getLogger("app.http")
 
@@ -35,18 +33,6 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _KEY = re.compile(r"[!-~]{1,255}")
 _LARGEST_ANSWER = 1_000_000
 """Bytes; a larger answer is not kept."""
-_TAKE = text("""
-    INSERT INTO requests.idempotency_keys AS known (principal, key, fingerprint, attempt)
-    SELECT principal, key, CAST(:fingerprint AS bytea), CAST(:attempt AS uuid)
-    FROM (VALUES (CAST(:principal AS text), CAST(:key AS text))) AS given (principal, key)
-    WHERE pg_try_advisory_xact_lock(hashtextextended(principal || ' ' || key, 0))
-    ON CONFLICT (principal, key) DO UPDATE SET (
-        fingerprint, attempt, created_at, status, headers, body
-    ) = (excluded.fingerprint, excluded.attempt, now(), NULL, NULL, NULL)
-    WHERE known.attempt = excluded.attempt OR known.created_at < now() - interval '1 day'
-    RETURNING known.key
-""")
-"""Returns nothing where another request has the key, or is about to."""
 _FIND = text("""
     SELECT fingerprint, status, headers, body, extract(epoch FROM now() - created_at) AS age
     FROM requests.idempotency_keys
@@ -65,55 +51,6 @@ _KEEP_LATE = text("""
 _FORGET = text("""
     DELETE FROM requests.idempotency_keys WHERE created_at < now() - interval '1 day'
 """)
-
-
-class _TakenError(BaseException):
-    """Another request has the key. No error that a handler may deal with: it is to be left at once."""
-
-
-class _Claim:
-    """One request's claim to its key."""
-
-    def __init__(self, principal: str, key: str, fingerprint: bytes) -> None:
-        self.row = {
-            "principal": principal,
-            "key": key,
-            "fingerprint": fingerprint,
-            "attempt": uuid4(),
-        }
-        self.is_taken = False
-        """Whether another request has the key."""
-        self.is_answered = False
-        self.is_written = False
-        """Whether a transaction that carries the key is committed."""
-        self._has_done = False
-        """Whether any is."""
-        self._is_carried = False
-        self._alone = asyncio.Lock()
-
-    @property
-    def is_late(self) -> bool:
-        """Whether something is committed, and the key is not: of two transactions at once, the one
-        that carried it came to nothing."""
-        return self._has_done and not self.is_written
-
-    async def take(self, tx: Tx) -> None:
-        """Write the key in the transaction that does the work, if none has yet. Raises _TakenError."""
-        if self.is_answered or self.is_written:
-            return
-        async with self._alone:  # Until it is known whose the key is, nothing else begins.
-            if self.is_taken:
-                raise _TakenError
-            carries, self._is_carried = not self._is_carried, True
-            when_ended(tx, partial(self._end, carries))
-            if carries and await view_of(tx, SCHEMA).scalar(_TAKE, self.row) is None:
-                self.is_taken = True
-                raise _TakenError
-
-    def _end(self, carries: bool, is_committed: bool) -> None:
-        self._has_done |= is_committed
-        if carries:
-            self._is_carried, self.is_written = False, is_committed
 
 
 class Idempotency:
@@ -141,7 +78,7 @@ class Idempotency:
         except HTTPException as error:
             await problem(error.status_code, error.detail)(scope, receive, send)
             return
-        claim = _Claim(scope["principal"].id, key, _fingerprint(scope, body))
+        claim = Claim(scope["principal"].id, key, _fingerprint(scope, body))
         answer = await self._known(claim)
         if answer is None:
             keeping = _Keeping(self._database, claim, send)
@@ -162,7 +99,7 @@ class Idempotency:
         if answer is not None:
             await answer(scope, receive, send)
 
-    async def _known(self, claim: _Claim) -> Response | None:
+    async def _known(self, claim: Claim) -> Response | None:
         """Return the answer to a request whose key is known, or cannot be looked up."""
         try:
             async with self._database.transaction() as tx:
@@ -195,7 +132,7 @@ class Idempotency:
 class _Keeping:
     """Keeps an answer, whole, before the client gets it."""
 
-    def __init__(self, database: Database, claim: _Claim, send: Send) -> None:
+    def __init__(self, database: Database, claim: Claim, send: Send) -> None:
         self._database, self._claim, self._send = database, claim, send
         self._held: list[Message] = []
         self._size = 0

@@ -31,12 +31,14 @@ async def published_keys(issuer: str, user_agent: str) -> tuple[Keys, Sequence[s
 
     Raises TimeoutError, httpx.HTTPError, or ValueError where they make no sense.
     """
+    # The certificates that this machine trusts, as they are now; httpx brings its own.
+    trusted = await asyncio.to_thread(ssl.create_default_context)
+    headers = {"User-Agent": user_agent, "Accept": "application/json"}
+    headers["Accept-Encoding"] = "identity"  # Or a small answer could become a large one.
+    # Where it is cancelled in a handshake, httpx forgets to close the connection.
+    timeout = httpx.Timeout(None, connect=waits.ISSUER / 2)
     async with asyncio.timeout(waits.ISSUER):
-        # The certificates that this machine trusts, as they are now; httpx brings its own.
-        trusted = await asyncio.to_thread(ssl.create_default_context)
-        headers = {"User-Agent": user_agent, "Accept": "application/json"}
-        headers["Accept-Encoding"] = "identity"  # Or a small answer could become a large one.
-        async with httpx.AsyncClient(headers=headers, verify=trusted, timeout=None) as client:
+        async with httpx.AsyncClient(headers=headers, verify=trusted, timeout=timeout) as client:
             url = issuer.rstrip("/") + "/.well-known/openid-configuration"
             described = await _get(client, url)
             if not isinstance(described, dict) or described.get("issuer") != issuer:
@@ -91,7 +93,7 @@ def _usable(published: Any) -> tuple[Keys, list[str]]:
             # What the library says quotes the key.
             reason = str(error) if type(error) is ValueError else type(error).__name__
             id = each.get("kid") if isinstance(each, dict) else None
-            odd.append(f"{str(id)[:100]!r} ({reason})")
+            odd.append(f"{'one of no id' if id is None else repr(str(id)[:100])} ({reason})")
         else:
             if key is not None:
                 keys.setdefault(key.key_id if isinstance(key.key_id, str) else None, []).append(key)

@@ -5,10 +5,10 @@ And whoever watches a worker, which has no other port: `/healthz` says that its 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import REGISTRY, start_http_server
@@ -42,7 +42,8 @@ async def metrics_served(
     started = _start(settings.metrics_host, settings.metrics_port)
     if started is not None:
         server = started[0]
-        server.set_app(_with_health(server.get_app(), asyncio.get_running_loop()))  # type: ignore[arg-type]
+        answer = _with_health(server.get_app(), asyncio.get_running_loop())  # type: ignore[arg-type]
+        server.set_app(_with_head(answer))
     try:
         yield
     finally:
@@ -80,6 +81,23 @@ def _with_health(metrics: "WSGIApplication", loop: asyncio.AbstractEventLoop) ->
             return [b"The event loop is blocked.\n"]
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"ok\n"]
+
+    return answer
+
+
+def _with_head(get: "WSGIApplication") -> "WSGIApplication":
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return get(environ, start_response)
+        told: list[Any] = []
+
+        def start(*head: Any) -> Callable[[bytes], object]:
+            told.extend(head)
+            return lambda _part: None
+
+        whole = b"".join(get({**environ, "REQUEST_METHOD": "GET"}, start))
+        start_response(told[0], [*told[1], ("Content-Length", str(len(whole)))])
+        return []
 
     return answer
 
