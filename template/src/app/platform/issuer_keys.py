@@ -41,8 +41,10 @@ async def published_keys(issuer: str, user_agent: str) -> tuple[Keys, Sequence[s
         async with httpx.AsyncClient(headers=headers, verify=trusted, timeout=timeout) as client:
             url = issuer.rstrip("/") + "/.well-known/openid-configuration"
             described = await _get(client, url)
-            if not isinstance(described, dict) or described.get("issuer") != issuer:
-                raise ValueError(f"{url} is not about this issuer")
+            if not isinstance(described, dict):
+                raise ValueError(f"{url} describes no issuer")
+            if (named := described.get("issuer")) != issuer:
+                raise ValueError(f"it says that it is {str(named)[:200]}")
             where = str(described.get("jwks_uri"))
             if issuer.startswith("https:") and not where.startswith("https:"):
                 raise ValueError("its jwks_uri is not https")

@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     app_commit: Commit | None = None
     """What it was built from."""
     oidc_issuer: str | None = None
-    """The URL of the OpenID Connect issuer whose tokens count."""
+    """The URL of the OpenID Connect issuer whose access tokens count."""
     oidc_audience: str | None = None
     """Whom the tokens must be for: what the issuer calls this application."""
     oidc_clients: str = ""
@@ -155,7 +155,8 @@ class Settings(BaseSettings):
     otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_collector)] | None = None
     """Where traces are sent, by OTLP over HTTP: http://127.0.0.1:4318. None are made without."""
     traces_sample_ratio: float = Field(default=0.05, ge=0, le=1, allow_inf_nan=False)
-    """The share of the traces that begin here which are recorded. Who calls decides for theirs."""
+    """The share of the traces that begin here which are recorded. Callers whom we know decide for
+    theirs."""
 
     @property
     def is_development(self) -> bool:
