@@ -25,6 +25,9 @@ ISSUER = 5.0
 """Seconds in which an issuer of tokens must have told all its keys, however slowly it speaks."""
 LAST_SPANS = 1.5
 """Seconds that the last spans have, when a process ends, to reach the collector."""
+PROCESS = 120
+"""Seconds in which a process of the web server must answer the one that leads. To load the
+application it needs some, on a busy machine many: uvicorn begins anew after 5, again and again."""
 TURN = 3.0
 """Seconds in which an event loop that is merely busy has a turn for who asks whether it lives."""
 
