@@ -16,6 +16,7 @@ from app.platform.replica import Replica
 from app.platform.settings import Settings
 from app.platform.wiring import Wired
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -169,6 +170,16 @@ async def test_a_read_whose_wait_for_a_connection_was_given_up_asks_again_as_the
         assert await reading.scalar(text("SELECT current_user")) == CATALOG
         assert await reading.scalar(text("SHOW transaction_read_only")) == "on"
     await engine.dispose()
+
+
+async def test_a_read_goes_on_after_a_query_that_failed_or_was_given_up(db: Database) -> None:
+    async with db.read() as reading:
+        with pytest.raises(DBAPIError, match="division by zero"):
+            await reading.scalar(text("SELECT 1/0"))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await reading.scalar(text("SELECT pg_sleep(5)"))
+        assert await reading.scalar(text("SELECT current_user")) == CATALOG
 
 
 async def test_a_busy_replica_is_no_reason_to_refuse_a_read(

@@ -81,12 +81,12 @@ class _RecordsError(Exception):
 
 def _chosen(table: Table, names: Sequence[str] | None) -> list[Column[Any]]:
     if names is None:
-        made = (table.autoincrement_column,)
+        made = table.autoincrement_column
         columns: Iterable[Column[Any]] = table.columns
         return [
             each
             for each in columns
-            if each not in made and each.computed is None and each.identity is None
+            if each is not made and each.computed is None and each.identity is None
         ]
     if unknown := [name for name in names if name not in table.columns]:
         raise ValueError(f"{table.fullname} has no column {', '.join(unknown)}.")

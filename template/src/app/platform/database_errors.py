@@ -59,7 +59,8 @@ def explain(context: ExceptionContext) -> Exception | None:
     info = connection.info if connection is not None else {}
     driver = connection.connection.driver_connection if connection is not None else None
     if is_lost(error, driver):
-        context.is_disconnect = True
+        # The others in the pool are as old. SQLAlchemy would not think so of a time limit.
+        context.is_disconnect = context.invalidate_pool_on_disconnect = True
         info.get("lost", []).append(True)
         return unreachable(error)
     engine = context.engine

@@ -144,7 +144,6 @@ class _Connection(BoundedConnection):
     """Sends the first role of a transaction with BEGIN, and hears what became of its end."""
 
     opening = ""
-    _config: Any
 
     def begin_with(self, seconds: float, more: str) -> None:
         """Send more with the next BEGIN, and let each statement behind it take so many seconds."""

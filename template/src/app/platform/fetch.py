@@ -20,7 +20,13 @@ from sqlalchemy.util import greenlet_spawn
 
 from app.platform.database_errors import is_lost, OF_DRIVER, unreachable, wrapped
 from app.platform.discretion import withhold
-from app.platform.engine import READ_ONLY, seconds_of, TransactionError, trespass
+from app.platform.engine import (
+    READ_ONLY,
+    seconds_of,
+    TransactionError,
+    trespass,
+    UnreachableError,
+)
 from app.platform.reading import falls_back, is_recent
 from app.platform.replica import Replica
 from app.platform.roles import role_of
@@ -141,13 +147,17 @@ async def _fetch(
     try:
         records = await _read(driver, query, arguments, engine.url.database, role)
     except (OSError, *OF_DRIVER) as error:
-        raise _explained(error, driver, engine, role, query.sql) from error
+        explained = _explained(error, driver, engine, role, query.sql)
+        if isinstance(explained, UnreachableError):
+            await greenlet_spawn(engine.pool._invalidate, connection)  # And those as old as it is.
+        raise explained from error
     finally:
         # Never back to the pool while anything is open, or nobody knows whether it is.
-        if driver.is_closed() or driver.is_in_transaction():
-            await greenlet_spawn(connection.invalidate)
-        else:
-            connection.close()
+        if connection.is_valid:
+            if driver.is_closed() or driver.is_in_transaction():
+                await greenlet_spawn(connection.invalidate)
+            else:
+                connection.close()
     return query.rows(records)
 
 

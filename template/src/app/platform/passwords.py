@@ -6,6 +6,7 @@ the password that worked last is tried as well. Change the file first, and when 
 role; connections that are open live on.
 """
 
+import asyncio
 import os
 import socket
 from contextlib import suppress
@@ -58,7 +59,13 @@ _worked: dict[_Login, str] = {}
 class Connection(asyncpg.Connection):
     """Leaves without waiting for a server that may be gone."""
 
+    _config: Any
     _protocol: Any
+
+    async def _cleanup_stmts(self) -> None:
+        # Before it prepares another one, asyncpg closes old ones, without any limit.
+        async with asyncio.timeout(self._config.command_timeout):
+            await super()._cleanup_stmts()  # type: ignore[misc]
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Close it. A statement that was given up is cancelled first, if Postgres answers soon."""

@@ -91,12 +91,12 @@ class Reading:
         self._check_usable()
         try:
             answer = await ask(await self._connected())
-        except _OF_DATABASE as error:
+        except BaseException as error:
+            await self._disconnect()  # What is asked next gets a connection that works.
             if self._replica is None or not falls_back(self._replica, error, self._has_answered):
                 raise
-            await self._disconnect(broken=True)
             self._replica = None
-            answer = await ask(await self._connected())
+            return await self._ask(ask)
         self._has_answered = True
         return answer
 
@@ -120,18 +120,17 @@ class Reading:
             self._session = session
         return self._session
 
-    async def _disconnect(self, *, broken: bool) -> None:
+    async def _disconnect(self) -> None:
         """Give the connection back. Nothing is lost with it, so that it may fail."""
         session, self._session = self._session, None
         if session is not None:
             with suppress(*_OF_DATABASE):
-                ending = session.invalidate() if broken else session.close()
                 # Shielded: a request that is given up must not leave its connection behind.
-                await asyncio.shield(asyncio.ensure_future(ending))
+                await asyncio.shield(asyncio.ensure_future(session.close()))
 
     async def _end(self) -> None:
         self.open = False
-        await self._disconnect(broken=False)
+        await self._disconnect()
 
     def _check_unchanged(self) -> None:
         if self._session is not None and self._session.dirty:
@@ -172,14 +171,16 @@ def is_recent(replica: Replica | None) -> bool:
     return replica is not None and replica.holds(request.must_hold if request else -math.inf)
 
 
-def falls_back(replica: Replica, error: Exception, has_answered: bool = False) -> bool:
+def falls_back(replica: Replica, error: BaseException, has_answered: bool = False) -> bool:
     """Take note of what a read of the replica raised, and say whether it is put to the primary.
 
     It may be due to the replica, whatever it is: that is busy, or gone, or a migration has yet to
     arrive. Not so where it took too long, or the replica `has_answered` in the same read.
     """
+    if not isinstance(error, _OF_DATABASE):
+        return False
     replica.has_failed(error)
-    if has_answered or sqlstate_of(error) == _TOO_LONG or not isinstance(error, _OF_DATABASE):
+    if has_answered or sqlstate_of(error) == _TOO_LONG:
         return False
     logger.warning("A read failed on the replica and goes to the primary: %s", error)
     return True
