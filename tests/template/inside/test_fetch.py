@@ -186,7 +186,8 @@ async def test_a_statement_that_takes_too_long_is_a_503_and_leaves_the_connectio
     api = create_api({"catalog": router}, None, settings, narrow)  # type: ignore[arg-type]
     async with AsyncClient(transport=ASGITransport(api), base_url="http://app") as client:
         response = await client.get("/catalog/", headers=bearer("me"))
-    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    assert response.status_code == 503
+    assert "Retry-After" not in response.headers  # It would take as long again.
     assert await db.fetch(PID) == before
 
 

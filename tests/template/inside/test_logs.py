@@ -134,7 +134,7 @@ async def test_an_error_of_the_server_is_told_with_its_request(
     server.should_exit = True
     await serving
     assert answer.status_code == 500
-    told, trace = (line for line in lines() if line["level"] in ("warning", "error"))
+    trace, told = (line for line in lines() if line["level"] in ("warning", "error"))
     assert (told["level"], trace["level"]) == ("warning", "error")  # Counted as one error.
     assert told["event"] == "GET /catalog/boom/{id} 500"
     assert trace["exception.message"] == "no such [withheld]"

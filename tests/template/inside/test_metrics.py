@@ -325,11 +325,13 @@ async def test_a_process_is_healthy_while_its_event_loop_turns(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    monkeypatch.setattr("app.platform.metrics_server._PATIENCE", 0.2)
+    monkeypatch.setattr("app.platform.waits.TURN", 0.2)
     async with metrics_served(settings.model_copy(update={"metrics_port": port}), []):
         url = caplog.messages[0].split()[1].replace("/metrics", "/healthz")
         async with httpx.AsyncClient() as client:
             assert (await client.get(url)).status_code == 200
+            head = await client.head(url)
+            assert (head.status_code, head.headers["Content-Length"], head.text) == (200, "3", "")
         with ThreadPoolExecutor() as thread:
             answer = thread.submit(httpx.get, url).result()  # Nothing else runs here meanwhile.
         assert answer.status_code == 503

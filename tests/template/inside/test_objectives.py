@@ -12,7 +12,14 @@ import pytest
 from app.platform.boundary import at_boundary
 from app.platform.discovery import discover
 from app.platform.errors import DomainError
-from app.platform.objectives import Objectives, ObjectivesError, read_objectives
+from app.platform.objectives import (
+    Objectives,
+    ObjectivesError,
+    begin_parts,
+    culprit_of,
+    read_objectives,
+    take_part,
+)
 from app.platform.observing import observe_call
 from app.platform.requests import Requests
 from app.platform.wiring import ModuleFolder, WiringError
@@ -247,3 +254,11 @@ def test_the_refusal_names_the_file(tmp_path: Path, text: str, said: str) -> Non
 def test_modules_of_the_skeleton_state_theirs(folders: list[ModuleFolder]) -> None:
     for folder in folders:
         assert "[slo]" in (folder.path / "module.toml").read_text("utf-8")
+
+
+async def test_whose_error_it_is_is_found_among_those_of_several_tasks() -> None:
+    begin_parts()
+    error = TimeoutError("of a partner")
+    take_part("till", error)
+    assert culprit_of(ExceptionGroup("", [ValueError(), ExceptionGroup("", [error])])) == "till"
+    assert culprit_of(ExceptionGroup("", [ValueError()])) is None

@@ -111,6 +111,7 @@ def test_every_problem_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
         ({"ENVIRONMENT": "staging"}, "ENVIRONMENT: Input should be 'development' or 'production'"),
         ({"OIDC_ISSUER": "https://id.example.com"}, "OIDC_AUDIENCE: belongs to OIDC_ISSUER"),
         ({"OIDC_AUDIENCE": "shop"}, "OIDC_AUDIENCE: belongs to OIDC_ISSUER"),
+        ({"OIDC_CLIENTS": "web-shop"}, "OIDC_CLIENTS: belongs to OIDC_ISSUER"),
         (
             {"OIDC_ISSUER": "http://id.example.com", "OIDC_AUDIENCE": "shop"},
             "OIDC_ISSUER: must start with https://",

@@ -17,6 +17,8 @@ from app.platform.limits import PROBES
 from app.platform.principal import Principal
 from app.platform.problems import later, problem
 from app.platform.rates import Rates
+from app.platform.release import user_agent
+from app.platform.requests import believe
 from app.platform.settings import Settings, SettingsError
 from app.platform.tokens import InvalidTokenError, Tokens
 
@@ -26,7 +28,8 @@ logger = logging.getLogger("app.access")
 def create_tokens(settings: Settings) -> Tokens:
     """Return what verifies tokens. Raises SettingsError in production where no issuer is named."""
     if settings.oidc_issuer and settings.oidc_audience:
-        return Tokens(RemoteIssuer(settings.oidc_issuer), settings.oidc_audience)
+        issuer = RemoteIssuer(settings.oidc_issuer, user_agent(settings.app_version))
+        return Tokens(issuer, settings.oidc_audience, settings.oidc_clients.split())
     if not settings.is_development:
         raise SettingsError(
             "OIDC_ISSUER: is not set, so nobody could be let in: name the OpenID Connect issuer "
@@ -96,6 +99,7 @@ class Access:
             scope["refused"] = "concurrency"
         scope["principal"] = principal
         if principal is not None:
+            believe(scope)
             add(**{"user.id": principal.id})
         return caller, refusal
 

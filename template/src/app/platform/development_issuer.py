@@ -39,9 +39,9 @@ class DevelopmentIssuer:
             algorithm="ES256",
         )
 
-    async def key(self, _id: str | None) -> jwt.PyJWK:
+    async def keys(self, _id: str | None) -> tuple[jwt.PyJWK]:
         """Return the one key there is."""
-        return self._public
+        return (self._public,)
 
     def token(self, subject: str, *scopes: str) -> str:
         """Return a token for a day that says who its sender is, and what they may do."""
@@ -54,7 +54,7 @@ class DevelopmentIssuer:
             "iat": now,
             "exp": now + _LIFETIME,
         }
-        return jwt.encode(claims, self._private, "ES256")
+        return jwt.encode(claims, self._private, "ES256", {"typ": "at+jwt"})
 
 
 def _private_key() -> EllipticCurvePrivateKey:

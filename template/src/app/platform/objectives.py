@@ -115,6 +115,8 @@ def culprit_of(error: BaseException | None) -> str | None:
         if each is not None and id(each) not in seen:
             seen.add(id(each))
             waiting += (each.__cause__, each.__context__)
+            if isinstance(each, BaseExceptionGroup):
+                waiting += each.exceptions
     return None
 
 

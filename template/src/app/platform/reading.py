@@ -194,6 +194,12 @@ def has_committed() -> None:
     request.must_hold = max(request.must_hold, time.monotonic())
 
 
+def has_written() -> bool:
+    """Say whether this request has committed a transaction until now."""
+    request = _request.get()
+    return request is not None and request.must_hold > -math.inf
+
+
 @contextmanager
 def reading_primary() -> Iterator[None]:
     """Let no read in the block go to the replica."""

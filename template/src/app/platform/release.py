@@ -44,6 +44,11 @@ def application_name() -> str:
     return "app" if installed is None else installed.name
 
 
+def user_agent(version: str) -> str:
+    """Return how this application calls itself where it asks others: `shop/1.4.2`."""
+    return f"{application_name()}/{version}"
+
+
 def installed_version() -> str:
     """Return the version in `pyproject.toml`, which counts where nobody says another."""
     installed = _distribution()

@@ -90,9 +90,11 @@ class Settings(BaseSettings):
     app_commit: Commit | None = None
     """What it was built from."""
     oidc_issuer: str | None = None
-    """The URL of the OpenID Connect issuer whose tokens count."""
+    """The URL of the OpenID Connect issuer whose access tokens count."""
     oidc_audience: str | None = None
     """Whom the tokens must be for: what the issuer calls this application."""
+    oidc_clients: str = ""
+    """The clients whose tokens count, as the issuer calls them: `web-shop back-office`; or all."""
     cors_origins: str = ""
     """Web sites whose scripts may call: `https://shop.example.com https://example.com`."""
     rate_limit: float = Field(default=100, gt=0, allow_inf_nan=False)
@@ -153,7 +155,8 @@ class Settings(BaseSettings):
     otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_collector)] | None = None
     """Where traces are sent, by OTLP over HTTP: http://127.0.0.1:4318. None are made without."""
     traces_sample_ratio: float = Field(default=0.05, ge=0, le=1, allow_inf_nan=False)
-    """The share of the traces that begin here which are recorded. Who calls decides for theirs."""
+    """The share of the traces that begin here which are recorded. Callers whom we know decide for
+    theirs."""
 
     @property
     def is_development(self) -> bool:
@@ -200,6 +203,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
             )
     if bool(settings.oidc_issuer) != bool(settings.oidc_audience):
         yield "OIDC_AUDIENCE", "belongs to OIDC_ISSUER: set both or none"
+    elif settings.oidc_clients and not settings.oidc_issuer:
+        yield "OIDC_CLIENTS", "belongs to OIDC_ISSUER: set that as well, or none of them"
     elif settings.oidc_issuer and settings.oidc_audience:
         if not settings.oidc_audience.strip():
             yield "OIDC_AUDIENCE", "is blank: name whom the tokens must be for"

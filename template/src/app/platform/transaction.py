@@ -297,6 +297,11 @@ def view_of(tx: Tx, module: str) -> Tx:
     return tx._transaction.view(module)
 
 
+def when_ended(tx: Tx, tell: Callable[[bool], None]) -> None:
+    """Say, once all is over, whether it was committed. Ask before the first statement."""
+    tx._transaction._ended.push(lambda error, *_: tell(error is None))
+
+
 async def connect(tx: Tx) -> Connection:
     """Return the connection of a transaction, on which its module speaks next. The platform's alone."""
     return await greenlet_spawn(tx.sync_session.connect)

@@ -28,6 +28,15 @@ LEAVE = 5.0
 begun. Then it is gone, and others take them after WORKER_LOST_AFTER."""
 CLOSE = 2.0
 """Seconds that whatever else is open has to be closed when a process ends."""
+ISSUER = 5.0
+"""Seconds in which an issuer of tokens must have told all its keys, however slowly it speaks."""
+LAST_SPANS = 1.5
+"""Seconds that the last spans have, when a process ends, to reach the collector."""
+PROCESS = 120
+"""Seconds in which a process of the web server must answer the one that leads. To load the
+application it needs some, on a busy machine many: uvicorn begins anew after 5, again and again."""
+TURN = 3.0
+"""Seconds in which an event loop that is merely busy has a turn for who asks whether it lives."""
 
 KEEPALIVE_IDLE = 10
 """Seconds of silence after which the kernel asks the other end of a connection whether it is there."""
