@@ -214,6 +214,21 @@ IMPORTS = {
         "import app.cli",
         "Let main or the module pass in what is needed.",
     ),
+    "main imports what only developers have": Plant(
+        "src/app/main.py",
+        "from app.development.issuer import DevelopmentIssuer",
+        "which is not there in production",
+    ),
+    "a module imports what only developers have": Plant(
+        f"{BILLING}/service.py",
+        "from app.development.issuer import DevelopmentIssuer",
+        "Take what you need as a parameter",
+    ),
+    "platform imports what only developers have": Plant(
+        "src/app/platform/http.py",
+        "from app.development.issuer import DevelopmentIssuer",
+        "Let main or the module pass in what is needed.",
+    ),
     "a module imports main": Plant(
         f"{BILLING}/routes.py",
         "from app.main import create_app",

@@ -11,11 +11,11 @@ from typing import Protocol
 from xml.etree import ElementTree
 
 import pytest
+from app.development.map import as_json, as_mermaid, as_text, draw_map
+from app.development.map_layout import lay_out
+from app.development.map_svg import as_svg
 from app.platform.database import Tx
 from app.platform.events import Event
-from app.platform.map import as_json, as_mermaid, as_text, draw_map
-from app.platform.map_layout import lay_out
-from app.platform.map_svg import as_svg
 from app.platform.wiring import Module, ModuleFolder
 
 SVG = "{http://www.w3.org/2000/svg}"
