@@ -66,7 +66,9 @@ class Tx(AsyncSession):
         )
 
     def of(self, module: str) -> "Tx":
-        """Return the view that another module has of this transaction."""
+        """Return the view that another module has of this transaction. Raises TransactionError where
+        it can be used no more, or not here."""
+        self._transaction.check_usable()
         return self._transaction.view(module)
 
     def after_commit(self, do: Callable[[], Awaitable[None]]) -> None:
