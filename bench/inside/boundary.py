@@ -16,6 +16,7 @@ from app.platform.discovery import discover
 from app.platform.engine import create_engine
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
+from app.platform.transaction import view_of
 from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -59,7 +60,7 @@ async def measure_calls(engine: AsyncEngine) -> None:
     ours, theirs = await compare(lambda: direct.stands_alone(1), lambda: outside.stands_alone(1))
     row("of a method without tx", ours, theirs)
     async with Database(engine, "catalog").transaction() as tx:
-        view = tx.of("ordering")
+        view = view_of(tx, "ordering")
         ours, theirs = await compare(lambda: direct.joins(view, 1), lambda: outside.joins(tx, 1))
         row("of a method with tx", ours, theirs)
 
@@ -101,7 +102,7 @@ async def measure_transactions(engine: AsyncEngine, separate: AsyncEngine) -> No
             start = time.perf_counter()
             async with db.transaction() as tx:
                 if not speaks:
-                    tx.sync_session.info["role"] = None
+                    tx.sync_session._role = ""
                 await tx.execute(SELECT)
             taken[name].append((time.perf_counter() - start) * 1_000_000)
     medians = {name: statistics.median(times) for name, times in taken.items()}

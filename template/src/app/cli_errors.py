@@ -11,11 +11,20 @@ import typer
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app.platform.engine import UnreachableError
+
 _SOURCE = Path(__file__).parents[1]
 _CONNECTING = ("08", "28", "3D", "53", "57P")
 """Classes of SQLSTATE with which Postgres lets nobody in."""
 _NOT_THERE = ("3F000", "42P01", "42501")
 """SQLSTATEs of a schema or table that is missing, or not granted."""
+_OF_DRIVER = (
+    UnreachableError,
+    DBAPIError,
+    PoolTimeout,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+)
 
 
 def fail(message: str) -> NoReturn:
@@ -40,10 +49,10 @@ def is_foreseen(error: Exception) -> bool:
 
 def describe(error: BaseException) -> str:
     """Return what went wrong and why, in a sentence; and where, unless that is not in our source."""
-    if type(error).__module__.startswith("app."):
-        return str(error) or type(error).__name__
     if _is_of_database(error):
         return _of_database(error)
+    if type(error).__module__.startswith("app."):
+        return str(error) or type(error).__name__
     if isinstance(error, OSError):
         reason = error.strerror or str(error) or type(error).__name__
         what = f"{error.filename}: {reason}" if error.filename else reason
@@ -54,7 +63,7 @@ def describe(error: BaseException) -> str:
 
 def _is_of_database(error: BaseException) -> bool:
     """Say whether the driver raised an error, and not a file, a pipe or another server."""
-    if isinstance(error, DBAPIError | PoolTimeout | asyncpg.PostgresError | asyncpg.InterfaceError):
+    if isinstance(error, _OF_DRIVER):
         return True
     frames = traceback.walk_tb(error.__traceback__)
     names = (frame.f_globals.get("__name__", "") for frame, _ in frames)
@@ -62,7 +71,8 @@ def _is_of_database(error: BaseException) -> bool:
 
 
 def _of_database(error: BaseException) -> str:
-    reason = getattr(error, "orig", None) or error
+    cause = error.__cause__ if isinstance(error, UnreachableError) else None
+    reason = getattr(error, "orig", None) or cause or error
     state = getattr(reason, "sqlstate", None) or ""
     reason = str(reason) or type(reason).__name__
     if state in _NOT_THERE:

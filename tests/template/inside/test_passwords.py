@@ -12,12 +12,11 @@ from app.development.database import create_login, with_database
 from app.main import create_app
 from app.platform import passwords
 from app.platform.discovery import discover
-from app.platform.engine import create_engine
+from app.platform.engine import UnreachableError, create_engine
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import make_url, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 
@@ -124,7 +123,7 @@ async def test_a_connection_that_is_open_lives_on(login: Login) -> None:
     async with engine.connect() as connection:
         await login.change_role("another-secret")
         assert await connection.scalar(text("SELECT 1")) == 1
-        with pytest.raises(DBAPIError, match="password authentication failed"):
+        with pytest.raises(UnreachableError, match="password authentication failed"):
             await engine.connect()
         login.change_file("another-secret")
         async with engine.connect() as other:

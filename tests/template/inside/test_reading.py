@@ -1,17 +1,22 @@
 """Reads, with no replica: what they may not do, and what they see. With one: see `reads`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 from app.modules.catalog import Catalog
 from app.modules.catalog.tables import ItemRow
 from app.platform.database import Database, in_transaction
-from app.platform.engine import BoundaryError, TransactionError
+from app.platform.engine import BoundaryError, TransactionError, create_engine
+from app.platform.fetch import Prepared
 from app.platform.reading import Reading
+from app.platform.replica import Replica
+from app.platform.settings import Settings
 from app.platform.wiring import Wired
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 CATALOG = "app_test__catalog"
@@ -119,3 +124,58 @@ async def test_a_read_that_asks_nothing_takes_no_connection(
 ) -> None:
     async with db.read():
         assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+WHO = Prepared(select(func.current_user()))
+
+
+@pytest.fixture
+def narrow(settings: Settings) -> Settings:
+    """Room for one connection, and no patience."""
+    few = {"database_pool_size": 1, "database_pool_timeout": 0.05}
+    return settings.model_copy(update=few)
+
+
+@pytest.fixture
+async def busy(narrow: Settings) -> AsyncIterator[Replica]:
+    """A replica that counts as recent, and whose only connection is taken."""
+    replica = Replica(narrow, narrow.database_url)
+    replica._holds_until = math.inf
+    async with replica.engine.connect():
+        yield replica
+    await replica.engine.dispose()
+
+
+async def test_a_read_that_got_no_connection_asks_again_as_the_module(narrow: Settings) -> None:
+    engine = create_engine(narrow)
+    async with Database(engine, "catalog").read() as reading:
+        async with engine.connect():
+            with pytest.raises(PoolTimeoutError):
+                await reading.scalar(text("SELECT 1"))
+        assert await reading.scalar(text("SELECT current_user")) == CATALOG
+        assert await reading.scalar(text("SHOW transaction_read_only")) == "on"
+    await engine.dispose()
+
+
+async def test_a_read_whose_wait_for_a_connection_was_given_up_asks_again_as_the_module(
+    narrow: Settings,
+) -> None:
+    engine = create_engine(narrow.model_copy(update={"database_pool_timeout": 30}))
+    async with Database(engine, "catalog").read() as reading:
+        async with engine.connect():
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await reading.scalar(text("SELECT 1"))
+        assert await reading.scalar(text("SELECT current_user")) == CATALOG
+        assert await reading.scalar(text("SHOW transaction_read_only")) == "on"
+    await engine.dispose()
+
+
+async def test_a_busy_replica_is_no_reason_to_refuse_a_read(
+    engine: AsyncEngine, busy: Replica
+) -> None:
+    db = Database(engine, "catalog", busy)
+    async with db.read() as reading:
+        assert await reading.scalar(text("SELECT current_user")) == CATALOG
+    assert await db.fetch_one(WHO) == (CATALOG,)
+    assert busy.holds(-math.inf)  # It is not gone: the next read may find it free.

@@ -16,6 +16,7 @@ from app.platform.slow_hints import Statistics, advise
 from app.platform.slow_plans import explain
 from app.platform.slow_texts import without_values
 from app.platform.statements_schema import why_unreadable
+from app.platform.transaction import send as send_on
 from app.platform.wiring import ModuleFolder
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -49,9 +50,8 @@ async def send(
 ) -> None:
     """Send a statement some times in one transaction of a module."""
     async with Database(engine, module).transaction() as tx:
-        connection = await tx.connection()
         for _ in range(times):
-            await connection.exec_driver_sql(statement, values)
+            await send_on(tx, statement, values)
 
 
 async def found(url: str, part: str, module: str = "catalog") -> SlowStatement:

@@ -14,6 +14,7 @@ from app.platform.discovery import discover
 from app.platform.engine import TransactionError
 from app.platform.events import Events
 from app.platform.settings import Settings
+from app.platform.transaction import view_of
 from app.platform.wiring import WiringError, wire
 from app.platform.worker import Worker
 from fastapi import APIRouter
@@ -239,7 +240,7 @@ async def test_a_fake_keeps_to_its_interface_and_to_the_rules_of_transactions(
     folders = discover(package)
     fake: Any = wire(folders, engine, fakes={interface("a"): FakeA()})[interface("a")]
     async with Database(engine, "b").transaction() as tx:
-        assert await fake.sell(tx) is tx.of("a")
+        assert await fake.sell(tx) is view_of(tx, "a")
         with pytest.raises(TransactionError, match=r"a\.sold does not take `tx`"):
             await fake.sold()
     assert await fake.sold() == 1
@@ -290,7 +291,7 @@ async def test_an_event_reaches_its_subscriber_in_the_subscribers_view(
     assert heard == []
     await Worker(settings, engine, wired.jobs).run_due()
     [(their_tx, what, own, a)] = heard
-    assert their_tx.sync_session.info["role"] == "app_test__b"
+    assert their_tx.sync_session._role == "app_test__b"
     assert what == "it"
     assert own is wired[folders[1].interface]
     assert a is wired[folders[0].interface]

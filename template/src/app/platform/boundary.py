@@ -11,6 +11,7 @@ from typing import Any, cast, TypeVar
 from app.platform.database import in_transaction, Tx
 from app.platform.engine import TransactionError
 from app.platform.interfaces import Method, method_of, promises_of
+from app.platform.transaction import view_of
 
 Interface = TypeVar("Interface")
 
@@ -113,7 +114,7 @@ def _joining(method: Method, module: str, is_async: bool, streams: bool) -> Meth
                 f"{module}.{method.__name__} joins its caller's transaction: pass `tx` first."
             )
         try:
-            return tx.of(module)
+            return view_of(tx, module)
         except TransactionError as error:
             raise TransactionCallError(str(error)) from None
 

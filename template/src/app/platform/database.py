@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager, AsyncExitStack
 from contextvars import ContextVar
 from typing import TypeVarTuple
 
-from sqlalchemy.exc import DBAPIError, MultipleResultsFound
+from sqlalchemy.exc import MultipleResultsFound
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.engine import is_unanswered, OutcomeUnknownError, TransactionError
+from app.platform.engine import OutcomeUnknownError, TransactionError, UnreachableError
 from app.platform.fetch import fetch, Prepared
 from app.platform.reading import has_committed, open_reading, Reading
 from app.platform.replica import Replica
@@ -129,11 +129,13 @@ class Database:
                     _current.reset(token)
                     transaction.close()
                 committing = transaction
-        except (DBAPIError, OSError, TransactionError) as error:
-            if committing is not None and is_unanswered(error):
+        except UnreachableError as error:
+            if committing is not None:
                 raise OutcomeUnknownError(
                     "The connection broke during COMMIT: look what was done before trying again."
                 ) from error
+            raise
+        except Exception:
             committing = None
             raise
         finally:

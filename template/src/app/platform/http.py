@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.platform.access import Access, create_tokens
 from app.platform.database import Database
 from app.platform.discretion import cause
-from app.platform.engine import OutcomeUnknownError
+from app.platform.engine import OutcomeUnknownError, UnreachableError
 from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.idempotency import Idempotency, SCHEMA
 from app.platform.limits import Limits
@@ -107,6 +107,7 @@ def create_api(
     api.add_exception_handler(PoolTimeout, _busy)
     for unreachable in (ConnectionError, gaierror, TimeoutError):
         api.add_exception_handler(unreachable, _disconnected)
+    api.add_exception_handler(UnreachableError, _disconnected)
     api.add_exception_handler(DBAPIError, _database_error)
     api.add_exception_handler(OutcomeUnknownError, _outcome_unknown)
     by_module = ByModule(api.router)

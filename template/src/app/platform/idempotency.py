@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.database import Database, opening, Tx
 from app.platform.problems import later, problem
+from app.platform.transaction import view_of
 
 logger = logging.getLogger("app.http")
 
@@ -74,7 +75,7 @@ class _Claim:
 
     async def take(self, tx: Tx) -> None:
         """Write the key in the transaction that does the work. Raises _TakenError."""
-        if await tx.of(SCHEMA).scalar(_TAKE, vars(self)) is None:
+        if await view_of(tx, SCHEMA).scalar(_TAKE, vars(self)) is None:
             self.is_taken = True
             raise _TakenError
 

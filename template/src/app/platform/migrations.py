@@ -6,6 +6,7 @@ migrations are one transaction, so that a run that was killed leaves modules tha
 modules that are as they were.
 """
 
+import asyncio
 import logging
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationInfo
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -30,6 +31,7 @@ from app.platform.engine import async_url, sqlstate_of
 from app.platform.idempotency import SCHEMA as REQUESTS
 from app.platform.invalid_indexes import clear_invalid_indexes
 from app.platform.migration_locks import let_concurrent_wait, Patience, take_turn
+from app.platform.passwords import connect_in_greenlet
 from app.platform.queue import SCHEMA as QUEUE
 from app.platform.queue_schema import install_queue, is_outdated
 from app.platform.roles import (
@@ -43,6 +45,7 @@ from app.platform.roles import (
 )
 from app.platform.statements_schema import find_extension, install_views
 from app.platform.statements_schema import SCHEMA as PLATFORM
+from app.platform.waits import CONNECT
 from app.platform.wiring import ModuleFolder
 
 logger = logging.getLogger("app.migrations")
@@ -83,17 +86,20 @@ async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
     """
     histories: list[History] = [*folders, _REQUESTS]
     async with admin_connection(admin_url) as connection:
-        await take_turn(connection)
-        await connection.run_sync(_prepare_all, login, histories)
-        await connection.run_sync(_check_not_ahead, login, histories)
-        await connection.run_sync(let_concurrent_wait)
         patience, applied = Patience(connection, admin_url), list[str]()
+        async with patience.watched():
+            await take_turn(connection)
+            await connection.run_sync(_prepare_all, login, histories)
+            await connection.run_sync(_check_not_ahead, login, histories)
+        await connection.run_sync(let_concurrent_wait)
         for history in histories:
             applied += await _upgrade_patiently(patience, connection, login, history)
-        owner = await connection.run_sync(prepare_schema, login, QUEUE)
+        async with patience.watched():
+            owner = await connection.run_sync(prepare_schema, login, QUEUE)
         applied += await patience.attempt(QUEUE, lambda: install_queue(connection, owner))
         names = [folder.name for folder in folders]
-        await connection.run_sync(_let_read_statistics, login, [*names, QUEUE, REQUESTS])
+        async with patience.watched():
+            await connection.run_sync(_let_read_statistics, login, [*names, QUEUE, REQUESTS])
         return applied
 
 
@@ -102,7 +108,10 @@ async def prepare(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
 
     Raises MigrationError as `migrate` does.
     """
-    async with admin_connection(admin_url) as connection:
+    async with (
+        admin_connection(admin_url) as connection,
+        Patience(connection, admin_url).watched(),
+    ):
         await take_turn(connection)
         await connection.run_sync(_prepare_all, login, [*folders, _REQUESTS, _QUEUE])
 
@@ -110,11 +119,13 @@ async def prepare(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
 @asynccontextmanager
 async def admin_connection(admin_url: str) -> AsyncIterator[AsyncConnection]:
     """Connect as the admin while the block lasts. Raises MigrationError where that fails."""
-    about = {"timeout": 10, "server_settings": {"application_name": "app migrate"}}
+    about = {"server_settings": {"application_name": "app migrate"}}
     engine = create_async_engine(async_url(admin_url), poolclass=NullPool, connect_args=about)
+    event.listen(engine.sync_engine, "do_connect", connect_in_greenlet)
     connection = engine.connect()
     try:
-        await connection.start()
+        async with asyncio.timeout(2 * CONNECT):  # To connect, and to ask which version it is.
+            await connection.start()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
         url = make_url(admin_url)
         raise MigrationError(

@@ -25,12 +25,15 @@ from pgqueuer.types import QueueManagerId
 
 from app.platform.context import get_request, Place, place
 from app.platform.database import Tx
+from app.platform.database_errors import is_lost, unreachable
 from app.platform.engine import login_of
 from app.platform.passwords import connect
 from app.platform.roles import role_of
 from app.platform.settings import Settings
 from app.platform.trace_statements import begin_statement, end_statement
 from app.platform.traces import begin, begin_trace, inside
+from app.platform.transaction import connect as connect_tx
+from app.platform.transaction import send, view_of
 
 SCHEMA = "queue"
 NAMES = DBSettings(db_schema=SCHEMA)
@@ -91,8 +94,7 @@ async def _write(tx: Tx, jobs: Sequence[NewJob], origin: Place | None) -> int:
         [job.key and f"{job.name} {job.key}" for job in jobs],
         [_headers(origin)] * len(jobs),
     )
-    connection = await tx.of(SCHEMA).connection()
-    return (await connection.exec_driver_sql(_ENQUEUE, columns)).rowcount
+    return await send(view_of(tx, SCHEMA), _ENQUEUE, columns)
 
 
 def _headers(origin: Place | None) -> str:
@@ -110,10 +112,9 @@ async def end(tx: Tx, id: int) -> bool:
     The last statement of all: it leaves the transaction in the role of the queue. Returns False if
     the job was done before: then the transaction must not be committed.
     """
-    connection = await tx.connection()
+    connection = await connect_tx(tx)
     login = connection.engine.url.username or ""
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert driver is not None
+    driver: Any = connection.connection.driver_connection
     # Past SQLAlchemy, for one message instead of two: every job that writes pays for this.
     role = role_of(login, SCHEMA)
     span = begin_statement(_ENDED, connection.engine.url.database, role)
@@ -122,6 +123,8 @@ async def end(tx: Tx, id: int) -> bool:
         ended = await driver.execute(_END % {"role": role, "id": id})
     except BaseException as raised:
         error = raised
+        if isinstance(raised, Exception) and is_lost(raised, driver):
+            raise unreachable(raised) from raised
         raise
     finally:
         if span is not None:

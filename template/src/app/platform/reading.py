@@ -14,11 +14,16 @@ from contextvars import ContextVar
 from typing import Any, overload, TypeVar, TypeVarTuple
 
 from sqlalchemy import CompoundSelect, Result, ScalarResult, Select, TextClause
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.platform.engine import BoundaryError, sqlstate_of, TransactionError
+from app.platform.engine import (
+    BoundaryError,
+    sqlstate_of,
+    TransactionError,
+    UnreachableError,
+)
 from app.platform.replica import Replica
 from app.platform.roles import role_of
 
@@ -27,8 +32,9 @@ logger = logging.getLogger("app.replica")
 T = TypeVar("T")
 Columns = TypeVarTuple("Columns")
 
-TOO_LONG = "57014"
+_TOO_LONG = "57014"
 """The SQLSTATE of a statement that took too long: it would on the primary as well."""
+_OF_DATABASE = (SQLAlchemyError, BoundaryError, UnreachableError)
 
 
 class Reading:
@@ -85,14 +91,9 @@ class Reading:
         self._check_usable()
         try:
             answer = await ask(await self._connected())
-        except (DBAPIError, BoundaryError, OSError) as error:
-            if self._replica is None:
+        except _OF_DATABASE as error:
+            if self._replica is None or not falls_back(self._replica, error, self._has_answered):
                 raise
-            self._replica.has_failed(error)
-            # Anything else may be due to the replica, and be it that a migration has yet to arrive.
-            if self._has_answered or sqlstate_of(error) == TOO_LONG:
-                raise
-            logger.warning("A read failed on the replica and goes to the primary: %s", error)
             await self._disconnect(broken=True)
             self._replica = None
             answer = await ask(await self._connected())
@@ -111,17 +112,19 @@ class Reading:
     async def _connected(self) -> AsyncSession:
         if self._session is None:
             engine = self._primary if self._replica is None else self._replica.engine
-            self._session = AsyncSession(engine, autoflush=False)
-            connection = await self._session.connection()
+            session = AsyncSession(engine, autoflush=False)
+            connection = await session.connection()
             role = role_of(engine.url.username or "", self._module)
             connection.sync_connection.info.update(speaker=role, read_only=True)  # type: ignore[union-attr]
+            # Only now: without its connection, it would get itself one that nobody has prepared.
+            self._session = session
         return self._session
 
     async def _disconnect(self, *, broken: bool) -> None:
         """Give the connection back. Nothing is lost with it, so that it may fail."""
         session, self._session = self._session, None
         if session is not None:
-            with suppress(DBAPIError, OSError):
+            with suppress(*_OF_DATABASE):
                 ending = session.invalidate() if broken else session.close()
                 # Shielded: a request that is given up must not leave its connection behind.
                 await asyncio.shield(asyncio.ensure_future(ending))
@@ -167,6 +170,19 @@ def is_recent(replica: Replica | None) -> bool:
     """Say whether a read may go to the replica now: it holds what this request has written."""
     request = _request.get()
     return replica is not None and replica.holds(request.must_hold if request else -math.inf)
+
+
+def falls_back(replica: Replica, error: Exception, has_answered: bool = False) -> bool:
+    """Take note of what a read of the replica raised, and say whether it is put to the primary.
+
+    It may be due to the replica, whatever it is: that is busy, or gone, or a migration has yet to
+    arrive. Not so where it took too long, or the replica `has_answered` in the same read.
+    """
+    replica.has_failed(error)
+    if has_answered or sqlstate_of(error) == _TOO_LONG or not isinstance(error, _OF_DATABASE):
+        return False
+    logger.warning("A read failed on the replica and goes to the primary: %s", error)
+    return True
 
 
 def has_committed() -> None:

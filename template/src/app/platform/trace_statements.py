@@ -77,7 +77,7 @@ def trace_statements(engines: Iterable[Engine]) -> None:
     for engine in engines:
         event.listen(engine, "before_cursor_execute", _before)
         event.listen(engine, "after_cursor_execute", _after)
-        event.listen(engine, "handle_error", _failed, insert=True)  # Others raise in it.
+        event.listen(engine, "handle_error", _failed)
         event.listen(engine, "commit", _before_commit)
         event.listen(engine, "checkin", _after_commit)
 

@@ -17,6 +17,7 @@ from pgqueuer.types import QueueEntrypoint, QueueManagerId
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.backlog import Backlog
+from app.platform.engine import UnreachableError
 from app.platform.job_records import count_unknown
 from app.platform.jobs import BoundJob
 from app.platform.observing import observed_attempt
@@ -35,7 +36,7 @@ _GATHER = 0.02
 """Seconds for which a busy worker lets jobs end, to take several new ones with one query."""
 _NEVER = timedelta(days=36500)
 """pgqueuer does not look for what dead workers left: see `recovery`."""
-_UNREACHABLE = (OSError, PostgresError, InterfaceError, InternalClientError, TimeoutError)
+_UNREACHABLE = (OSError, PostgresError, InterfaceError, InternalClientError, UnreachableError)
 
 
 class ClockError(Exception):
