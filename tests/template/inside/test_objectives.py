@@ -19,6 +19,7 @@ from app.platform.requests import Requests
 from app.platform.wiring import ModuleFolder, WiringError
 from httpx import AsyncClient
 from prometheus_client import REGISTRY
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message, Receive, Scope, Send
 
@@ -178,7 +179,8 @@ class Joined(Protocol):
 
 
 class _Joined:
-    async def charge(self, tx: Tx) -> None: ...
+    async def charge(self, tx: Tx) -> None:
+        await tx.scalar(text("SELECT 1"))
 
     async def bills(self, tx: Tx) -> AsyncIterator[int]:
         yield 1

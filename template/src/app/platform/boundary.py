@@ -11,7 +11,7 @@ from typing import Any, cast, TypeVar
 from app.platform.database import in_transaction, Tx
 from app.platform.engine import TransactionError
 from app.platform.interfaces import Method, method_of, promises_of
-from app.platform.transaction import view_of
+from app.platform.transaction import is_of_this_task, view_of
 
 Interface = TypeVar("Interface")
 
@@ -36,8 +36,7 @@ their errors: the module's own, and those of a call that the boundary refuses.""
 
 
 class CallError(Exception):
-    """A call that the boundary refuses, or that does not fit: its caller's mistake. Nothing of the
-    module that was called has run."""
+    """A call that the boundary refuses, or that does not fit: its caller's mistake."""
 
     is_told = False
     """Whether it was told of already: on its way out it passes those who made the mistake."""
@@ -118,14 +117,19 @@ def _joining(method: Method, module: str, is_async: bool, streams: bool) -> Meth
         except TransactionError as error:
             raise TransactionCallError(str(error)) from None
 
+    def fail(error: BaseException, tx: Tx, *args: Any, **kwargs: Any) -> None:
+        tx.undo()
+        if isinstance(error, TransactionError) and not is_of_this_task(tx):
+            raise TransactionCallError(str(error)) from None
+        _check_arguments(error, module, method, tx, *args, **kwargs)
+
     @wraps(method)
     async def join(tx: Any = None, *args: Any, **kwargs: Any) -> Any:
         own = view(tx)
         try:
             return await method(own, *args, **kwargs)
         except BaseException as error:
-            tx.undo()
-            _check_arguments(error, module, method, own, *args, **kwargs)
+            fail(error, tx, *args, **kwargs)
             raise
 
     @wraps(method)
@@ -134,8 +138,7 @@ def _joining(method: Method, module: str, is_async: bool, streams: bool) -> Meth
         try:
             return method(own, *args, **kwargs)
         except BaseException as error:
-            tx.undo()
-            _check_arguments(error, module, method, own, *args, **kwargs)
+            fail(error, tx, *args, **kwargs)
             raise
 
     @wraps(method)
@@ -145,8 +148,7 @@ def _joining(method: Method, module: str, is_async: bool, streams: bool) -> Meth
             try:
                 yield
             except BaseException as error:
-                tx.undo()
-                _check_arguments(error, module, method, tx, *args, **kwargs)
+                fail(error, tx, *args, **kwargs)
                 raise
 
         return read(lambda: method(view(tx), *args, **kwargs), step, lambda: view(tx))

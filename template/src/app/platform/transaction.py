@@ -295,10 +295,17 @@ class Transaction:
 def view_of(tx: Tx, module: str) -> Tx:
     """Return the view that another module has of a transaction. No module calls this: `boundary` does.
 
-    Raises TransactionError where the transaction can be used no more, or not here.
+    Raises TransactionError where the transaction can be used no more.
     """
-    tx._transaction.check_usable()
-    return tx._transaction.view(module)
+    transaction = tx._transaction
+    if transaction.is_undone or not transaction.open:
+        transaction.check_usable()
+    return transaction.view(module)
+
+
+def is_of_this_task(tx: Tx) -> bool:
+    """Say whether a transaction may be used here."""
+    return asyncio.current_task() is tx._transaction._task
 
 
 async def connect(tx: Tx) -> Connection:
