@@ -31,7 +31,7 @@ import asyncio
 from sqlalchemy import text
 from app.platform.database import Database
 from app.platform.engine import BoundaryError, create_engine
-from app.platform.development import development_settings
+from app.development.database import development_settings
 
 async def trespass(settings):
     engine = create_engine(settings)

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import asyncpg
 from app import modules
+from app.development.database import create_login, development_server, with_database
 from app.platform.boundary import at_boundary
 from app.platform.database import Database, Tx
-from app.platform.development import create_login, development_server, with_database
 from app.platform.discovery import discover
 from app.platform.engine import create_engine
 from app.platform.migrations import migrate

@@ -21,9 +21,9 @@ from uuid import UUID
 
 import asyncpg
 from app import modules
+from app.development.database import create_login, development_server, is_taken, with_database
+from app.development.issuer import DevelopmentIssuer
 from app.modules.identity import Customer
-from app.platform.development import create_login, development_server, is_taken, with_database
-from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
 from app.platform.migrations import migrate
 from app.platform.serving import serve

@@ -16,10 +16,10 @@ from uuid import uuid4
 
 import asyncpg
 from app import modules
+from app.development.database import create_login, development_server, with_database
 from app.modules.catalog import jobs as catalog_jobs
 from app.modules.catalog.jobs import Work, nothing, write
 from app.platform.database import Database
-from app.platform.development import create_login, development_server, with_database
 from app.platform.discovery import discover
 from app.platform.engine import create_engine
 from app.platform.jobs import Delivery, Job

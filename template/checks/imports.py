@@ -65,6 +65,10 @@ def _refused(importer: str, imported: str) -> str | None:
             f"imports {imported}, but the platform knows no module and nothing above it. "
             "Let main or the module pass in what is needed."
         )
+    if importer == "app.main" and imported.startswith("app.development"):
+        return (
+            f"imports {imported}, which is not there in production. Only the command `app` looks."
+        )
     if other and other != module and imported != f"app.modules.{other}":
         return (
             f"imports {imported}, which is private to {other}. "
@@ -121,7 +125,7 @@ def _edges(graph: ImportGraph) -> Iterator[tuple[str, int, str, str]]:
 def _hidden() -> Iterator[Violation]:
     """Find imports of which nobody can see what they import."""
     for source in read_sources():
-        if source.name.startswith("app.platform."):
+        if source.name.startswith(("app.platform.", "app.development.")):
             continue
         for line, name in source.imports | source.reached:
             other = module_of(name)

@@ -23,7 +23,8 @@ def count_unread() -> int:
 
 def _findings() -> Iterator[tuple[Source, Finding]]:
     for source in read_sources():
-        if not source.name.startswith("app.platform."):  # It switches roles and makes schemas.
+        # These switch roles, and make schemas and logins.
+        if not source.name.startswith(("app.platform.", "app.development.")):
             for finding in source.queries:
                 yield source, finding
 

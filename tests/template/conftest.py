@@ -32,7 +32,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an admin on one local server that all generated repositories share."""
     sys.path.insert(0, str(ROOT / "template" / "src"))
     try:
-        from app.platform.local_postgres import local_postgres
+        from app.development.local_postgres import local_postgres
     finally:
         sys.path.pop(0)
     folder = tmp_path_factory.mktemp("postgres") / "server"

@@ -28,8 +28,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="tries what root sees"
 USE = """
 import sys
 from pathlib import Path
-from app.platform import local_postgres as launcher
-from app.platform.local_postgres import LocalPostgresError, local_postgres
+from app.development import local_postgres as launcher
+from app.development.local_postgres import LocalPostgresError, local_postgres
 folder = Path(sys.argv[1])
 """
 STAY = f"""{USE}

@@ -214,6 +214,21 @@ IMPORTS = {
         "import app.cli",
         "Let main or the module pass in what is needed.",
     ),
+    "main imports what only developers have": Plant(
+        "src/app/main.py",
+        "from app.development.issuer import DevelopmentIssuer",
+        "which is not there in production",
+    ),
+    "a module imports what only developers have": Plant(
+        f"{BILLING}/service.py",
+        "from app.development.issuer import DevelopmentIssuer",
+        "Take what you need as a parameter",
+    ),
+    "platform imports what only developers have": Plant(
+        "src/app/platform/http.py",
+        "from app.development.issuer import DevelopmentIssuer",
+        "Let main or the module pass in what is needed.",
+    ),
     "a module imports main": Plant(
         f"{BILLING}/routes.py",
         "from app.main import create_app",
@@ -660,6 +675,36 @@ def test_a_flag_that_cannot_work_is_refused(
     line = 1 if at == "{" else line_of(repository, file, at)
     said = [each for each in printed.splitlines() if each.startswith(f"{file}:{line}: ")]
     assert any(says in each for each in said), printed
+
+
+BY_AGE = FLAG.replace(
+    '{"fractional": [["on", 10], ["off", 90]]}',
+    '{"if": [{"or": [{"<": [{"var": "age"}, 18]}, {"==": [{"var": ["plan", ""]}, "new"]}]}, "on", "off"]}',
+)
+
+
+@pytest.mark.parametrize(
+    ("flag", "call", "missing"),
+    [
+        (BY_AGE, "is_on('new_way', user=1)", "age"),
+        (BY_AGE, "is_on('new_way', user=1, plan='new', agee=1)", "age"),
+        (BY_AGE, "is_on('new_way', age=None)", "age"),
+        (BY_AGE, "is_on('new_way', age=1)", ""),
+        (BY_AGE, "is_on('new_way', **{'age': 1})", ""),
+        (FLAG, "is_on('new_way')", "user"),
+        (FLAG, "is_on('new_way', None)", "user"),
+        (FLAG, "is_on('new_way', 'ada')", ""),
+    ],
+)
+def test_a_call_says_what_the_flag_s_targeting_speaks_of(
+    repository: Repository, flag: str, call: str, missing: str
+) -> None:
+    plant(repository, f"{BILLING}/flags.json", flag)
+    asks = f"{IMPORTED}\ndef asked(flags: Flags) -> bool:\n    return flags.{call}"
+    plant(repository, f"{BILLING}/asking.py", asks)
+    done = repository.run(".venv/bin/python", "-m", "checks", check=not missing)
+    said = f"{BILLING}/asking.py:3: asks for 'new_way' without {missing}, of which its targeting"
+    assert (said in done.stdout) == bool(missing), done.stdout
 
 
 def test_a_flag_that_nobody_defined_is_refused(repository: Repository) -> None:

@@ -11,8 +11,8 @@ import typer
 from pgqueuer import Queries
 
 from app import modules
+from app.cli_development import present_settings
 from app.platform import job_changes, job_records
-from app.platform.development import present_settings
 from app.platform.discovery import discover
 from app.platform.engine import create_engine
 from app.platform.job_records import JobRecord, JobsError, Known

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from app.platform.console.recorder import Recorder
-from app.platform.console.routes import Console
+from app.development.console.recorder import Recorder
+from app.development.console.routes import Console
 from app.platform.database import Database
 from app.platform.flag_provider import FlagFiles
 from app.platform.http import create_api

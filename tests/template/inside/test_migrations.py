@@ -12,8 +12,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from app import modules
+from app.development.database import create_login, with_database
 from app.platform.database import Database
-from app.platform.development import create_login, with_database
 from app.platform.discovery import discover
 from app.platform.engine import BoundaryError
 from app.platform.migrations import migrate, pending_migrations

@@ -9,9 +9,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from app import modules
+from app.development.database import create_login, with_database
 from app.main import create_app
 from app.platform import passwords, waits
-from app.platform.development import create_login, with_database
 from app.platform.discovery import discover
 from app.platform.engine import UnreachableError, create_engine
 from app.platform.migrations import migrate

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from app.development.issuer import DevelopmentIssuer
 from app.main import create_app
-from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.settings import Settings
 from httpx import ASGITransport, AsyncClient, Response
 

@@ -79,10 +79,8 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
         if isinstance(error, ModuleNotFoundError) and error.name == wiring:
             declaration = None
         else:
-            where = traceback.extract_tb(error.__traceback__)[-1]
             raise WiringError(
-                f"{name} cannot be imported: {type(error).__name__}: {error} "
-                f"({where.filename}, line {where.lineno})."
+                f"{name} cannot be imported: {type(error).__name__}: {error} ({_place(error, path)})."
             ) from error
     if not isinstance(declaration, Module):
         raise WiringError(f"{name}/wiring.py must define `module = Module(build, …)`.")
@@ -106,6 +104,15 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
         needs,
         objectives,
     )
+
+
+def _place(error: Exception, folder: Path) -> str:
+    """Return the file and line of a module that could not be imported, where they are known."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [each for each in frames if Path(each.filename).is_relative_to(folder)]
+    return "{0.filename}, line {0.lineno}".format((ours or frames)[-1])
 
 
 def _declared_jobs(file: str) -> set[Job[Any]]:

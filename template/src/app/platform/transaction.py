@@ -293,8 +293,19 @@ class Transaction:
 
 
 def view_of(tx: Tx, module: str) -> Tx:
-    """Return the view that another module has of a transaction. No module calls this: `boundary` does."""
-    return tx._transaction.view(module)
+    """Return the view that another module has of a transaction. No module calls this: `boundary` does.
+
+    Raises TransactionError where the transaction can be used no more.
+    """
+    transaction = tx._transaction
+    if transaction.is_undone or not transaction.open:
+        transaction.check_usable()
+    return transaction.view(module)
+
+
+def is_of_this_task(tx: Tx) -> bool:
+    """Say whether a transaction may be used here."""
+    return asyncio.current_task() is tx._transaction._task
 
 
 def when_ended(tx: Tx, tell: Callable[[bool], None]) -> None:

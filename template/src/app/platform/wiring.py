@@ -10,12 +10,13 @@ from fastapi import APIRouter
 from pydantic import PydanticSchemaGenerationError, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.boundary import at_boundary, Instrument, InterfaceError
+from app.platform.boundary import at_boundary, Instrument
 from app.platform.cache import Cache
 from app.platform.cache_store import CacheStore
 from app.platform.database import Database, Tx
 from app.platform.events import Event, Events, Handler
 from app.platform.flags import Flags
+from app.platform.interfaces import InterfaceError
 from app.platform.jobs import BoundJob, Delivery, is_frozen, Job, name_of, Options, parameters_of
 from app.platform.objectives import Objectives
 from app.platform.replica import Replica

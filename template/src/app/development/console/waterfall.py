@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from app.platform.console.parts import Part, Trace
+from app.development.console.parts import Part, Trace
 
 _FOLDED = 0.3
 """A pause in which nothing ran is folded where it is longer than this share of what did run."""

@@ -15,16 +15,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.platform.console import views
-from app.platform.console.guard import Guard
-from app.platform.console.operations import operations_of, send_get
-from app.platform.console.pages import Pages
-from app.platform.console.recorder import Recorder
+from app.development.console import views
+from app.development.console.guard import Guard
+from app.development.console.operations import operations_of, send_get
+from app.development.console.pages import Pages
+from app.development.console.recorder import Recorder
+from app.development.map import draw_map
+from app.development.map_svg import STYLE
 from app.platform.flag_provider import FlagFiles
 from app.platform.job_changes import retry_jobs
 from app.platform.job_records import find_job, find_jobs, JobsError, Known, measure_queue
-from app.platform.map import draw_map
-from app.platform.map_svg import STYLE
 from app.platform.queue import connect_queue
 from app.platform.release import application_name
 from app.platform.settings import Settings

@@ -20,8 +20,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.platform import local_postgres_account
-from app.platform.local_postgres_account import Account, choose_account, StartError
+from app.development import local_postgres_account
+from app.development.local_postgres_account import Account, choose_account, StartError
 
 _SECONDS_TO_STOP = 30
 

@@ -2,20 +2,16 @@
 
 import asyncio
 import hashlib
-import multiprocessing
 import os
-import signal
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
+from contextlib import contextmanager, ExitStack
 from pathlib import Path
 
 import asyncpg
 from sqlalchemy import make_url
 
-from app.platform.local_postgres import is_running, local_postgres
+from app.development.local_postgres import is_running, local_postgres, LocalPostgresError
 from app.platform.settings import load_settings, Settings, SettingsError
 
 _FOLDER = Path(__file__).parents[3] / ".local" / "postgres"
@@ -26,14 +22,14 @@ def development_settings() -> Iterator[Settings]:
     """Yield settings with a database to develop on; it lives as long as the block.
 
     Without DATABASE_URL, that is a database `app` on the local Postgres, where the application
-    logs in with as few rights as in production.
+    logs in with as few rights as in production. Raises SettingsError.
     """
     if not _is_development():
         raise SettingsError("ENVIRONMENT: this is for development only, so unset it")
     if "DATABASE_URL" in os.environ:
         yield load_settings(environment="development")
         return
-    with local_postgres(_FOLDER) as admin_url:
+    with development_server() as admin_url:
         asyncio.run(_create_database(admin_url, "app"))
         login_url = asyncio.run(create_login(admin_url, "app"))
         yield load_settings(
@@ -44,57 +40,28 @@ def development_settings() -> Iterator[Settings]:
 
 
 @contextmanager
-def present_settings() -> Iterator[Settings]:
-    """Yield the settings of this environment; without DATABASE_URL, of what `app dev` runs now.
-
-    Starts no server. Raises SettingsError.
-    """
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        if "DATABASE_URL" in os.environ or not _is_development():
-            raise
-        if not is_running(_FOLDER):
-            raise SettingsError(f"{error}. No `app dev` runs here either") from None
-    else:
-        yield settings
-        return
-    with development_settings() as settings:
-        yield settings
-
-
-@contextmanager
 def development_server() -> Iterator[str]:
-    """Yield the URL of an admin who may create databases and roles, for tests."""
+    """Yield the URL of an admin who may create databases and roles. Raises SettingsError."""
     if "DATABASE_URL" in os.environ:
         yield load_settings(environment="development").admin_url
         return
-    with local_postgres(_FOLDER) as admin_url:
+    with ExitStack() as stack:
+        try:
+            admin_url = stack.enter_context(local_postgres(_FOLDER))
+        except LocalPostgresError as error:
+            raise SettingsError(str(error)) from None
         yield admin_url
 
 
-def is_deployed() -> bool:
-    """Say whether this is an installation for production, without what only developers need."""
-    return not (find_spec("app.platform.console") and find_spec("jinja2"))
+def is_server_running() -> bool:
+    """Say whether somebody uses the local Postgres now, such as `app dev`."""
+    return _is_development() and is_running(_FOLDER)
 
 
 def is_taken(port: int) -> bool:
     """Say whether something listens on a port of this machine already."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def stop_with_parent() -> None:
-    """Stop this process when the one that watches for changes dies, however it dies."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 async def create_login(admin_url: str, login: str) -> str:

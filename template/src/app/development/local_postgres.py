@@ -31,7 +31,7 @@ if sys.platform != "win32":
 
 _SUPERVISOR = (
     "import sys; sys.path.insert(0, sys.argv.pop(1));"
-    "from app.platform.local_postgres_supervisor import main; main()"
+    "from app.development.local_postgres_supervisor import main; main()"
 )
 _DEBIAN_VERSIONS = Path("/usr/lib/postgresql")
 _SECONDS_TO_STOP = 60

@@ -1,6 +1,6 @@
 """An issuer of tokens for one's own machine: `app token` signs them, `app dev` believes them.
 
-Its key is made on first use and never leaves the machine. In production it is not there.
+Its key is made on first use and never leaves the machine.
 """
 
 import os
@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-AUDIENCE = "app"
 _FILE = Path(__file__).parents[3] / ".local" / "issuer.pem"
 _LIFETIME = 86_400
 """Seconds."""
@@ -31,6 +30,7 @@ class DevelopmentIssuer:
     """Signs tokens, and verifies them without a server."""
 
     name = "development"
+    audience = "app"
 
     def __init__(self) -> None:
         self._private = _private_key()
@@ -48,7 +48,7 @@ class DevelopmentIssuer:
         now = int(time.time())
         claims = {
             "iss": self.name,
-            "aud": AUDIENCE,
+            "aud": self.audience,
             "sub": subject,
             "scope": " ".join(scopes),
             "iat": now,

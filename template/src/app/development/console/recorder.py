@@ -9,7 +9,7 @@ from threading import Lock
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
-from app.platform.console.parts import Line, line_of, Part, part_of, Trace
+from app.development.console.parts import Line, line_of, Part, part_of, Trace
 
 _TRACES = 200
 _PARTS = 50_000

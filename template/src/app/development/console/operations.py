@@ -11,7 +11,7 @@ import httpx
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from app.platform.development_issuer import DevelopmentIssuer
+from app.development.issuer import DevelopmentIssuer
 from app.platform.principal import Needs
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

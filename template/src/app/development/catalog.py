@@ -6,10 +6,11 @@ when it is renamed or carved out: `catalog-info.yaml`, and `openapi.json` where 
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.platform.openapi import describe_api
 from app.platform.wiring import ModuleFolder
 
 ENTITIES = "catalog-info.yaml"
@@ -34,29 +35,6 @@ def draw_catalog(
     return files
 
 
-def describe_api(api: Mapping[str, Any], module: str) -> dict[str, Any]:
-    """Return what an OpenAPI document says of one module, with the schemas that needs."""
-    paths = {
-        path: operations
-        for path, operations in api["paths"].items()
-        if any(module in operation.get("tags", ()) for operation in operations.values())
-    }
-    schemas = api.get("components", {}).get("schemas", {})
-    needed: set[str] = set()
-    missing = set(_references(paths))
-    while missing:
-        needed |= missing
-        missing = set(_references([schemas[name] for name in missing])) - needed
-    own = {name: schema for name, schema in schemas.items() if name in needed}
-    title = {**api["info"], "title": module}
-    return {
-        **api,
-        "info": title,
-        "paths": paths,
-        "components": {**api["components"], "schemas": own},
-    }
-
-
 def system_of(root: Path) -> str:
     """Return the name of the product, as `pyproject.toml` in the root of the repository says it."""
     return str(tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["name"])
@@ -74,17 +52,6 @@ def entity_name(system: str, module: str) -> str:
     Where that is too long for Backstage, the name of the system is cut.
     """
     return f"{system[: _LONGEST_NAME - 1 - len(module)]}-{module}"
-
-
-def _references(node: object) -> Iterator[str]:
-    """Find the names of the schemas that a part of the document mentions."""
-    if isinstance(node, dict):
-        if isinstance(reference := node.get("$ref"), str):
-            yield reference.rpartition("/")[2]
-        node = list(node.values())
-    if isinstance(node, list):
-        for each in node:
-            yield from _references(each)
 
 
 def _entities(system: str, folder: ModuleFolder, *, provides: bool) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from app.platform.map import MappedModule
-from app.platform.map_layout import lay_out, Point
+from app.development.map import MappedModule
+from app.development.map_layout import lay_out, Point
 
 _METHODS_SHOWN, _EVENTS_SHOWN = 8, 4
 _LINE = 20

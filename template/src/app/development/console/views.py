@@ -6,18 +6,18 @@ from datetime import date
 
 from markupsafe import Markup
 
+from app.development.console.operations import Operation
+from app.development.console.pages import many
+from app.development.console.parts import Line, Trace
+from app.development.console.recorder import Recorder, Statement, Traffic
+from app.development.console.waterfall import draw, repeated, summarize, Summary
+from app.development.map import MappedModule
+from app.development.map_svg import as_svg, Mark
 from app.platform import metrics
-from app.platform.console.operations import Operation
-from app.platform.console.pages import many
-from app.platform.console.parts import Line, Trace
-from app.platform.console.recorder import Recorder, Statement, Traffic
-from app.platform.console.waterfall import draw, repeated, summarize, Summary
 from app.platform.context import PLATFORM
 from app.platform.flag_files import Flag
 from app.platform.flag_provider import FlagFiles
 from app.platform.job_records import ModuleQueue
-from app.platform.map import MappedModule
-from app.platform.map_svg import as_svg, Mark
 
 _LATEST = 12
 _SMALL = 6

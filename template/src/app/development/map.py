@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 
-from app.platform.boundary import takes_tx
+from app.platform.interfaces import promises_of
 from app.platform.wiring import ModuleFolder
 
 
@@ -93,12 +93,8 @@ def as_json(modules: Sequence[MappedModule]) -> str:
 
 
 def _methods(interface: type) -> list[Method]:
-    """The public methods of an interface, in the order of the source, inherited ones first."""
-    declared: dict[str, object] = {}
-    for base in reversed(interface.__mro__):
-        declared.update(vars(base))
+    """The methods of an interface, in the order of the source, inherited ones first."""
     return [
-        Method(name, list(inspect.signature(method).parameters)[1:], takes_tx(method))
-        for name, method in declared.items()
-        if inspect.isfunction(method) and not name.startswith("_")
+        Method(each.name, list(inspect.signature(each.function).parameters)[1:], each.joins)
+        for each in promises_of(interface)
     ]
