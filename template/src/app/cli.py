@@ -19,7 +19,12 @@ from app.cli_slow import show_slow
 from app.main import run_worker
 from app.platform.access import create_tokens
 from app.platform.autogenerate import make_migration
-from app.platform.development import development_settings, is_deployed, is_taken
+from app.platform.development import (
+    development_server,
+    development_settings,
+    is_deployed,
+    is_taken,
+)
 from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
 from app.platform.engine import login_of
@@ -164,16 +169,27 @@ def apply_migrations(
 
 
 @cli.command("make-migration", epilog='Example: app make-migration billing "add a due date"')
-def write_migration(module: str, message: str) -> None:
-    """Write a migration from the difference between a module's tables and the database."""
-    folder = next((f for f in discover(modules) if f.name == module), None)
+def write_migration(
+    module: str,
+    message: str,
+    by_hand: Annotated[
+        bool, typer.Option("--by-hand", help="Write what can be written; the rest is for you.")
+    ] = False,
+) -> None:
+    """Write what makes of a module's migrations what its tables say.
+
+    It is tried first, on a database of its own. The last word is with the tests, which compare both.
+    """
+    folders = discover(modules)
+    folder = next((each for each in folders if each.name == module), None)
     if folder is None:
         _fail(f"There is no module {module}. `app modules` lists them.")
-    with development_settings() as settings:
-        _migrate(settings)
-        login = login_of(settings.database_url)
-        path = asyncio.run(make_migration(settings.admin_url, login, folder, message))
-    typer.echo(f"Wrote {path}. Read it before you commit it.")
+    with development_server() as url:
+        written = asyncio.run(make_migration(url, folders, folder, message, by_hand=by_hand))
+    for path in written.files:
+        typer.echo(f"Wrote {path}. Read it before you commit it.")
+    for sentence in written.left:
+        typer.echo(f"Left for you: {sentence}", err=True)
 
 
 @cli.command(epilog="Example: app token --subject ada --scope catalog:write")

@@ -17,6 +17,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 from app.platform.discretion import withhold_values
 from app.platform.passwords import connect_in_greenlet
+from app.platform.roles import EXTENSIONS
 from app.platform.settings import Settings
 
 OPENING = "opening"
@@ -49,7 +50,9 @@ def create_engine(
     With `patience`, the driver gives a statement up after so many seconds without an answer.
     """
     milliseconds = round(settings.database_statement_timeout * 1000)
-    opening = f" SET LOCAL statement_timeout = {milliseconds};"
+    opening = (
+        f" SET LOCAL statement_timeout = {milliseconds}; SET LOCAL search_path = {EXTENSIONS};"
+    )
     engine = create_async_engine(
         async_url(settings.database_url),
         execution_options={OPENING: opening},
@@ -218,6 +221,11 @@ def trespass(error: BaseException, engine: Engine, speaker: str | None) -> Bound
     login = engine.url.username
     who = speaker.removeprefix(f"{login}__") if speaker else f"The login {login} by itself"
     owner = denied[1]
+    if owner == "public":
+        return BoundaryError(
+            f"{who} may not touch the schema public: tables of a module stand in its own schema, "
+            "what an extension brings is named without one (docs/postgres.md#extensions)."
+        )
     return BoundaryError(
         f"{who} may not touch the schema {owner}: call a method of the interface in "
         f"app.modules.{owner}, or add the one that is missing there."
