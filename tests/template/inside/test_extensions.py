@@ -68,7 +68,7 @@ async def test_roles_alone_make_extensions_too_as_a_restore_needs_them(
         ("nonsense", r"catalog \(module.toml\) needs .* nonsense, which this .* does not bring"),
         (
             "pageinspect",
-            'may not create. .* this database: .* CREATE EXTENSION "pageinspect" SCHEMA',
+            'may not create. .* this database: CREATE EXTENSION "pageinspect" SCHEMA',
         ),
     ],
 )
@@ -84,11 +84,9 @@ async def test_an_extension_in_another_schema_is_named_with_what_moves_it(
 ) -> None:
     admin = await asyncpg.connect(settings.admin_url)
     await admin.execute("CREATE SCHEMA elsewhere; CREATE EXTENSION citext SCHEMA elsewhere")
-    with pytest.raises(MigrationError, match="stands in the schema elsewhere") as refused:
-        await migrate(settings.admin_url, LOGIN, asking_for("citext"))
-    await admin.execute(str(refused.value).partition("owner: ")[2])
-    await migrate(settings.admin_url, LOGIN, asking_for("citext"))
     await admin.close()
+    with pytest.raises(MigrationError, match=r"stands in the schema elsewhere.* SET SCHEMA ext"):
+        await migrate(settings.admin_url, LOGIN, asking_for("citext"))
 
 
 async def test_modules_make_nothing_in_the_schema_of_extensions(settings: Settings) -> None:

@@ -70,7 +70,8 @@ def _install(connection: Connection, name: str, who: str) -> None:
     if schema is not None:
         raise MigrationError(
             f"{who} needs the extension {name}, which stands in the schema {schema}, where modules "
-            f'do not look. Move it, as its owner: ALTER EXTENSION "{name}" SET SCHEMA {EXTENSIONS};'
+            "do not look. Drop it, if nothing uses it there, or let a superuser move it: "
+            f'ALTER EXTENSION "{name}" SET SCHEMA {EXTENSIONS};'
         )
     if not connection.scalar(_IS_AVAILABLE, {"name": name}):
         raise MigrationError(
