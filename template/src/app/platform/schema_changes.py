@@ -116,6 +116,7 @@ class Changes:
                 self._hold(step, made, said)
             elif self._careful and made.definition == self._loose(said).definition:
                 step.beside.append(pair.fill(_VALIDATE, said))
+                step.allowed["prefer-robust-stmts"] = "What is valid can be validated again."
         for _, said in pair.changed("domain constraint"):
             for statement in (_DROP, _ADD):
                 step.within.append(pair.fill(statement.replace("TABLE", "DOMAIN"), said))
