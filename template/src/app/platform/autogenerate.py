@@ -35,6 +35,7 @@ _FORMAT_WITH_RUFF = {
     "ruff.module": "ruff",
     "ruff.options": "format --quiet REVISION_SCRIPT_FILENAME",
 }
+_COMMIT = "pass  # Commits what came before: nobody waits for it while rows are looked at."
 _LOOKS_BOUND = re.compile(r"(?<![:\w\\]):(?=\w)")
 """What `sqlalchemy.text` takes for the name of a parameter."""
 
@@ -162,6 +163,7 @@ def _plan(connection: Connection, folder: ModuleFolder) -> tuple[list[_Migration
             if not done:
                 break
             up.beside += done.beside
+            up.looks += done.looks
             up.within += done.within
             up.allowed |= step.allowed
             state = read()
@@ -178,15 +180,15 @@ def _try(connection: Connection, owner: str, step: Step, refused: list[str]) -> 
     with as_owner(connection, owner):
         connection.execution_options(isolation_level="AUTOCOMMIT")
         try:
-            for statements, taken in ((step.beside, done.beside), (step.within, done.within)):
-                for statement in statements:
+            for part in ("beside", "looks", "within"):
+                for statement in getattr(step, part):
                     try:
                         connection.exec_driver_sql(statement)
                     except DBAPIError as error:
                         why = f"Postgres refuses `{statement}`: {error.orig}."
                         refused += [] if why in refused else [why]
                     else:
-                        taken.append(statement)
+                        getattr(done, part).append(statement)
         finally:
             connection.rollback()
             connection.execution_options(isolation_level=connection.default_isolation_level)
@@ -223,10 +225,10 @@ def _write(folder: ModuleFolder, message: str, migrations: list[_Migration]) -> 
 
 def _as_python(step: Step) -> str:
     lines = []
-    if step.beside:
+    if step.beside or step.looks:
         lines.append("with op.get_context().autocommit_block():")
-        lines += [f"    {_execute(statement)}" for statement in step.beside]
-    lines += map(_execute, step.within)
+        lines += [f"    {_execute(each)}" for each in step.beside] or [f"    {_COMMIT}"]
+    lines += map(_execute, [*step.looks, *step.within])
     return "\n    ".join(lines) or "pass"
 
 

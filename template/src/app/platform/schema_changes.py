@@ -31,13 +31,15 @@ class Step:
 
     beside: list[str] = field(default_factory=list)
     """Outside of a transaction, beside those who read and write. It can be done again."""
+    looks: list[str] = field(default_factory=list)
+    """At the beginning of a new transaction: what looks at each row while others write."""
     within: list[str] = field(default_factory=list)
-    """Afterwards, in one transaction."""
+    """In the same transaction, or in that of the migrations before where there is nothing else."""
     allowed: dict[str, str] = field(default_factory=dict)
     """What `make migrations` would refuse of it, by rule, and why it is safe."""
 
     def __bool__(self) -> bool:
-        return bool(self.beside or self.within)
+        return bool(self.beside or self.looks or self.within)
 
 
 class Changes:
@@ -115,8 +117,7 @@ class Changes:
             if not _is_loose_first(said):
                 self._hold(step, made, said)
             elif self._careful and made.definition == self._loose(said).definition:
-                step.beside.append(pair.fill(_VALIDATE, said))
-                step.allowed["prefer-robust-stmts"] = "What is valid can be validated again."
+                step.looks.append(pair.fill(_VALIDATE, said))
         for _, said in pair.changed("domain constraint"):
             for statement in (_DROP, _ADD):
                 step.within.append(pair.fill(statement.replace("TABLE", "DOMAIN"), said))
@@ -196,7 +197,7 @@ class Changes:
             # Again, where it was left from a run that found some.
             again = _REPLACE.replace("DROP CONSTRAINT", "DROP CONSTRAINT IF EXISTS")
             step.beside.append(self._pair.fill(again, self._loose(proof)))
-            step.beside.append(self._pair.fill(_VALIDATE, proof))
+            step.looks.append(self._pair.fill(_VALIDATE, proof))
         step.within.append(
             self._pair.fill("ALTER TABLE {on} ALTER COLUMN {name} SET NOT NULL", said)
         )
