@@ -152,7 +152,7 @@ def test_what_tables_say_reaches_every_database_and_so_does_what_they_say_next(
     shop.make("sql", "migrations", "base=HEAD")
     assert " passed" in shop.pytest("tests/test_architecture.py", CATALOG).stdout
     assert production.run(".venv/bin/app", "migrate").stdout.count("applied catalog") == 2
-    assert asyncio.run(rows(production)) == [("a", "LET", "Ada")]
+    assert asyncio.run(rows(production)) == [("a", "Ada", "LET")]
     assert production.run(".venv/bin/app", "migrate").stdout == "Nothing to do.\n"
 
 
