@@ -25,16 +25,16 @@ RESERVED = frozenset(
     concurrently conflict conftest constraint continue create cross current_catalog current_date
     current_role current_schema current_time current_timestamp current_user database date_time db
     declarative_base def default deferrable del desc distinct do docs elif else end event events
-    except false fetch finally for foreign freeze from full global grant group having healthz if
-    ilike import in information_schema initially inner integrity_error intersect into is isnull
-    item join lambda lateral leading left like limit localtime localtimestamp lpt1 lpt2 lpt3 lpt4
-    lpt5 lpt6 lpt7 lpt8 lpt9 main mapped meta_data metrics module module_folder modules natural
+    except extensions false fetch finally for foreign freeze from full global grant group having
+    healthz if ilike import in information_schema initially inner integrity_error intersect into is
+    isnull item join lambda lateral leading left like limit localtime localtimestamp lpt1 lpt2 lpt3
+    lpt4 lpt5 lpt6 lpt7 lpt8 lpt9 main mapped meta_data metrics module module_folder modules natural
     nonlocal not not_found notnull nul null offset on only or order outer overlaps pass placing
     platform postgres primary prn protocol public query queue raise readyz redoc references request
-    requests response return returning right run_jobs select self sequence session_user similar
-    some string_constraints symmetric system_user table tablesample test tests then to trailing
-    true try tx union unique user using uuid variadic verbose when where while window wired with
-    yield zero_division_error
+    requests response return returning right run_jobs select self sequence session_user similar some
+    string_constraints symmetric system_user table tablesample test tests then to trailing true try
+    tx union unique user using uuid variadic verbose when where while window wired with yield
+    zero_division_error
     """.split()
 )
 

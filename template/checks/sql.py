@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from checks.queries import Finding
 from checks.source import module_names, module_of, read_sources, Source, Violation
 
-_OF_POSTGRES = ("pg_", "information_schema")
+_OF_POSTGRES = ("pg_", "information_schema", "extensions")
 
 
 def check_sql() -> Iterator[Violation]:

@@ -42,7 +42,8 @@ def test_codeowners_names_no_module_that_is_gone() -> None:
 
 async def test_the_migrations_of_each_module_make_what_its_tables_say(settings: Settings) -> None:
     missing = await missing_migrations(settings.admin_url, login_of(settings.database_url), FOLDERS)
-    assert not missing, "run `.venv/bin/app make-migration MODULE MESSAGE` for these"
+    told = "\n".join(f"{name}: {each}" for name, found in missing.items() for each in found)
+    assert not missing, f"{told}\nRun `.venv/bin/app make-migration MODULE MESSAGE` for these."
 
 
 async def test_postgres_refuses_each_module_the_tables_of_the_next(engine: AsyncEngine) -> None:

@@ -227,8 +227,7 @@ def test_a_changed_table_gets_its_migration(shop: Repository) -> None:
     assert done.returncode == 0, done.stdout
     [file] = (shop.path / "src/app/modules/ordering/migrations").glob("*_add_a_note.py")
     written = file.read_text("utf-8")
-    assert 'op.add_column("items", sa.Column("note"' in written
-    assert 'schema="ordering"' in written
+    assert 'op.execute("ALTER TABLE ordering.items ADD COLUMN note character varying")' in written
     assert "nothing to write" in app(shop, "make-migration", "ordering", "again").stdout
     shop.make("check")
 

@@ -142,6 +142,17 @@ def test_depends_on_must_be_a_list(write: Write) -> None:
         discover(package)
 
 
+@pytest.mark.parametrize("extensions", ['"citext"', "[1]", "['x; DROP TABLE y']"])
+def test_extensions_must_be_a_list_of_names(write: Write, extensions: str) -> None:
+    package = write(a=("", "() -> A: ..."))
+    with (Path(package.__path__[0]) / "a/module.toml").open("a") as file:
+        file.write(f"extensions = {extensions}\n")
+    with pytest.raises(
+        WiringError, match=r"a/module.toml must say .* extensions is no list of names"
+    ):
+        discover(package)
+
+
 def test_a_module_without_wiring_is_named(write: Write) -> None:
     package = write(a=("", "() -> A: ..."))
     (Path(package.__path__[0]) / "a/wiring.py").unlink()

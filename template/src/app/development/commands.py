@@ -12,15 +12,13 @@ from app import modules
 from app.cli_errors import fail
 from app.cli_openapi import describe
 from app.development.catalog import draw_catalog, system_of
-from app.development.database import development_settings, is_taken
+from app.development.database import development_server, development_settings, is_taken
 from app.development.issuer import DevelopmentIssuer
 from app.development.map import as_json, as_mermaid, as_text, draw_map
 from app.development.map_svg import as_svg
 from app.platform.autogenerate import make_migration
 from app.platform.discovery import discover
-from app.platform.engine import login_of
 from app.platform.logs import configure_logs
-from app.platform.migrations import migrate
 
 _ROOT = Path(__file__).parents[3]
 
@@ -58,18 +56,30 @@ def dev(port: Port = 8000) -> None:
         )
 
 
-@commands.command("make-migration", epilog='Example: app make-migration billing "add a due date"')
-def write_migration(module: str, message: str) -> None:
-    """Write a migration from the difference between a module's tables and the database."""
+@commands.command(
+    "make-migration", epilog='Example: app make-migration billing "add a due date"'
+)
+def write_migration(
+    module: str,
+    message: str,
+    by_hand: Annotated[
+        bool, typer.Option("--by-hand", help="Write what can be written; the rest is for you.")
+    ] = False,
+) -> None:
+    """Write what makes of a module's migrations what its tables say.
+
+    It is tried first, on a database of its own. The last word is with the tests, which compare both.
+    """
     folders = discover(modules)
     folder = next((each for each in folders if each.name == module), None)
     if folder is None:
         fail(f"There is no module {module}. `app modules` lists them.")
-    with development_settings() as settings:
-        login = login_of(settings.database_url)
-        asyncio.run(migrate(settings.admin_url, login, folders))
-        path = asyncio.run(make_migration(settings.admin_url, login, folder, message))
-    typer.echo(f"Wrote {path}. Read it before you commit it.")
+    with development_server() as url:
+        written = asyncio.run(make_migration(url, folders, folder, message, by_hand=by_hand))
+    for path in written.files:
+        typer.echo(f"Wrote {path}. Read it before you commit it.")
+    for sentence in written.left:
+        typer.echo(f"Left for you: {sentence}", err=True)
 
 
 @commands.command(epilog="Example: app token --subject ada --scope catalog:write")

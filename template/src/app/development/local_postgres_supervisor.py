@@ -198,9 +198,13 @@ def _create_data(programs: Programs, major: int) -> None:
     if major >= 16:
         # Many rounds protect weak passwords; for a random one they only make each login slow.
         sql.insert(0, "SET scram_iterations = 1")
-    if _has_statistics(programs.binaries):
-        # In the template, because `admin` may not: every database has it from the start.
+    # In the template, because `admin` may not: every database has them from the start.
+    if _has(programs.binaries, "pg_stat_statements"):
         sql.append("CREATE EXTENSION pg_stat_statements")
+    if _has(programs.binaries, "vector"):
+        sql.append("CREATE SCHEMA extensions")
+        sql.append("GRANT USAGE ON SCHEMA extensions TO PUBLIC")
+        sql.append("CREATE EXTENSION vector SCHEMA extensions")
     programs.run(
         "postgres",
         *("--single", "-c", "exit_on_error=on", "-D", new, "template1"),
@@ -223,18 +227,18 @@ def _settings(programs: Programs, port: int) -> list[str | Path]:
         "logging_collector": "off",
         "log_checkpoints": "off",
     }
-    if _has_statistics(programs.binaries):
+    if _has(programs.binaries, "pg_stat_statements"):
         settings["shared_preload_libraries"] = "pg_stat_statements"
     options = [part for item in settings.items() for part in ("-c", "=".join(item))]
     return ["-D", programs.folder / "data", *options]
 
 
-def _has_statistics(binaries: Path) -> bool:
+def _has(binaries: Path, extension: str) -> bool:
     libraries = binaries.parent / "lib"
     return any(
         path.is_file()
         for folder in (libraries, libraries / "postgresql")
-        for path in folder.glob("pg_stat_statements.*")
+        for path in folder.glob(f"{extension}.*")
     )
 
 

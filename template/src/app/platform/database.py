@@ -19,20 +19,12 @@ from app.platform.engine import OutcomeUnknownError, TransactionError, Unreachab
 from app.platform.fetch import fetch, Prepared
 from app.platform.reading import has_committed, open_reading, Reading
 from app.platform.replica import Replica
+from app.platform.tables import NAMING
 from app.platform.transaction import Transaction, Tx
 
 __all__ = ["NAMING", "Database", "Tx", "in_transaction", "opening"]
 
 Columns = TypeVarTuple("Columns")
-
-NAMING = {
-    "ix": "ix_%(column_0_N_label)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-"""Names for constraints, so that migrations can refer to them."""
 
 opening: ContextVar[Callable[[Tx], Awaitable[None]] | None] = ContextVar("opening", default=None)
 """What transactions do first while it is set; see `idempotency`."""

@@ -120,6 +120,11 @@ def trespass(error: BaseException, engine: Engine, speaker: str | None) -> Bound
     login = engine.url.username
     who = speaker.removeprefix(f"{login}__") if speaker else f"The login {login} by itself"
     owner = denied[1]
+    if owner == "public":
+        return BoundaryError(
+            f"{who} may not touch the schema public: tables of a module stand in its own schema, "
+            "what an extension brings is named without one (docs/postgres.md#extensions)."
+        )
     return BoundaryError(
         f"{who} may not touch the schema {owner}: call a method of the interface in "
         f"app.modules.{owner}, or add the one that is missing there."

@@ -38,6 +38,7 @@ from app.platform.database_errors import (
 from app.platform.discretion import withhold_values
 from app.platform.passwords import connect_in_greenlet
 from app.platform.passwords import Connection as BoundedConnection
+from app.platform.roles import EXTENSIONS
 from app.platform.settings import Settings
 from app.platform.spoken_sql import check_spoken
 from app.platform.waits import CONNECT, MARGIN
@@ -197,7 +198,9 @@ class _Connection(BoundedConnection):
 @lru_cache(1000)
 def _limit(seconds: float, is_request: bool) -> str:
     milliseconds = max(round(seconds * 1000), 1)
-    limit = f" SET LOCAL statement_timeout = {milliseconds};"
+    limit = (
+        f" SET LOCAL search_path = {EXTENSIONS}; SET LOCAL statement_timeout = {milliseconds};"
+    )
     if is_request:
         return limit
     # Of a process that is gone with its machine, Postgres hears nothing for hours; so long would what

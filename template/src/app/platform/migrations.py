@@ -28,6 +28,7 @@ from sqlalchemy.pool import NullPool
 
 from app.platform.discretion import cause
 from app.platform.engine import async_url, sqlstate_of
+from app.platform.extensions import install_extensions
 from app.platform.idempotency import SCHEMA as REQUESTS
 from app.platform.invalid_indexes import clear_invalid_indexes
 from app.platform.migration_locks import let_concurrent_wait, Patience, take_turn
@@ -37,6 +38,7 @@ from app.platform.queue_schema import install_queue, is_outdated
 from app.platform.roles import (
     check_login,
     DatabaseAheadError,
+    EXTENSIONS,
     MigrationError,
     owner_of,
     prepare_schema,
@@ -51,6 +53,9 @@ from app.platform.wiring import ModuleFolder
 logger = logging.getLogger("app.migrations")
 
 _CANCELLED = "57014"
+_MAY_ALL_CREATE = text(
+    "SELECT has_schema_privilege('public', oid, 'CREATE') FROM pg_namespace WHERE nspname = 'public'"
+)
 
 
 class History(Protocol):
@@ -90,6 +95,7 @@ async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
         async with patience.watched():
             await take_turn(connection)
             await connection.run_sync(_prepare_all, login, histories)
+            await connection.run_sync(install_extensions, folders)
             await connection.run_sync(_check_not_ahead, login, histories)
         await connection.run_sync(let_concurrent_wait)
         for history in histories:
@@ -104,7 +110,7 @@ async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
 
 
 async def prepare(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -> None:
-    """Create every module's schema and roles, and nothing in them: what `pg_restore` needs.
+    """Create every module's schema and roles, nothing in them, and extensions: what `pg_restore` needs.
 
     Raises MigrationError as `migrate` does.
     """
@@ -114,6 +120,7 @@ async def prepare(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
     ):
         await take_turn(connection)
         await connection.run_sync(_prepare_all, login, [*folders, _REQUESTS, _QUEUE])
+        await connection.run_sync(install_extensions, folders)
 
 
 @asynccontextmanager
@@ -154,12 +161,25 @@ async def pending_migrations(
 def _prepare_all(connection: Connection, login: str, histories: Sequence[History]) -> None:
     check_login(connection, login)
     try:
-        connection.execute(text("REVOKE ALL ON SCHEMA public FROM PUBLIC"))
-        connection.commit()
+        _close_public(connection)
     except DBAPIError as error:
         raise refused("the database", error) from error
     for history in histories:
         prepare_schema(connection, login, history.name)
+
+
+def _close_public(connection: Connection) -> None:
+    """Let nobody make tables in `public`, where any module could read and write them.
+
+    So it is from PostgreSQL 15 on. A database that is older, or was once, may be used by others, too.
+    """
+    if connection.scalar(_MAY_ALL_CREATE):
+        connection.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
+        logger.warning(
+            "Took from all roles the right to create in the schema public of this database. Give "
+            "it back to those of other applications that need it: GRANT CREATE ON SCHEMA public TO"
+        )
+    connection.commit()
 
 
 def _check_not_ahead(connection: Connection, login: str, histories: Sequence[History]) -> None:
@@ -244,6 +264,7 @@ def explained(history: History) -> Iterator[None]:
 def as_owner(connection: Connection, owner: str) -> Iterator[None]:
     """Run as the role that owns a module's schema: its migrations can reach nothing else."""
     connection.execute(text(f'SET ROLE "{owner}"'))
+    connection.execute(text(f"SET search_path = {EXTENSIONS}"))
     connection.commit()
     try:
         yield
@@ -251,6 +272,7 @@ def as_owner(connection: Connection, owner: str) -> Iterator[None]:
     finally:
         connection.rollback()
         connection.execute(text("RESET ROLE"))
+        connection.execute(text("RESET search_path"))
         connection.commit()
 
 

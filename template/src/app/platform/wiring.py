@@ -59,6 +59,8 @@ class ModuleFolder:
     needs: Mapping[str, type]
     """The parameters of `build`, by name."""
     objectives: Objectives = field(default_factory=Objectives)
+    extensions: Sequence[str] = ()
+    """The extensions of Postgres that it uses."""
 
 
 @dataclass(frozen=True)
