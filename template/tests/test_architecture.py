@@ -13,7 +13,7 @@ from app import modules
 from app.development.catalog import draw_catalog, system_of
 from app.development.map import draw_map
 from app.development.map_svg import as_svg
-from app.platform.autogenerate import missing_migrations
+from app.development.autogenerate import missing_migrations
 from app.platform.database import Database
 from app.platform.discovery import discover
 from app.platform.engine import BoundaryError, login_of

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from alembic import command
 from app import modules
-from app.platform.autogenerate import make_migration, missing_migrations
+from app.development.autogenerate import make_migration, missing_migrations
 from app.platform.development import with_database
 from app.platform.discovery import discover
 from app.platform.migrations import admin_connection, as_owner, config_of, migrate

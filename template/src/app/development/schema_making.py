@@ -13,8 +13,8 @@ from sqlalchemy.orm import DeclarativeBase
 
 from app.platform.engine import sqlstate_of
 from app.platform.roles import EXTENSIONS, MigrationError
-from app.platform.schema_changes import Changes
-from app.platform.schema_reading import Key, NOT_VALID, read_schema, Schema
+from app.development.schema_changes import Changes
+from app.development.schema_reading import Key, NOT_VALID, read_schema, Schema
 from app.platform.wiring import ModuleFolder
 
 _IS_MISSING = {"42704", "42883"}

@@ -1,6 +1,6 @@
 """How what the migrations make differs from what `tables.py` says, in sentences."""
 
-from app.platform.schema_reading import Column, Key, Schema, Thing
+from app.development.schema_reading import Column, Key, Schema, Thing
 
 
 def differences(present: Schema, wanted: Schema) -> dict[Key, str]:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from app.platform.schema_pair import literal, Pair, quote
-from app.platform.schema_reading import Column, NOT_VALID, Schema, Thing
+from app.development.schema_pair import literal, Pair, quote
+from app.development.schema_reading import Column, NOT_VALID, Schema, Thing
 
 _ADD = "ALTER TABLE {on} ADD CONSTRAINT {name} {definition}"
 _DROP = "ALTER TABLE {on} DROP CONSTRAINT {name}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from app.platform.schema_queries import COLUMNS, THINGS
+from app.development.schema_queries import COLUMNS, THINGS
 
 NOT_VALID = " NOT VALID"
 """What follows a constraint to which only new rows are held."""

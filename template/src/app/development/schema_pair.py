@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import make_url
 
-from app.platform.schema_reading import Schema, Thing
+from app.development.schema_reading import Schema, Thing
 
 quote = make_url("postgresql+asyncpg://").get_dialect()().identifier_preparer.quote
 _COMMENT = {
