@@ -10,6 +10,7 @@ from importlinter import Contract, ContractCheck
 
 from checks.faces import check_faces
 from checks.source import (
+    BELOW_MODULES,
     depends_on,
     module_names,
     module_of,
@@ -122,7 +123,7 @@ def _edges(graph: ImportGraph) -> Iterator[tuple[str, int, str, str]]:
 def _hidden() -> Iterator[Violation]:
     """Find imports of which nobody can see what they import."""
     for source in read_sources():
-        if source.name.startswith("app.platform."):
+        if source.name.startswith(BELOW_MODULES):
             continue
         for line, name in source.imports | source.reached:
             other = module_of(name)

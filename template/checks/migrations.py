@@ -24,12 +24,12 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import Script, ScriptDirectory
 
+from checks.findings import Finding as Touched
 from checks.history import Change, changes_since
-from checks.queries import Finding as Touched
+from checks.scripts import Script as Sql
 from checks.source import MODULES, ROOT, Violation
 from checks.sql import why_refused
-from checks.standstill import Finding
-from checks.standstill import Script as Sql
+from checks.standstill import find_standstills, Finding
 from checks.statements import read_statement, UnreadableError
 
 _MIGRATION = re.compile(r"src/app/modules/(\w+)/migrations/[^/]+\.py")
@@ -221,7 +221,7 @@ def _squawk(sql: str, name: str) -> list[Finding]:
         raise SystemExit(f"squawk failed: {done.stderr.strip() or done.stdout}") from None
     at = {(each["line"], each["rule_name"]) for each in found}
     lines, script = sql.splitlines(), Sql(sql)
-    findings = [*script.find()]
+    findings = [*find_standstills(script)]
     for each in found:
         line, column, rule = each["line"], each["column"], each["rule_name"]
         text = f"{each['message']} {_REMEDIES.get(rule, each['help'] or '')}"

@@ -9,6 +9,7 @@ from checks.scopes import imported_names, Scopes
 
 BUILTINS = {"__builtins__", "__import__", "__loader__", "eval", "exec"}
 _NAME_IN_TEXT = re.compile(r"app(\.\w+)+|app\.(modules|platform)(\.\w+)+:\w[\w.]*")
+_FINDS_MODULES = re.compile(r"app\.(platform|development)\.")
 _GLOBALS = {"__globals__", "f_globals"}
 """By which any object leads to all names of its file."""
 _HANDLE = re.compile(
@@ -83,7 +84,7 @@ class Names:
                 inner.add(id(node.value))
             elif isinstance(node, ast.Call):
                 called.add(id(node.func))
-                if (self.full(node.func) or "").startswith("app.platform."):
+                if _FINDS_MODULES.match(self.full(node.func) or ""):
                     to_platform.update(map(id, node.args))
                 if self.full(node) is not None:  # getattr(…, "name"), vars(…)
                     inner.add(id(node.args[0]))
@@ -95,7 +96,7 @@ class Names:
                 reached.add(Reference(node.lineno, "__globals__"))
             name = self.full(node) if id(node) not in inner else None
             if name is None or (name == "app.modules" and id(node) in to_platform):
-                continue  # Only the platform finds modules by itself: `discover(modules)`.
+                continue  # Only these find modules by themselves: `discover(modules)`.
             assert isinstance(node, ast.expr)
             reached.add(Reference(node.lineno, name))
             if name.endswith(".__dict__") and _HANDLE.fullmatch(

@@ -12,13 +12,16 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from checks.findings import Finding
 from checks.handles import read_handles
 from checks.names import BUILTINS, Names, Reference
-from checks.queries import Finding, read_constants, read_queries
+from checks.queries import Constant, read_constants, read_queries
 from checks.texts import Texts
 
 ROOT = Path(__file__).parents[1]
 MODULES = ROOT / "src" / "app" / "modules"
+BELOW_MODULES = ("app.platform.", "app.development.")
+"""What may find and import modules by itself, and switch roles."""
 _CACHE = ROOT / ".checks_cache" / "files"
 _NOT_OURS = {str(ROOT / name) for name in ("checks", "build", "dist", "node_modules")}
 _COMPOSED = re.compile(r"app\.(modules|platform)\.\w[\w.:]*")
@@ -64,8 +67,7 @@ class Source:
     defined: frozenset[str]
     """What the file itself defines at its top: of a package, its face."""
     queries: frozenset[Finding]
-    constants: Mapping[str, frozenset[Finding]]
-    """What the texts that it names touch."""
+    constants: Mapping[str, Constant]
 
 
 def module_of(name: str) -> str | None:
@@ -144,7 +146,7 @@ def _read(path: str, content: bytes) -> Source:
     except SyntaxError as error:
         raise SystemExit(f"{path}:{error.lineno}: {error.msg}. Correct the syntax first.") from None
     names = Names(tree, package)
-    is_platform = name.startswith("app.platform.")
+    composed = [] if name.startswith(BELOW_MODULES) else _composed(names)
     watched = frozenset(each for each in names.reached if each.name.split(".")[0] in _WATCHED)
     ignored = {
         Reference(number, "type: ignore")
@@ -156,7 +158,7 @@ def _read(path: str, content: bytes) -> Source:
         path=path,
         name=name,
         imports=names.imports,
-        reached=watched | ignored | frozenset([] if is_platform else _composed(names)),
+        reached=watched | ignored | frozenset(composed),
         handed=frozenset(each for each in names.handed if each.name.startswith("app")),
         handles=read_handles(names),
         defined=names.defined(),

@@ -7,8 +7,8 @@ statement says why it may be: `# sql: the names come from our own list`. It is t
 
 from collections.abc import Iterable, Iterator
 
-from checks.queries import Finding
-from checks.source import module_names, module_of, read_sources, Source, Violation
+from checks.findings import Finding
+from checks.source import BELOW_MODULES, module_names, module_of, read_sources, Source, Violation
 
 _OF_POSTGRES = ("pg_", "information_schema")
 _EXTENSIONS = "extensions"
@@ -37,7 +37,7 @@ def check_sql() -> Iterator[Violation]:
     """Find the statements, tables and migrations that leave their module's schema."""
     sources = {source.name: source for source in read_sources()}
     for source in sources.values():
-        if not source.name.startswith("app.platform."):  # It switches roles and makes schemas.
+        if not source.name.startswith(BELOW_MODULES):
             for finding in source.queries:
                 for each in _resolved(finding, sources):
                     if refused := why_refused(module_of(source.name), each):
@@ -47,11 +47,14 @@ def check_sql() -> Iterator[Violation]:
 def _resolved(finding: Finding, sources: dict[str, Source]) -> Iterable[Finding]:
     """Put for a text that is imported what is in it; leave out what is unread for a reason."""
     kind, _, is_excused = finding.kind.partition(", ")
-    if kind == "imported":
+    if kind.startswith("imported"):
         file, _, name = finding.value.rpartition(".")
-        constants = sources[file].constants if file in sources else {}
-        found = constants.get(name, frozenset({finding._replace(kind="unread")}))
-        return [each for each in found if not is_excused or each.kind != "unread"]
+        constant = sources[file].constants.get(name) if file in sources else None
+        if constant is None:
+            return [] if is_excused else [finding._replace(kind="unread")]
+        if kind == "imported schema":
+            return [finding._replace(kind="schema", value=constant.text)]
+        return [each for each in constant.findings if not is_excused or each.kind != "unread"]
     return [] if is_excused else [finding]
 
 

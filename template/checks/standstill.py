@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from postgast import parse, pg_query_pb2, PgQueryError, scan
+from postgast import pg_query_pb2
+
+from checks.scripts import all_of, Script
 
 _REWRITES = "writes the table anew, while nobody may read or write it"
 _IN_BATCHES = (
@@ -52,7 +54,6 @@ _ALTERATIONS = {
         _NEW_TABLE,
     ),
 }
-_COMMENTS = {pg_query_pb2.SQL_COMMENT, pg_query_pb2.C_COMMENT}
 _SERIALS = {"bigserial", "serial", "serial2", "serial4", "serial8", "smallserial"}
 _BLOCKS_WRITES = 5
 """SHARE, the weakest lock beside which nobody writes."""
@@ -67,99 +68,26 @@ class Finding(NamedTuple):
     text: str
 
 
-class Statement(NamedTuple):
-    """One statement, and the bytes at which it stands in the SQL."""
-
-    begin: int
-    text: str
-    tree: Any
-    """Of protobuf's messages; None where Postgres cannot read it."""
-
-
-class Script:
-    """The SQL of migrations, as Postgres reads it."""
-
-    def __init__(self, sql: str) -> None:
-        self._raw = sql.encode()
-        self.statements = list(self._read(sql))
-
-    def find(self) -> Iterator[Finding]:
-        """Find what stops or empties a table that is not new here."""
-        new: set[str] = set()
-        for each in self.statements:
-            line = self._raw.count(b"\n", 0, each.begin)
-            said = f"In: {' '.join(each.text.split())}"
-            if each.tree is None:
-                yield Finding(line, "unreadable", f"Postgres cannot read this as SQL. {said}")
-                continue
-            new.update(_made(each.tree))
-            for table, rule, text in _judge(each.tree):
-                if table not in new:
-                    yield Finding(line, rule, f"{text} {said}")
-
-    def is_false_alarm(self, rule: str, line: int, column: int) -> bool:
-        """Say whether squawk takes for work what is none: a column that is computed when it is read, a
-        constraint that is not enforced."""
-        statement, at = self._at(line, column)
-        constraints = [*_all(statement.tree, "Constraint")]
-        if rule == "adding-field-with-default":
-            return any(each.generated_kind == "v" and each.location == at for each in constraints)
-        is_missing = rule == "constraint-missing-not-valid"
-        return is_missing and bool(constraints) and all(e.skip_validation for e in constraints)
-
-    def excludes(self, line: int, column: int) -> bool:
-        """Say whether the statement there adds an EXCLUDE constraint."""
-        found = _all(self._at(line, column)[0].tree, "Constraint")
-        return any(each.contype == pg_query_pb2.CONSTR_EXCLUSION for each in found)
-
-    def _at(self, line: int, column: int) -> tuple[Statement, int]:
-        """Return the statement there, and how many bytes into it that is."""
-        before = self._raw.splitlines(keepends=True)[:line]
-        at = sum(map(len, before)) + column
-        statement = [each for each in self.statements if each.begin <= at][-1]
-        return statement, at - statement.begin
-
-    def _read(self, sql: str) -> Iterator[Statement]:
-        try:
-            tokens = [each for each in scan(sql).tokens if each.token not in _COMMENTS]
-        except PgQueryError:  # A quotation mark that nothing closes.
-            yield Statement(0, sql, None)
-            return
-        for first, last in self._parts(sql, tokens):
-            within = [each for each in tokens if first <= each.start < last]
-            if within:
-                begin = within[0].start
-                text = self._raw[begin:last].decode()
-                yield Statement(begin, text, _tree(text))
-
-    def _parts(self, sql: str, tokens: list[Any]) -> Iterator[tuple[int, int]]:
-        """Yield where statements begin and end; by the semicolons, where Postgres cannot read one."""
-        if (tree := _tree(sql)) is not None:
-            for each in tree.stmts:
-                end = each.stmt_location + each.stmt_len if each.stmt_len else len(self._raw)
-                yield each.stmt_location, end
-            return
-        begin = 0
-        for token in tokens:
-            if token.token == pg_query_pb2.ASCII_59:
-                yield begin, token.start
-                begin = token.end
-        yield begin, len(self._raw)
-
-
-def _tree(sql: str) -> Any:
-    try:
-        return parse(sql)
-    except PgQueryError:
-        return None
+def find_standstills(script: Script) -> Iterator[Finding]:
+    """Find what stops or empties a table that is not new in this script."""
+    new: set[str] = set()
+    for each in script.statements:
+        line, said = script.line_of(each), f"In: {' '.join(each.text.split())}"
+        if each.tree is None:
+            yield Finding(line, "unreadable", f"Postgres cannot read this as SQL. {said}")
+            continue
+        new.update(_made(each.tree))
+        for table, rule, text in _judge(each.tree):
+            if table not in new:
+                yield Finding(line, rule, f"{text} {said}")
 
 
 def _judge(tree: Any) -> Iterator[tuple[str, str, str]]:
     """Yield the table that is stopped or emptied, the rule, and what happens and what to do."""
-    for node in _all(tree):
+    for node in all_of(tree):
         match node.DESCRIPTOR.name:
             case "AlterTableStmt":
-                for command in _all(node, "AlterTableCmd"):
+                for command in all_of(node, "AlterTableCmd"):
                     for rule, text in _alteration(command):
                         yield _name(node.relation), rule, text
             case "ClusterStmt":
@@ -233,16 +161,16 @@ def _is_always(node: Any) -> bool:
         return any(parts) if is_or else all(parts)
     if node.HasField("a_expr") and node.a_expr.HasField("lexpr"):
         left, right = (
-            [*_all(side, "ColumnRef")] for side in (node.a_expr.lexpr, node.a_expr.rexpr)
+            [*all_of(side, "ColumnRef")] for side in (node.a_expr.lexpr, node.a_expr.rexpr)
         )
         if left and [each.fields for each in left] == [each.fields for each in right]:
             return True
-    return not any(_all(node, "ColumnRef")) and not any(_all(node, "RangeVar"))
+    return not any(all_of(node, "ColumnRef")) and not any(all_of(node, "RangeVar"))
 
 
 def _made(tree: Any) -> Iterator[str]:
     """Yield the tables that a statement makes."""
-    for each in _all(tree):
+    for each in all_of(tree):
         if each.DESCRIPTOR.name == "CreateStmt":
             yield _name(each.relation)
         elif each.DESCRIPTOR.name in ("CreateTableAsStmt", "SelectStmt"):
@@ -253,15 +181,3 @@ def _made(tree: Any) -> Iterator[str]:
 
 def _name(table: Any) -> str:
     return f"{table.schemaname}.{table.relname}"
-
-
-def _all(message: Any, kind: str = "") -> Iterator[Any]:
-    """Yield what stands in a tree, itself included, or only one kind of it."""
-    if message is None:
-        return
-    if kind in ("", message.DESCRIPTOR.name):
-        yield message
-    for descriptor, value in message.ListFields():
-        if descriptor.type == descriptor.TYPE_MESSAGE:
-            for each in [value] if hasattr(value, "DESCRIPTOR") else value:
-                yield from _all(each, kind)

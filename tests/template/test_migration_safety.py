@@ -1,6 +1,8 @@
 """A migration that would stop or break what runs is refused before it meets a database."""
 
+import shutil
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from generated import UV, Generate, Repository
@@ -374,6 +376,25 @@ def test_what_is_pushed_straight_to_main_is_read(shop: Repository) -> None:
             assert f"{SECOND}:1: ban-drop-column" in printed
     finally:
         shop.git("reset", "--quiet", "--hard", before)
+
+
+def test_a_folder_of_a_bigger_repository_is_read_as_well(shop: Repository, tmp_path: Path) -> None:
+    """The paths that git tells begin at the top."""
+    below = Repository(tmp_path / "folder" / "shop", shop.environment)
+    for file in filter(None, shop.git("ls-files", "-z").split("\0")):
+        (below.path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(shop.path / file, below.path / file)
+    whole = Repository(tmp_path, shop.environment)
+    whole.git("init", "--quiet", "--initial-branch", "main")
+    whole.commit()
+    whole.git("switch", "--quiet", "--create", "work")
+    write(below, 'op.drop_column("items", "name", schema="catalog")')
+    below.replace(FIRST, '"name", sa.String()', '"name", sa.Text()')
+    whole.commit()
+    python = str(shop.path / ".venv/bin/python")
+    printed = below.run(python, "-m", "checks.migrations", "main", check=False).stdout
+    assert f"{FIRST}:1: was changed, but databases may have run it" in printed
+    assert f"{SECOND}:1: ban-drop-column" in printed
 
 
 def test_a_team_may_leave_a_rule_out(shop: Repository) -> None:

@@ -341,6 +341,9 @@ WAYS = {
     "a schema that nobody knows": Plant(
         TABLES, SA + 'def f(name, metadata):\n    sa.Table("items", metadata, schema=name)', UNREAD
     ),
+    "a schema that is imported": Plant(
+        TABLES, SA + 'from .constants import THEIRS\nsa.Enum("a", schema=THEIRS)', ASK
+    ),
     "a schema without a keyword": Plant(TABLES, SA + 'sa.MetaData("catalog")', ASK),
     "a schema that is quoted": Plant(
         TABLES, SA + 'sa.MetaData(schema=sa.quoted_name("catalog", True))', ASK
@@ -548,7 +551,7 @@ HONEST = {
     "tables": Plant(
         TABLES,
         BASE + 'sa.ForeignKey("billing.invoices.id"), sa.ForeignKey(Base.id)\n'
-        'sa.Enum("a", schema="billing"), sa.Sequence("s", metadata=Base.metadata)\n'
+        'from .constants import OURS\nsa.Enum("a", schema=OURS), sa.Sequence("s", metadata=Base.metadata)\n'
         'sa.CheckConstraint("stock >= 0"), sa.Index("i", "x", postgresql_using="gin")\n'
         "sa.func.count(), sa.func.coalesce(sa.func.sum(Base.x), 0), sa.func.lower('a.b')",
     ),
@@ -566,6 +569,8 @@ PASS = HONEST | EXCUSED
 CONSTANTS = """\
 from app.platform.events import TABLE
 END = "COMMIT"
+OURS = "billing"
+THEIRS = "catalog"
 QUERY = "SELECT * FROM billing.invoices"
 HALF = f"SELECT * FROM {TABLE}"
 """

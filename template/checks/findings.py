@@ -1,18 +1,32 @@
-"""Comments that say why SQL may stay unread: `# sql: the names come from our own list`."""
+"""What the checks find out about the SQL of a file, and reasons that leave it unread."""
 
 import ast
 import io
 import re
 import tokenize
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from checks.names import Names
 
 _REASON = re.compile(r"#\s*sql:\s*(.*)")
 
 
+class Finding(NamedTuple):
+    """Something about SQL, and where it stands."""
+
+    line: int
+    kind: str
+    """As `read_statement` has them; `foreign key`, `no schema`, `setting`; `imported` and `imported
+    schema`, where another file holds the text; `no reason`, and `no need` of one. Behind `unread` and
+    `imported`, `, excused` says that there is a reason."""
+    value: str = ""
+
+
 class Reasons:
-    """The reasons of one file. Each is good for the statement that it stands in, and must be needed."""
+    """Comments that say why SQL may stay unread: `# sql: the names come from our own list`.
+
+    Each is good for the statement that it stands in, and must be needed."""
 
     def __init__(self, names: Names, content: bytes) -> None:
         self._names = names
