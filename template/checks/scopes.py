@@ -4,6 +4,30 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
+_BINDING: set[type[ast.AST]] = {
+    ast.AnnAssign,
+    ast.Assign,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+    ast.DictComp,
+    ast.ExceptHandler,
+    ast.FunctionDef,
+    ast.GeneratorExp,
+    ast.Global,
+    ast.Import,
+    ast.ImportFrom,
+    ast.Lambda,
+    ast.ListComp,
+    ast.MatchAs,
+    ast.Name,
+    ast.NamedExpr,
+    ast.Nonlocal,
+    ast.SetComp,
+    ast.arg,
+    ast.withitem,
+}
+"""Most nodes bind nothing, and there are many."""
+
 
 class Binding(NamedTuple):
     """One way in which a name gets its meaning; where all is None, nobody can say which."""
@@ -68,7 +92,14 @@ class Scopes:
 
     def _visit(self, node: ast.AST, scope: Scope) -> None:
         self.nodes.append(node)
-        inner = scope
+        inner = self._bind(node, scope) if type(node) in _BINDING else scope
+        if inner is not None:
+            for child in ast.iter_child_nodes(node):
+                if not isinstance(child, ast.expr_context):
+                    self._visit(child, inner)
+
+    def _bind(self, node: ast.AST, scope: Scope) -> Scope | None:
+        """Return the scope of what is in a node; None where that has been visited."""
         match node:
             case ast.Name():
                 self._of[id(node)] = scope
@@ -80,33 +111,33 @@ class Scopes:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
                 if not isinstance(node, ast.Lambda):
                     scope.bind(node.name, Binding())
-                inner = Scope(scope)
+                return Scope(scope)
             case ast.arg():
                 scope.bind(node.arg, Binding(annotation=node.annotation))
             case ast.ClassDef():
                 inner = Scope(scope, is_class=True)
                 scope.bind(node.name, Binding(of_class=inner))
+                return inner
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-                inner = Scope(scope)
+                return Scope(scope)
             case ast.Assign(targets=[target]) if self._binds(target, scope, value=node.value):
-                return
+                return None
             case ast.AnnAssign(target=target) if self._binds(
                 target, scope, value=node.value, annotation=node.annotation
             ):
-                return
+                return None
             case ast.NamedExpr(target=target) if self._binds(target, scope, value=node.value):
-                return
+                return None
             case ast.withitem(optional_vars=ast.expr() as target) if self._binds(
                 target, scope, opened=node.context_expr
             ):
-                return
+                return None
             case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
                 scope.bind(name, Binding())
             case ast.Global() | ast.Nonlocal():
                 for name in node.names:
                     self.top.bind(name, Binding())
-        for child in ast.iter_child_nodes(node):
-            self._visit(child, inner)
+        return scope
 
     def _binds(
         self,
