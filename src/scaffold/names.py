@@ -96,7 +96,8 @@ def check_entity(entity: str, module: str, interfaces: Iterable[str] = ()) -> No
     made = {
         kept,
         f"New{kept}",
-        *(f"{kept}{end}" for end in ("Created", "NameTaken", "NotFound", "Page", "Report", "Row")),
+        f"Prepare{kept}",
+        *(f"{kept}{end}" for end in ("Created", "NameTaken", "NotFound", "Page", "Row")),
     }
     clash = made & {own, f"{own}Service", *interfaces}
     if clash or collapse(entity) == collapse(module):
