@@ -40,7 +40,7 @@ class Work:
 async def work(tx: Tx, work: Work) -> None:
     if work.die:
         os._exit(9)
-    tx.add(ItemRow(name=work.name))
+    tx.add(ItemRow(owner="me", name=work.name))
     await asyncio.sleep(work.seconds)
     if work.fail:
         raise ValueError("no, thank you")
@@ -65,10 +65,11 @@ asyncio.run(main())
 def shop(generate: Generate, postgres: str) -> Repository:
     """A repository with a job, and a migrated database of its own."""
     shop = generate(modules="[catalog]")
-    (shop.path / "src/app/modules/catalog/jobs.py").write_text(JOBS)
+    with (shop.path / "src/app/modules/catalog/jobs.py").open("a") as jobs:
+        jobs.write(JOBS)
     wiring = "src/app/modules/catalog/wiring.py"
-    shop.replace(wiring, "import report_latest", "import work")
-    shop.replace(wiring, "jobs=[report_latest]", "jobs=[work]")
+    shop.replace(wiring, "import prepare_item", "import work")
+    shop.replace(wiring, "jobs=[prepare_item]", "jobs=[work]")
     login, password, database = f"l{uuid4().hex[:8]}", uuid4().hex, f"test_{uuid4().hex}"
 
     async def create() -> None:

@@ -35,7 +35,7 @@ def test_the_page_shows_a_picture_that_git_ignores(shop: Repository) -> None:
 
 def test_map_prints_or_writes_what_it_is_asked_for(shop: Repository) -> None:
     printed = app_map(shop)
-    assert "catalog: Catalog  @acme/team\n    create_item(tx, name)\n" in printed
+    assert "catalog: Catalog  @acme/team\n    create_item(tx, owner, name)\n" in printed
     assert app_map(shop, "--mermaid", "-").startswith("flowchart TD\n")
     assert app_map(shop, "--json", ".venv/map.json", "--svg", ".venv/map.svg") == ""
     names = [each["name"] for each in json.loads(shop.read(".venv/map.json"))["modules"]]

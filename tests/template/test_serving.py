@@ -75,7 +75,9 @@ async def stop_while_working(
         holding = login.transaction()
         await holding.start()
         await login.execute(f"SET LOCAL ROLE {role}__catalog")
-        await login.execute("INSERT INTO catalog.items (id, name) VALUES ($1, $2)", uuid4(), name)
+        await login.execute(
+            "INSERT INTO catalog.items (owner, id, name) VALUES ('me', $1, $2)", uuid4(), name
+        )
         # The index makes the same name wait until this transaction ends.
         running = asyncio.create_task(client.post(ITEMS, json={"name": name}))
         await waits(production.environment["DATABASE_URL"])

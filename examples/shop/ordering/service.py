@@ -94,9 +94,7 @@ class OrderingService:
     async def list_orders(
         self, owner: str, customer_id: UUID, after: UUID | None, limit: int
     ) -> Sequence[Order]:
-        query = select(OrderRow).where(
-            OrderRow.customer_id == customer_id, OrderRow.owner == owner
-        )
+        query = select(OrderRow).where(OrderRow.customer_id == customer_id, OrderRow.owner == owner)
         if after is not None:
             query = query.where(OrderRow.id > after)
         async with self._db.read() as reading:

@@ -46,7 +46,7 @@ async def reads_replica(db: Database) -> bool:
 async def write(db: Database) -> str:
     name = uuid4().hex
     async with db.transaction() as tx:
-        tx.add(ItemRow(name=name))
+        tx.add(ItemRow(owner="me", name=name))
     return name
 
 

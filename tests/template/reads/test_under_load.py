@@ -40,7 +40,7 @@ def routes(db: Database) -> APIRouter:
         """Return what was written, and the names that the same request sees behind it."""
         name = uuid4().hex
         async with db.transaction() as tx:
-            tx.add(ItemRow(name=name))
+            tx.add(ItemRow(owner="me", name=name))
         return name, (await seen())[1]
 
     return router

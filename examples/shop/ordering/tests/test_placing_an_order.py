@@ -36,7 +36,9 @@ class Shop:
 
     async def place(self, quantity: int = 1) -> Order:
         async with self.db.transaction() as tx:
-            return await self.wired[Ordering].place_order(tx, OWNER, self.ada, {self.teapot: quantity})
+            return await self.wired[Ordering].place_order(
+                tx, OWNER, self.ada, {self.teapot: quantity}
+            )
 
     async def books(self) -> tuple[int, Decimal, int, int]:
         """Teapots left, what Ada owes, her orders, and those of them that wait to be packed: once
