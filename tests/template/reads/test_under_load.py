@@ -106,7 +106,7 @@ class Callers:
 @asynccontextmanager
 async def calling(settings: Settings, headers: dict[str, str]) -> AsyncIterator[Callers]:
     assert settings.database_replica_url
-    settings = settings.model_copy(update={"rate_limit": 100_000})
+    settings = settings.model_copy(update={"rate_limit": 100_000, "database_replica_max_lag": 5})
     engine = create_engine(settings)
     replica = Replica(settings, settings.database_replica_url)
 
