@@ -92,7 +92,7 @@ async def stop_while_working(
 async def waits(url: str) -> None:
     """Wait until somebody waits for a lock."""
     watching = await asyncpg.connect(url)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await watching.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
             await asyncio.sleep(0.02)
     await watching.close()
@@ -100,7 +100,7 @@ async def waits(url: str) -> None:
 
 async def refuses(url: str) -> None:
     """Wait until nobody accepts connections any more."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 async with httpx.AsyncClient() as client:
