@@ -50,8 +50,8 @@ def main() -> None:
         with (catalog / "jobs.py").open("a") as jobs:
             jobs.write(JOBS)
         wiring = (catalog / "wiring.py").read_text()
-        wiring = wiring.replace("import prepare_item", "import nothing, write")
-        wiring = wiring.replace("[prepare_item]", "[nothing, write]")
+        wiring = wiring.replace("import prepare_item", "import nothing, prepare_item, write")
+        wiring = wiring.replace("[prepare_item]", "[nothing, prepare_item, write]")
         (catalog / "wiring.py").write_text(wiring)
         run(UV, "sync", "--quiet", cwd=shop)
         print(run(UV, "run", "python", str(ROOT / "bench/inside/jobs.py"), cwd=shop), end="")

@@ -68,8 +68,8 @@ def shop(generate: Generate, postgres: str) -> Repository:
     with (shop.path / "src/app/modules/catalog/jobs.py").open("a") as jobs:
         jobs.write(JOBS)
     wiring = "src/app/modules/catalog/wiring.py"
-    shop.replace(wiring, "import prepare_item", "import work")
-    shop.replace(wiring, "jobs=[prepare_item]", "jobs=[work]")
+    shop.replace(wiring, "import prepare_item", "import prepare_item, work")
+    shop.replace(wiring, "jobs=[prepare_item]", "jobs=[prepare_item, work]")
     login, password, database = f"l{uuid4().hex[:8]}", uuid4().hex, f"test_{uuid4().hex}"
 
     async def create() -> None:
