@@ -233,13 +233,13 @@ def test_a_job_that_kills_each_worker_is_held_and_those_beside_it_end(shop: Repo
 def test_a_job_whose_code_is_gone_is_shown_and_waits_until_it_is_dropped_or_comes_back(
     shop: Repository,
 ) -> None:
-    wiring, listed_there = "src/app/modules/catalog/wiring.py", "jobs=[work]"
+    wiring, listed_there = "src/app/modules/catalog/wiring.py", "jobs=[prepare_item, work]"
     file = "src/app/modules/catalog/jobs.py"
     [id] = [enqueue(shop)]
     assert app(shop, "jobs", "drop", "--unknown").stdout == "None is unknown.\n"
     shop.replace(file, "async def work(", "async def labour(")
-    shop.replace(wiring, "import work\n", "import labour\n")
-    shop.replace(wiring, listed_there, "jobs=[labour]")
+    shop.replace(wiring, "import prepare_item, work\n", "import labour, prepare_item\n")
+    shop.replace(wiring, listed_there, "jobs=[labour, prepare_item]")
     counted = "catalog 0 waiting 0 running 0 held 1 unknown"
     assert app(shop, "jobs", "count").stdout.split() == counted.split()
     [unknown] = listed(shop, "--state", "unknown")
@@ -252,8 +252,8 @@ def test_a_job_whose_code_is_gone_is_shown_and_waits_until_it_is_dropped_or_come
     assert str(listed(shop)[0]["id"]) == id
     assert app(shop, "jobs", "drop", "--unknown").stdout == f"Dropped: {id}.\n"
     shop.replace(file, "async def labour(", "async def work(")
-    shop.replace(wiring, "import labour\n", "import work\n")
-    shop.replace(wiring, "jobs=[labour]", listed_there)
+    shop.replace(wiring, "import labour, prepare_item\n", "import prepare_item, work\n")
+    shop.replace(wiring, "jobs=[labour, prepare_item]", listed_there)
 
 
 @pytest.mark.parametrize(
