@@ -580,7 +580,7 @@ TYPES = {
     "what is behind the interface": called("self._catalog._db", '"Catalog" has no attribute "_db"'),
     "a missing await": called("self._catalog.get_item(owner, row.id)", "must be used"),
     "tx missing": called(
-        "await self._catalog.create_item(owner, name)", 'Missing positional argument "name"'
+        "await self._catalog.create_item(owner, name)", 'Missing positional argument "tx"'
     ),
     "tx superfluous": called(
         "await self._catalog.get_item(tx, owner, row.id)",
