@@ -21,8 +21,9 @@ RESERVED = frozenset(
     """
     all analyse analyze and annotated any app array as asc assert asymmetric async async_client
     async_engine authorization aux await awaitable base base_model binary both break callable case
-    cast check class cli collate collation column com1 com2 com3 com4 com5 com6 com7 com8 com9 con
-    concurrently conflict conftest constraint continue create cross current_catalog current_date
+    caller cast check class cli collate collation column com1 com2 com3 com4 com5 com6 com7 com8
+    com9 con concurrently conflict conftest constraint continue create cross current_catalog
+    current_date
     current_role current_schema current_time current_timestamp current_user database date_time db
     declarative_base def default deferrable del desc distinct do docs elif else end event events
     except extensions false fetch finally for foreign freeze from full global grant group having
@@ -41,7 +42,7 @@ RESERVED = frozenset(
 # Names whose class or variable the skeleton's own code already has. Reserved for modules as well.
 TAKEN = frozenset(
     """
-    annotated any async_client async_engine base base_model conflict database date_time db
+    annotated any async_client async_engine base base_model caller conflict database date_time db
     declarative_base event events integrity_error mapped meta_data module module_folder not_found
     protocol query request response self sequence string_constraints tx uuid wired
     zero_division_error
@@ -96,7 +97,8 @@ def check_entity(entity: str, module: str, interfaces: Iterable[str] = ()) -> No
     made = {
         kept,
         f"New{kept}",
-        *(f"{kept}{end}" for end in ("Created", "NameTaken", "NotFound", "Page", "Report", "Row")),
+        f"Prepare{kept}",
+        *(f"{kept}{end}" for end in ("Created", "NameTaken", "NotFound", "Page", "Row")),
     }
     clash = made & {own, f"{own}Service", *interfaces}
     if clash or collapse(entity) == collapse(module):

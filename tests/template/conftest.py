@@ -63,6 +63,9 @@ def environment(postgres: str) -> dict[str, str]:
         "UV_PROJECT_ENVIRONMENT",
         "MAKEFLAGS",
         "MAKELEVEL",
+        "MAKEOVERRIDES",
+        "MFLAGS",
+        "only",
     }
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     path = os.pathsep.join([str(Path(UV).parent), kept["PATH"]])

@@ -677,8 +677,8 @@ TYPES = {
     "another parameter": drifted("id: UUID", "id: int"),
     "one more parameter": drifted("id: UUID", "id: UUID, why: str"),
     "no longer async": drifted("async def get_item", "def get_item"),
-    "tx dropped": drifted("self, tx: Tx, name", "self, name"),
-    "tx added": drifted("self, id: UUID", "self, tx: Tx, id: UUID"),
+    "tx dropped": drifted("        tx: Tx,\n", ""),
+    "tx added": drifted("self, owner: str, id: UUID", "self, tx: Tx, owner: str, id: UUID"),
     "drift behind Any": Edit(
         f"{CATALOG}/wiring.py",
         "    return CatalogService(db, events)",
@@ -694,31 +694,32 @@ TYPES = {
         at="        db,",
     ),
     "a wrong argument": called(
-        'await self._catalog.get_item("x")', 'has incompatible type "str"; expected "UUID"'
+        'await self._catalog.get_item("me", "x")', 'has incompatible type "str"; expected "UUID"'
     ),
     "no such method": called("await self._catalog.steal()", '"Catalog" has no attribute "steal"'),
     "what is behind the interface": called("self._catalog._db", '"Catalog" has no attribute "_db"'),
-    "a missing await": called("self._catalog.get_item(row.id)", "must be used"),
+    "a missing await": called("self._catalog.get_item(owner, row.id)", "must be used"),
     "tx missing": called(
-        "await self._catalog.create_item(name)", 'Missing positional argument "name"'
+        "await self._catalog.create_item(owner, name)", 'Missing positional argument "tx"'
     ),
     "tx superfluous": called(
-        "await self._catalog.get_item(tx, row.id)", 'Too many arguments for "get_item" of "Catalog"'
+        "await self._catalog.get_item(tx, owner, row.id)",
+        'Too many arguments for "get_item" of "Catalog"',
     ),
     "a fake without the methods": faked(
         "pass", 'Cannot instantiate abstract class "FakeCatalog"', at="FAKE = FakeCatalog()"
     ),
     "a fake that drifted": faked(
-        "async def get_item(self, id: int) -> None: ...",
+        "async def get_item(self, owner: str, id: int) -> None: ...",
         'incompatible with supertype "app.modules.catalog.Catalog"',
-        at="async def get_item(self, id: int)",
+        at="async def get_item(self, owner: str, id: int)",
     ),
     "tx taken out of the interface": Edit(
         f"{CATALOG}/__init__.py",
-        "self, tx: Tx, name: str",
-        "self, name: str",
+        "        tx: Tx,\n",
+        "",
         'Too many arguments for "create_item" of "Catalog"',
-        at="service.create_item(tx, body.name)",
+        at="service.create_item(tx, caller.id, body.name)",
         where=f"{CATALOG}/routes.py",
     ),
 }

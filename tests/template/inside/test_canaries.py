@@ -25,6 +25,8 @@ TOKEN, PASSWORD, BODY, QUERY, PATH, ARGUMENT, COOKIE, TRACE_STATE = CANARIES = [
     f"canary{number}x7f3a" for number in range(8)
 ]
 ADDRESS = f"{BODY}@example.org"
+ITEM = b'{"id": "00000000-0000-7000-8000-000000000000"}'
+"""What `prepare_item` takes."""
 LIBRARIES = (
     "sqlalchemy.engine",
     "sqlalchemy.engine.Engine",
@@ -54,7 +56,10 @@ async def _violate(tx: Tx, _arguments: object) -> None:
     row = {"name": ARGUMENT}
     for _ in range(2):
         await tx.execute(
-            text("INSERT INTO catalog.items (id, name) VALUES (gen_random_uuid(), :name)"), row
+            text(
+                "INSERT INTO catalog.items (owner, id, name) VALUES ('me', gen_random_uuid(), :name)"
+            ),
+            row,
         )
 
 
@@ -140,10 +145,10 @@ async def test_nothing_that_is_secret_is_told(
                 422,
             }
         else:
-            bound = replace(wired.jobs["catalog.report_latest"], function=job)
+            bound = replace(wired.jobs["catalog.prepare_item"], function=job)
             async with Database(engine, "catalog").transaction() as tx:
                 arguments = json.dumps({"password": PASSWORD, "unknown": ARGUMENT}).encode()
-                await enqueue(tx, [NewJob(bound.name, b"{}"), NewJob(bound.name, arguments)])
+                await enqueue(tx, [NewJob(bound.name, ITEM), NewJob(bound.name, arguments)])
             with pytest.raises(Exception, match=r"\S"):
                 await Worker(settings, engine, {bound.name: bound}).run_due()
         async with httpx.AsyncClient() as prometheus:

@@ -63,27 +63,29 @@ async def test_a_transaction_may_begin_with_another_modules_statement(engine: As
 
 async def test_two_modules_commit_together(engine: AsyncEngine) -> None:
     async with Database(engine, "catalog").transaction() as tx:
-        tx.add(CatalogRow(name="a"))
-        view_of(tx, "ordering").add(OrderingRow(name="b"))
+        tx.add(CatalogRow(owner="me", name="a"))
+        view_of(tx, "ordering").add(OrderingRow(owner="me", name="b"))
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [1, 1]
 
 
 async def test_two_modules_fail_together(engine: AsyncEngine) -> None:
     with pytest.raises(ZeroDivisionError):
         async with Database(engine, "catalog").transaction() as tx:
-            tx.add(CatalogRow(name="a"))
+            tx.add(CatalogRow(owner="me", name="a"))
             await tx.flush()
-            view_of(tx, "ordering").add(OrderingRow(name="b"))
+            view_of(tx, "ordering").add(OrderingRow(owner="me", name="b"))
             await view_of(tx, "ordering").flush()
             raise ZeroDivisionError
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [0, 0]
 
 
 async def test_a_failing_flush_at_the_end_undoes_both_modules(engine: AsyncEngine) -> None:
-    with pytest.raises(DBAPIError, match="uq_items_name"):
+    with pytest.raises(DBAPIError, match="uq_items_owner_name"):
         async with Database(engine, "catalog").transaction() as tx:
-            tx.add(CatalogRow(name="a"))
-            view_of(tx, "ordering").add_all([OrderingRow(name="b"), OrderingRow(name="b")])
+            tx.add(CatalogRow(owner="me", name="a"))
+            view_of(tx, "ordering").add_all(
+                [OrderingRow(owner="me", name="b"), OrderingRow(owner="me", name="b")]
+            )
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [0, 0]
 
 
@@ -91,7 +93,7 @@ async def test_a_method_that_takes_tx_runs_as_its_own_module(
     engine: AsyncEngine, wired: Wired
 ) -> None:
     async with Database(engine, "ordering").transaction() as tx:
-        await wired[Catalog].create_item(tx, "a")
+        await wired[Catalog].create_item(tx, "me", "a")
         assert await role(tx) == ORDERING
     assert await count(engine, "catalog") == 1
 
@@ -122,20 +124,20 @@ async def test_a_failed_statement_inside_a_savepoint_can_be_survived(engine: Asy
             async with tx.savepoint():
                 await view_of(tx, "ordering").execute(text("SELECT 1/0"))
         assert await role(tx) == CATALOG
-        tx.add(CatalogRow(name="a"))
+        tx.add(CatalogRow(owner="me", name="a"))
     assert await count(engine, "catalog") == 1
 
 
 async def test_a_savepoint_undone_undoes_what_both_modules_wrote(engine: AsyncEngine) -> None:
     async with Database(engine, "catalog").transaction() as tx:
-        tx.add(CatalogRow(name="before"))
+        tx.add(CatalogRow(owner="me", name="before"))
         with pytest.raises(ZeroDivisionError):
             async with tx.savepoint():
-                tx.add(CatalogRow(name="a"))
-                view_of(tx, "ordering").add(OrderingRow(name="b"))
+                tx.add(CatalogRow(owner="me", name="a"))
+                view_of(tx, "ordering").add(OrderingRow(owner="me", name="b"))
                 await view_of(tx, "ordering").flush()
                 raise ZeroDivisionError
-        view_of(tx, "ordering").add(OrderingRow(name="after"))
+        view_of(tx, "ordering").add(OrderingRow(owner="me", name="after"))
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [1, 1]
 
 
@@ -144,12 +146,12 @@ async def test_an_error_caught_inside_a_transaction_cannot_pass_for_a_commit(
 ) -> None:
     with pytest.raises(TransactionError, match="nothing was committed"):
         async with Database(engine, "catalog").transaction() as tx:
-            await wired[Catalog].create_item(tx, "a")
+            await wired[Catalog].create_item(tx, "me", "a")
             with pytest.raises(ItemNameTaken):
-                await wired[Catalog].create_item(tx, "a")
+                await wired[Catalog].create_item(tx, "me", "a")
     with pytest.raises(TransactionError, match="nothing was committed"):
         async with Database(engine, "catalog").transaction() as tx:
-            tx.add(CatalogRow(name="b"))
+            tx.add(CatalogRow(owner="me", name="b"))
             with pytest.raises(DBAPIError):
                 await tx.execute(text("SELECT 1/0"))
     assert await count(engine, "catalog") == 0
@@ -165,7 +167,7 @@ class Half(Protocol):
 
 class HalfDone:
     async def do(self, tx: Tx) -> None:
-        tx.add(CatalogRow(name="half"))
+        tx.add(CatalogRow(owner="me", name="half"))
         await tx.flush()
         raise Refused
 
@@ -189,13 +191,13 @@ async def test_a_method_that_raises_is_undone_even_if_postgres_saw_no_error(
 async def test_a_savepoint_survives_a_method_that_raises(engine: AsyncEngine) -> None:
     half = at_boundary(Half, HalfDone(), "catalog")
     async with Database(engine, "ordering").transaction() as tx:
-        tx.add(OrderingRow(name="kept"))
+        tx.add(OrderingRow(owner="me", name="kept"))
         with pytest.raises(Refused):
             async with tx.savepoint():
                 await half.do(tx)
         with pytest.raises(TransactionError, match="nothing was committed"):
             async with tx.savepoint():
-                tx.add(OrderingRow(name="lost"))
+                tx.add(OrderingRow(owner="me", name="lost"))
                 with pytest.raises(Refused):
                     await half.do(tx)
         assert await role(tx) == ORDERING
@@ -209,7 +211,7 @@ async def test_a_method_called_without_the_transaction_it_takes_is_named(wired: 
 
 async def test_what_waited_before_a_savepoint_survives_its_undoing(engine: AsyncEngine) -> None:
     async with Database(engine, "catalog").transaction() as tx:
-        view_of(tx, "ordering").add(OrderingRow(name="waiting"))
+        view_of(tx, "ordering").add(OrderingRow(owner="me", name="waiting"))
         with pytest.raises(ZeroDivisionError):
             async with tx.savepoint():
                 raise ZeroDivisionError
@@ -220,13 +222,13 @@ async def test_a_callee_first_used_inside_a_savepoint_may_fail_and_be_used_again
     engine: AsyncEngine, wired: Wired
 ) -> None:
     async with Database(engine, "ordering").transaction() as tx:
-        await wired[Catalog].create_item(tx, "taken")
+        await wired[Catalog].create_item(tx, "me", "taken")
     async with Database(engine, "ordering").transaction() as tx:
-        tx.add(OrderingRow(name="kept"))
+        tx.add(OrderingRow(owner="me", name="kept"))
         with pytest.raises(ItemNameTaken):
             async with tx.savepoint():
-                await wired[Catalog].create_item(tx, "taken")
-        await wired[Catalog].create_item(tx, "free")
+                await wired[Catalog].create_item(tx, "me", "taken")
+        await wired[Catalog].create_item(tx, "me", "free")
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [2, 1]
 
 
@@ -235,10 +237,10 @@ async def test_a_callee_first_used_inside_a_savepoint_that_holds_goes_on(
 ) -> None:
     async with Database(engine, "ordering").transaction() as tx:
         async with tx.savepoint():
-            await wired[Catalog].create_item(tx, "a")
+            await wired[Catalog].create_item(tx, "me", "a")
             async with tx.savepoint():
-                view_of(tx, "catalog").add(CatalogRow(name="b"))
-        await wired[Catalog].create_item(tx, "c")
+                view_of(tx, "catalog").add(CatalogRow(owner="me", name="b"))
+        await wired[Catalog].create_item(tx, "me", "c")
     assert await count(engine, "catalog") == 3
 
 
@@ -246,12 +248,12 @@ async def test_a_callers_own_failure_undoes_a_savepoint_that_a_callee_was_first_
     engine: AsyncEngine, wired: Wired
 ) -> None:
     async with Database(engine, "ordering").transaction() as tx:
-        tx.add(OrderingRow(name="taken"))
-        with pytest.raises(DBAPIError, match="uq_items_name"):
+        tx.add(OrderingRow(owner="me", name="taken"))
+        with pytest.raises(DBAPIError, match="uq_items_owner_name"):
             async with tx.savepoint():
-                await wired[Catalog].create_item(tx, "undone")
-                tx.add(OrderingRow(name="taken"))
-        await wired[Catalog].create_item(tx, "kept")
+                await wired[Catalog].create_item(tx, "me", "undone")
+                tx.add(OrderingRow(owner="me", name="taken"))
+        await wired[Catalog].create_item(tx, "me", "kept")
         assert await role(tx) == ORDERING
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [1, 1]
 
@@ -263,14 +265,14 @@ async def test_a_savepoint_is_undone_whichever_module_fails_in_it(
     rows = {"catalog": CatalogRow, "ordering": OrderingRow}
     async with Database(engine, "ordering").transaction() as tx:
         for name, row in rows.items():
-            view_of(tx, name).add(row(name="taken"))
-        with pytest.raises(DBAPIError, match="uq_items_name"):
+            view_of(tx, name).add(row(owner="me", name="taken"))
+        with pytest.raises(DBAPIError, match="uq_items_owner_name"):
             async with tx.savepoint():
                 for name, row in rows.items():
-                    view_of(tx, name).add(row(name="undone"))
-                view_of(tx, module).add(rows[module](name="taken"))
+                    view_of(tx, name).add(row(owner="me", name="undone"))
+                view_of(tx, module).add(rows[module](owner="me", name="taken"))
         for name, row in rows.items():
-            view_of(tx, name).add(row(name="after"))
+            view_of(tx, name).add(row(owner="me", name="after"))
         assert await role(tx) == ORDERING
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [2, 2]
 
@@ -280,13 +282,13 @@ async def test_a_savepoint_in_a_savepoint_undoes_its_part_alone(
 ) -> None:
     async with Database(engine, "ordering").transaction() as tx:
         async with tx.savepoint():
-            await wired[Catalog].create_item(tx, "outer")
+            await wired[Catalog].create_item(tx, "me", "outer")
             with pytest.raises(ItemNameTaken):
                 async with tx.savepoint():
-                    tx.add(OrderingRow(name="inner"))
-                    await wired[Catalog].create_item(tx, "outer")
-            await wired[Catalog].create_item(tx, "after")
-        tx.add(OrderingRow(name="end"))
+                    tx.add(OrderingRow(owner="me", name="inner"))
+                    await wired[Catalog].create_item(tx, "me", "outer")
+            await wired[Catalog].create_item(tx, "me", "after")
+        tx.add(OrderingRow(owner="me", name="end"))
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [2, 1]
 
 
@@ -309,7 +311,7 @@ async def test_a_method_that_stands_alone_is_refused_inside_a_transaction(
 ) -> None:
     async with Database(engine, "ordering").transaction():
         with pytest.raises(TransactionError, match=r"catalog.list_items does not take `tx`"):
-            await wired[Catalog].list_items(None, 1)
+            await wired[Catalog].list_items("me", None, 1)
 
 
 async def test_another_task_cannot_use_a_transaction(engine: AsyncEngine) -> None:
@@ -352,11 +354,11 @@ async def test_what_waited_for_a_connection_that_did_not_come_is_not_forgotten(
     engine = create_engine(settings.model_copy(update=one))
     with pytest.raises(TransactionError, match="nothing was committed"):
         async with Database(engine, "catalog").transaction() as tx:
-            tx.add(CatalogRow(name="a"))
+            tx.add(CatalogRow(owner="me", name="a"))
             async with engine.connect():
                 with pytest.raises(PoolTimeoutError):
                     await tx.flush()
-            tx.add(CatalogRow(name="b"))
+            tx.add(CatalogRow(owner="me", name="b"))
     assert await count(engine, "catalog") == 0
     await engine.dispose()
 
@@ -375,7 +377,7 @@ async def test_the_pool_hands_out_clean_connections_after_a_thousand_mixed_trans
     engine = create_engine(settings.model_copy(update={"database_pool_size": 4}))
 
     async def done(tx: Tx) -> None:
-        view_of(tx, "ordering").add(OrderingRow(name=uuid4().hex))
+        view_of(tx, "ordering").add(OrderingRow(owner="me", name=uuid4().hex))
         await role(tx)
 
     async def failed(tx: Tx) -> None:
@@ -392,7 +394,7 @@ async def test_the_pool_hands_out_clean_connections_after_a_thousand_mixed_trans
         with pytest.raises(DBAPIError):
             async with tx.savepoint():
                 await view_of(tx, "ordering").execute(text("SELECT 1/0"))
-        tx.add(CatalogRow(name=uuid4().hex))
+        tx.add(CatalogRow(owner="me", name=uuid4().hex))
 
     async def timed_out(tx: Tx) -> None:
         await view_of(tx, "ordering").execute(text("SELECT pg_sleep(5)"))

@@ -15,7 +15,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 CANARY = "ada@example.org"
-_INSERT = text("INSERT INTO catalog.items (id, name) VALUES (gen_random_uuid(), :value)")
+_INSERT = text(
+    "INSERT INTO catalog.items (owner, id, name) VALUES ('me', gen_random_uuid(), :value)"
+)
 
 
 @pytest.fixture
@@ -31,8 +33,8 @@ def db(engine: AsyncEngine) -> Database:
         "SELECT CAST(CAST(:value AS text) AS integer)",
         "SELECT 1 / 0, CAST(:value AS text)",
         "SELECT nonsense, CAST(:value AS text)",
-        "INSERT INTO catalog.items (id, name, created_at) "
-        "VALUES (gen_random_uuid(), CAST(:value AS text), NULL)",
+        "INSERT INTO catalog.items (owner, id, name, created_at) "
+        "VALUES ('me', gen_random_uuid(), CAST(:value AS text), NULL)",
     ],
 )
 async def test_no_error_quotes_a_value(db: Database, statement: str) -> None:
@@ -47,9 +49,9 @@ async def test_a_constraint_is_named_but_not_what_violated_it(db: Database) -> N
         for _ in range(2):
             async with db.transaction() as tx:
                 await tx.execute(_INSERT, {"value": CANARY})
-    assert violated(raised.value) == "uq_items_name"
+    assert violated(raised.value) == "uq_items_owner_name"
     shown = "".join(traceback.format_exception(raised.value))
-    assert 'unique constraint "uq_items_name"' in shown
+    assert 'unique constraint "uq_items_owner_name"' in shown
     assert CANARY not in shown
 
 

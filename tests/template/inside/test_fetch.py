@@ -66,7 +66,7 @@ async def narrow(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 async def fill(db: Database, *names: str) -> None:
     async with db.transaction() as tx:
-        tx.add_all([CatalogRow(name=name) for name in names])
+        tx.add_all([CatalogRow(owner="me", name=name) for name in names])
 
 
 async def test_rows_are_tuples_of_the_columns(db: Database) -> None:

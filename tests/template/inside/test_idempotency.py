@@ -64,10 +64,10 @@ async def test_a_key_belongs_to_one_request(client: AsyncClient) -> None:
 
 async def test_a_key_belongs_to_one_principal(client: AsyncClient, bearer: Bearer) -> None:
     same = key()
-    await client.post(URL, json={"name": "a"}, headers=same)
+    first = await client.post(URL, json={"name": "a"}, headers=same)
     other = await client.post(URL, json={"name": "a"}, headers={**same, **bearer("another")})
-    assert other.status_code == 409
-    assert other.json()["type"].endswith("-name-taken")
+    assert other.status_code == 201  # Their own: a name is taken for its owner alone.
+    assert other.json()["id"] != first.json()["id"]
 
 
 async def test_of_many_at_once_one_is_done(client: AsyncClient) -> None:
@@ -114,14 +114,16 @@ async def test_a_request_that_is_given_up_leaves_its_key_free(
 ) -> None:
     api = create_app(settings.model_copy(update={"request_timeout": 1.0}))
     other = await asyncpg.connect(settings.database_url)
-    headers = {**key(), **bearer("ada")}
+    headers = {**key(), **bearer("me")}
     async with (
         AsyncClient(transport=ASGITransport(api), base_url="http://app") as client,
         api.router.lifespan_context(api),
     ):
         async with other.transaction():
             await other.execute("SET LOCAL ROLE app_test__catalog")
-            await other.execute("INSERT INTO catalog.items (id, name) VALUES ($1, 'a')", uuid4())
+            await other.execute(
+                "INSERT INTO catalog.items (owner, id, name) VALUES ('me', $1, 'a')", uuid4()
+            )
             # Waits for the one above, in a transaction that holds the key already.
             waiting = await client.post(URL, json={"name": "a"}, headers=headers)
             assert waiting.status_code == 503
@@ -131,7 +133,9 @@ async def test_a_request_that_is_given_up_leaves_its_key_free(
     await other.close()
 
 
-_INSERT = text("INSERT INTO catalog.items (id, name) VALUES (gen_random_uuid(), :name)")
+_INSERT = text(
+    "INSERT INTO catalog.items (owner, id, name) VALUES ('me', gen_random_uuid(), :name)"
+)
 
 _LATER = text("UPDATE requests.idempotency_keys SET created_at = now() - interval '1 hour'")
 _AGE = text("UPDATE requests.idempotency_keys SET created_at = now() - interval '2 days'")

@@ -38,21 +38,21 @@ def _nothing_seen() -> None:
 @job(retries=2, deadline=0.5)
 async def create(tx: Tx, new: NewItem, catalog: Catalog, delivery: Delivery) -> None:
     seen.append((new.name, delivery))
-    await catalog.create_item(tx, new.name)
+    await catalog.create_item(tx, "me", new.name)
     if new.fail:
         raise ZeroDivisionError("by zero")
 
 
 @job(retries=0, deadline=0.1)
 async def sleep(tx: Tx, new: NewItem, catalog: Catalog) -> None:
-    await catalog.create_item(tx, new.name)
+    await catalog.create_item(tx, "me", new.name)
     await asyncio.sleep(60)
 
 
 @job()
 async def add(tx: Tx, new: NewItem, catalog: Catalog) -> None:
     seen.append(new.name)
-    await catalog.create_item(tx, f"{new.name} {len(seen)}")
+    await catalog.create_item(tx, "me", f"{new.name} {len(seen)}")
     await asyncio.sleep(0.05)  # So that all are under way.
 
 
@@ -140,7 +140,7 @@ async def enqueue(db: Database, job: Job[NewItem], *names: str, **how: Any) -> N
 
 
 async def items(wired: Wired) -> list[str]:
-    return [item.name for item in await wired[Catalog].list_items(after=None, limit=100)]
+    return [item.name for item in await wired[Catalog].list_items("me", after=None, limit=100)]
 
 
 async def make_due(queue: Queries) -> None:
@@ -267,7 +267,7 @@ async def test_one_that_is_repaired_meanwhile_ends(
 ) -> None:
     await enqueue(db, create, "tea")
     async with db.transaction() as tx:
-        id = (await wired[Catalog].create_item(tx, "tea")).id
+        id = (await wired[Catalog].create_item(tx, "me", "tea")).id
     with pytest.raises(Exception, match="taken"):
         await run_jobs()
     async with Database(db._engine, "catalog").transaction() as tx:

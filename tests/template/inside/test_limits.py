@@ -164,10 +164,12 @@ async def test_what_a_request_did_is_undone_when_it_is_given_up(
         AsyncClient(transport=ASGITransport(api), base_url="http://app") as client,
         api.router.lifespan_context(api),
     ):
-        client.headers.update(bearer("ada"))
+        client.headers.update(bearer("me"))
         async with other.transaction():
             await other.execute("SET LOCAL ROLE app_test__catalog")
-            await other.execute("INSERT INTO catalog.items (id, name) VALUES ($1, 'a')", uuid4())
+            await other.execute(
+                "INSERT INTO catalog.items (owner, id, name) VALUES ('me', $1, 'a')", uuid4()
+            )
             # The index makes the second of the same name wait for the first.
             refused = await client.post("/catalog/items", json={"name": "a"})
             assert refused.status_code == 503

@@ -30,7 +30,7 @@ def db(engine: AsyncEngine) -> Database:
 
 async def test_every_way_to_ask_runs_as_the_module_and_sees_what_is_committed(db: Database) -> None:
     async with db.transaction() as tx:
-        tx.add(row := ItemRow(name="a"))
+        tx.add(row := ItemRow(owner="me", name="a"))
     async with db.read() as reading:
         found = await reading.get(ItemRow, row.id)
         assert found is not None
@@ -59,7 +59,9 @@ async def test_no_role_and_no_mode_is_left_on_the_connection(
 
 
 async def insert(reading: Reading) -> None:
-    await reading.execute(text("INSERT INTO catalog.items (id, name) VALUES (uuidv7(), 'a')"))
+    await reading.execute(
+        text("INSERT INTO catalog.items (owner, id, name) VALUES ('me', uuidv7(), 'a')")
+    )
 
 
 async def lock(reading: Reading) -> None:
@@ -79,7 +81,7 @@ async def test_what_is_written_in_a_read_is_refused(
     db: Database, write: Callable[[Reading], Awaitable[None]], said: str
 ) -> None:
     async with db.transaction() as tx:
-        tx.add(ItemRow(name="a"))
+        tx.add(ItemRow(owner="me", name="a"))
     with pytest.raises(TransactionError, match=said):
         async with db.read() as reading:
             await write(reading)
@@ -99,7 +101,7 @@ async def test_one_at_a_time_be_it_a_read_or_a_transaction(db: Database, wired: 
                 async with another():
                     pass
         with pytest.raises(TransactionError, match="does not take `tx`"):
-            await wired[Catalog].list_items(after=None, limit=1)
+            await wired[Catalog].list_items("me", after=None, limit=1)
     assert not in_transaction()
 
 
@@ -108,7 +110,7 @@ async def test_a_method_that_joins_a_transaction_cannot_join_a_read(
 ) -> None:
     async with db.read() as reading:
         with pytest.raises(TransactionError, match="joins its caller's transaction"):
-            await wired[Catalog].create_item(reading, "a")  # type: ignore[arg-type]
+            await wired[Catalog].create_item(reading, "me", "a")  # type: ignore[arg-type]
 
 
 async def test_a_read_is_over_with_its_block_and_belongs_to_its_task(db: Database) -> None:

@@ -36,6 +36,8 @@ from .tracing import CALLER, Traces, id_of, parent_of, settled, tracing_app
 
 UNSAMPLED = CALLER[:-1] + "0"
 NOTHING: dict[str, str] = {}
+ITEM = b'{"id": "00000000-0000-7000-8000-000000000000"}'
+"""What `prepare_item` takes."""
 Client = tuple[AsyncClient, Traces]
 
 
@@ -82,7 +84,7 @@ async def test_a_request_leads_from_its_route_down_to_its_statements(traced: Cli
     assert insert.kind is SpanKind.CLIENT
     told = dict(insert.attributes or {})
     assert str(told.pop("db.query.text")).startswith(
-        "INSERT INTO catalog.items (id, name) VALUES ($1"
+        "INSERT INTO catalog.items (id, owner, name, ready_at) VALUES ($1"
     )
     assert str(told.pop("db.namespace")).endswith("|catalog")
     assert told == {
@@ -144,7 +146,7 @@ async def test_an_error_of_the_domain_is_no_failure_and_what_it_says_is_for_its_
 async def test_attempts_are_siblings_under_what_enqueued_them(
     settings: Settings, engine: AsyncEngine, wired: Wired, traces: Traces
 ) -> None:
-    job = wired.jobs["catalog.report_latest"]
+    job = wired.jobs["catalog.prepare_item"]
     attempts: list[Place | None] = []
 
     async def fail_once(tx: Tx, _arguments: object) -> None:
@@ -155,7 +157,7 @@ async def test_attempts_are_siblings_under_what_enqueued_them(
 
     begun = begin_trace(CALLER, "all", SpanKind.SERVER, NOTHING)
     async with Database(engine, "catalog").transaction() as tx:
-        await enqueue(tx, [NewJob(job.name, b"{}")])
+        await enqueue(tx, [NewJob(job.name, ITEM)])
     assert begun
     begun.end()
     place.set(None)
@@ -194,11 +196,11 @@ async def test_what_the_clock_enqueues_has_one_trace_as_well(
     settings: Settings, engine: AsyncEngine, traces: Traces
 ) -> None:
     async with Database(engine, "catalog").transaction() as tx:
-        await enqueue(tx, [NewJob("catalog.report_latest", b"{}")])
+        await enqueue(tx, [NewJob("catalog.prepare_item", ITEM)])
     assert place.get() is None
     async with connect_queue(settings) as queue:
         [row] = await queue.driver.fetch("SELECT headers FROM queue.pgqueuer")
-    enqueued = traces.one("enqueue catalog.report_latest")
+    enqueued = traces.one("enqueue catalog.prepare_item")
     assert f"-{id_of(enqueued):016x}-01" in row["headers"]
     assert enqueued.parent is None
 

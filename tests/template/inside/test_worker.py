@@ -42,7 +42,7 @@ async def nap(tx: Tx, nap: Nap, catalog: Catalog) -> None:
     running.append(nap.name)
     most.append(len(running))
     try:
-        await catalog.create_item(tx, nap.name)
+        await catalog.create_item(tx, "me", nap.name)
         await asyncio.sleep(nap.seconds)
     finally:
         running.remove(nap.name)
@@ -117,7 +117,7 @@ class Work:
                 await job.enqueue(tx, Nap(name, seconds))
 
     async def items(self) -> list[str]:
-        found = await self.wired[Catalog].list_items(after=None, limit=100)
+        found = await self.wired[Catalog].list_items("me", after=None, limit=100)
         return sorted(item.name for item in found)
 
 

@@ -228,7 +228,7 @@ async def eventually_hits(prices: Cached[Price], source: Source) -> None:
         await prices.get("a", source.load)
         return source.asked == before
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await is_hit():
             await asyncio.sleep(0.05)
 
