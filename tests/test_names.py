@@ -121,3 +121,26 @@ def test_bad_owners_are_refused(owner):
 )
 def test_a_folder_names_the_product_if_it_can(name, good):
     assert names.is_project(name) is good
+
+
+def test_dependencies_are_the_same_in_copier_yml():
+    assert set(COPIER["dependency_names"]["default"].split()) == names.DEPENDENCIES
+
+
+@pytest.mark.parametrize("name", ["none", "true", "false"])
+def test_what_makes_a_class_of_pythons_own_is_refused(name):
+    with pytest.raises(ScaffoldError, match="reserved"):
+        names.check_module(name)
+    with pytest.raises(ScaffoldError, match=f"entity '{name}'"):
+        names.check_entity(name, "billing")
+
+
+@pytest.mark.parametrize("plural", ["series", "analyses", "line_items"])
+def test_good_plurals_are_accepted(plural):
+    names.check_plural(plural, "series")
+
+
+@pytest.mark.parametrize("plural", ["Invoices", "a-b", "", "a" * 29, "ser_ies"])
+def test_bad_plurals_are_refused(plural):
+    with pytest.raises(ScaffoldError, match="plural"):
+        names.check_plural(plural, "series")
