@@ -135,6 +135,14 @@ def test_what_makes_a_class_of_pythons_own_is_refused(name):
         names.check_entity(name, "billing")
 
 
+def test_what_makes_a_class_that_pytest_collects_is_refused():
+    with pytest.raises(ScaffoldError, match=r"pytest takes for tests; .*'our_testimonials'"):
+        names.check_module("testimonials")
+    with pytest.raises(ScaffoldError, match=r"pytest takes for tests; .*'reviews_test_run'"):
+        names.check_entity("test_run", "reviews")
+    names.check_entity("contest", "attestations")
+
+
 @pytest.mark.parametrize("plural", ["series", "analyses", "line_items"])
 def test_good_plurals_are_accepted(plural):
     names.check_plural(plural, "series")

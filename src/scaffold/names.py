@@ -85,6 +85,11 @@ def check_module(name: str) -> None:
             f"the module name {name!r} is reserved by Python, PostgreSQL, Windows or the platform; "
             f"take another, such as {_plural(name)!r}"
         )
+    if name.startswith("test"):
+        raise ScaffoldError(
+            f"the module name {name!r} would make a class {class_name(name)}, which pytest takes for "
+            f"tests; take another, such as {f'our_{name}'!r}"
+        )
     if name.startswith("pg_"):
         raise ScaffoldError(
             f"the module name {name!r} begins with pg_, which PostgreSQL keeps for itself; "
@@ -115,6 +120,11 @@ def check_entity(entity: str, module: str, interfaces: Iterable[str] = ()) -> No
         raise ScaffoldError(
             f"the entity {entity!r} would clash with a name that the module's code uses; "
             f"pass another with --entity, such as {f'{module}_{entity}'!r}"
+        )
+    if entity.startswith("test"):
+        raise ScaffoldError(
+            f"the entity {entity!r} would make a class {class_name(entity)}, which pytest takes for "
+            f"tests; pass another with --entity, such as {f'{module}_{entity}'!r}"
         )
     kept, own = class_name(entity), class_name(module)
     made = {
