@@ -14,7 +14,7 @@ from scaffold import cli
 HERE = Path(__file__).parent
 MODULE = "src/app/modules/{% yield module from modules %}{{ module }}{% endyield %}"
 FILES = {
-    "{{ _copier_conf.answers_file }}.jinja": "{{ _copier_answers | to_nice_yaml -}}\n",
+    "{{ _copier_conf.answers_file }}.jinja": "{{ dict(_copier_answers, _commit=commit) | to_nice_yaml -}}\n",
     "README.md.jinja": "# {{ project_name }}\n\n{{ description }}\n",
     "CODEOWNERS.jinja": "* {{ owner }}\n{% for module in modules -%}\n"
     "/src/app/modules/{{ module }}/ {{ owner }}\n{% endfor -%}\n",
@@ -30,15 +30,15 @@ FILES = {
     "{{ interface }}{% endfor %}) -> {{ M }}:\n    return {{ M }}Service(db)\n",
     f"{MODULE}/tests/test_{{{{ entity }}}}.py.jinja": "def test_{{ entity }}(): ...\n",
     f"{MODULE}/.copier-answers.module.yml.jinja": ""
-    "_commit: {{ _copier_answers._commit | tojson }}\n"
-    "_src_path: {{ _copier_answers._src_path | tojson }}\nmodule: {{ module }}\n"
-    "entity: {{ entity }}\ndepends_on: {{ depends_on | tojson }}\nowner: {{ owner | tojson }}\n",
+    "_commit: {{ commit | tojson }}\n"
+    "_src_path: {{ _copier_answers._src_path | tojson }}\nmodule: {{ module | tojson }}\n"
+    "entity: {{ entity | tojson }}\nentities: {{ entities | tojson }}\ndepends_on: {{ depends_on | tojson }}\nowner: {{ owner | tojson }}\n",
 }
 EXAMPLE = {
     "__init__.py": "",
     "module.toml": 'owner = "@acme/hosts"\ndepends_on = []\n',
     ".copier-answers.module.yml.jinja": ""
-    "_commit: {{ _copier_answers._commit | tojson }}\n"
+    "_commit: {{ commit | tojson }}\n"
     "_src_path: {{ _copier_answers._src_path | tojson }}\n"
     "example: shop\nmodule: greeting\n",
 }
@@ -146,6 +146,15 @@ def refused(run: Run) -> Callable[..., str]:
         return result.err
 
     return _refused
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of one's own, where copies of templates are kept."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    return folder
 
 
 @pytest.fixture

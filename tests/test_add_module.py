@@ -102,6 +102,56 @@ def test_uncommitted_changes_elsewhere_do_not_matter(shop, run):
     assert (shop / "CODEOWNERS").read_text() == f"* @me\n/{BILLING}/ @acme/team\n"
 
 
+@pytest.mark.parametrize(
+    ("rule", "hidden"),
+    [("parts/", "parts/"), ("wiring.*", "parts/wiring.py")],
+)
+def test_what_git_would_leave_out_is_refused_by_its_rule(shop, refused, rule, hidden):
+    (shop / ".gitignore").write_text(f"*.pyc\n{rule}\n")
+    said = refused("add-module", "parts")
+    assert f"git ignores src/app/modules/{hidden}" in said
+    assert f"by the rule .gitignore:2:{rule}" in said
+
+
+def test_an_exception_to_a_rule_counts(shop, run):
+    (shop / ".gitignore").write_text("parts/\n!/src/app/modules/parts/\n")
+    assert run("add-module", "parts").code == 0
+
+
+def test_a_repository_that_is_ignored_as_a_whole_gets_modules(shop, run):
+    shutil.rmtree(shop / ".git")
+    git(shop.parent, "init", "--quiet")
+    (shop.parent / ".gitignore").write_text("/shop/\n")
+    assert run("add-module", "billing").code == 0
+
+
+def test_a_copy_of_the_template_is_read_and_not_recorded(
+    shop, run, template, tmp_path, monkeypatch
+):
+    recorded = (shop / ".copier-answers.yml").read_text()
+    gone = recorded.replace(str(template), str(tmp_path / "gone"))
+    (shop / ".copier-answers.yml").write_text(gone)
+    assert "Name a copy with --from or SCAFFOLD_TEMPLATE" in run("add-module", "billing").err
+    assert run("add-module", "billing", "--from", str(template)).code == 0
+    monkeypatch.setenv("SCAFFOLD_TEMPLATE", str(template))
+    assert run("add-module", "tax").code == 0
+    assert (shop / ".copier-answers.yml").read_text() == gone
+    for name in ("billing", "tax"):
+        answers = (shop / f"src/app/modules/{name}/.copier-answers.module.yml").read_text()
+        assert f'_src_path: "{tmp_path}/gone"' in answers
+        assert '_commit: "v0.1.0"' in answers
+
+
+def test_a_recorded_secret_is_refused_and_not_printed(shop, refused):
+    answers = shop / ".copier-answers.yml"
+    lines = answers.read_text().splitlines()
+    lines = ["_src_path: https://bot:s3cret@localhost:1/t.git" if "_src" in x else x for x in lines]
+    answers.write_text("\n".join(lines) + "\n")
+    said = refused("add-module", "billing")
+    assert "holds a user name, password or token" in said
+    assert "s3cret" not in said
+
+
 def test_it_works_without_git_in_the_repository_and_in_a_worktree(shop, run, tmp_path):
     git(shop, "worktree", "add", "--quiet", str(tmp_path / "tree"))
     assert run("add-module", "billing", "-C", str(tmp_path / "tree")).code == 0
@@ -184,8 +234,11 @@ def test_a_file_of_that_name_is_not_touched(shop, refused):
         ("nonsense", "holds no answers"),
         ("_commit: v0.1.0\n", "does not say _src_path"),
         ("_src_path: /x\n", "does not say _commit"),
-        ("_commit: v0.1.0\n_src_path: /gone/template\n", "/gone/template is not there"),
-        ("_commit: v0.1.0\n_src_path: ../template\n", "relative path"),
+        (
+            "_commit: v0.1.0\n_src_path: /gone/template\nowner: '@a/b'\n",
+            "/gone/template is not there",
+        ),
+        ("_commit: v0.1.0\n_src_path: ../template\nowner: '@a/b'\n", "relative path"),
         ("_commit: v0.1.0\n_src_path: {shop}\n", "is no owner"),
         ("_commit: v0.1.0\n_src_path: {template}\nowner: 5\n", "is no owner"),
         ("_commit: v9\n_src_path: {template}\nowner: '@a/b'\n", "has no version v9"),

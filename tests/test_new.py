@@ -25,7 +25,7 @@ def answers(folder: Path) -> dict[str, object]:
 
 def test_it_makes_a_committed_repository_and_nothing_else(folder, run, template):
     result = run("new", "shop", "--defaults", "--from", str(template))
-    assert (result.code, result.err) == (0, "")
+    assert result.code == 0
     assert [path.name for path in folder.iterdir()] == ["shop"]
     assert git(folder / "shop", "status", "--porcelain", "--branch") == "## main"
     assert git(folder / "shop", "log", "--format=%s") == "Start shop from its template v0.2.0"
@@ -46,7 +46,7 @@ def test_it_is_the_same_as_copier_alone(folder, run, template):
 
 def test_the_example_is_put_in_instead_of_new_modules(folder, run, template):
     result = run("new", "shop", "--example", "--defaults", "--from", str(template))
-    assert (result.code, result.err) == (0, "")
+    assert result.code == 0
     assert result.out.endswith("  scaffold add-module reviews --depends-on catalog\n")
     shop = folder / "shop"
     assert git(shop, "status", "--porcelain", "--branch") == "## main"
@@ -138,7 +138,8 @@ def test_bad_arguments_are_refused(refused, template, arguments, said):
     [
         ("gone", "is not there"),
         (".", "not the top of a git repository"),
-        ("https://localhost:1/x.git", "cannot be rendered"),
+        ("https://localhost:1/x.git", "https://localhost:1/x.git cannot be reached: "),
+        ("gone:x.git", "Could not resolve hostname gone"),
     ],
 )
 def test_a_bad_template_is_refused(refused, source, said):
@@ -175,8 +176,136 @@ def test_a_file_is_refused(folder, refused):
     assert "is a file" in refused("new", "shop", "--defaults")
 
 
-def test_the_current_folder_is_refused(refused):
-    assert "go to its parent" in refused("new", ".", "--defaults")
+def test_a_template_that_nobody_else_can_reach_is_said_at_once(run, template):
+    said = run("new", "shop", "--defaults", "--from", str(template)).err
+    assert said.startswith(f"scaffold: warning: the template is recorded as the folder {template}")
+    assert "`scaffold template URL`" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://bot:s3cret@localhost:1/t.git",
+        "https://s3cret@localhost:1/t.git",
+        "git+https://bot:s3cret@localhost:1/t",
+        "ssh://git:s3cret@localhost:1/t.git",
+        "https://localhost:1/t.git?private_token=s3cret",
+    ],
+)
+def test_a_secret_in_an_address_is_refused_and_not_printed(refused, address):
+    said = refused("new", "shop", "--defaults", "--from", address)
+    assert "holds a user name, password or token" in said
+    assert "s3cret" not in said
+    assert "insteadOf" in said
+
+
+def test_a_secret_that_git_adds_is_not_printed_either(refused, monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "url.https://bot:s3cret@localhost:1/.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://git.acme.org/")
+    said = refused("new", "shop", "--defaults", "--from", "https://git.acme.org/t.git")
+    assert "s3cret" not in said
+
+
+def test_the_current_folder_is_taken_if_it_is_empty(folder, run, template, monkeypatch):
+    (folder / "shop").mkdir()
+    monkeypatch.chdir(folder / "shop")
+    result = run("new", ".", "--defaults", "--from", str(template))
+    assert result.code == 0, result.err
+    assert git(folder / "shop", "status", "--porcelain", "--branch") == "## main"
+    assert answers(folder / "shop")["project_name"] == "shop"
+    assert "  cd " not in result.out
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_the_clone_of_an_empty_repository_is_taken(folder, run, template, monkeypatch, inside):
+    git(folder, "init", "--quiet", "--bare", "--initial-branch=trunk", "shop.git")
+    git(folder, "clone", "--quiet", "shop.git", "web-shop")
+    shop = folder / "web-shop"
+    git(shop, "config", "user.name", "Ann")
+    if inside:
+        monkeypatch.chdir(shop)
+    where = "." if inside else "web-shop"
+    result = run("new", where, "--defaults", "--from", str(template))
+    assert result.code == 0, result.err
+    assert git(shop, "remote", "get-url", "origin") == str(folder / "shop.git")
+    assert git(shop, "log", "--format=%an %s") == "Ann Start web-shop from its template v0.2.0"
+    assert git(shop, "status", "--porcelain").splitlines() == []
+    git(shop, "push", "--quiet", "origin", "HEAD")
+    assert git(folder / "shop.git", "branch") == "* trunk"
+
+
+def test_a_clone_with_commits_is_refused(folder, refused, template):
+    git(folder, "clone", "--quiet", "--no-checkout", str(template), "shop")
+    assert "its repository has commits" in refused("new", "shop", "--defaults")
+
+
+def test_a_hook_that_refuses_leaves_a_clone_as_it_was(folder, run, template):
+    git(folder, "init", "--quiet", "shop")
+    hook = folder / "shop/.git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\necho no shops >&2; exit 1\n")
+    hook.chmod(0o755)
+    result = run("new", "shop", "--defaults", "--from", str(template))
+    assert (result.code, "no shops" in result.err) == (1, True)
+    assert [path.name for path in (folder / "shop").iterdir()] == [".git"]
+    assert git(folder / "shop", "status", "--porcelain") == ""
+
+
+def test_inside_another_repository_none_is_made_and_what_does_not_work_is_said(
+    folder, run, template
+):
+    git(folder, "init", "--quiet")
+    result = run("new", "shop", "--defaults", "--from", str(template))
+    assert result.code == 0
+    assert not (folder / "shop/.git").exists()
+    assert f"shop is inside the repository {folder}" in result.err
+    assert "CODEOWNERS" in result.err
+    assert "not in git yet" in result.out
+    nested = run("new", "own", "--git", "--defaults", "--from", str(template))
+    assert "is inside" not in nested.err
+    assert (folder / "own/.git").is_dir()
+
+
+def test_a_folder_that_the_repository_around_it_ignores_is_a_repository(folder, run, template):
+    git(folder, "init", "--quiet")
+    (folder / ".gitignore").write_text("/demo/\n")
+    (folder / "demo").mkdir()
+    result = run("new", "demo/shop", "--defaults", "--from", str(template))
+    assert "is inside" not in result.err
+    assert (folder / "demo/shop/.git").is_dir()
+
+
+@pytest.fixture
+def everywhere(tmp_path_factory, monkeypatch) -> Path:
+    """Rules of the user's own, that hide part of what is rendered."""
+    rules = tmp_path_factory.mktemp("rules") / "ignore"
+    rules.write_text("# mine\nREADME*\n")
+    for number, (key, value) in enumerate([("core.excludesFile", str(rules))]):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    return rules
+
+
+@pytest.mark.usefixtures("everywhere")
+def test_what_the_users_own_rules_hide_is_committed(folder, run, template):
+    result = run("new", "shop", "--defaults", "--from", str(template))
+    assert "README.md" in git(folder / "shop", "ls-files").splitlines()
+    kept = len(git(folder / "shop", "ls-files").splitlines())
+    assert f"({kept} files, committed)" in result.out
+
+
+def test_what_the_users_own_rules_would_hide_later_is_said(folder, run, template, everywhere):
+    said = run("new", "shop", "--no-git", "--defaults", "--from", str(template)).err
+    assert f"git will ignore README.md by the rule {everywhere}:2:README*" in said
+
+
+def test_what_the_repository_around_hides_is_refused_by_its_rule(folder, refused, template):
+    git(folder, "init", "--quiet")
+    (folder / ".gitignore").write_text("\nmodules/\n")
+    said = refused("new", "shop", "--defaults", "--from", str(template))
+    assert "by the rule .gitignore:2:modules/" in said
 
 
 def test_a_parent_that_is_missing_is_refused(refused):

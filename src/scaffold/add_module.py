@@ -1,7 +1,7 @@
 """Add one module to a generated repository: a folder, and its line in CODEOWNERS."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,9 +40,12 @@ def add_module(
     name: str,
     *,
     entity: str | None = None,
+    plural: str | None = None,
     depends_on: Iterable[str] = (),
     owner: str | None = None,
+    source: str | None = None,
     dry_run: bool = False,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Added:
     """Render the skeleton at the repository's own template version, and put it in its place.
 
@@ -54,9 +57,12 @@ def add_module(
         start: a folder inside the repository.
         name: of the module.
         entity: what it keeps, in the singular; none takes the template's default.
+        plural: of the entity; none takes what the template makes of it.
         depends_on: names of the modules whose interfaces it gets.
         owner: `@organisation/team`; none takes the repository's.
+        source: path or URL to read the template from; none finds it. It is not recorded.
         dry_run: write nothing into the repository.
+        note: is told what takes long, or was not found where it was recorded.
 
     Raises:
         ScaffoldError: with nothing written.
@@ -64,48 +70,60 @@ def add_module(
     names.check_module(name)
     if entity is not None:
         names.check_entity(entity, name)
+    if plural is not None:
+        names.check_plural(plural, entity or "item")
     if owner is not None:
         names.check_owner(owner)
     git.need()
     root = repository.find_root(start)
-    wanted = (root, name, entity, list(dict.fromkeys(depends_on)), owner)
+    given = {"entity": entity, "entities": plural, "owner": owner}
+    wanted = _Wanted(
+        root,
+        name,
+        {key: value for key, value in given.items() if value is not None},
+        list(dict.fromkeys(depends_on)),
+        source,
+        note,
+    )
     if dry_run:
         with TemporaryDirectory(prefix="scaffold-") as aside:
-            return _stage(Path(aside) / name, *wanted)
+            return _stage(Path(aside) / name, wanted)
     with (
         plan.lock(root / repository.ANSWERS),
         plan.working_folder(root / _ASIDE) as folder,
     ):
         staged = folder / name
-        added = _stage(staged, *wanted)
+        added = _stage(staged, wanted)
         owners = added.changes[-1]
         plan.apply(staged, root / added.folder, root / owners.path, owners.after)
     return added
 
 
-def _stage(
-    staged: Path,
-    root: Path,
-    name: str,
-    entity: str | None,
-    depends_on: list[str],
-    owner: str | None,
-) -> Added:
+@dataclass(frozen=True)
+class _Wanted:
+    root: Path
+    name: str
+    answers: dict[str, str]
+    depends_on: list[str]
+    source: str | None
+    note: Callable[[str], None]
+
+
+def _stage(staged: Path, wanted: _Wanted) -> Added:
     """Check everything, render into `staged`, and say what that changes."""
-    template = repository.read_template(root / repository.ANSWERS)
-    origin.need_local(template.source)
+    root, name = wanted.root, wanted.name
+    recorded = repository.read_template(root / repository.ANSWERS)
     _check_free(root, name)
-    interfaces = _interfaces(root, name, depends_on)
-    owner = owner or str(template.answers.get("owner", ""))
+    interfaces = _interfaces(root, name, wanted.depends_on)
+    owner = wanted.answers.get("owner") or str(recorded.answers.get("owner", ""))
     names.check_owner(owner)
     folder = f"{repository.MODULES.as_posix()}/{name}"
     owners = _own(root, folder, owner)
+    template = origin.recall(recorded.source, recorded.version, wanted.source, wanted.note)
 
-    answers = {k: v for k, v in template.answers.items() if k != "modules"}
-    answers |= {"module": name, "owner": owner, "depends_on": interfaces}
-    if entity is not None:
-        answers["entity"] = entity
-    render(template.source, template.version, staged, answers)
+    answers = {k: v for k, v in recorded.answers.items() if k != "modules"}
+    answers |= {"module": name, "depends_on": interfaces, **wanted.answers, "owner": owner}
+    render(template, staged, answers)
     if not all((staged / file).is_file() for file in _NEEDED):
         raise ScaffoldError(
             f"the template {template.source} at {template.version} has no module skeleton; "
@@ -113,12 +131,30 @@ def _stage(
         )
     rendered = repository.read_template(staged / repository.MODULE_ANSWERS)
     names.check_entity(str(rendered.answers.get("entity")), name, interfaces.values())
+    plural = wanted.answers.get("entities")
+    if plural not in (None, rendered.answers.get("entities")):
+        raise ScaffoldError(
+            f"the template at {template.version} forms plurals itself; leave out --plural, or "
+            "update the repository first"
+        )
     files = sorted(path for path in staged.rglob("*") if path.is_file())
     changes = [
         plan.Change(f"{folder}/{path.relative_to(staged).as_posix()}", None, path.read_bytes())
         for path in files
     ]
+    _check_seen(root, [*changes, owners])
     return Added(root, folder, owner, [*changes, owners], _signature(staged), rendered)
+
+
+def _check_seen(root: Path, changes: list[plan.Change]) -> None:
+    """Refuse a module, or a part of one, that git would leave out: nobody else would have it."""
+    hidden = git.ignored(root, [repository.ANSWERS, *(change.path for change in changes)])
+    if hidden and hidden[0][0] != repository.ANSWERS:  # else the repository as a whole is not kept
+        path, rule = hidden[0]
+        raise ScaffoldError(
+            f"git ignores {path} by the rule {rule}, so that nobody else would get it; narrow the "
+            "rule, or take another name"
+        )
 
 
 def _check_free(root: Path, name: str) -> None:

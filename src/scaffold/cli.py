@@ -21,6 +21,15 @@ app = typer.Typer(
 )
 
 Inside = Annotated[Path, typer.Option("-C", metavar="DIR", help="A folder inside the repository.")]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="TEMPLATE",
+        envvar="SCAFFOLD_TEMPLATE",
+        help="Path or URL to read the template from.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
@@ -64,14 +73,7 @@ def new(
     defaults: Annotated[
         bool, typer.Option("--defaults", help="Ask nothing: take the defaults for the rest.")
     ] = False,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="TEMPLATE",
-            help="Path or URL of a template. Default: the one scaffold came with.",
-        ),
-    ] = None,
+    source: From = None,
     ref: Annotated[
         str | None,
         typer.Option("--ref", metavar="VERSION", help="Tag, branch or commit of the template."),
@@ -80,11 +82,19 @@ def new(
         bool,
         typer.Option("--example", help="Put in the modules of a worked example, to learn from."),
     ] = False,
-    no_git: Annotated[
-        bool, typer.Option("--no-git", help="Leave out git init and the first commit.")
-    ] = False,
+    with_git: Annotated[
+        bool | None,
+        typer.Option(
+            "--git/--no-git",
+            help="Make a git repository, with a first commit. Default: yes, unless DIR is in one.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Generate a repository into DIR, with git and a first commit.
+
+    DIR is new, empty, or the clone of an empty repository. The template is the one scaffold came
+    with, unless --from names another; what is recorded is the address that others know it by.
 
     \b
     Examples:
@@ -92,6 +102,7 @@ def new(
       scaffold new shop --example --defaults
       scaffold new shop --defaults --data owner=@acme/shop --data 'modules=[catalog, billing]'
       scaffold new shop --from https://github.com/acme/template.git --ref v1.2.0
+      git clone git@github.com:acme/shop.git && cd shop && scaffold new .
     """
     from scaffold.new import new as make
 
@@ -102,12 +113,15 @@ def new(
         version=ref,
         defaults=defaults,
         example=example,
-        commit=not no_git,
+        commit=with_git,
         note=screen.note,
     )
+    for warning in made.warnings:
+        screen.warn(warning)
     how = f"{made.files} files, {'committed' if made.committed else 'not in git yet'}"
     print(f"Made {made.folder} from {made.template.source} {made.template.version} ({how}). Next:")
-    print(f"  cd {shlex.quote(str(directory))}")
+    if made.folder != Path.cwd():
+        print(f"  cd {shlex.quote(str(directory))}")
     print("  make dev")
     print(f"  scaffold add-module {'reviews --depends-on catalog' if example else 'billing'}")
 
@@ -119,6 +133,10 @@ def add_module(
         str | None,
         typer.Option(metavar="E", help="What it keeps, in the singular: invoice. Default: item."),
     ] = None,
+    plural: Annotated[
+        str | None,
+        typer.Option(metavar="ES", help="Several of them: analyses. Default: by English grammar."),
+    ] = None,
     depends_on: Annotated[
         str, typer.Option(metavar="A,B", help="Modules whose interfaces it gets.")
     ] = "",
@@ -126,6 +144,7 @@ def add_module(
         str | None,
         typer.Option(metavar="@ORG/TEAM", help="Default: the owner of the repository."),
     ] = None,
+    source: From = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the files and the diff; write nothing.")
     ] = False,
@@ -134,16 +153,31 @@ def add_module(
 ) -> None:
     """Add a module: one new folder, and its line in CODEOWNERS.
 
+    It is rendered at the version that the repository records, read from what scaffold came with if
+    that is the same, or else from the recorded address; --from names a copy, and is not recorded.
+
     \b
     Examples:
       scaffold add-module billing
       scaffold add-module billing --entity invoice --depends-on ordering --owner @acme/payments
+      scaffold add-module lab --entity analysis --plural analyses
       scaffold add-module billing --dry-run
+      scaffold add-module billing --from ~/src/template
     """
     from scaffold.add_module import add_module as add
 
     wanted = [part.strip() for part in depends_on.split(",") if part.strip()]
-    added = add(inside, name, entity=entity, depends_on=wanted, owner=owner, dry_run=dry_run)
+    added = add(
+        inside,
+        name,
+        entity=entity,
+        plural=plural,
+        depends_on=wanted,
+        owner=owner,
+        source=source,
+        dry_run=dry_run,
+        note=screen.note,
+    )
     changed = [change for change in added.changes if change.before != change.after]
     if as_json:
         result = {
@@ -186,6 +220,32 @@ def modules(as_json: Json = False, inside: Inside = Path()) -> None:
         return
     rows = [(m.name, m.owner, ", ".join(m.depends_on), m.entity, m.version) for m in found]
     screen.print_table(("module", "owner", "depends on", "entity", "template"), rows)
+
+
+@app.command()
+def template(
+    address: Annotated[
+        str | None, typer.Argument(metavar="[URL]", help="Where it is now: a URL, or a path.")
+    ] = None,
+    inside: Inside = Path(),
+) -> None:
+    """Print which template the repository follows, or record where it is now.
+
+    The version stays the same, and must be there. Modules are changed with the repository.
+
+    \b
+    Examples:
+      scaffold template
+      scaffold template https://github.com/acme/template.git
+    """
+    from scaffold.template import follow, followed
+
+    if address is None:
+        found = followed(inside)
+        print(f"{found.source} {found.version}")
+        return
+    for file in follow(inside, address, note=screen.note):
+        print(f"  changed {file}")
 
 
 def main() -> NoReturn:

@@ -15,14 +15,26 @@ from scaffold.rendering import render
 _EXAMPLE = "shop"
 
 
+_OUTER = (
+    "{folder} is inside the repository {outer}, so that no repository was made of it (--git makes "
+    "one). Forges read the pipeline, CODEOWNERS and renovate.json only at the top of a repository: "
+    "move them there and mend their paths, or give {name} a repository of its own"
+)
+
+
 @dataclass(frozen=True)
 class Made:
-    """A new repository: its folder, its template, how many files, and whether git has them."""
+    """A new repository: its folder, its template, how many files, and whether git has them.
+
+    Attributes:
+        warnings: what will not work as it stands, and the remedy.
+    """
 
     folder: Path
     template: repository.Template
     files: int
     committed: bool
+    warnings: list[str]
 
 
 def new(
@@ -33,7 +45,7 @@ def new(
     version: str | None = None,
     defaults: bool = False,
     example: bool = False,
-    commit: bool = True,
+    commit: bool | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Made:
     """Render the template and make a git repository of it, in one step or not at all.
@@ -42,13 +54,13 @@ def new(
     was killed leaves nothing else, and its leftover may be deleted.
 
     Args:
-        target: the folder to make; it may exist if it is empty.
+        target: the folder to make; it may be there if empty, or the clone of an empty repository.
         answers: by question, as text.
         source: path or URL of the template; none is the one that `scaffold` came with.
         version: tag, branch or commit of the template.
         defaults: do not ask, take the defaults for what `answers` leaves open.
         example: put the modules of the example shop in, instead of new ones.
-        commit: make a git repository with a first commit.
+        commit: make a git repository with a first commit; none does outside of another repository.
         note: is told what takes long, before it does.
 
     Raises:
@@ -56,7 +68,7 @@ def new(
     """
     target = target.resolve()
     git.need()
-    _check_target(target)
+    cloned = _check_target(target)
     _check_keys(answers)
     if example:
         if "modules" in answers:
@@ -67,9 +79,14 @@ def new(
             "there is no terminal to ask questions on; pass --defaults, and --data for what "
             "should differ"
         )
+    outer = None if cloned else _outer(target)
+    commit = (outer is None) if commit is None else commit
     if commit:
-        git.need_identity()
-    template = origin.find(source, version)
+        git.need_identity(target if cloned else None)
+    template = origin.find(source, version, note)
+    warnings = list(template.warnings)
+    if outer and not commit:
+        warnings.append(_OUTER.format(folder=target, outer=outer, name=target.name))
 
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.scaffold-", dir=target.parent))
     try:
@@ -77,44 +94,93 @@ def new(
         note(f"rendering {template.source}")
         if example:
             _render_example(template, aside / "example")
-        render(
-            template.source,
-            template.version,
-            made,
-            answers,
-            suggestions={"project_name": target.name} if names.is_project(target.name) else {},
-            ask=not defaults,
-        )
+        suggested = {"project_name": target.name} if names.is_project(target.name) else {}
+        render(template, made, answers, suggestions=suggested, ask=not defaults)
         recorded = _check_made(made, template, answers)
         if example:
             _put_in(aside / "example", made)
-        files = sum(path.is_file() for path in made.rglob("*"))
+        files = sorted(path for path in made.rglob("*") if path.is_file())
+        if outer and not commit:
+            _check_seen(target, made, files)
+        elif not commit:
+            warnings += _would_be_hidden(aside, made, files)
         if commit:
             note("making the first commit")
-            git.first_commit(made, f"Start {target.name} from its template {recorded.version}")
+            repository_of_clone = target / ".git" if cloned else None
+            message = f"Start {target.name} from its template {recorded.version[:16]}"
+            git.first_commit(made, message, repository_of_clone)
         interrupts.ignore()
-        if target.exists():
-            target.rmdir()  # refuses a folder that is no longer empty
-        made.rename(target)
+        _place(made, target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return Made(target, recorded, files, commit)
+    return Made(target, recorded, len(files), commit, warnings)
 
 
-def _check_target(target: Path) -> None:
+def _check_target(target: Path) -> bool:
+    """Refuse a place that is not free. Returns whether it is the clone of an empty repository."""
     if not target.parent.is_dir():
         raise ScaffoldError(f"there is no folder {target.parent}; make it first")
     if not target.exists():
-        return
+        return False
     if not target.is_dir():
         raise ScaffoldError(f"{target} is a file; name a folder that is new or empty")
-    if any(target.iterdir()):
+    inside = [path.name for path in target.iterdir()]
+    if inside == [".git"] and git.is_root(target):
+        if git.commit(target, "HEAD"):
+            raise ScaffoldError(
+                f"{target} is not empty: its repository has commits; name a folder that is new, "
+                "empty, or the clone of an empty repository"
+            )
+        return True
+    if inside:
         raise ScaffoldError(f"{target} is not empty; name a folder that is new or empty")
-    if Path.cwd().is_relative_to(target):
+    return False
+
+
+def _outer(target: Path) -> Path | None:
+    """The repository that would see a new folder as part of itself; one it ignores it does not."""
+    outer = git.around(target.parent)
+    if outer is None or git.ignored(target.parent, [f"{target.name}/"]):
+        return None
+    return outer
+
+
+def _check_seen(target: Path, made: Path, files: list[Path]) -> None:
+    """Refuse files that the repository around them would leave out."""
+    there = [f"{target.name}/{file.relative_to(made).as_posix()}" for file in files]
+    for path, rule in git.ignored(target.parent, there):
         raise ScaffoldError(
-            f"{target} is the folder you are in, and would be replaced; go to its parent and run "
-            f"`scaffold new {target.name}`"
+            f"git would ignore {path} by the rule {rule}, so that nobody else would get it; narrow "
+            "the rule, or pass --git"
         )
+
+
+def _would_be_hidden(aside: Path, made: Path, files: list[Path]) -> list[str]:
+    """What a plain `git add` in the new folder would leave out, by rules of the user's own."""
+    git.run("init", "--quiet", "--bare", str(aside / "git"), cwd=aside)
+    paths = [file.relative_to(made).as_posix() for file in files]
+    hidden = git.ignored(made, paths, "--git-dir", str(aside / "git"), "--work-tree", str(made))
+    return [
+        f"git will ignore {path} by the rule {rule}: add it with `git add --force`, or it is lost"
+        for path, rule in hidden[:1]
+    ]
+
+
+def _place(made: Path, target: Path) -> None:
+    """Put what was made in its place: all of it, or nothing."""
+    if not target.exists():
+        made.rename(target)
+        return
+    if appeared := {path.name for path in target.iterdir()} - {".git"}:
+        raise ScaffoldError(f"{target / appeared.pop()} appeared just now; see what it is")
+    moved: list[Path] = []
+    try:
+        for path in list(made.iterdir()):  # the folder stays: somebody may be in it, or own it
+            moved.append(path.rename(target / path.name))
+    except BaseException:
+        for path in moved:
+            path.rename(made / path.name)
+        raise
 
 
 def _check_keys(answers: Mapping[str, str]) -> None:
@@ -134,11 +200,6 @@ def _check_made(
             "another version with --ref"
         )
     recorded = repository.read_template(made / repository.ANSWERS)
-    source = Path(template.source)
-    if source.is_dir() and not git.has_commit(source, recorded.version):
-        raise ScaffoldError(
-            f"{where} has uncommitted changes; commit them, or pass --ref with a version to use"
-        )
     unknown = [key for key in answers if key not in recorded.answers]
     if unknown:
         raise ScaffoldError(
@@ -152,14 +213,13 @@ def _check_made(
 def _render_example(template: origin.Origin, folder: Path) -> None:
     """Render the modules of the example, and nothing else."""
     try:
-        render(template.source, template.version, folder, {"example": _EXAMPLE})
+        render(template, folder, {"example": _EXAMPLE})
         known = not (folder / repository.ANSWERS).exists()  # else it was rendered as a whole
     except FileNotFoundError:
         known = False
     if not known:
-        version = template.version or "its newest release"
         raise ScaffoldError(
-            f"the template {template.source} has no example at {version}; "
+            f"the template {template.source} has no example at {template.version}; "
             "take a version that has one"
         )
 

@@ -1,48 +1,119 @@
-"""Where the template of a new repository comes from.
+"""Where a template is found: for a new repository, and later by whoever has that repository.
 
-What is found here is recorded in the repository and read again by every later update, so it is
-always an absolute path or a URL, at a version that can be found there again.
+Two things are kept apart (docs/adr/0047-a-template-is-recorded-where-others-find-it.md). What is
+*recorded* serves everybody: an address, and a version that does not move. What is *read* is
+whichever git repository of this machine holds the very same.
 """
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from scaffold import git
+from scaffold import addresses, bundled, git, mirror
 from scaffold.errors import ScaffoldError
 
 DISTRIBUTION = "scaffold-monolith"
 _CODE = Path(__file__).resolve().parents[2]
-_URL = re.compile(r"(?:git\+)?[a-z][a-z+]*://|git@|gh:|gl:|[\w.-]+@[\w.-]+:")
+_RELEASE = re.compile(r"v?\d+(?:\.\d+)*")
+
+Note = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A template's source, and the version to take (none: the newest release)."""
+    """A template as it is recorded, and where it is read.
+
+    Attributes:
+        source: address for others, or an absolute path where there is none.
+        version: a release's tag, or a full hash.
+        place: a git repository on this machine.
+        revision: the full hash of the version in it.
+        warnings: what others will not be able to do, and the remedy.
+    """
 
     source: str
-    version: str | None
+    version: str
+    place: str
+    revision: str
+    warnings: tuple[str, ...] = ()
 
 
-def find(given: str | None, version: str | None) -> Origin:
-    """The template to use: the given one (path or URL), or the one `scaffold` itself came with."""
+def find(given: str | None, version: str | None, note: Note = lambda _: None) -> Origin:
+    """The template for a new repository: the given one, or the one `scaffold` itself came with."""
     if given is None:
-        return _own(version)
-    if _URL.match(given):
-        return Origin(given, version)
+        return _own(version, note)
+    if addresses.is_remote(given):
+        return _elsewhere(given, version, note)
     path = Path(given).expanduser().resolve()
     need_local(str(path))
-    if version is None and git.tags(path):
-        return Origin(str(path), None)
-    return Origin(str(path), version if version not in (None, "HEAD") else _committed_head(path))
+    return _here(path, version or _newest(path) or "HEAD")
+
+
+def recall(source: str, version: str, given: str | None, note: Note = lambda _: None) -> Origin:
+    """The template that a repository was made from, wherever it can be found.
+
+    In this order: where the user says; what `scaffold` itself came with, if it is the same for
+    certain; the recorded address; what `scaffold` came with, if only the name of its release is the
+    same and the recorded one is a folder that is not on this machine.
+
+    Args:
+        source: as recorded.
+        version: as recorded.
+        given: path or URL to read it from instead; it must hold the version.
+        note: is told what takes long, and what was found in a place nobody named.
+    """
+    addresses.check(source)
+    if given is not None:
+        place = _place(given, version, note)
+        if revision := git.commit(place, version):
+            return Origin(source, version, str(place), revision)
+        raise ScaffoldError(
+            f"the template {given} has no version {version}, which this repository was made from; "
+            "name one that has it with --from"
+        )
+    if held := _held(source, version):
+        return held
+    try:
+        if addresses.is_remote(source):
+            place = mirror.of(addresses.for_git(source), version, note)
+        else:
+            need_local(source)
+            place = Path(source).expanduser()
+    except ScaffoldError as error:
+        if not addresses.is_remote(source) and (held := _held(None, version)):
+            note(f"{source} is not on this machine: taking {version} as scaffold brings it")
+            return held
+        raise _nowhere(source, version, str(error)) from None
+    if revision := git.commit(place, version):
+        return Origin(source, version, str(place), revision)
+    raise ScaffoldError(
+        f"the template {source} has no version {version}; restore it there, name one that has it "
+        "with --from, or take one that it has"
+    )
+
+
+def at(address: str, version: str, note: Note = lambda _: None) -> Origin:
+    """A recorded version where a template is now; it must be there under the same name."""
+    place = _place(address, version, note)
+    revision = git.commit(place, version)
+    if revision is None:
+        raise ScaffoldError(
+            f"{address} has no version {version}, which this repository was made from; push it "
+            "there, or name the repository that has it"
+        )
+    if addresses.is_remote(address):
+        return Origin(addresses.for_copier(address), version, str(place), revision)
+    return replace(_here(place, revision), version=version)
 
 
 def need_local(source: str) -> None:
     """Refuse a source that is a path but no git repository (any more). URLs are not looked at."""
-    if _URL.match(source):
+    if addresses.is_remote(source):
         return
     path = Path(source).expanduser()
     if not path.is_absolute():
@@ -51,10 +122,7 @@ def need_local(source: str) -> None:
             "write its absolute path or URL as _src_path"
         )
     if not path.exists():
-        raise ScaffoldError(
-            f"the template {path} is not there; put it back, or name its new place (absolute path "
-            "or URL)"
-        )
+        raise ScaffoldError(f"the template {path} is not there; put it back, or name another")
     if path.is_dir() and not git.is_root(path):
         raise ScaffoldError(
             f"the template {path} is not the top of a git repository, so later updates could not "
@@ -62,51 +130,204 @@ def need_local(source: str) -> None:
         )
 
 
-def _own(version: str | None) -> Origin:
+def _place(given: str, version: str, note: Note) -> Path:
+    """A repository on this machine that is, or is a copy of, what the user named."""
+    addresses.check(given)
+    if addresses.is_remote(given):
+        return mirror.of(addresses.for_git(given), version, note)
+    path = Path(given).expanduser().resolve()
+    need_local(str(path))
+    return path
+
+
+def _elsewhere(address: str, version: str | None, note: Note) -> Origin:
+    """A template that an address names, as new as it is now."""
+    addresses.check(address)
+    source = addresses.for_copier(address)
+    place = mirror.of(addresses.for_git(address), None, note)
+    recorded, revision = _pinned(place, version or _newest(place) or "HEAD", source)
+    return Origin(source, recorded, str(place), revision)
+
+
+def _here(path: Path, version: str) -> Origin:
+    """A template in a folder, recorded by the address that it is known by to others."""
+    if version == "HEAD":
+        _need_committed(path)
+    recorded, revision = _pinned(path, version, str(path))
+    remote = git.remote(path)
+    url = git.call("remote", "get-url", remote, cwd=path).stdout.strip() if remote else ""
+    if remote and addresses.is_remote(url):
+        source = addresses.for_copier(addresses.without_secret(url))
+        unpushed = (
+            f"{recorded} of the template is not on {source} as far as {path} knows; push it, "
+            "or nobody else can add modules or update"
+        )
+        warnings = () if git.is_pushed(path, remote, revision) else (unpushed,)
+        return Origin(source, recorded, str(path), revision, warnings)
+    if stated := _project_url():
+        return Origin(addresses.for_copier(stated), recorded, str(path), revision)
+    return Origin(str(path), recorded, str(path), revision, (_homeless(f"the folder {path}"),))
+
+
+def _own(version: str | None, note: Note) -> Origin:
     """The template that this installation came with."""
+    if checkout := _checkout():
+        return _here(checkout, version or "HEAD")
+    if not bundled.FILES.is_dir():
+        raise ScaffoldError(
+            "this installation of scaffold does not say which template it came with; "
+            "name one with --from PATH-OR-URL"
+        )
+    source, recorded = _bundled_as()
+    if version not in (None, recorded, _tag()):
+        if source == bundled.ADDRESS:
+            raise ScaffoldError(
+                f"this installation of scaffold brings {_tag()} of its template and no "
+                f"{version}; install that version, or name a template with --from PATH-OR-URL"
+            )
+        return _elsewhere(source, version, note)
+    place = bundled.repository(_tag())
+    warnings = () if source != bundled.ADDRESS else (_homeless("what scaffold itself brings"),)
+    revision = git.run("rev-parse", f"refs/tags/{_tag()}", cwd=place)
+    return Origin(source, recorded, str(place), revision, warnings)
+
+
+def _held(source: str | None, version: str) -> Origin | None:
+    """What this installation came with, if it is the recorded template at the recorded version.
+
+    A hash says so by itself. A tag does at the same address; without a source, its name will do.
+    """
+    if checkout := _checkout():
+        revision = git.by_hash(checkout, version)
+        if not revision and (source is None or _is_of(checkout, source)):
+            revision = git.commit(checkout, version)
+        return Origin(source or "", version, str(checkout), revision) if revision else None
+    if not bundled.FILES.is_dir():
+        return None
+    known, recorded = _bundled_as()
+    if _RELEASE.fullmatch(version) and source is not None and not addresses.same(source, known):
+        return None
+    if version not in (_tag(), recorded):
+        return None
+    place = bundled.repository(_tag())
+    revision = git.run("rev-parse", f"refs/tags/{_tag()}", cwd=place)
+    return Origin(source or "", version, str(place), revision)
+
+
+def _checkout() -> Path | None:
+    """The checkout that this code runs from, or was installed from, if it is there."""
     if _is_checkout(_CODE):
-        return Origin(str(_CODE), version or _committed_head(_CODE))
-    try:
-        installed = metadata.distribution(DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        raise _unknown() from None
-    direct = json.loads(installed.read_text("direct_url.json") or "{}")
-    url = str(direct.get("url", ""))
-    if "vcs_info" in direct:
-        return Origin(_for_copier(url), version or direct["vcs_info"]["commit_id"])
-    if "dir_info" in direct and _is_checkout(path := Path(unquote(urlsplit(url).path))):
-        return Origin(str(path), version or _committed_head(path))
-    for entry in installed.metadata.get_all("Project-URL") or []:
-        label, _, address = entry.partition(",")
-        if label.strip().lower() in ("source", "repository"):
-            return Origin(_for_copier(address.strip()), version or f"v{installed.version}")
-    raise _unknown()
+        return _CODE
+    direct = _direct_url()
+    path = Path(unquote(urlsplit(str(direct.get("url", ""))).path))
+    return path if "dir_info" in direct and _is_checkout(path) else None
 
 
 def _is_checkout(folder: Path) -> bool:
     return (folder / ".git").exists() and (folder / "copier.yml").is_file()
 
 
-def _committed_head(path: Path) -> str:
-    """The checked-out commit. Copier would record a throw-away one for uncommitted changes."""
-    commit = git.head(path)
-    changed = git.changes(path, "copier.yml", "template", "examples/shop")
+def _is_of(checkout: Path, source: str) -> bool:
+    """Tell whether a checkout is of the repository that an address names."""
+    names = git.run("remote", cwd=checkout).split()
+    urls = [git.run("remote", "get-url", name, cwd=checkout) for name in names]
+    known = [str(checkout), *map(addresses.without_secret, urls)]
+    return any(addresses.same(source, each) for each in known)
+
+
+def _bundled_as() -> tuple[str, str]:
+    """The address and the version by which others know the template of an installed wheel."""
+    direct = _direct_url()
+    if asked := direct.get("vcs_info"):
+        url = addresses.without_secret(str(direct["url"]))
+        requested = str(asked.get("requested_revision", ""))
+        version = requested if _RELEASE.fullmatch(requested) else asked["commit_id"]
+        return addresses.for_copier(url), version
+    stated = _project_url()
+    return (addresses.for_copier(stated) if stated else bundled.ADDRESS), _tag()
+
+
+def _tag() -> str:
+    return f"v{metadata.version(DISTRIBUTION)}"
+
+
+def _direct_url() -> dict[str, Any]:
+    """Where an installer took this distribution from, if it was not an index."""
+    try:
+        found = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
+    except metadata.PackageNotFoundError:
+        return {}
+    return json.loads(found or "{}")  # type: ignore[no-any-return]
+
+
+def _project_url() -> str | None:
+    """The address that the distribution states; who keeps a fork sets it in pyproject.toml."""
+    try:
+        stated = metadata.metadata(DISTRIBUTION).get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return None
+    for entry in stated:
+        label, _, address = entry.partition(",")
+        if label.strip().lower() in ("source", "repository"):
+            return addresses.without_secret(address.strip())
+    return None
+
+
+def _need_committed(path: Path) -> None:
+    """Refuse what is not in git: nobody could render it again."""
+    git.head(path)
+    bare = git.run("rev-parse", "--is-bare-repository", cwd=path) == "true"
+    changed = [] if bare else git.changes(path, "copier.yml", "template", "examples/shop")
     if changed:
         raise ScaffoldError(
             f"the template {path} has uncommitted changes ({changed[0].strip()}); "
             "commit them, or pass --ref with a version to use instead"
         )
-    return commit
 
 
-def _for_copier(url: str) -> str:
-    """Spell a git URL so that Copier does not take it for a folder."""
-    known = url.endswith(".git") or url.startswith(("https://github.com/", "https://gitlab.com/"))
-    return url if known else f"git+{url}"
+def _pinned(place: Path, asked: str, source: str) -> tuple[str, str]:
+    """What is recorded of a version, and its full hash: a release as such, else the hash.
+
+    A branch moves, and so do tags that name no release, like `latest`.
+    """
+    revision = git.commit(place, asked)
+    if revision is None:
+        raise ScaffoldError(f"the template {source} has no version {asked}; take one that it has")
+    if git.by_hash(place, asked):
+        return revision, revision
+    tags = git.tags(place, revision)
+    if asked in tags and _parsed(asked):
+        return asked, revision
+    return max(filter(_parsed, tags), key=_parsed, default=revision), revision
 
 
-def _unknown() -> ScaffoldError:
+def _newest(place: Path) -> str | None:
+    """The newest release of a template."""
+    releases = {tag: parsed for tag in git.tags(place) if (parsed := _parsed(tag))}
+    final = [tag for tag, parsed in releases.items() if not parsed.is_prerelease]
+    return max(final, key=lambda tag: releases[tag], default=None)
+
+
+def _parsed(tag: str) -> Any:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(tag)
+    except InvalidVersion:
+        return None
+
+
+def _homeless(what: str) -> str:
+    return (
+        f"the template is recorded as {what}, which has no address that others can reach; give it "
+        "one before a second person works here: push the template, and run "
+        "`scaffold template URL` in this repository"
+    )
+
+
+def _nowhere(source: str, version: str, why: str) -> ScaffoldError:
     return ScaffoldError(
-        "this installation of scaffold does not say which template it came with; "
-        "name one with --from PATH-OR-URL"
+        f"the template of this repository, {source} at {version}, cannot be read: "
+        f"{why.rstrip('.')}. Name a copy with --from or SCAFFOLD_TEMPLATE, or record where it is "
+        "now with `scaffold template URL`"
     )

@@ -10,24 +10,26 @@ from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any
 
-from scaffold import interrupts
+from scaffold import git, interrupts, repository
 from scaffold.errors import ScaffoldError
+from scaffold.origin import Origin
 
 
 def render(
-    source: str,
-    version: str | None,
+    template: Origin,
     destination: Path,
     answers: Mapping[str, Any],
     *,
     suggestions: Mapping[str, Any] | None = None,
     ask: bool = False,
 ) -> None:
-    """Render a template into a folder that does not exist yet.
+    """Render a template into a folder that does not exist yet, and record what it is.
+
+    Copier would record where it read, and any tag of the commit.
 
     Args:
-        source: URL of a git repository, or the absolute path of one.
-        version: tag, branch or commit; none is the newest release.
+        template: what to read, and what to record.
+        destination: the folder.
         answers: by question, final; text is parsed as the question's type says.
         suggestions: by question, what to offer instead of the template's default.
         ask: put the questions without an answer to the user, on the terminal.
@@ -43,10 +45,10 @@ def render(
 
         try:
             run_copy(
-                source,
+                f"git+{template.place}",
                 destination,
                 data=dict(answers),
-                vcs_ref=version,
+                vcs_ref=template.revision,
                 user_defaults=dict(suggestions or {}),
                 defaults=not ask,
                 quiet=True,
@@ -54,7 +56,9 @@ def render(
         except Exception as error:  # Copier's own errors share no base class
             if isinstance(error, OSError) and not hasattr(error, "stderr"):
                 raise  # the disk; a failed git is an OSError as well, but has a stderr
-            raise ScaffoldError(_sentence(error, source, version)) from error
+            raise ScaffoldError(_sentence(error, template)) from error
+    for file in repository.answers_files(destination):
+        file.write_bytes(repository.recorded(file, template.source, template.version))
 
 
 def _silence(wanted: bool) -> AbstractContextManager[object]:
@@ -62,21 +66,16 @@ def _silence(wanted: bool) -> AbstractContextManager[object]:
     return redirect_stderr(io.StringIO()) if wanted else nullcontext()
 
 
-def _sentence(error: Exception, source: str, version: str | None) -> str:
+def _sentence(error: Exception, template: Origin) -> str:
     """One sentence for the many shapes in which Copier fails."""
     reason = " ".join(str(error).split()) or type(error).__name__
-    if getattr(error, "stderr", ""):  # of git, whose last line says it
-        reason = error.stderr.strip().splitlines()[-1]  # type: ignore[attr-defined]
-    if reason.startswith("Unknown revision"):
-        return (
-            f"the template {source} has no version {version}; "
-            "restore it there, or take one that it has"
-        )
+    if getattr(error, "stderr", ""):
+        reason = git.reason(error.stderr)  # type: ignore[attr-defined]
     if reason.startswith("Validation error for question "):
         question, _, remedy = reason.removeprefix("Validation error for question ").partition(": ")
         return f"the answer to {question} will not do: {remedy.strip()}"
     if reason.startswith("Invalid choice for "):
         question, _, remedy = reason.removeprefix("Invalid choice for ").partition(": ")
         return f"the answer to {question} will not do: {remedy}"
-    where = f"{source} at {version}" if version else source
-    return f"the template {where} cannot be rendered: {reason}"
+    where = f"{template.source} at {template.version}"
+    return f"the template {where} cannot be rendered: {reason.replace(template.place, where)}"

@@ -1,6 +1,7 @@
 """What a generated repository says about itself: its root, its answers, its modules."""
 
 import ast
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +135,32 @@ def build(folder: Path) -> ast.FunctionDef:
         if isinstance(node, ast.FunctionDef) and node.name == "build":
             return node
     raise ScaffoldError(f"{file} has no function build; add def build(…) -> Billing")
+
+
+def answers_files(folder: Path) -> list[Path]:
+    """Whatever Copier reads below a folder: the repository's own answers first, then modules'."""
+    modules = sorted((folder / MODULES).glob(f"*/{MODULE_ANSWERS}"))
+    files = [folder / ANSWERS, folder / MODULE_ANSWERS, *sorted(folder.glob(f"*/{MODULE_ANSWERS}"))]
+    return [file for file in [*files, *modules] if file.is_file()]
+
+
+def recorded(file: Path, source: str, version: str | None) -> bytes:
+    """The content of an answers file with another source, and version if given; else as it is."""
+    import yaml
+
+    lines = file.read_bytes().decode("utf-8").splitlines(keepends=True)
+    for key, value in (("_src_path", source), ("_commit", version)):
+        for number, line in enumerate(lines):
+            if value is None or not line.startswith(f"{key}:"):
+                continue
+            more = 1  # a long value goes on in the lines below it
+            while number + more < len(lines) and lines[number + more][0] in " \t":
+                more += 1
+            plain = yaml.safe_dump(value, width=10_000).removesuffix("\n...\n").strip()
+            written = json.dumps(value) if '"' in line else plain
+            end = line[len(line.rstrip("\r\n")) :]
+            lines[number : number + more] = [f"{key}: {written}{end}"]
+    return "".join(lines).encode()
 
 
 def _read_yaml(file: Path) -> dict[Any, Any]:

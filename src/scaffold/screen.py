@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
+from scaffold import addresses
+
 _COLOURS = {"+": "32", "-": "31", "@": "36"}
 
 
@@ -17,8 +19,14 @@ def prepare() -> None:
 
 def complain(sentence: str, code: int = 1) -> int:
     """Say on stderr what is wrong, on one line, and return the exit code."""
-    print(_paint(f"scaffold: {' '.join(sentence.split())}", "31", sys.stderr), file=sys.stderr)
+    said = addresses.redact(" ".join(sentence.split()))
+    print(_paint(f"scaffold: {said}", "31", sys.stderr), file=sys.stderr)
     return code
+
+
+def warn(sentence: str) -> None:
+    """Say on stderr what will not work later."""
+    print(_paint(f"scaffold: warning: {sentence}", "33", sys.stderr), file=sys.stderr)
 
 
 def note(sentence: str) -> None:
