@@ -9,6 +9,7 @@ from grimp import ImportGraph
 from importlinter import Contract, ContractCheck
 
 from checks.faces import check_faces
+from checks.names import GLOBALS
 from checks.source import (
     BELOW_MODULES,
     depends_on,
@@ -135,7 +136,7 @@ def _hidden() -> Iterator[Violation]:
                 yield Violation(
                     source.path, line, f"imports * from {name[:-2]}. Name what you use."
                 )
-            elif _HIDES_IMPORTS.fullmatch(name):
+            elif _HIDES_IMPORTS.fullmatch(name) and (module_of(source.name) or name != GLOBALS):
                 yield Violation(
                     source.path,
                     line,

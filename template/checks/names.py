@@ -10,8 +10,8 @@ from checks.scopes import imported_names, Scopes
 BUILTINS = {"__builtins__", "__import__", "__loader__", "eval", "exec"}
 _NAME_IN_TEXT = re.compile(r"app(\.\w+)+|app\.(modules|platform)(\.\w+)+:\w[\w.]*")
 _FINDS_MODULES = re.compile(r"app\.(platform|development)\.")
-_GLOBALS = {"__globals__", "f_globals"}
-"""By which any object leads to all names of its file."""
+GLOBALS = "__globals__"
+"""By which any function leads to all names of its file; a frame calls it `f_globals`."""
 _HANDLE = re.compile(
     r"app(\.platform(\.\w+)?|\.modules(\.\w+)?)?|alembic\.op"
     r"|sqlalchemy(\.(text|func|DDL|literal_column|TextClause))?"
@@ -92,8 +92,8 @@ class Names:
         for node in self.nodes:
             if not isinstance(node, ast.Attribute | ast.Name | ast.Constant | ast.Call):
                 continue
-            if isinstance(node, ast.Attribute) and node.attr in _GLOBALS:
-                reached.add(Reference(node.lineno, "__globals__"))
+            if isinstance(node, ast.Attribute) and node.attr in (GLOBALS, "f_globals"):
+                reached.add(Reference(node.lineno, GLOBALS))
             name = self.full(node) if id(node) not in inner else None
             if name is None or (name == "app.modules" and id(node) in to_platform):
                 continue  # Only these find modules by themselves: `discover(modules)`.

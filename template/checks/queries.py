@@ -117,6 +117,8 @@ class _Reader:
 
         if last in _TAKE_SQL and (sql := argument(*_TAKE_SQL[last])) is not None:
             yield from self._sql(sql, is_sure=is_library or last == "exec_driver_sql")
+        elif last in _TAKE_SQL and is_library:  # text(**given)
+            yield Finding(call.lineno, "unread", ast.unparse(call))
         elif last in _MAY_TAKE_SQL and full != "alembic.op.execute":
             if (sql := argument(*_MAY_TAKE_SQL[last])) and self._texts.read(sql) is not None:
                 yield from self._sql(sql, is_sure=is_library)

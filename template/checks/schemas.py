@@ -71,6 +71,8 @@ class Schemas:
         match call:
             case ast.Call(func=ast.Name("setattr"), args=[_, ast.Constant("schema"), value]):
                 yield from self._schema(value, "", is_sure=False)
+        if name.startswith("sqlalchemy.") and last in ("CreateSchema", "DropSchema"):
+            yield Finding(call.lineno, "beyond", last)
         if "schema_translate_map" in given:
             yield Finding(call.lineno, "setting", "schema_translate_map")
         if "autoload_with" in given or (last == "reflect" and self.speaks_sql):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from checks.findings import Finding
 from checks.handles import read_handles
-from checks.names import BUILTINS, Names, Reference
+from checks.names import BUILTINS, GLOBALS, Names, Reference
 from checks.queries import Constant, read_constants, read_queries
 from checks.texts import Texts
 
@@ -34,7 +34,7 @@ _WATCHED = {
     "pkgutil",
     "sqlalchemy",
     "sys",
-    "__globals__",
+    GLOBALS,
     *BUILTINS,
 }
 

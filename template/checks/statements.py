@@ -162,6 +162,10 @@ class _Reader:
         elif not (node.is_local or self._in_function or name == "transaction"):
             self._add("session", f"{verb} {name}")
 
+    def _UpdateStmt(self, node: Any) -> None:
+        if node.relation.relname == "pg_settings":  # It is a view of set_config(…, false).
+            self._add("session", "UPDATE pg_settings")
+
     def _TransactionStmt(self, node: Any) -> None:
         said = pg_query_pb2.TransactionStmtKind.Name(node.kind).removeprefix("TRANS_STMT_")
         self._add("transaction", said.replace("_", " "))

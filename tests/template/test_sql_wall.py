@@ -277,6 +277,7 @@ LASTS = {
         "SET statement_timeout = 0",
         "RESET ALL",
         "SELECT set_config('statement_timeout', '0', false)",
+        "UPDATE pg_settings SET setting = 'x' WHERE name = 'role'",
         "DISCARD ALL",
         "DEALLOCATE ALL",
         "LISTEN x",
@@ -395,6 +396,9 @@ WAYS = {
     "a table that is reflected": Plant(
         TABLES, SA + 'def f(m, e):\n    sa.Table("items", m, autoload_with=e)', UNREAD
     ),
+    "a schema that is made": Plant(
+        TABLES, "from sqlalchemy.schema import CreateSchema\nCreateSchema('more')", BEYOND
+    ),
     "metadata that is reflected": Plant(
         TABLES, BASE + "def f(e):\n    Base.metadata.reflect(e)", UNREAD
     ),
@@ -457,6 +461,7 @@ UNREADABLE = {
     "a hole at the start": 'def f(verb):\n    text(f"{verb} ROLE x")',
     "a hole by format": 'def f(t):\n    text("SELECT * FROM {}".format(t))',
     "a hole by percent": 'def f(t):\n    text("SELECT * FROM %s" % t)',
+    "arguments that are unpacked": "def f(given):\n    text(**given)",
     "a call": "def f(g):\n    text(g())",
     "an element": 'Q = {"a": "SELECT 1"}\ntext(Q["a"])',
     "a condition": 'def f(x):\n    text("SELECT 1" if x else "COMMIT")',

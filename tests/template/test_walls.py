@@ -531,6 +531,9 @@ HONEST = {
         "from app import modules\nfrom app.platform import engine\n"
         "from app.platform.discovery import discover\nx = discover(modules), engine.create_engine",
     ),
+    "where an error came from, told by the command line": Plant(
+        "src/app/cli.py", "def f(frame):\n    return frame.f_globals"
+    ),
     "every face": Plant(
         f"{BILLING}/service.py",
         "from app.platform.cache import Cache\nfrom app.platform.engine import TransactionError\n"
