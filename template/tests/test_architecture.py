@@ -11,10 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import modules
+from app.development.autogenerate import missing_migrations
 from app.development.catalog import draw_catalog, system_of
 from app.development.map import draw_map
 from app.development.map_svg import as_svg
-from app.development.autogenerate import missing_migrations
 from app.platform.database import Database
 from app.platform.discovery import discover
 from app.platform.engine import BoundaryError, login_of

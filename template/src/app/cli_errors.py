@@ -65,9 +65,8 @@ def _is_of_database(error: BaseException) -> bool:
     """Say whether the driver raised an error, and not a file, a pipe or another server."""
     if isinstance(error, _OF_DRIVER):
         return True
-    frames = traceback.walk_tb(error.__traceback__)
-    names = (frame.f_globals.get("__name__", "") for frame, _ in frames)
-    return isinstance(error, OSError) and any(name.startswith("asyncpg.") for name in names)
+    files = (Path(each.filename) for each in traceback.extract_tb(error.__traceback__))
+    return isinstance(error, OSError) and any("asyncpg" in file.parts for file in files)
 
 
 def _of_database(error: BaseException) -> str:

@@ -16,13 +16,13 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from app.platform.development import create_login, with_database
-from app.platform.migrations import admin_connection, as_owner, config_of, explained, migrate
-from app.platform.roles import MigrationError, owner_of
+from app.development.database import create_login, with_database
 from app.development.schema_changes import Changes, Step
 from app.development.schema_differences import differences, remedy
 from app.development.schema_making import read_tables, settle
 from app.development.schema_reading import Key, read_schema, Schema
+from app.platform.migrations import admin_connection, as_owner, config_of, explained, migrate
+from app.platform.roles import MigrationError, owner_of
 from app.platform.wiring import ModuleFolder
 
 _LOGIN = "app_test"

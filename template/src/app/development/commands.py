@@ -11,12 +11,12 @@ import uvicorn
 from app import modules
 from app.cli_errors import fail
 from app.cli_openapi import describe
+from app.development.autogenerate import make_migration
 from app.development.catalog import draw_catalog, system_of
 from app.development.database import development_server, development_settings, is_taken
 from app.development.issuer import DevelopmentIssuer
 from app.development.map import as_json, as_mermaid, as_text, draw_map
 from app.development.map_svg import as_svg
-from app.development.autogenerate import make_migration
 from app.platform.discovery import discover
 from app.platform.logs import configure_logs
 
@@ -56,9 +56,7 @@ def dev(port: Port = 8000) -> None:
         )
 
 
-@commands.command(
-    "make-migration", epilog='Example: app make-migration billing "add a due date"'
-)
+@commands.command("make-migration", epilog='Example: app make-migration billing "add a due date"')
 def write_migration(
     module: str,
     message: str,

@@ -198,9 +198,7 @@ class _Connection(BoundedConnection):
 @lru_cache(1000)
 def _limit(seconds: float, is_request: bool) -> str:
     milliseconds = max(round(seconds * 1000), 1)
-    limit = (
-        f" SET LOCAL search_path = {EXTENSIONS}; SET LOCAL statement_timeout = {milliseconds};"
-    )
+    limit = f" SET LOCAL search_path = {EXTENSIONS}; SET LOCAL statement_timeout = {milliseconds};"
     if is_request:
         return limit
     # Of a process that is gone with its machine, Postgres hears nothing for hours; so long would what
