@@ -415,7 +415,7 @@ FACES = {
         f"{BILLING}/migrations/0002_x.py", "from app.platform.roles import owner_of", OWN
     ),
     "a local server": Plant(
-        f"{BILLING}/service.py", "from app.platform.local_postgres import local_postgres", OWN
+        f"{BILLING}/service.py", "from app.development.local_postgres import local_postgres", OWN
     ),
     "what a face imports": Plant(
         f"{BILLING}/service.py", "from app.platform.database import fetch", OWN

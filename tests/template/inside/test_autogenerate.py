@@ -13,7 +13,7 @@ import pytest
 from alembic import command
 from app import modules
 from app.development.autogenerate import make_migration, missing_migrations
-from app.platform.development import with_database
+from app.development.database import with_database
 from app.platform.discovery import discover
 from app.platform.migrations import admin_connection, as_owner, config_of, migrate
 from app.platform.roles import MigrationError
