@@ -30,7 +30,7 @@ async def test_what_a_module_asks_for_is_found_by_everything_that_runs_as_a_modu
     settings: Settings,
 ) -> None:
     for _ in range(2):
-        await migrate(settings.admin_url, LOGIN, asking_for("citext", "cube", "btree_gist"))
+        await migrate(settings.admin_url, LOGIN, asking_for("citext", "cube", "vector"))
     engine = create_engine(settings)
     same = "'A'::citext = 'a'::text::citext"
     for name in ("catalog", "ordering"):
@@ -40,6 +40,7 @@ async def test_what_a_module_asks_for_is_found_by_everything_that_runs_as_a_modu
             async with tx.savepoint():
                 assert await tx.scalar(text(f"SELECT {same}"))
             assert await tx.scalar(text("SELECT '(1,2)'::cube @> '(1,2)'::cube"))
+            assert await tx.scalar(text("SELECT '[1,2]'::vector <-> '[1,2]'::vector")) == 0
         async with db.read() as reading:
             assert await reading.scalar(text(f"SELECT {same}"))
         statement = Prepared(select(literal_column(f"({same})::int", Integer).label("same")))
