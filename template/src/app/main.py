@@ -12,7 +12,7 @@ from openfeature.provider import FeatureProvider
 from app import modules
 from app.platform.cache_store import CacheStore
 from app.platform.discovery import discover
-from app.platform.engine import create_engine, login_of
+from app.platform.engine import close, create_engine, login_of
 from app.platform.flag_provider import FlagFiles
 from app.platform.health import health_routes, Probe
 from app.platform.http import create_api
@@ -66,7 +66,7 @@ def create_app(
                 yield
         finally:
             await cache.close()
-            await engine.dispose()
+            await close(engine)
 
     objectives = {folder.name: folder.objectives for folder in folders}
     api = create_api(wired.routers, lifespan, settings, engine, objectives)
@@ -104,7 +104,7 @@ async def run_worker(settings: Settings) -> None:
         with suppress(TimeoutError):  # What does not answer goes with the process.
             async with asyncio.timeout(CLOSE):
                 await cache.close()
-                await engine.dispose()
+        await close(engine)
 
 
 def create_served_app() -> FastAPI:

@@ -90,7 +90,7 @@ async def forever(tx: Tx, new: NewItem) -> None:
 async def slow(tx: Tx, new: NewItem, catalog: Catalog) -> None:
     async with tx.savepoint():
         await tx.execute(text("SELECT pg_sleep(:name)"), {"name": float(new.name)})
-    await catalog.create_item(tx, new.name)
+    await catalog.create_item(tx, "me", new.name)
     await tx.execute(text("SELECT pg_sleep(:name)"), {"name": float(new.name)})
     for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
         seen.append(await tx.scalar(text(f"SHOW {limit}")))

@@ -4,11 +4,12 @@ One login serves all modules; by itself it may read nothing. `SET LOCAL ROLE` le
 the module that speaks, until the transaction ends.
 """
 
+import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
@@ -41,7 +42,7 @@ from app.platform.passwords import Connection as BoundedConnection
 from app.platform.roles import EXTENSIONS
 from app.platform.settings import Settings
 from app.platform.spoken_sql import check_spoken
-from app.platform.waits import CONNECT, MARGIN
+from app.platform.waits import CLOSE, CONNECT, MARGIN
 
 __all__ = [
     "READ_ONLY",
@@ -52,6 +53,7 @@ __all__ = [
     "TransactionError",
     "UnreachableError",
     "async_url",
+    "close",
     "create_engine",
     "login_of",
     "seconds_of",
@@ -193,6 +195,18 @@ class _Connection(BoundedConnection):
         except BaseException:
             self.terminate()
             raise
+
+
+async def close(engine: AsyncEngine) -> None:
+    """Close every connection of an engine, those included that are on their way back to its pool: a
+    task that is cancelled gives its own back a moment later."""
+    with suppress(TimeoutError):  # What does not answer goes with the process.
+        async with asyncio.timeout(CLOSE):
+            while cast(Pool, engine.pool).checkedout():
+                await asyncio.sleep(0.005)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE):
+            await engine.dispose()
 
 
 @lru_cache(1000)

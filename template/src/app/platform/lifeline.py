@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from pgqueuer.models import JobId
 from pgqueuer.types import QueueManagerId
 
 from app.platform.database import Database
 from app.platform.discretion import cause
-from app.platform.engine import create_engine
+from app.platform.engine import close, create_engine
 from app.platform.jobs import BoundJob
 from app.platform.queue import SCHEMA
 from app.platform.recovery import keep_alive
@@ -50,9 +50,7 @@ async def lifeline(
         for task in (schedule, *others):
             task.cancel()
         await asyncio.wait((schedule, *others), timeout=CLOSE)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE):
-                await engine.dispose()
+        await close(engine)
 
 
 async def _beat(

@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.platform.discretion import cause
-from app.platform.engine import async_url, sqlstate_of
+from app.platform.engine import async_url, sqlstate_of, UnreachableError
 from app.platform.extensions import install_extensions
 from app.platform.idempotency import SCHEMA as REQUESTS
 from app.platform.invalid_indexes import clear_invalid_indexes
@@ -133,11 +133,11 @@ async def admin_connection(admin_url: str) -> AsyncIterator[AsyncConnection]:
     try:
         async with asyncio.timeout(2 * CONNECT):  # To connect, and to ask which version it is.
             await connection.start()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+    except (UnreachableError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
         url = make_url(admin_url)
         raise MigrationError(
             f"Cannot connect as {url.username} to the database {url.database} on {url.host}: "
-            f"{cause(error)}. Is MIGRATION_DATABASE_URL right, and does Postgres run?"
+            f"{cause(error.__cause__ or error)}. Is MIGRATION_DATABASE_URL right, and does Postgres run?"
         ) from error
     try:
         yield connection

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from app.platform.engine import create_engine, UnreachableError
+from app.platform.engine import close, create_engine, UnreachableError
 from app.platform.passwords import connect
 from app.platform.settings import Settings
 from app.platform.waits import GAUGE
@@ -117,7 +117,7 @@ class Replica:
             await asyncio.wait([watching])
             self._primary.close()
             self._replica.close()
-            await self.engine.dispose()
+            await close(self.engine)
 
     async def _watch(self) -> None:
         while True:
