@@ -202,7 +202,7 @@ async def close(engine: AsyncEngine) -> None:
     task that is cancelled gives its own back a moment later."""
     with suppress(TimeoutError):  # What does not answer goes with the process.
         async with asyncio.timeout(CLOSE):
-            while cast(Pool, engine.pool).checkedout():
+            while cast(Pool, engine.pool).checkedout():  # noqa: ASYNC110 Nothing tells of it.
                 await asyncio.sleep(0.005)
     with suppress(TimeoutError):
         async with asyncio.timeout(CLOSE):

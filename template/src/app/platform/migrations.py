@@ -133,11 +133,17 @@ async def admin_connection(admin_url: str) -> AsyncIterator[AsyncConnection]:
     try:
         async with asyncio.timeout(2 * CONNECT):  # To connect, and to ask which version it is.
             await connection.start()
-    except (UnreachableError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+    except (
+        UnreachableError,
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        DBAPIError,
+    ) as error:
         url = make_url(admin_url)
         raise MigrationError(
             f"Cannot connect as {url.username} to the database {url.database} on {url.host}: "
-            f"{cause(error.__cause__ or error)}. Is MIGRATION_DATABASE_URL right, and does Postgres run?"
+            f"{cause(error)}. Is MIGRATION_DATABASE_URL right, and does Postgres run?"
         ) from error
     try:
         yield connection
