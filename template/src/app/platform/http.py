@@ -28,10 +28,10 @@ from app.platform.engine import OutcomeUnknownError, UnreachableError
 from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.idempotency import Idempotency, SCHEMA
 from app.platform.limits import Limits
-from app.platform.objectives import Objectives
+from app.platform.objectives import has_written, Objectives
 from app.platform.problems import DESCRIBED, problem
 from app.platform.rates import Rates
-from app.platform.reading import has_written, ReadYourWrites
+from app.platform.reading import ReadYourWrites
 from app.platform.requests import Requests
 from app.platform.routing import ByModule
 from app.platform.serving import leaving
@@ -49,6 +49,7 @@ _SECURITY = (
 )
 _UNFIT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """What the server would close the connection for, without an answer."""
+_OF_CONTENT = (b"content-length", b"content-type")
 _OURS = frozenset((b"x-request-id", *(name for name, _ in (_FOR_DATA, *_SECURITY))))
 _EXPOSED = ("Idempotent-Replayed", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 _PAGES = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
@@ -78,7 +79,8 @@ def create_api(
     # What is added last is outermost.
     keys = Database(engine, SCHEMA)
     api.add_middleware(Idempotency, database=keys, request_timeout=settings.request_timeout)
-    api.add_middleware(ReadYourWrites)
+    if settings.database_replica_url:
+        api.add_middleware(ReadYourWrites)
     api.add_middleware(
         Access,
         tokens=create_tokens(settings),
@@ -174,8 +176,9 @@ class _Unexpected:
 def _with_headers(scope: Scope, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     # Sent as they are: Starlette's MutableHeaders would look each of them up among the others.
     headers = [each for each in given if each[0] not in _OURS]
-    if _UNFIT.search(b"".join([value for _, value in headers])):
-        raise ValueError("A header holds what no header may, as a line break.")
+    for name, value in headers:
+        if name not in _OF_CONTENT and _UNFIT.search(value):
+            raise ValueError("A header holds what no header may, as a line break.")
     headers.extend(_SECURITY)
     headers.append((b"x-request-id", scope["request_id"].encode()))
     if scope["path"] not in _PAGES:

@@ -24,6 +24,7 @@ from app.platform.engine import (
     TransactionError,
     UnreachableError,
 )
+from app.platform.objectives import note_commit
 from app.platform.replica import Replica
 from app.platform.roles import role_of
 
@@ -188,16 +189,11 @@ def falls_back(replica: Replica, error: BaseException, has_answered: bool = Fals
 
 def has_committed() -> None:
     """Let the reads behind this in the same request see what was committed until now."""
+    note_commit()
     request = _request.get()
     if request is None:
         _request.set(request := _Request())
     request.must_hold = max(request.must_hold, time.monotonic())
-
-
-def has_written() -> bool:
-    """Say whether this request has committed a transaction until now."""
-    request = _request.get()
-    return request is not None and request.must_hold > -math.inf
 
 
 @contextmanager
