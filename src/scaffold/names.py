@@ -87,8 +87,8 @@ def check_module(name: str) -> None:
         )
     if name.startswith("test"):
         raise ScaffoldError(
-            f"the module name {name!r} would make a class {class_name(name)}, which pytest takes for "
-            f"tests; take another, such as {f'our_{name}'!r}"
+            f"the module name {name!r} would make a class {class_name(name)}, which pytest takes "
+            f"for tests; take another, such as {f'our_{name}'!r}"
         )
     if name.startswith("pg_"):
         raise ScaffoldError(
@@ -123,8 +123,8 @@ def check_entity(entity: str, module: str, interfaces: Iterable[str] = ()) -> No
         )
     if entity.startswith("test"):
         raise ScaffoldError(
-            f"the entity {entity!r} would make a class {class_name(entity)}, which pytest takes for "
-            f"tests; pass another with --entity, such as {f'{module}_{entity}'!r}"
+            f"the entity {entity!r} would make a class {class_name(entity)}, which pytest takes "
+            f"for tests; pass another with --entity, such as {f'{module}_{entity}'!r}"
         )
     kept, own = class_name(entity), class_name(module)
     made = {
