@@ -69,7 +69,7 @@ NIGHTS = Range(datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 1, 3, tzinfo=UTC
 
 async def test_a_row_is_found_by_its_enum_and_in_either_case(db: Database) -> None:
     async with db.transaction() as tx:
-        tx.add(ItemRow(name="a", room=1, status=Status.LET, guest="Ada"))
+        tx.add(ItemRow(owner="me", name="a", room=1, status=Status.LET, guest="Ada"))
     async with db.read() as reading:
         found = select(ItemRow).where(ItemRow.status == Status.LET, ItemRow.guest == "aDA")
         assert (await reading.scalars(found)).one().status is Status.LET
@@ -87,11 +87,11 @@ async def test_what_breaks_a_rule_is_refused(
     db: Database, rule: str, values: dict[str, object]
 ) -> None:
     async with db.transaction() as tx:
-        tx.add(ItemRow(name="a", room=1, during=NIGHTS, status=Status.LET))
-        tx.add(ItemRow(name="b", room=2, beds=2))
+        tx.add(ItemRow(owner="me", name="a", room=1, during=NIGHTS, status=Status.LET))
+        tx.add(ItemRow(owner="me", name="b", room=2, beds=2))
     with pytest.raises(IntegrityError, match=rule):
         async with db.transaction() as tx:
-            tx.add(ItemRow(name="c", **values))
+            tx.add(ItemRow(owner="me", name="c", **values))
 """
 
 
@@ -161,8 +161,8 @@ async def insert(production: Repository) -> None:
     async with login.transaction():
         await login.execute(f"SET LOCAL ROLE {name}__catalog; SET LOCAL search_path = extensions")
         await login.execute(
-            "INSERT INTO catalog.items (id, name, status, guest) "
-            "VALUES (gen_random_uuid(), 'a', 'LET', 'Ada')"
+            "INSERT INTO catalog.items (owner, id, name, status, guest) "
+            "VALUES ('me', gen_random_uuid(), 'a', 'LET', 'Ada')"
         )
     await login.close()
 

@@ -47,8 +47,8 @@ async def test_records_are_copied_after_another_module_has_spoken(db: Database) 
 
 async def test_what_is_pending_is_written_before(db: Database) -> None:
     async with db.transaction() as tx:
-        tx.add(ItemRow(name="a"))
-        with pytest.raises(IntegrityError, match="uq_items_name"):
+        tx.add(ItemRow(owner="me", name="a"))
+        with pytest.raises(IntegrityError, match="uq_items_owner_name"):
             async with tx.savepoint():
                 await tx.copy_records(ItemRow, records("b", "a"), columns=COLUMNS)
         await tx.copy_records(ItemRow, records("c"), columns=COLUMNS)
