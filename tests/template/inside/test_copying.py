@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-COLUMNS = ("id", "name")
+COLUMNS = ("id", "owner", "name")
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def db(engine: AsyncEngine) -> Database:
     return Database(engine, "catalog")
 
 
-def records(*names: str) -> list[tuple[UUID, str]]:
-    return [(uuid4(), name) for name in names]
+def records(*names: str) -> list[tuple[UUID, str, str]]:
+    return [(uuid4(), "me", name) for name in names]
 
 
 async def names(db: Database) -> list[str]:
@@ -56,7 +56,7 @@ async def test_what_is_pending_is_written_before(db: Database) -> None:
 
 
 async def test_records_may_come_one_after_the_other(db: Database) -> None:
-    async def some() -> AsyncIterator[tuple[UUID, str]]:
+    async def some() -> AsyncIterator[tuple[UUID, str, str]]:
         for each in records("a", "b"):
             yield each
 
@@ -65,7 +65,7 @@ async def test_records_may_come_one_after_the_other(db: Database) -> None:
 
 
 async def test_what_raises_while_records_are_made_is_raised(db: Database) -> None:
-    def broken() -> Iterator[tuple[UUID, str]]:
+    def broken() -> Iterator[tuple[UUID, str, str]]:
         yield from records("a")
         raise ConnectionResetError("where they come from")
 
@@ -88,7 +88,7 @@ async def test_other_tables_and_unknown_columns_are_refused(db: Database) -> Non
 
 
 async def test_a_copy_has_the_time_of_a_statement(db: Database) -> None:
-    many = ((uuid4(), str(number)) for number in range(1_000_000))
+    many = ((uuid4(), "me", str(number)) for number in range(1_000_000))
     with pytest.raises(DBAPIError, match="statement timeout"), statements_may_take(0.05):
         async with db.transaction() as tx:
             await tx.copy_records(ItemRow, many, columns=COLUMNS)
