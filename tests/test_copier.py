@@ -73,3 +73,18 @@ def test_a_plural_that_cannot_be_a_table_is_refused(plural):
 def test_the_longest_entity_has_a_plural():
     assert objection("entities", entities=default("entities", entity="y" * 24)) == ""
     assert objection("entities", entities=default("entities", entity="s" * 24)) == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "in_order"),
+    [
+        (["b", "a"], ["a", "b"]),
+        (["phase10", "phase2"], ["phase2", "phase10"]),
+        (["phase_10_b", "phase_2", "phase_10_a"], ["phase_2", "phase_10_a", "phase_10_b"]),
+        (["a007", "a7b", "a"], ["a", "a007", "a7b"]),
+        ([], []),
+    ],
+)
+def test_dependencies_are_sorted_as_imports_are(names, in_order):
+    found = yaml.safe_load(default("dependencies", depends_on=dict.fromkeys(names, "X")))
+    assert [name for _, name, _ in found] == in_order

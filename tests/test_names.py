@@ -152,3 +152,10 @@ def test_good_plurals_are_accepted(plural):
 def test_bad_plurals_are_refused(plural):
     with pytest.raises(ScaffoldError, match="plural"):
         names.check_plural(plural, "series")
+
+
+def test_an_entity_and_a_module_that_numbers_sort_otherwise_are_refused():
+    with pytest.raises(ScaffoldError, match="differ in a number"):
+        names.check_entity("sha256", "sha3")
+    names.check_entity("phase2", "phases")
+    names.check_entity("sha256", "hashes")

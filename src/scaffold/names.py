@@ -134,6 +134,12 @@ def check_entity(entity: str, module: str, interfaces: Iterable[str] = ()) -> No
         f"Prepare{kept}",
         *(f"{kept}{end}" for end in ("Created", "NameTaken", "NotFound", "Page", "Row")),
     }
+    both = [own, *made]
+    if sorted(both, key=str.lower) != sorted(both, key=_by_number):
+        raise ScaffoldError(
+            f"the entity {entity!r} and the module {module!r} differ in a number, by which imports "
+            "are sorted otherwise than by letter; pass another with --entity"
+        )
     clash = made & {own, f"{own}Service", *interfaces}
     if clash or collapse(entity) == collapse(module):
         raise ScaffoldError(
@@ -176,6 +182,12 @@ def collapse(name: str) -> str:
 def _is_keyword(name: str) -> bool:
     """Tell whether a name, or the class it makes, is a word of Python: none → None."""
     return keyword.iskeyword(name) or keyword.iskeyword(class_name(name))
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """How imports are sorted: Phase2 before Phase10."""
+    parts = re.findall(r"\d+|\D+", name.lower())
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
 def _check_shape(what: str, name: str) -> None:
