@@ -6,8 +6,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from app import modules
-from app.platform.database import Database
 from app.development.database import with_database
+from app.platform.database import Database
 from app.platform.discovery import discover
 from app.platform.engine import create_engine
 from app.platform.fetch import Prepared
