@@ -20,10 +20,11 @@ from app.platform.engine import (
     create_engine,
     statements_may_take,
 )
+from app.platform.fetch import Prepared
 from app.platform.settings import Settings
 from app.platform.transaction import view_of
 from app.platform.wiring import Wired
-from sqlalchemy import text
+from sqlalchemy import literal, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -360,6 +361,21 @@ async def test_what_waited_for_a_connection_that_did_not_come_is_not_forgotten(
                     await tx.flush()
             tx.add(CatalogRow(owner="me", name="b"))
     assert await count(engine, "catalog") == 0
+    await engine.dispose()
+
+
+async def test_a_database_that_is_not_there_is_told_apart_from_all_else(settings: Settings) -> None:
+    nowhere = settings.model_copy(update={"database_url": "postgresql://app@127.0.0.1:1/app"})
+    engine = create_engine(nowhere)
+    db = Database(engine, "catalog")
+    with pytest.raises(UnreachableError, match="Connect call failed"):
+        async with db.transaction() as tx:
+            await role(tx)
+    with pytest.raises(UnreachableError, match="Connect call failed"):
+        async with db.read() as reading:
+            await reading.scalar(text("SELECT 1"))
+    with pytest.raises(UnreachableError, match="Connect call failed"):
+        await db.fetch(Prepared(select(literal(1))))
     await engine.dispose()
 
 

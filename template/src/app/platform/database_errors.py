@@ -52,19 +52,17 @@ def explain(context: ExceptionContext) -> Exception | None:
     Listens to `handle_error`. It must not raise: others that listen would not hear of the error.
     """
     error, connection = context.original_exception, context.connection
-    if not isinstance(error, Exception) or (connection is not None and connection.invalidated):
+    if not isinstance(error, Exception) or connection is None or connection.invalidated:
         return None
     if context.statement is not None and context.execution_context is None:
         return None  # A value could not be made ready: nothing was sent.
-    info = connection.info if connection is not None else {}
-    driver = connection.connection.driver_connection if connection is not None else None
-    if is_lost(error, driver):
+    info = connection.info
+    if is_lost(error, connection.connection.driver_connection):
         # The others in the pool are as old. SQLAlchemy would not think so of a time limit.
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
         info.get("lost", []).append(True)
         return unreachable(error)
-    engine = context.engine
-    if engine is not None and (refusal := trespass(error, engine, info.get("speaker"))):
+    if refusal := trespass(error, connection.engine, info.get("speaker")):
         return refusal
     if getattr(error, "sqlstate", None) == READ_ONLY and info.get("read_only"):
         return TransactionError(
@@ -76,13 +74,11 @@ def explain(context: ExceptionContext) -> Exception | None:
 
 
 def is_lost(error: Exception, driver: Any) -> bool:
-    """Say whether an error means that there is no connection: `driver`, or None where none was made.
+    """Say whether an error means that a connection is gone.
 
     One that did not answer in time is ended. What it says later would be taken for the next answer.
     """
     cause = error.__cause__ or error
-    if driver is None:
-        return isinstance(cause, (OSError, *OF_DRIVER))
     # asyncpg takes it for a mistake of its own when Postgres says goodbye as something is sent.
     if isinstance(error, OSError) or isinstance(cause, asyncpg.InternalClientError):
         driver.terminate()

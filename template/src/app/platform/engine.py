@@ -34,6 +34,7 @@ from app.platform.database_errors import (
     TransactionError,
     trespass,
     UNDONE,
+    unreachable,
     UnreachableError,
 )
 from app.platform.discretion import withhold_values
@@ -129,11 +130,13 @@ def seconds_of(engine: AsyncEngine | Engine) -> float:
 
 
 class Pool(AsyncAdaptedQueuePool):
-    """Counts those who waited for a connection, and got none."""
+    """Counts those who waited for a connection, and got none. Raises UnreachableError for whatever
+    keeps one from being made: SQLAlchemy lets through what the driver does not raise by itself."""
 
     __module__ = AsyncAdaptedQueuePool.__module__  # Under whose name it logs, as a library's.
 
     timeouts = 0
+    _dialect: Any
 
     def connect(self) -> PoolProxiedConnection:
         try:
@@ -141,6 +144,8 @@ class Pool(AsyncAdaptedQueuePool):
         except PoolTimeout:
             self.timeouts += 1
             raise
+        except (OSError, *OF_DRIVER, self._dialect.loaded_dbapi.Error) as error:
+            raise unreachable(error) from error
 
 
 class _Connection(BoundedConnection):

@@ -138,10 +138,7 @@ async def _fetch(
     module: str, engine: AsyncEngine, query: Prepared[*Columns], arguments: list[object]
 ) -> list[tuple[*Columns]]:
     role = role_of(engine.url.username or "", module)
-    try:
-        connection = await _connect(engine)
-    except (OSError, *OF_DRIVER, _DIALECT.loaded_dbapi.Error) as error:
-        raise unreachable(error) from error
+    connection = await _connect(engine)
     driver: Any = connection.driver_connection
     driver.begin_with(seconds_of(engine), f' SET LOCAL ROLE "{role}";')
     try:
