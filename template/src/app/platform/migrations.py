@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.platform.discretion import cause
-from app.platform.engine import async_url, sqlstate_of, UnreachableError
+from app.platform.engine import async_url, sqlstate_of
 from app.platform.extensions import install_extensions
 from app.platform.idempotency import SCHEMA as REQUESTS
 from app.platform.invalid_indexes import clear_invalid_indexes
@@ -133,13 +133,7 @@ async def admin_connection(admin_url: str) -> AsyncIterator[AsyncConnection]:
     try:
         async with asyncio.timeout(2 * CONNECT):  # To connect, and to ask which version it is.
             await connection.start()
-    except (
-        UnreachableError,
-        OSError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        DBAPIError,
-    ) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
         url = make_url(admin_url)
         raise MigrationError(
             f"Cannot connect as {url.username} to the database {url.database} on {url.host}: "

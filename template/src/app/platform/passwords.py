@@ -19,7 +19,6 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import ArgumentError, MissingGreenlet
 from sqlalchemy.util.concurrency import in_greenlet
 
-from app.platform.database_errors import unreachable
 from app.platform.waits import (
     CONNECT,
     KEEPALIVE_COUNT,
@@ -92,21 +91,9 @@ async def connect(url: str, **options: Any) -> asyncpg.Connection:
 def connect_in_greenlet(
     dialect: Dialect, _record: object, arguments: list[Any], options: dict[str, Any]
 ) -> DBAPIConnection:
-    """Connect for a pool; nobody who could not wait for it: see `fetch`, which tries without.
-
-    Raises UnreachableError, which SQLAlchemy would not make of an error of the network.
-    """
+    """Connect for a pool; nobody who could not wait for it: see `fetch`, which tries without."""
     if not in_greenlet():
         raise MissingGreenlet
-    try:
-        return _connect_in_greenlet(dialect, arguments, options)
-    except OSError as error:
-        raise unreachable(error) from error
-
-
-def _connect_in_greenlet(
-    dialect: Dialect, arguments: list[Any], options: dict[str, Any]
-) -> DBAPIConnection:
     options = {"timeout": CONNECT, "connection_class": Connection, **options}
     login = _Login(*(options.get(name) for name in _Login._fields))
     *others, last = _candidates(login, options.get("password"))
