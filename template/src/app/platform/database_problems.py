@@ -12,8 +12,9 @@ from app.platform.problems import later, problem
 
 _STOPPED = ("57014", "25P03", "25P04")
 """SQLSTATEs of what took too long, or was stopped by an operator. The next try would take as long."""
-_LASTING = ("53100", "53400", "57P04")
-"""Those of what a moment does not mend: a full disk, a limit in the configuration, no such database."""
+_LASTING = ("28", "3D000", "53100", "53400", "57P04")
+"""Those, or classes of them, of what a moment does not mend: a login that is refused, no such database, a
+full disk, a limit in the configuration."""
 _PASSING = ("08", "25006", "40", "53", "55P03", "57")
 """Those, or classes of them, that may be gone at the next try: connection, conflict, lock, resources,
 operator; and a server that takes no writes because another has become the primary."""
@@ -37,7 +38,7 @@ def answer_to(error: Exception, *, has_written: bool, is_safe: bool = False) -> 
     may_pass = True
     if state in _STOPPED:
         said, may_pass = "A statement took too long, or was stopped.", False
-    elif state in _LASTING:
+    elif state.startswith(_LASTING):
         said, may_pass = "The database cannot do this at present.", False
     elif isinstance(error, PoolTimeout):
         said = "All database connections are in use."

@@ -1,5 +1,6 @@
 """The web application around the modules: health, request ids, errors as problem+json."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -163,7 +164,15 @@ class _Unexpected:
             await self._app(scope, receive, send)
         except ClientDisconnect:
             pass  # Nobody is left to answer.
-        except Exception as error:
+        except (
+            Exception,
+            asyncio.CancelledError,
+            GeneratorExit,
+            SystemExit,
+            BaseExceptionGroup,
+        ) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise  # Otherwise it is somebody else's, whom a module waited for.
             if "status" not in scope:
                 current = scope["request_id"]
                 said = f"Something went wrong. Quote request {current} when you report it."
@@ -171,6 +180,11 @@ class _Unexpected:
             elif "is_answered" not in scope:
                 raise
             scope["error"] = scope["unforeseen"] = error
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _with_headers(scope: Scope, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -253,7 +267,17 @@ def _several(request: Request, error: Exception) -> Response:
             answers.append(handler(request, each))
         else:
             raise error
-    return answers[-1]
+    # The gravest: nobody is to come again by himself because another part may be tried again.
+    return max(answers, key=lambda answer: (answer.status_code >= 500, _gravity(answer)))
+
+
+def _gravity(answer: Response) -> tuple[bool, bool, bool]:
+    said = bytes(answer.body)
+    return (
+        answer.status_code == 500,
+        b"Part of the request" in said,
+        "retry-after" not in answer.headers,
+    )
 
 
 _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {

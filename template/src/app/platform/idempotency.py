@@ -38,6 +38,9 @@ _FIND = text("""
     FROM requests.idempotency_keys
     WHERE principal = :principal AND key = :key AND created_at >= now() - interval '1 day'
 """)
+_WHOSE = ("principal", "key")
+_ENDED = 0
+"""The status of a request that has ended, and whose answer is not kept."""
 _KEEP = text("""
     UPDATE requests.idempotency_keys SET status = :status, headers = :headers, body = :body
     WHERE principal = :principal AND key = :key AND attempt = :attempt
@@ -86,6 +89,7 @@ class Idempotency:
                 raise
             except BaseException:  # The error above, alone or among those of other tasks.
                 if not claim.is_taken or keeping.has_begun:
+                    await keeping.end()
                     raise
             finally:
                 opening.reset(token)
@@ -99,8 +103,9 @@ class Idempotency:
     async def _known(self, claim: Claim) -> Response | None:
         """Return the answer to a request whose key is known, or cannot be looked up."""
         try:
-            async with self._database.transaction() as tx:
-                known = (await tx.execute(_FIND, claim.row)).one_or_none()
+            async with self._database.read() as reading:
+                found = await reading.execute(_FIND.bindparams(**{k: claim.row[k] for k in _WHOSE}))
+                known = found.one_or_none()
         except Exception as error:  # Whatever it is, nothing has been done yet.
             if (refusal := answer_to(error, has_written=False)) is None:
                 raise
@@ -110,6 +115,13 @@ class Idempotency:
             return None
         if known.fingerprint != claim.row["fingerprint"]:
             return problem(422, "This Idempotency-Key belongs to another request: use a new one.")
+        if known.status == _ENDED:
+            return problem(
+                409,
+                "This has ended without an answer that was kept. Some or all of it was done: look "
+                "what is there.",
+                "urn:problem-type:answer-lost",
+            )
         if known.status is not None:
             answer = Response(known.body, known.status)
             answer.raw_headers = [
@@ -145,7 +157,8 @@ class _Keeping:
         if is_whole:
             self._claim.is_answered = True
             fits = not self.has_begun and self._size <= _LARGEST_ANSWER
-            if (fits and self._held[0]["status"] < 500) or self._claim.is_late:
+            has_done = self._claim.is_written or self._claim.is_late
+            if has_done or (fits and self._held[0]["status"] < 500):
                 # Whether or not the client still waits: it will ask again.
                 await asyncio.shield(asyncio.ensure_future(self._keep(fits)))
         if is_whole or self._size > _LARGEST_ANSWER:
@@ -154,9 +167,15 @@ class _Keeping:
             for each in held:
                 await self._send(each)
 
+    async def end(self) -> None:
+        """Note that there will be no answer, where something was done."""
+        if not self._claim.is_answered and (self._claim.is_written or self._claim.is_late):
+            self._claim.is_answered = True
+            await asyncio.shield(asyncio.ensure_future(self._keep(False)))
+
     async def _keep(self, fits: bool) -> None:
-        start, *parts = self._held
-        answer: dict[str, object] = {"status": None, "headers": None, "body": None}
+        answer: dict[str, object] = {"status": _ENDED, "headers": None, "body": None}
+        start, *parts = self._held or [{"status": 500}]
         if fits and start["status"] < 500:
             headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in start["headers"]]
             answer["status"], answer["headers"] = start["status"], json.dumps(headers)
@@ -185,7 +204,8 @@ def _in_work() -> Response:
 
 
 def _fingerprint(scope: Scope, body: bytes) -> bytes:
-    asked = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n"
+    may = " ".join(sorted(scope["principal"].scopes))  # An answer may say what others may not hear.
+    asked = f"{may}\n{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n"
     return hashlib.sha256(asked + body).digest()
 
 

@@ -75,7 +75,9 @@ class RemoteIssuer:
             if fetching is not None and not is_usable:
                 # A request that is given up must not stop it for those who wait as well.
                 await asyncio.shield(fetching)
-        if time.monotonic() - self._fetched > _OUTDATED:
+        if id in self._keys and time.monotonic() - self._fetched <= _OUTDATED:
+            return self._keys[id]
+        if self._fetched < self._tried:  # It may have new keys, and cannot be asked.
             raise IssuerUnreachableError
         if id not in self._keys:
             raise UnknownKeyError

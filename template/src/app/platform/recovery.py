@@ -38,7 +38,12 @@ _START = f"""UPDATE {_TABLE} SET headers = headers || jsonb_build_object('starte
 
 
 _BEAT = text(f"""UPDATE {_TABLE} SET heartbeat = now()
-    WHERE id = ANY(CAST(:ids AS bigint[])) AND queue_manager_id = CAST(:worker AS uuid)""")
+    WHERE id IN (
+        SELECT id FROM {_TABLE}
+        WHERE id = ANY(CAST(:ids AS bigint[])) AND queue_manager_id = CAST(:worker AS uuid)
+        FOR UPDATE SKIP LOCKED
+    )""")
+"""What is locked is being ended, and is not recovered either: no heartbeat waits for it."""
 
 _HAS = f"SELECT FROM {_TABLE} WHERE id = $1 AND queue_manager_id = $2 AND status = 'picked'"
 

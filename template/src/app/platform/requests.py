@@ -10,6 +10,7 @@ from random import getrandbits
 from fastapi.routing import iter_route_contexts, RouteContext
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Histogram
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -172,6 +173,8 @@ def _head_of(send: Send) -> Send:
         if message["type"] == "http.response.start":
             await send(message)
             await send({"type": "http.response.body"})
+        elif message.get("more_body"):  # As when the client is gone: nobody reads on.
+            raise ClientDisconnect
 
     return send_head
 

@@ -76,7 +76,7 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
             f"{job.name} did not end within {job.options.deadline:g} s. Make it shorter, or give it "
             "a longer `deadline`."
         ) from error
-    except BaseExceptionGroup as error:
+    except (BaseExceptionGroup, GeneratorExit, SystemExit) as error:
         raise AbortedError(f"{job.name} raised {error!r}, which is no Exception.") from error
     return True
 

@@ -70,9 +70,9 @@ def _collector(value: str) -> str:
     return value
 
 
-CacheUrl = Annotated[str, AfterValidator(_cache_url)]
+CacheUrl = Annotated[str, AfterValidator(_cache_url), Field(repr=False)]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
-DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url), Field(repr=False)]
 
 
 class Settings(BaseSettings):

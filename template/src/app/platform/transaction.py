@@ -115,12 +115,18 @@ class Tx(AsyncSession):
         await transaction.flush()
         before = dict(transaction.views)
         was_undone, registered = transaction.is_undone, len(transaction.afterwards)
+        closing: GeneratorExit | None = None
         async with AsyncExitStack() as savepoints:
             for view in before.values():
                 await savepoints.enter_async_context(view._savepoint())
             try:
-                yield
-                transaction.check_not_undone()
+                try:
+                    yield
+                except GeneratorExit as error:
+                    # A stream that is closed early undoes nothing: what its reader has written
+                    # meanwhile is in the savepoint as well.
+                    closing = error
+                transaction.check_usable()
                 await transaction.flush()
             except BaseException as error:
                 transaction.is_undone = was_undone
@@ -130,6 +136,8 @@ class Tx(AsyncSession):
                 raise
             for view in transaction.forget_since(before):
                 await super(Tx, view).commit()
+        if closing is not None:
+            raise closing
 
     @asynccontextmanager
     async def _savepoint(self) -> AsyncIterator[None]:
@@ -255,6 +263,9 @@ class Transaction:
     ) -> None:
         """Undo a part of it. This raises nothing: what the part is undone for counts."""
         connection = self.connection
+        if asyncio.current_task() is not self._task:
+            self.is_undone = True  # Whoever has the transaction may be sending something now.
+            return
         if connection is None or connection.invalidated:
             return  # Postgres has undone all of it.
         driver: Any = connection.connection.driver_connection
@@ -283,7 +294,7 @@ class Transaction:
         for do in self.afterwards:
             try:
                 await do()
-            except Exception:
+            except (Exception, asyncio.CancelledError):  # Nobody cancels this: see `Database`.
                 logger.exception("Committed, but what was to be done afterwards failed.")
 
     def close(self) -> None:
