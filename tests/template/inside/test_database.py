@@ -1,7 +1,8 @@
 """Roles, transactions and the pool; runs inside a generated repository with catalog and ordering."""
 
 import asyncio
-from contextlib import AsyncExitStack, nullcontext
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing, nullcontext
 from types import NoneType
 from typing import Protocol
 from uuid import uuid4
@@ -362,6 +363,38 @@ async def test_what_waited_for_a_connection_that_did_not_come_is_not_forgotten(
             tx.add(CatalogRow(owner="me", name="b"))
     assert await count(engine, "catalog") == 0
     await engine.dispose()
+
+
+async def numbers(tx: Tx) -> AsyncGenerator[int, None]:
+    async with tx.savepoint():
+        await tx.execute(text("SELECT 1"))
+        yield 1
+        yield 2
+
+
+async def test_a_stream_closed_early_in_a_savepoint_undoes_nothing_of_its_reader(
+    engine: AsyncEngine,
+) -> None:
+    async with Database(engine, "catalog").transaction() as tx, aclosing(numbers(tx)) as stream:
+        async for _ in stream:
+            tx.add(CatalogRow(owner="me", name="kept"))
+            await tx.flush()
+            break
+    assert await count(engine, "catalog") == 1
+
+
+async def test_a_stream_that_nobody_closes_in_a_savepoint_is_no_silent_loss(
+    engine: AsyncEngine,
+) -> None:
+    with pytest.raises(TransactionError):
+        async with Database(engine, "catalog").transaction() as tx:
+            stream = numbers(tx)
+            await anext(stream)
+            tx.add(CatalogRow(owner="me", name="lost"))
+            await tx.flush()
+            del stream
+            await asyncio.sleep(0.1)
+    assert await count(engine, "catalog") == 0
 
 
 async def test_a_database_that_is_not_there_is_told_apart_from_all_else(settings: Settings) -> None:

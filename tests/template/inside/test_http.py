@@ -216,6 +216,42 @@ async def test_what_may_have_been_done_is_not_called_undone(
 
 
 @pytest.mark.parametrize(
+    ("others", "status", "said"),
+    [
+        ([refused("40001"), refused("08007")], 500, "It is not known whether"),
+        ([OrderGone("gone"), refused("40003")], 500, "It is not known whether"),
+        ([refused("40001"), refused("57014")], 503, "A statement took too long"),
+        ([OrderGone("gone"), refused("40001")], 503, "The database could not do this just now"),
+    ],
+)
+async def test_of_several_errors_the_gravest_is_told_in_whichever_order(
+    engine: AsyncEngine,
+    settings: Settings,
+    bearer: Bearer,
+    others: list[Exception],
+    status: int,
+    said: str,
+) -> None:
+    for order in (others, others[::-1]):
+        error = ExceptionGroup("several", order)
+        answer = await database_failing(engine, settings, bearer, error, "POST", writes=False)
+        assert answer.status_code == status
+        assert answer.json()["detail"].startswith(said)
+
+
+async def test_what_is_no_exception_is_the_modules_own_failure(
+    bearer: Bearer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for error in (SystemExit(2), asyncio.CancelledError(), BaseExceptionGroup("", [SystemExit()])):
+        transport = ASGITransport(api(error))  # type: ignore[arg-type]
+        async with AsyncClient(transport=transport, base_url="http://app") as client:
+            answer = await client.get("/module-name/", headers=bearer("ada"))
+        assert answer.status_code == 500
+        assert answer.headers["Content-Type"] == "application/problem+json"
+    assert caplog.messages == ["Nobody has foreseen this error.", "GET /module-name/ 500"] * 3
+
+
+@pytest.mark.parametrize(
     "error",
     [
         TimeoutError("secret"),
@@ -362,6 +398,14 @@ def heads() -> FastAPI:
 
         return StreamingResponse(lines())
 
+    @router.get("/restless", openapi_extra=PUBLIC)
+    async def restless() -> StreamingResponse:
+        async def lines() -> AsyncIterator[bytes]:
+            while True:
+                yield b"never waits"
+
+        return StreamingResponse(lines())
+
     @router.head("/own")
     async def own_head() -> HeadResponse:
         return HeadResponse(headers={"X-Own": "yes"})
@@ -429,7 +473,8 @@ async def test_head_is_told_of_as_head(bearer: Bearer, caplog: pytest.LogCapture
     assert caplog.messages == ["HEAD /shop/items 200"]
 
 
-async def test_head_of_what_never_ends_comes_to_an_end() -> None:
+@pytest.mark.parametrize("path", ["/shop/feed", "/shop/restless"])
+async def test_head_of_what_never_ends_comes_to_an_end(path: str) -> None:
     ended = asyncio.Event()
     sent: list[Any] = []
 
@@ -446,7 +491,7 @@ async def test_head_of_what_never_ends_comes_to_an_end() -> None:
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "method": "HEAD",
-        "path": "/shop/feed",
+        "path": path,
         "query_string": b"",
         "headers": [],
     }

@@ -137,6 +137,8 @@ _INSERT = text(
     "INSERT INTO catalog.items (owner, id, name) VALUES ('me', gen_random_uuid(), :name)"
 )
 
+_DIED = text("UPDATE requests.idempotency_keys SET status = NULL")
+"""As a process leaves it that dies before it answers."""
 _LATER = text("UPDATE requests.idempotency_keys SET created_at = now() - interval '1 hour'")
 _AGE = text("UPDATE requests.idempotency_keys SET created_at = now() - interval '2 days'")
 
@@ -252,6 +254,12 @@ class Odd:
             self.ran += 1
             await self.insert("done")
             raise HTTPException(500, "forgot")
+
+        @router.post("/broken")
+        async def broken() -> None:
+            self.ran += 1
+            await self.insert("done")
+            raise ZeroDivisionError
 
         @router.post("/open", openapi_extra=PUBLIC)
         async def open_to_all() -> None:
@@ -385,7 +393,7 @@ async def test_what_commits_nothing_may_be_done_again(
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("forgetful", 500), ("half-failed", 500), ("large", 200)]
+    ("path", "status"), [("forgetful", 500), ("half-failed", 500), ("broken", 500), ("large", 200)]
 )
 async def test_what_was_done_is_not_done_again_although_its_answer_is_lost(
     engine: AsyncEngine,
@@ -398,6 +406,11 @@ async def test_what_was_done_is_not_done_again_although_its_answer_is_lost(
     headers = {**key(), **bearer("ada")}
     assert (await post(odd, settings, path, headers)).status_code == status
     ran = odd.ran
+    again = await post(odd, settings, path, headers)
+    assert (again.status_code, again.headers.get("Retry-After")) == (409, None)
+    assert again.json()["type"] == "urn:problem-type:answer-lost"
+    async with Database(engine, "requests").transaction() as tx:
+        await tx.execute(_DIED)
     soon = await post(odd, settings, path, headers)
     assert (soon.status_code, soon.headers["Retry-After"]) == (409, "1")
     async with Database(engine, "requests").transaction() as tx:
@@ -405,6 +418,15 @@ async def test_what_was_done_is_not_done_again_although_its_answer_is_lost(
     later = await post(odd, settings, path, headers)
     assert later.json()["type"] == "urn:problem-type:answer-lost"
     assert odd.ran == ran
+
+
+async def test_a_kept_answer_is_for_those_who_might_have_asked_for_it(
+    odd: Odd, settings: Settings, bearer: Bearer
+) -> None:
+    given = key()
+    await post(odd, settings, "twice", {**given, **bearer("ada", "all:read")})
+    other = await post(odd, settings, "twice", {**given, **bearer("ada")})
+    assert other.status_code == 422
 
 
 @pytest.mark.parametrize("path", ["afterwards", "beside", "half", "second", "savepoint"])

@@ -96,6 +96,18 @@ async def test_keys_are_kept_when_the_issuer_is_away_but_not_for_ever(
         await issuer.keys("first")
 
 
+async def test_whether_a_key_is_new_is_not_known_while_the_issuer_is_away(issuing: Issuing) -> None:
+    issuer = RemoteIssuer(issuing.url, "app/1")
+    await issuer.keys("first")
+    issuing.status = 500
+    issuer._tried = float("-inf")
+    with pytest.raises(IssuerUnreachableError):
+        await issuer.keys("new")
+    issuing.status, issuer._tried = 200, float("-inf")
+    with pytest.raises(UnknownKeyError):
+        await issuer.keys("new")
+
+
 async def test_without_keys_nobody_can_be_known() -> None:
     with pytest.raises(IssuerUnreachableError):
         await RemoteIssuer("http://127.0.0.1:1", "app/1").keys("first")

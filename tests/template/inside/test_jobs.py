@@ -67,6 +67,7 @@ async def idle(tx: Tx, new: NewItem) -> None:
 
 
 ERRORS: dict[str, BaseException] = {
+    "exit": SystemExit(2),
     "group": BaseExceptionGroup("several", [GeneratorExit("a generator")]),
     "zero byte": ValueError("bad \x00"),
     "half a character": ValueError("bad \udc80"),
@@ -225,6 +226,7 @@ async def test_a_job_that_fails_is_undone_tried_again_and_held(
     [
         ("cancelled", AbortedError, "catalog.fail awaited something that was cancelled"),
         ("group", AbortedError, "catalog.fail raised BaseExceptionGroup('several'"),
+        ("exit", AbortedError, "catalog.fail raised SystemExit(2)"),
         ("zero byte", ValueError, r"bad \x00"),
         ("half a character", ValueError, r"bad \udc80"),
     ],

@@ -70,9 +70,9 @@ def _collector(value: str) -> str:
     return value
 
 
-CacheUrl = Annotated[str, AfterValidator(_cache_url), Field(repr=False)]
+CacheUrl = Annotated[str, AfterValidator(_cache_url)]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
-DatabaseUrl = Annotated[str, AfterValidator(_database_url), Field(repr=False)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 
 
 class Settings(BaseSettings):
@@ -100,11 +100,11 @@ class Settings(BaseSettings):
     rate_limit: float = Field(default=100, gt=0, allow_inf_nan=False)
     """Requests a second that one caller may send to one process; for a moment, ten times as many."""
 
-    database_url: DatabaseUrl
+    database_url: DatabaseUrl = Field(repr=False)
     """The login that serves requests. By itself it may read no table."""
-    migration_database_url: DatabaseUrl | None = None
+    migration_database_url: DatabaseUrl | None = Field(default=None, repr=False)
     """An admin with CREATEROLE who owns the database. Only `app migrate` uses it."""
-    database_replica_url: DatabaseUrl | None = None
+    database_replica_url: DatabaseUrl | None = Field(default=None, repr=False)
     """A streaming replica of that database, for reads."""
     database_replica_max_lag: Seconds = Field(default=5, ge=2, le=600)
     """Seconds that a read from the replica may be behind the primary."""
@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     """Seconds until Postgres stops a statement."""
     database_size_limit: int | None = Field(default=None, ge=1)
     """Bytes to which the database may grow, of which alerts warn. Nobody is told where none is set."""
-    cache_url: CacheUrl = MEMORY
+    cache_url: CacheUrl = Field(default=MEMORY, repr=False)
     """A Redis that all processes share; otherwise each has a cache of its own, in memory."""
     request_body_limit: int = Field(default=1_000_000, ge=1)
     """Bytes."""

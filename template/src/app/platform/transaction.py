@@ -123,10 +123,12 @@ class Tx(AsyncSession):
                 try:
                     yield
                 except GeneratorExit as error:
+                    if not is_of_this_task(self):
+                        raise  # Closed by the event loop, at any time: see `take_back`.
                     # A stream that is closed early undoes nothing: what its reader has written
                     # meanwhile is in the savepoint as well.
                     closing = error
-                transaction.check_usable()
+                transaction.check_not_undone()
                 await transaction.flush()
             except BaseException as error:
                 transaction.is_undone = was_undone
