@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from app.platform.job_changes import drop_jobs, retry_jobs
 from app.platform.job_records import JobsError, find_jobs
 from app.platform.jobs import Job, job
 from app.platform.queue import connect_queue
-from app.platform.recovery import check_not_deadly, recover
+from app.platform.recovery import check_not_deadly, keep_alive, recover
 from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder, Wired, wire
 from app.platform.worker import ClockError, Worker
@@ -249,6 +250,33 @@ async def test_of_jobs_that_a_worker_died_with_one_runs_at_a_time(
     assert {"d", "e"} <= max(together, key=len)
     assert all(len(each & {"a", "b", "c"}) <= 1 for each in together)
     assert await work.items() == list("abcde")
+
+
+async def test_no_heartbeat_waits_for_a_job_that_is_being_ended(
+    work: Work, queue: Queries, engine: AsyncEngine
+) -> None:
+    await work.enqueue("ending", "running")
+    worker = QueueManagerId(uuid4())
+    parameters = {QueueEntrypoint("catalog.nap"): EntrypointExecutionParameter(0)}
+    ids = [row.id for row in await queue.dequeue(2, parameters, worker, None, timedelta(days=1))]
+    await queue.driver.execute("UPDATE queue.pgqueuer SET heartbeat = now() - interval '1 hour'")
+    async with Database(engine, "queue").transaction() as tx:
+        await tx.execute(
+            text("SELECT FROM queue.pgqueuer WHERE id = :id FOR UPDATE"), {"id": ids[0]}
+        )
+        async with asyncio.timeout(4):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(
+                    keep_alive(Database(engine, "queue"), worker, ids), context=Context()
+                )
+        await recover(queue, 5)
+    states = await queue.driver.fetch(
+        "SELECT status::text, heartbeat > now() - interval '1 minute' AS beats FROM queue.pgqueuer ORDER BY id"
+    )
+    assert [(row["status"], row["beats"]) for row in states] == [
+        ("picked", False),
+        ("picked", True),
+    ]
 
 
 async def test_only_what_a_dead_worker_had_started_is_held_against_a_job(
