@@ -20,7 +20,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, func, Index, MetaData, text
+from sqlalchemy import CheckConstraint, DateTime, func, Index, MetaData, text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import CITEXT, ExcludeConstraint, Range, TSTZRANGE
 """
 ROW = """\
@@ -32,6 +32,8 @@ class Status(StrEnum):
 class ItemRow(Base):
     __tablename__ = "items"
     __table_args__ = (
+        UniqueConstraint("owner", "name"),
+        Index("ix_items_owner_id", "owner", "id"),
         CheckConstraint("beds > 0", name="beds"),
         ExcludeConstraint(("room", "="), ("during", "&&"), name="once"),
         Index("ix_free", "room", unique=True, postgresql_where=text("status = 'FREE'")),
@@ -49,7 +51,7 @@ SECOND = {
     '("during", "&&")': '("during", "&&"), where=text("status <> \'FREE\'")',
     "text(\"status = 'FREE'\")": "text(\"status = 'FREE' AND beds > 1\")",
     "mapped_column(CITEXT)": "mapped_column(CITEXT, unique=True)",
-    "name: Mapped[str] = mapped_column(unique": "name: Mapped[str] = mapped_column(String(80), unique",
+    "    name: Mapped[str]\n": "    name: Mapped[str] = mapped_column(String(80))\n",
     "MetaData, text": "MetaData, String, text",
 }
 TEST = """\
