@@ -14,6 +14,7 @@ _CONSTRAINT = "CONSTRAINT {name} {definition}"
 _VALIDATE = "ALTER TABLE {on} VALIDATE CONSTRAINT {name}"
 _RENAME_INDEX = "ALTER INDEX {of} RENAME TO "
 _ADD_COLUMN = "ALTER TABLE {on} ADD COLUMN {name} {definition}"
+_DROP_EXPRESSION = "ALTER TABLE {on} ALTER COLUMN {name} DROP EXPRESSION"
 _DROP_COLUMN = "ALTER TABLE {on} DROP COLUMN {name}"
 _UNIQUE = re.compile(
     r"UNIQUE(?P<nulls> NULLS NOT DISTINCT)? (?P<columns>\(.+?\)(?: INCLUDE \(.+?\))?)"
@@ -164,10 +165,12 @@ class Changes:
         assert isinstance(made, Column)
         assert isinstance(said, Column)
         if made.origin != said.origin:
-            if made.is_generated:  # Nothing is lost with it.
+            if said.is_generated and (made.is_generated or not self._careful):  # Nothing is lost.
                 yield self._pair.fill(_DROP_COLUMN, said)
                 yield self._pair.fill(_ADD_COLUMN, said)
-            return
+            if said.origin or not made.is_stored:
+                return
+            yield self._pair.fill(_DROP_EXPRESSION, said)
         parts = []
         retyped = made.type != said.type
         if made.fallback and (retyped or not said.fallback):
