@@ -21,7 +21,6 @@ _UNIQUE = re.compile(
     r"(?P<options> WITH \(.+?\))?(?P<when> DEFERRABLE.*)?"
 )
 _OWNED = " OWNED BY "
-_LONGEST_NAME = 63
 _NO_CODE_NAMES_IT = {"renaming-object": "Only an index is renamed, which no statement names."}
 _DROPPED = "ban-drop-constraint"
 
@@ -195,7 +194,7 @@ class Changes:
         if made.required == said.required or said.required != "NOT NULL":
             return
         check = f"CHECK ({quote(said.name)} IS NOT NULL)"
-        proof = Thing("constraint", said.parent, _with_end(said.name, "_not_null"), check)
+        proof = Thing("constraint", said.parent, self._pair.unused(said.name, "_not_null"), check)
         if self._careful:  # What a constraint proves, Postgres does not look for in each row.
             # Again, where it was left from a run that found some.
             again = _REPLACE.replace("DROP CONSTRAINT", "DROP CONSTRAINT IF EXISTS")
@@ -222,7 +221,7 @@ class Changes:
         if not (unique and self._careful):
             step.within.append(self._pair.fill(add, said))
             return
-        name = quote(_with_end(said.name, "_new") if made else said.name)
+        name = quote(self._pair.unused(said.name, "_new") if made else said.name)
         build = self._pair.fill(
             f"CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {{on}}", said
         )
@@ -241,7 +240,7 @@ class Changes:
 
     def _rebuild(self, step: Step, index: Thing) -> None:
         """Build the new one before the old one goes."""
-        new = Thing(index.kind, index.parent, _with_end(index.name, "_new"), "")
+        new = Thing(index.kind, index.parent, self._pair.unused(index.name, "_new"), "")
         how = "CONCURRENTLY IF EXISTS" if self._careful else "IF EXISTS"
         step.beside.append(self._build(index, new.name))
         step.beside.append(self._pair.fill(f"DROP INDEX {how} {{of}}", index))
@@ -251,7 +250,3 @@ class Changes:
 
 def _is_loose_first(constraint: Thing) -> bool:
     return constraint.definition.startswith(("CHECK", "FOREIGN KEY"))
-
-
-def _with_end(name: str, end: str) -> str:
-    return name[: _LONGEST_NAME - len(end)] + end
