@@ -59,6 +59,9 @@ class Room(Named, Base):
         CheckConstraint("name <> 'a\\n b' OR price < 9", name="lines"),
         ExcludeConstraint(("number", "="), ("during", "&&"), name="once"),
         Index("ix_open", "name", unique=True, postgresql_where=text("status = 'NEW'")),
+        Index(f"ix_{'o' * 57}_a", "price"),
+        Index(f"ix_{'o' * 57}_b", "number"),
+        Index("ix_lower_new", "number", "price"),
         Index("ix_lower", text("lower(name) DESC"), postgresql_include=["price"]),
         Index("ix_ops", "name", postgresql_ops={"name": "text_pattern_ops"}),
         UniqueConstraint("number", "name", name="uq_number", postgresql_nulls_not_distinct=True),
@@ -75,6 +78,12 @@ class Room(Named, Base):
         DOMAIN("code", String(20), check="VALUE <> ''", constraint_name="code_check")
     )
     turn: Mapped[int | None] = mapped_column(Sequence("turns"))
+    ticket: Mapped[str] = mapped_column(
+        server_default=func.concat("T", Sequence("tickets").next_value())
+    )
+    state: Mapped[str | None] = mapped_column(
+        DOMAIN("a_state", DOMAIN("any_state", ARRAY(Enum("open", "shut", name="state"))))
+    )
     twice: Mapped[int | None] = mapped_column(Computed("number * 2", persisted=True))
     fourfold: Mapped[int | None] = mapped_column(Computed("number * 4", persisted=True))
     about: Mapped[dict[str, int]] = mapped_column(JSONB, server_default='{"a":1}')
@@ -104,6 +113,8 @@ CHANGES = {
     "price >= 0": "price > 1",
     '("during", "&&")': '("during", "-|-")',
     "status = 'NEW'": "status <> 'NEW'",
+    '_a", "price")': '_a", "price", "id")',
+    '_b", "number")': '_b", "number", "id")',
     '["price"]': '["price", "number"]',
     '"text_pattern_ops"': '"varchar_pattern_ops"',
     "distinct=True": "distinct=False",
@@ -112,6 +123,7 @@ CHANGES = {
     "Numeric(8, 2)": "Numeric(10, 2)",
     "VALUE <> ''": "length(VALUE) > 3",
     "number * 2": "number * 3",
+    '"open", "shut"': '"open", "ajar", "shut"',
     '{"a":1}': '{"a":2}',
     '"red", "blue"': '"red", "green"',
     "ForeignKey(Room.id)": 'ForeignKey(Room.id, ondelete="CASCADE")',
@@ -214,7 +226,7 @@ async def test_of_everything_that_tables_say_comes_a_migration_and_another_of_ea
     await odd.goes_back(2)
     odd.says(BEFORE)
     left = await missing_migrations(odd.url, LOGIN, [odd.folder])
-    assert [each.partition(":")[0] for each in left["odd"]] == ["enum status"]
+    assert [each.partition(":")[0] for each in left["odd"]] == ["enum state", "enum status"]
 
 
 async def test_on_rows_a_change_waits_for_no_second_migration(odd: Odd) -> None:
