@@ -4,6 +4,7 @@ Both are made on a real database, and read from its catalogs: `schema_reading` s
 """
 
 import re
+from ast import literal_eval
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,8 +37,9 @@ _FORMAT_WITH_RUFF = {
     "ruff.options": "format --quiet REVISION_SCRIPT_FILENAME",
 }
 _COMMIT = "pass  # Commits what came before: nobody waits for it while rows are looked at."
-_LOOKS_BOUND = re.compile(r"(?<![:\w\\]):(?=\w)")
-"""What `sqlalchemy.text` takes for the name of a parameter."""
+_MEANS_MORE = re.compile(r"(?<![:\w\\]):(?=\w+(?![:\w]))|\\(?=:\w*(?![:\w]))")
+"""What `sqlalchemy.text` takes for the name of a parameter, or for a backslash before one."""
+_QUOTED = re.compile(r"""('[^']*'|"[^"]*")""")
 
 
 @dataclass
@@ -175,7 +177,10 @@ def _plan(connection: Connection, folder: ModuleFolder) -> tuple[list[_Migration
 
 
 def _try(connection: Connection, owner: str, step: Step, refused: list[str]) -> Step:
-    """Do what a migration would do, each statement by itself; return what Postgres took."""
+    """Do what a migration would do, each statement by itself; return what Postgres took.
+
+    A statement is run as it is read from the file.
+    """
     done = Step()
     with as_owner(connection, owner):
         connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -183,7 +188,7 @@ def _try(connection: Connection, owner: str, step: Step, refused: list[str]) -> 
             for part in ("beside", "looks", "within"):
                 for statement in getattr(step, part):
                     try:
-                        connection.exec_driver_sql(statement)
+                        connection.execute(text(literal_eval(_as_literal(statement))))
                     except DBAPIError as error:
                         why = f"Postgres refuses `{statement}`: {error.orig}."
                         refused += [] if why in refused else [why]
@@ -233,8 +238,19 @@ def _as_python(step: Step) -> str:
 
 
 def _execute(statement: str) -> str:
-    escaped = _LOOKS_BOUND.sub(r"\:", statement).replace("\\", "\\\\")
-    if "\n" not in statement:
-        return 'op.execute("{}")'.format(escaped.replace('"', '\\"'))
-    lines = escaped.replace('"""', '\\"""').replace("\n", "\n        ")
-    return f'op.execute("""\n        {lines}\n    """)'
+    return f"op.execute({_as_literal(statement)})"
+
+
+def _as_literal(statement: str) -> str:
+    """Return the text in Python that `sqlalchemy.text` reads as a statement.
+
+    Lines are indented, but for those within quotation marks, where each space counts.
+    """
+    escaped = _MEANS_MORE.sub(r"\\\g<0>", statement).replace("\\", "\\\\").replace("\r", "\\r")
+    parts = _QUOTED.split(escaped)
+    parts[1::2] = [part.replace("\n", "\\n") for part in parts[1::2]]
+    lines = "".join(parts)
+    if "\n" not in lines:
+        return '"{}"'.format(lines.replace('"', '\\"'))
+    lines = lines.replace('"""', '\\"\\"\\"').replace("\n", "\n        ")
+    return f'"""\n        {lines}\n    """'

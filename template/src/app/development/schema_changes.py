@@ -14,13 +14,13 @@ _CONSTRAINT = "CONSTRAINT {name} {definition}"
 _VALIDATE = "ALTER TABLE {on} VALIDATE CONSTRAINT {name}"
 _RENAME_INDEX = "ALTER INDEX {of} RENAME TO "
 _ADD_COLUMN = "ALTER TABLE {on} ADD COLUMN {name} {definition}"
+_DROP_EXPRESSION = "ALTER TABLE {on} ALTER COLUMN {name} DROP EXPRESSION"
 _DROP_COLUMN = "ALTER TABLE {on} DROP COLUMN {name}"
 _UNIQUE = re.compile(
     r"UNIQUE(?P<nulls> NULLS NOT DISTINCT)? (?P<columns>\(.+?\)(?: INCLUDE \(.+?\))?)"
     r"(?P<options> WITH \(.+?\))?(?P<when> DEFERRABLE.*)?"
 )
 _OWNED = " OWNED BY "
-_LONGEST_NAME = 63
 _NO_CODE_NAMES_IT = {"renaming-object": "Only an index is renamed, which no statement names."}
 _DROPPED = "ban-drop-constraint"
 
@@ -164,10 +164,12 @@ class Changes:
         assert isinstance(made, Column)
         assert isinstance(said, Column)
         if made.origin != said.origin:
-            if made.is_generated:  # Nothing is lost with it.
+            if said.is_generated and (made.is_generated or not self._careful):  # Nothing is lost.
                 yield self._pair.fill(_DROP_COLUMN, said)
                 yield self._pair.fill(_ADD_COLUMN, said)
-            return
+            if said.origin or not made.is_stored:
+                return
+            yield self._pair.fill(_DROP_EXPRESSION, said)
         parts = []
         retyped = made.type != said.type
         if made.fallback and (retyped or not said.fallback):
@@ -192,7 +194,7 @@ class Changes:
         if made.required == said.required or said.required != "NOT NULL":
             return
         check = f"CHECK ({quote(said.name)} IS NOT NULL)"
-        proof = Thing("constraint", said.parent, _with_end(said.name, "_not_null"), check)
+        proof = Thing("constraint", said.parent, self._pair.unused(said.name, "_not_null"), check)
         if self._careful:  # What a constraint proves, Postgres does not look for in each row.
             # Again, where it was left from a run that found some.
             again = _REPLACE.replace("DROP CONSTRAINT", "DROP CONSTRAINT IF EXISTS")
@@ -219,7 +221,7 @@ class Changes:
         if not (unique and self._careful):
             step.within.append(self._pair.fill(add, said))
             return
-        name = quote(_with_end(said.name, "_new") if made else said.name)
+        name = quote(self._pair.unused(said.name, "_new") if made else said.name)
         build = self._pair.fill(
             f"CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {{on}}", said
         )
@@ -238,7 +240,7 @@ class Changes:
 
     def _rebuild(self, step: Step, index: Thing) -> None:
         """Build the new one before the old one goes."""
-        new = Thing(index.kind, index.parent, _with_end(index.name, "_new"), "")
+        new = Thing(index.kind, index.parent, self._pair.unused(index.name, "_new"), "")
         how = "CONCURRENTLY IF EXISTS" if self._careful else "IF EXISTS"
         step.beside.append(self._build(index, new.name))
         step.beside.append(self._pair.fill(f"DROP INDEX {how} {{of}}", index))
@@ -248,7 +250,3 @@ class Changes:
 
 def _is_loose_first(constraint: Thing) -> bool:
     return constraint.definition.startswith(("CHECK", "FOREIGN KEY"))
-
-
-def _with_end(name: str, end: str) -> str:
-    return name[: _LONGEST_NAME - len(end)] + end

@@ -37,6 +37,11 @@ def remedy(made: Thing | None, said: Thing | None) -> str:
             "What the column holds would be lost: generate another one, and drop this one when no "
             "release that runs reads it."
         )
+    if isinstance(made, Column) and made.is_generated:
+        return (
+            "What it has generated would be lost: add a column of another name, fill it, and drop "
+            "this one when no release that runs reads it."
+        )
     if isinstance(made, Column) and isinstance(said, Column) and made.origin != said.origin:
         return (
             "Write it by hand, and let the sequence begin behind the highest value that there is."

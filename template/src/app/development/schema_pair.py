@@ -1,6 +1,7 @@
 """Two schemas side by side: what only one of them has, and what is not the same in both."""
 
 from collections.abc import Iterator
+from zlib import crc32
 
 from sqlalchemy import make_url
 
@@ -13,6 +14,8 @@ _COMMENT = {
     "domain constraint": "CONSTRAINT {name} ON DOMAIN {on}",
     "enum": "TYPE {of}",
 }
+_LONGEST_NAME = 63
+"""In bytes."""
 
 
 def literal(value: str) -> str:
@@ -79,6 +82,14 @@ class Pair:
     def add(self, kind: str, statement: str) -> Iterator[str]:
         """Yield a statement for each that is to be made."""
         return (self.fill(statement, each) for each in self.new(kind))
+
+    def unused(self, name: str, end: str) -> str:
+        """Return a name with an end, for a while, that nothing else has."""
+        taken = {each for _, _, each in self._present.keys() | self._wanted.keys()}
+        if len(f"{name}{end}".encode()) <= _LONGEST_NAME and f"{name}{end}" not in taken:
+            return name + end
+        end = f"_{crc32(name.encode()):08x}{end}"
+        return name.encode()[: _LONGEST_NAME - len(end)].decode(errors="ignore") + end
 
     def fill(self, statement: str, thing: Thing) -> str:
         """Put a thing's name and definition into a statement, and what it stands on (`{on}`)."""

@@ -112,7 +112,7 @@ _DOMAINS = f"""
                 || {_collation("base.typbasetype", "base.typcollation")},
             'DEFAULT ' || typdefault, CASE WHEN typnotnull THEN 'NOT NULL' END) AS definition,
         obj_description(oid, 'pg_type') AS comment
-    FROM pg_type AS base WHERE typnamespace = {_HERE} AND typtype = 'd' ORDER BY typname"""
+    FROM pg_type AS base WHERE typnamespace = {_HERE} AND typtype = 'd' ORDER BY oid"""
 _DOMAIN_CONSTRAINTS = f"""
     SELECT 'domain constraint' AS kind, typname AS parent, conname AS name,
         pg_get_constraintdef(con.oid) AS definition,

@@ -46,6 +46,11 @@ class Column(Thing):
         """Whether its values follow from other columns."""
         return self.origin.startswith("GENERATED ALWAYS AS (")
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether it is generated, and keeps its values: they can stay without the expression."""
+        return self.is_generated and self.origin.endswith(" STORED")
+
 
 Key = tuple[str, str, str]
 Schema = dict[Key, Thing]

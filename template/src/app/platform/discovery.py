@@ -64,7 +64,7 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
             raise ValueError("depends_on is no list")
         extensions = metadata.get("extensions", [])
         if not (isinstance(extensions, list) and all(map(_is_name, extensions))):
-            raise ValueError('extensions is no list of names, as in ["citext"]')
+            raise ValueError('extensions is no list of names in lower case, as in ["citext"]')
     except tomllib.TOMLDecodeError as error:
         raise WiringError(f"{name}/module.toml is no TOML: {error}.") from None
     except (OSError, KeyError, ValueError) as error:
