@@ -197,7 +197,7 @@ def test_nothing_generated_needs_quoting_or_is_empty(shop: Repository) -> None:
             "deploy/components/monitoring/",
         )
         if not name.startswith(of_others):
-            assert not re.search(r"(?<!\$)\{\{", content), name
+            assert not re.search(r"(?<!\$)\{\{[ -]", content), name
         assert not re.search(r"[ \t]$", content, re.MULTILINE), name
         assert "\n\n\n\n" not in content, name
 
