@@ -169,14 +169,16 @@ def _alteration(command: Any) -> Iterator[tuple[str, str]]:
         names = [each.string.sval for each in getattr(command, "def").column_def.type_name.names]
         if names[-1:] and names[-1] in _SERIALS:
             yield "rewriting-table", f"A column that counts by itself {_REWRITES}. {_NEW_TABLE}"
-        for each in all_of(command, "Constraint"):
-            if each.contype == pg_query_pb2.CONSTR_CHECK and each.is_enforced:
-                yield (
-                    "constraint-missing-not-valid",
-                    "ADD COLUMN … CHECK reads the whole table, while nobody may read or write it. Add "
-                    "the column, then the constraint as NOT VALID, and validate it in a later "
-                    "migration.",
-                )
+        kinds = {each.contype for each in all_of(command, "Constraint")}
+        if (
+            pg_query_pb2.CONSTR_CHECK in kinds
+            and pg_query_pb2.CONSTR_ATTR_NOT_ENFORCED not in kinds
+        ):
+            yield (
+                "constraint-missing-not-valid",
+                "ADD COLUMN … CHECK reads the whole table, while nobody may read or write it. Add "
+                "the column, then the constraint as NOT VALID, and validate it in a later migration.",
+            )
 
 
 def _is_of_all_rows(node: Any) -> bool:

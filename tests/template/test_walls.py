@@ -511,6 +511,9 @@ HONEST = {
         f"{BILLING}/service.py",
         IMPORT_CATALOG + "def f(catalog: object) -> object:\n    return [catalog.service, catalog]",
     ),
+    "the name of a logger": Plant(
+        "src/app/main.py", 'import logging\nlogging.getLogger("app.modules.catalog.service")'
+    ),
     "versions": Plant(f"{BILLING}/service.py", "from importlib.metadata import version"),
     "sys": Plant(f"{BILLING}/service.py", "import sys\nx = sys.argv, [sys]"),
     "a module's own files": Plant(
