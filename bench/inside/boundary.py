@@ -16,6 +16,7 @@ from app.platform.discovery import discover
 from app.platform.engine import create_engine
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
+from app.platform.speaking import speaking_on
 from app.platform.transaction import view_of
 from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -118,7 +119,7 @@ def send_roles_separately(engine: AsyncEngine) -> None:
     def begin(connection: Connection) -> None:
         driver: Any = connection.connection.driver_connection
         driver.opening = " SET LOCAL statement_timeout = 5000;"
-        connection.info["begun"] = True
+        speaking_on(connection).begun = True
 
 
 @asynccontextmanager

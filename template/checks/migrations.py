@@ -194,6 +194,7 @@ def _sql_of(script: Script) -> str:
     context = MigrationContext.configure(
         dialect_name="postgresql", opts={"as_sql": True, "output_buffer": written}
     )
+    context.impl.command_terminator = "\n;"  # A comment at the end would swallow it.
     with Operations.context(context):
         script.module.upgrade()
     # It leaves the parameters of UPDATE and the like as the driver would have them.

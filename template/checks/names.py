@@ -14,9 +14,14 @@ GLOBALS = "__globals__"
 """By which any function leads to all names of its file; a frame calls it `f_globals`."""
 _HANDLE = re.compile(
     r"app(\.platform(\.\w+)?|\.modules(\.\w+)?)?|alembic\.op"
-    r"|sqlalchemy(\.(text|func|DDL|literal_column|TextClause))?"
+    r"|sqlalchemy(\.schema|\.sql(\.(_elements_constructors|ddl|elements|expression|functions))?)?"
+    r"(\.(text|func|DDL|literal_column|TextClause|tstring))?"
 )
 """What is a handle to more than itself: handed on, nobody sees what is taken from it."""
+
+
+_LOGGERS = {"logging.getLogger", "structlog.get_logger", "structlog.stdlib.get_logger"}
+"""They take a name, and import nothing."""
 
 
 class Reference(NamedTuple):
@@ -79,13 +84,18 @@ class Names:
         inner: set[int] = set()
         called: set[int] = set()
         to_platform: set[int] = set()
+        types: set[int] = set()
         for node in self.nodes:
+            types.update(id(part) for each in _types_in(node) for part in ast.walk(each))
             if isinstance(node, ast.Attribute):
                 inner.add(id(node.value))
             elif isinstance(node, ast.Call):
                 called.add(id(node.func))
-                if _FINDS_MODULES.match(self.full(node.func) or ""):
+                function = self.full(node.func) or ""
+                if _FINDS_MODULES.match(function):
                     to_platform.update(map(id, node.args))
+                elif function in _LOGGERS:
+                    inner.update(map(id, node.args))
                 if self.full(node) is not None:  # getattr(…, "name"), vars(…)
                     inner.add(id(node.args[0]))
         reached, handed = set(), set()
@@ -105,6 +115,24 @@ class Names:
                 handed.add(Reference(node.lineno, package))
             is_read = not isinstance(getattr(node, "ctx", None), ast.Store | ast.Del)
             is_value = is_read and id(node) not in called and not isinstance(node, ast.Constant)
-            if is_value and _HANDLE.fullmatch(name):
+            is_type = id(node) in types and name.startswith("sqlalchemy.")
+            if is_value and not is_type and _HANDLE.fullmatch(name):
                 handed.add(Reference(node.lineno, name))
         return frozenset(reached), frozenset(handed)
+
+
+def _types_in(node: ast.AST) -> list[ast.expr]:
+    """Return what says of which type something is, in annotations and `isinstance`."""
+    match node:
+        case (
+            ast.FunctionDef(returns=ast.expr() as said)
+            | ast.AsyncFunctionDef(returns=ast.expr() as said)
+        ):
+            return [said]
+        case ast.arg(annotation=ast.expr() as said) | ast.AnnAssign(annotation=said):
+            return [said]
+        case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, said]):
+            return [said]
+        case ast.MatchClass(cls=said):
+            return [said]
+    return []

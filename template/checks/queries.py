@@ -1,6 +1,7 @@
 """The SQL in a Python file: strings, tables, foreign keys, migrations."""
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -27,13 +28,19 @@ _MAY_TAKE_SQL = {
     "fetch": (0, "query"),
     "fetchrow": (0, "query"),
     "fetchval": (0, "query"),
-    "prefix_with": (0, ""),
     "scalar": (0, "statement"),
     "scalars": (0, "statement"),
-    "suffix_with": (0, ""),
-    "with_statement_hint": (0, "text"),
 }
 """Which argument is SQL where it is a string."""
+_TAKE_CLAUSES = {
+    "prefix_with": slice(None),
+    "suffix_with": slice(None),
+    "with_hint": slice(1, 2),
+    "with_statement_hint": slice(1),
+}
+_TAKE_OPERATORS = {"bool_op", "custom_op", "op"}
+"""Methods of expressions, whose arguments stand in the SQL as they are."""
+_SESSION_LOCKS = re.compile(r"pg_(try_)?advisory_lock(_shared)?")
 _SQL_KEYWORDS = {"postgresql_using", "postgresql_where"}
 
 
@@ -119,6 +126,16 @@ class _Reader:
             yield from self._sql(sql, is_sure=is_library or last == "exec_driver_sql")
         elif last in _TAKE_SQL and is_library:  # text(**given)
             yield Finding(call.lineno, "unread", ast.unparse(call))
+        elif last in ("ColumnClause", "column") and is_library:
+            if (is_literal := argument(2, "is_literal")) and not _is(is_literal, value=False):
+                yield from self._sql(call.args[0] if call.args else call, is_sure=True)
+        elif last in _TAKE_CLAUSES and self._schemas.speaks_sql:
+            texts = [each for key, each in given.items() if key in ("text", "")]
+            for sql in [*call.args[_TAKE_CLAUSES[last]], *texts]:
+                yield from self._clause(sql, "{}")
+        elif last in _TAKE_OPERATORS and self._schemas.speaks_sql and "." not in name:
+            if (sql := argument(0, "opstring")) is not None:
+                yield from self._clause(sql, "SELECT 1 {} 2")
         elif last in _MAY_TAKE_SQL and full != "alembic.op.execute":
             if (sql := argument(*_MAY_TAKE_SQL[last])) and self._texts.read(sql) is not None:
                 yield from self._sql(sql, is_sure=is_library)
@@ -138,18 +155,32 @@ class _Reader:
     def _function(self, call: ast.Call, name: str) -> Iterator[Finding]:
         """Read `func.billing.fee(…)` as `billing.fee(…)`."""
         texts = [self._texts.read(each) for each in call.args]
-        if "." in name or name == "set_config" or any(texts):
-            arguments = (
-                "$1" if text is None or HOLE in text else "'{}'".format(text.replace("'", "''"))
-                for text in texts
-            )
+        last = name.lower().rpartition(".")[2]
+        if "." in name or last == "set_config" or _SESSION_LOCKS.fullmatch(last) or any(texts):
+            arguments = (self._argument(*each) for each in zip(call.args, texts, strict=True))
             yield from _read(f"SELECT {name}({', '.join(arguments)})", call, is_sure=False)
 
-    def _sql(self, node: ast.expr, *, is_sure: bool) -> Iterator[Finding]:
+    def _argument(self, node: ast.expr, text: str | None) -> str:
+        if _is(node, value=True) or (
+            isinstance(node, ast.Call) and self._names.full(node.func) == "sqlalchemy.true"
+        ):
+            return "true"
+        return "$1" if text is None or HOLE in text else "'{}'".format(text.replace("'", "''"))
+
+    def _clause(self, node: ast.expr, frame: str) -> Iterator[Finding]:
+        """Read what stands inside a statement; what cannot be read may be an expression."""
         text = self._texts.read(node)
-        if text is not None:
-            yield from _read(text, node, is_sure=is_sure)
-        elif is_sure:
+        if text is not None and HOLE not in text:
+            yield from _read(frame.replace("{}", text), node, is_sure=frame != "{}")
+        elif text is not None or not self._texts.is_an_object(node):
+            yield from self._sql(node, is_sure=True)
+
+    def _sql(self, node: ast.expr, *, is_sure: bool) -> Iterator[Finding]:
+        texts = [*self._texts.read_each(node)]
+        for text in texts:
+            if text is not None:
+                yield from _read(text, node, is_sure=is_sure)
+        if None in texts and is_sure:
             full = self._names.full(node)
             is_own = full is not None and full.startswith("app.modules.")
             yield (
@@ -157,3 +188,7 @@ class _Reader:
                 if is_own
                 else Finding(node.lineno, "unread", ast.unparse(node))
             )
+
+
+def _is(node: ast.expr, *, value: bool) -> bool:
+    return isinstance(node, ast.Constant) and node.value is value

@@ -26,6 +26,8 @@ _OPERATIONS_WITHOUT_SCHEMA = {
     "invoke",
     "run_async",
 }
+_UNPACK_NOTHING = {"Enum", "Sequence", "Table", "table"}
+"""They take a schema, which `**options` would hide."""
 _BASES = {"sqlalchemy.orm.DeclarativeBase", "sqlalchemy.orm.DeclarativeBaseNoMeta"}
 _NEED_METADATA = ("sqlalchemy.orm.declarative_base", "sqlalchemy.orm.registry")
 OF_LIBRARY = ("sqlalchemy.", "alembic.")
@@ -64,8 +66,9 @@ class Schemas:
             yield from self._foreign_key(call.args[0] if call.args else given["column"])
         elif last == "ForeignKeyConstraint":
             columns = call.args[1] if len(call.args) > 1 else given.get("refcolumns")
-            for column in columns.elts if isinstance(columns, ast.List | ast.Tuple) else []:
-                yield from self._foreign_key(column)
+            yield from self._foreign_keys(columns or call)
+        elif last in _UNPACK_NOTHING and name.startswith("sqlalchemy.") and "" in given:
+            yield Finding(call.lineno, "unread", ast.unparse(call))
         elif name.startswith(_NEED_METADATA) and "metadata" not in given:
             yield Finding(call.lineno, "no schema", last)
         match call:
@@ -109,8 +112,11 @@ class Schemas:
     def _dict(self, node: ast.Dict) -> Iterator[Finding]:
         is_sure = id(node) in self._strict_dicts
         for key, value in zip(node.keys, node.values, strict=True):
-            if key is not None and self._texts.read(key) == "schema":
+            said = key and self._texts.read(key)
+            if said == "schema":
                 yield from self._schema(value, "__table_args__", is_sure=is_sure)
+            elif said == "schema_translate_map":
+                yield Finding(node.lineno, "setting", said)
 
     def _assigned(self, node: ast.Assign) -> Iterator[Finding]:
         if any(isinstance(each, ast.Attribute) and each.attr == "schema" for each in node.targets):
@@ -129,13 +135,40 @@ class Schemas:
                 else Finding(value.lineno, "unread", f"{name}(schema={ast.unparse(value)})")
             )
 
+    def _foreign_keys(self, node: ast.expr) -> Iterator[Finding]:
+        bound = self._names.scopes.bindings(node)
+        if len(bound) == 1 and bound[0].value is not None:
+            node = bound[0].value
+        if isinstance(node, ast.List | ast.Tuple):
+            for column in node.elts:
+                yield from self._foreign_key(column)
+        else:
+            yield Finding(node.lineno, "unread", ast.unparse(node))
+
     def _foreign_key(self, node: ast.expr) -> Iterator[Finding]:
-        text = self._texts.read(node) or ""
+        text = self._texts.read(node)
+        if text is None:
+            if not self._is_a_column(node):
+                imported = self._names.full(node) or ""
+                yield (
+                    Finding(node.lineno, "imported", imported)
+                    if imported.startswith("app.modules.")
+                    else Finding(node.lineno, "unread", ast.unparse(node))
+                )
+            return
         parts = text.split(".")
         if HOLE in text:
             yield Finding(node.lineno, "unread", ast.unparse(node))
         elif len(parts) > 2:  # schema.table.column
             yield Finding(node.lineno, "foreign key", parts[-3])
+
+    def _is_a_column(self, node: ast.expr) -> bool:
+        """Say whether this is a column of a table in Python: `Base.id`, `table.c["id"]`, `lambda: …`."""
+        if isinstance(node, ast.Lambda):
+            return self._is_a_column(node.body)
+        if isinstance(node, ast.Subscript):
+            return isinstance(node.value, ast.Attribute)
+        return isinstance(node, ast.Attribute) or self._texts.is_an_object(node)
 
 
 def _schemas_needed(name: str) -> set[str]:

@@ -24,6 +24,12 @@ _TRIGGER_OFF = (
     "DISABLE TRIGGER switches off what every row goes through",
     _WITH_THE_RELEASE,
 )
+_ROW_SECURITY = (
+    "enabling-row-security",
+    "ROW LEVEL SECURITY hides every row for which there is no policy",
+    "Create the policies before, and say in `allowed` that they let the running release pass.",
+)
+_DROPS = {"OBJECT_POLICY": "POLICY", "OBJECT_RULE": "RULE", "OBJECT_TRIGGER": "TRIGGER"}
 _ALTERATIONS = {
     "AT_AttachPartition": (
         "attaching-partition",
@@ -39,11 +45,8 @@ _ALTERATIONS = {
     "AT_DisableTrig": _TRIGGER_OFF,
     "AT_DisableTrigAll": _TRIGGER_OFF,
     "AT_DisableTrigUser": _TRIGGER_OFF,
-    "AT_EnableRowSecurity": (
-        "enabling-row-security",
-        "ROW LEVEL SECURITY hides every row for which there is no policy",
-        "Create the policies before, and say in `allowed` that they let the running release pass.",
-    ),
+    "AT_EnableRowSecurity": _ROW_SECURITY,
+    "AT_ForceRowSecurity": _ROW_SECURITY,
     "AT_SetAccessMethod": ("rewriting-table", f"SET ACCESS METHOD {_REWRITES}", _NEW_TABLE),
     "AT_SetExpression": ("rewriting-table", f"SET EXPRESSION {_REWRITES}", _NEW_TABLE),
     "AT_SetLogged": ("rewriting-table", f"SET LOGGED {_REWRITES}", _NEW_TABLE),
@@ -129,6 +132,26 @@ def _judge(tree: Any) -> Iterator[tuple[str, str, str]]:
                     "REFRESH keeps everybody from reading the view. Give it a unique index, and "
                     "write CONCURRENTLY.",
                 )
+            case "DropStmt":
+                kind = _DROPS.get(pg_query_pb2.ObjectType.Name(node.remove_type))
+                for each in node.objects if kind else []:
+                    yield (
+                        ".".join(part.string.sval for part in each.list.items[:-1]),
+                        "disabling-trigger",
+                        f"DROP {kind} takes away what every row goes through. {_WITH_THE_RELEASE}",
+                    )
+            case "RuleStmt" if node.instead:
+                yield (
+                    _name(node.relation),
+                    "replacing-statements",
+                    f"DO INSTEAD takes the place of what the release sends. {_WITH_THE_RELEASE}",
+                )
+            case "SelectStmt" if node.locking_clause and _is_of_all_rows(node):
+                yield (
+                    next((_name(each) for each in all_of(node, "RangeVar")), ""),
+                    "locking-rows",
+                    f"SELECT … FOR UPDATE locks every row. {_IN_BATCHES}",
+                )
             case "DoStmt":
                 yield (
                     "",
@@ -146,6 +169,20 @@ def _alteration(command: Any) -> Iterator[tuple[str, str]]:
         names = [each.string.sval for each in getattr(command, "def").column_def.type_name.names]
         if names[-1:] and names[-1] in _SERIALS:
             yield "rewriting-table", f"A column that counts by itself {_REWRITES}. {_NEW_TABLE}"
+        kinds = {each.contype for each in all_of(command, "Constraint")}
+        if (
+            pg_query_pb2.CONSTR_CHECK in kinds
+            and pg_query_pb2.CONSTR_ATTR_NOT_ENFORCED not in kinds
+        ):
+            yield (
+                "constraint-missing-not-valid",
+                "ADD COLUMN … CHECK reads the whole table, while nobody may read or write it. Add "
+                "the column, then the constraint as NOT VALID, and validate it in a later migration.",
+            )
+
+
+def _is_of_all_rows(node: Any) -> bool:
+    return not node.HasField("limit_count") and _is_everything(node)
 
 
 def _is_everything(node: Any) -> bool:

@@ -26,6 +26,9 @@ _SPEAKER = {"role", "session_authorization", "search_path"}
 _TAKE_NAMES = re.compile(
     r"nextval|setval|currval|to_reg\w+|has_\w+|\w+_to_xml\w*|pg_(?!notify|try_|advisory_)\w+"
 )
+_SESSION_LOCK = re.compile(r"pg_(try_)?advisory_lock(_shared)?")
+_HOLD = 0x20
+"""Of DECLARE: the cursor outlives the transaction."""
 _RUN_TEXT = re.compile(r"query_to_xml\w*|ts_stat|ts_rewrite|dblink\w*|crosstab\w*|connectby")
 _TWO_NAMES = re.compile(r'\s*"?(\w+)"?\s*\.\s*"?\w.*', re.DOTALL)
 _QUALIFIED = {
@@ -115,6 +118,27 @@ class _Reader:
     def _add(self, kind: str, *values: str) -> None:
         self.found[kind].update(values)
 
+    def _CreateStmt(self, node: Any) -> None:
+        self._temporary(node.relation, node.oncommit)
+
+    def _IntoClause(self, node: Any) -> None:
+        self._temporary(node.rel, node.on_commit)
+
+    def _ViewStmt(self, node: Any) -> None:
+        self._temporary(node.view)
+
+    def _CreateSeqStmt(self, node: Any) -> None:
+        self._temporary(node.sequence)
+
+    def _temporary(self, relation: Any, on_commit: int = pg_query_pb2.ONCOMMIT_NOOP) -> None:
+        is_temporary = relation.relpersistence == "t" or relation.schemaname == "pg_temp"
+        if is_temporary and on_commit != pg_query_pb2.ONCOMMIT_DROP:
+            self._add("session", "TEMP without ON COMMIT DROP")
+
+    def _DeclareCursorStmt(self, node: Any) -> None:
+        if node.options & _HOLD:
+            self._add("session", "WITH HOLD")
+
     def _RangeVar(self, node: Any) -> None:
         if node.schemaname:
             self._add("schema", node.schemaname.lower())
@@ -129,6 +153,8 @@ class _Reader:
         name = (_strings(node.funcname) or [""])[-1]
         if name == "set_config":
             self._set_config([*node.args])
+        elif _SESSION_LOCK.fullmatch(name):
+            self._add("session", f"{name} (take {name.replace('lock', 'xact_lock', 1)})")
         elif _RUN_TEXT.fullmatch(name):
             texts = [_text(each) for each in node.args]
             for text in [texts[0] if texts else None, *filter(None, texts[1:])]:

@@ -1,6 +1,7 @@
 """Strings, as far as they can be read without running anything."""
 
 import ast
+from collections.abc import Iterator
 from typing import Any
 
 from checks.names import Names
@@ -25,6 +26,7 @@ _METHODS = {
 }
 _RETURN_THEIR_TEXT = {"inspect.cleandoc", "sqlalchemy.quoted_name", "textwrap.dedent"}
 _DEEPEST = 20
+_MOST_CONDITIONS = 4
 
 
 class Texts:
@@ -32,11 +34,30 @@ class Texts:
 
     def __init__(self, names: Names) -> None:
         self._names = names
+        self._outcomes: dict[int, bool] | None = None
+        """Of conditional expressions; they cannot be read without."""
+        self._open: ast.IfExp | None = None
 
     def read(self, node: ast.expr) -> str | None:
         """Return a string as far as it can be read, with HOLE for what cannot; None for the rest."""
         value = self._value(node, 0)
         return value if isinstance(value, str) else None
+
+    def read_each(self, node: ast.expr) -> Iterator[str | None]:
+        """Return what a string can be, by every outcome of the conditional expressions in it."""
+        waiting: list[dict[int, bool]] = [{}]
+        try:
+            while waiting:
+                self._outcomes, self._open = waiting.pop(), None
+                text = self.read(node)
+                if self._open is not None and len(self._outcomes) < _MOST_CONDITIONS:
+                    waiting += [
+                        {**self._outcomes, id(self._open): is_so} for is_so in (False, True)
+                    ]
+                else:
+                    yield text
+        finally:
+            self._outcomes = None
 
     def is_an_object(self, node: ast.expr) -> bool:
         """Say whether this is surely no text: an expression of SQLAlchemy's, such as `update(…)`."""
@@ -65,6 +86,10 @@ class Texts:
                 return "".join(text(each) for each in node.values)
             case ast.FormattedValue():
                 return None if node.format_spec else text(node.value)
+            case ast.IfExp() if self._outcomes is not None:
+                if (is_so := self._outcomes.get(id(node))) is not None:
+                    return self._value(node.body if is_so else node.orelse, depth + 1)
+                self._open = node
             case ast.BinOp(op=ast.Add()):
                 left, right = self._value(node.left, depth + 1), self._value(node.right, depth + 1)
                 if isinstance(left, str) or isinstance(right, str):

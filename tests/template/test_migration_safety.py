@@ -87,6 +87,13 @@ ACCEPTED = [
             "UPDATE catalog.items SET name = o.name FROM catalog.other o WHERE o.id = items.id",
             "UPDATE catalog.items SET name = 'x' WHERE id IN (SELECT id FROM catalog.other)",
             "LOCK TABLE catalog.items IN ROW EXCLUSIVE MODE",
+            "CREATE TABLE catalog.hooked (a int); CREATE TRIGGER t BEFORE INSERT ON catalog.hooked "
+            "EXECUTE FUNCTION catalog.f(); DROP TRIGGER t ON catalog.hooked",
+            "CREATE RULE r AS ON INSERT TO catalog.items DO ALSO NOTHING",
+            "SELECT 1 FROM catalog.items WHERE name = 'x' FOR UPDATE",
+            "SELECT 1 FROM catalog.items LIMIT 5 FOR UPDATE SKIP LOCKED",
+            "ALTER TABLE catalog.items ADD COLUMN k int CHECK (k > 0) NOT ENFORCED",
+            "COMMENT ON TABLE catalog.items IS 'x' -- a comment; at the end",
             "REFRESH MATERIALIZED VIEW CONCURRENTLY catalog.v",
             "VACUUM catalog.items",
             "REVOKE ALL ON FUNCTION catalog.f() FROM PUBLIC",
@@ -198,6 +205,27 @@ REFUSED = [
             ("ALTER TABLE {} DISABLE TRIGGER ALL", "disabling-trigger", "Deploy one that does not"),
             ("ALTER TABLE {} DISABLE TRIGGER t", "disabling-trigger", "Deploy one that does not"),
             ("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", "enabling-row-security", "the policies"),
+            ("ALTER TABLE {} FORCE ROW LEVEL SECURITY", "enabling-row-security", "the policies"),
+            ("DROP TRIGGER t ON {}", "disabling-trigger", "DROP TRIGGER takes away"),
+            ("DROP RULE r ON {}", "disabling-trigger", "DROP RULE takes away"),
+            ("DROP POLICY p ON {}", "disabling-trigger", "DROP POLICY takes away"),
+            (
+                "CREATE RULE r AS ON INSERT TO {} DO INSTEAD NOTHING",
+                "replacing-statements",
+                "Deploy one that does not",
+            ),
+            ("SELECT 1 FROM {} FOR UPDATE", "locking-rows", "a batch in each transaction"),
+            ("SELECT 1 FROM {} WHERE true FOR SHARE", "locking-rows", "Let a job do it"),
+            (
+                "ALTER TABLE {} ADD COLUMN n int CHECK (n > 0)",
+                "constraint-missing-not-valid",
+                "then the constraint as NOT VALID",
+            ),
+            (
+                "ALTER TABLE {} SET UNLOGGED -- it is small",
+                "rewriting-table",
+                "SET UNLOGGED writes",
+            ),
             ("REFRESH MATERIALIZED VIEW {}", "refreshing-view", "CONCURRENTLY"),
             ("DO $$ BEGIN UPDATE {} SET name = 'x'; END $$", "hidden-in-a-body", "one by one"),
             ("REINDEX TABLE {}", "require-concurrent-reindex", "concurrently"),
@@ -226,6 +254,12 @@ REFUSED = [
 ]
 FOREIGN = [
     (executed("GRANT SELECT ON ALL TABLES IN SCHEMA catalog TO PUBLIC"), "uses GRANT, but what"),
+    (
+        'op.execute("SELECT 1 -- a comment")\n    op.execute("GRANT SELECT ON catalog.items TO PUBLIC")',
+        "uses GRANT, but what",
+    ),
+    (executed("CREATE TEMP TABLE t (a int)"), "uses TEMP without ON COMMIT DROP, which lasts"),
+    (executed("SELECT pg_advisory_lock(1)"), "uses pg_advisory_lock (take pg_advisory_xact_lock)"),
     (
         'for what in ("GRANT",):\n        op.execute(what + " SELECT ON catalog.items TO x")'
         "  # sql: our own list",

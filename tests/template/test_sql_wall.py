@@ -7,7 +7,7 @@ from plants import BILLING, Garden, Plant
 ASK = "Call app.modules.catalog, or add what is missing to its interface."
 OWN = "The tables of billing stand in the schema billing."
 ROLE = "Statements here run as billing already"
-TEXT = "from sqlalchemy import text\n"
+TEXT = "from sqlalchemy import column, ForeignKey, ForeignKeyConstraint, select, Table, text\n"
 OP = "import sqlalchemy as sa\nfrom alembic import op\n"
 NEXT = f"{BILLING}/migrations/0002_next.py"
 
@@ -282,6 +282,13 @@ LASTS = {
         "DEALLOCATE ALL",
         "LISTEN x",
         "PREPARE q AS SELECT 1",
+        "SELECT pg_advisory_lock(1)",
+        "SELECT pg_catalog.pg_try_advisory_lock_shared(1, 2)",
+        "CREATE TEMP TABLE t (a int)",
+        "CREATE TEMP TABLE t ON COMMIT PRESERVE ROWS AS SELECT 1",
+        "SELECT 1 AS a INTO TEMP t",
+        "CREATE TEMP VIEW v AS SELECT 1",
+        "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
     )
 }
 
@@ -436,6 +443,48 @@ WAYS = {
     "text behind FROM, joined": Plant(
         FILE, SA + 'sa.text("billing.invoices i JOIN catalog.items c USING (id)")', ASK
     ),
+    "one outcome of a condition": Plant(
+        FILE,
+        TEXT + 'def f(x):\n    where = "a > 1" if x else "catalog.price(1) > 1"\n    text(where)',
+        ASK,
+    ),
+    "a condition inside": Plant(
+        FILE,
+        TEXT
+        + 'def f(x, y):\n    text("SELECT 1 " + ("" if x else ", 2 ") + ("" if y else "FROM catalog.items"))',
+        ASK,
+    ),
+    "the end as one outcome": Plant(
+        FILE, TEXT + 'def f(x):\n    text("SELECT 1" if x else "COMMIT")', TRANSACTION
+    ),
+    "a lock by func": Plant(FILE, SA + "sa.func.pg_advisory_lock(1)", "pg_advisory_xact_lock"),
+    "a setting that lasts, by func": Plant(
+        FILE, SA + 'sa.func.set_config("app.tenant", "a", False)', SESSION
+    ),
+    "a role by func": Plant(FILE, SA + 'sa.func.set_config("role", "a", True)', ROLE),
+    "an operator of theirs": Plant(FILE, SA + 'sa.column("a").op("OPERATOR(catalog.+)")(1)', ASK),
+    "a column that is SQL": Plant(FILE, SA + 'sa.column("catalog.price(1)", is_literal=True)', ASK),
+    "a second prefix": Plant(
+        FILE, SA + 'sa.select(1).prefix_with("DISTINCT", "catalog.price(1), ")', ASK
+    ),
+    "other schemas by an option": Plant(
+        FILE,
+        'def f(tx, q):\n    tx.execute(q, execution_options={"schema_translate_map": {"a": "b"}})',
+        "the platform alone decides who speaks",
+    ),
+    "a foreign key that is imported": Plant(
+        TABLES, SA + "from .constants import KEY\nsa.ForeignKey(KEY)", ASK
+    ),
+    "foreign keys in a list": Plant(
+        TABLES,
+        SA + 'KEYS = ["catalog.items.id"]\nsa.ForeignKeyConstraint(["a"], KEYS)',
+        ASK,
+        at="KEYS =",
+    ),
+    "a table that stays, by the name of its schema": migrated(
+        "CREATE TABLE pg_temp.t (a int)", SESSION
+    ),
+    "a lock in a migration": migrated("SELECT pg_advisory_lock(1)", "pg_advisory_xact_lock"),
     "a literal column": Plant(FILE, SA + 'sa.literal_column("catalog.price(1)")', ASK),
     "text behind a statement": Plant(
         FILE, SA + 'sa.select(1).suffix_with("UNION SELECT 1 FROM catalog.items")', ASK
@@ -464,7 +513,25 @@ UNREADABLE = {
     "arguments that are unpacked": "def f(given):\n    text(**given)",
     "a call": "def f(g):\n    text(g())",
     "an element": 'Q = {"a": "SELECT 1"}\ntext(Q["a"])',
-    "a condition": 'def f(x):\n    text("SELECT 1" if x else "COMMIT")',
+    "a condition of which one is unknown": 'def f(x, q):\n    text("SELECT 1" if x else q)',
+    "an operator": "def f(o):\n    column('a').op(o)(1)",
+    "an operator with a hole": "def f(o):\n    column('a').op(f'{o}+')(1)",
+    "a prefix": "def f(q):\n    select(1).prefix_with('a', q)",
+    "a suffix with a hole": "def f(q):\n    select(1).suffix_with(f'FROM {q}')",
+    "a hint": "def f(q):\n    select(1).with_hint(None, q)",
+    "a hint to a statement": "def f(q):\n    select(1).with_statement_hint(text=q)",
+    "a column as it is": "def f(q):\n    column(q, is_literal=True)",
+    "options of a table": "def f(m, o):\n    Table('x', m, **o)",
+    "a foreign key in a parameter": "def f(k):\n    ForeignKey(k)",
+    "a foreign key from a call": "def f(k):\n    ForeignKey(k())",
+    "foreign keys in a parameter": "def f(k):\n    ForeignKeyConstraint(['a'], k)",
+    "one of several foreign keys": "def f(k):\n    ForeignKeyConstraint(['a'], ['billing.a.id', k])",
+    "text of a package as a value": "from sqlalchemy.sql import text as t\nx = map(t, [])",
+    "functions of a package as a value": "from sqlalchemy.sql import func as f\nx = f",
+    "a package as a value": "from sqlalchemy.sql import expression\nx = expression",
+    "a class of texts": (
+        "from sqlalchemy.sql.elements import TextClause\nclass Mine(TextClause): pass"
+    ),
     "no SQL": 'text("SELECT FROM WHERE")',
     "text as a value": "x = map(text, [])",
     "text by another name": "run = text",
@@ -517,6 +584,8 @@ HONEST = {
         "SELECT pg_notify('catalog.changed', 'x')",
         "SELECT pg_advisory_xact_lock(1)",
         "SET LOCAL statement_timeout = 5000",
+        "CREATE TEMP TABLE t (a int) ON COMMIT DROP",
+        "DECLARE c CURSOR FOR SELECT 1",
         "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
         "SELECT set_config('app.user', :user, true)",
         "now()",
@@ -560,6 +629,39 @@ HONEST = {
         'sa.CheckConstraint("stock >= 0"), sa.Index("i", "x", postgresql_using="gin")\n'
         "sa.func.count(), sa.func.coalesce(sa.func.sum(Base.x), 0), sa.func.lower('a.b')",
     ),
+    "types": Plant(
+        FILE,
+        "from sqlalchemy import DDL, Select, TextClause, text\n"
+        "def f(a: TextClause | Select, b: list[DDL]) -> TextClause:\n    x: TextClause = a\n"
+        "    return text('SELECT 1') if isinstance(x, (TextClause, DDL)) else x",
+    ),
+    "a base of two": Plant(
+        TABLES,
+        "from sqlalchemy import MetaData\nfrom sqlalchemy.ext.asyncio import AsyncAttrs\n"
+        "from sqlalchemy.orm import DeclarativeBase\nclass Base(AsyncAttrs, DeclarativeBase):\n"
+        '    metadata = MetaData(schema="billing")',
+    ),
+    "a setting of its own": Plant(
+        FILE,
+        SA + "def f(tenant):\n    sa.func.set_config('app.tenant', tenant, True)\n"
+        "    sa.func.set_config('app.tenant', tenant, sa.true())",
+    ),
+    "outcomes that can be read": Plant(
+        FILE, TEXT + 'def f(x):\n    where = "a > 3" if x else "a > 2"\n    text(where)'
+    ),
+    "operators and clauses": Plant(
+        FILE,
+        SA
+        + "a = sa.column('a')\na.op('->>')(1), a.op('@@')(1), a.op('<->')(1), a.op('IS DISTINCT FROM')(1)\n"
+        "sa.select(1).prefix_with('DISTINCT', '/*+ SeqScan(t) */'), sa.select(1).with_hint(a, '/* x */')\n"
+        "sa.select(1).suffix_with('FOR UPDATE'), sa.select(1).prefix_with(sa.text('ALL'))\n"
+        "sa.column('b', is_literal=False), sa.Table('x', sa.MetaData(schema='billing'))",
+    ),
+    "foreign keys": Plant(
+        TABLES,
+        BASE + 'KEYS = ["billing.invoices.id"]\nsa.ForeignKeyConstraint(["a"], KEYS)\n'
+        "sa.ForeignKeyConstraint(['a'], [Base.id]), sa.ForeignKey(Base.x.c['id'])",
+    ),
     "what only looks like SQL": Plant(
         FILE,
         "async def f(redis, http, page, draw):\n    redis.execute('GET x'), http.fetch('https://a.b')\n"
@@ -576,6 +678,7 @@ from app.platform.events import TABLE
 END = "COMMIT"
 OURS = "billing"
 THEIRS = "catalog"
+KEY = "catalog.items.id"
 QUERY = "SELECT * FROM billing.invoices"
 HALF = f"SELECT * FROM {TABLE}"
 """

@@ -185,11 +185,6 @@ IMPORTS = {
         "import app.cli",
         "Let main or the module pass in what is needed.",
     ),
-    "main imports what only developers have": Plant(
-        "src/app/main.py",
-        "from app.development.issuer import DevelopmentIssuer",
-        "which is not there in production",
-    ),
     "a module imports what only developers have": Plant(
         f"{BILLING}/service.py",
         "from app.development.issuer import DevelopmentIssuer",
@@ -253,6 +248,11 @@ IMPORTS = {
 }
 
 IN_PLACE = {
+    "main imports what only developers have": Plant(
+        "src/app/main.py",
+        "from app.development.issuer import DevelopmentIssuer",
+        "which is not there in production",
+    ),
     "conftest at the root": Plant(
         "conftest.py", "walked = modules.catalog.service.CatalogService", PRIVATE
     ),
@@ -415,7 +415,9 @@ FACES = {
         f"{BILLING}/migrations/0002_x.py", "from app.platform.roles import owner_of", OWN
     ),
     "a local server": Plant(
-        f"{BILLING}/service.py", "from app.development.local_postgres import local_postgres", OWN
+        f"{BILLING}/service.py",
+        "from app.development.local_postgres import local_postgres",
+        "which stands above the modules",
     ),
     "what a face imports": Plant(
         f"{BILLING}/service.py", "from app.platform.database import fetch", OWN
@@ -510,6 +512,9 @@ HONEST = {
     "a variable of the name of a package": Plant(
         f"{BILLING}/service.py",
         IMPORT_CATALOG + "def f(catalog: object) -> object:\n    return [catalog.service, catalog]",
+    ),
+    "the name of a logger": Plant(
+        "src/app/main.py", 'import logging\nlogging.getLogger("app.modules.catalog.service")'
     ),
     "versions": Plant(f"{BILLING}/service.py", "from importlib.metadata import version"),
     "sys": Plant(f"{BILLING}/service.py", "import sys\nx = sys.argv, [sys]"),

@@ -87,6 +87,19 @@ async def test_other_tables_and_unknown_columns_are_refused(db: Database) -> Non
         await tx.copy_records(ItemRow, [], columns=COLUMNS)
 
 
+async def test_no_option_of_a_modules_statement_gets_hold_of_the_driver(db: Database) -> None:
+    taken: list[object] = []
+
+    async def send(driver: object) -> str:
+        taken.append(driver)
+        return ""
+
+    async with db.transaction() as tx:
+        for name in ("copy", "_copy"):
+            assert await tx.scalar(text("SELECT 1"), execution_options={name: send}) == 1
+    assert taken == []
+
+
 async def test_a_copy_has_the_time_of_a_statement(db: Database) -> None:
     many = ((uuid4(), "me", str(number)) for number in range(1_000_000))
     with pytest.raises(DBAPIError, match="statement timeout"), statements_may_take(0.05):

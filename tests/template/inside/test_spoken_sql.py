@@ -1,12 +1,13 @@
 """What a module's SQL may not say; runs inside a generated repository with catalog and ordering."""
 
 import pytest
+from app.modules.catalog.tables import ItemRow
 from app.platform.database import Database
 from app.platform.engine import TransactionError
 from app.platform.fetch import Prepared
 from app.platform.spoken_sql import check_spoken
 from app.platform.transaction import view_of
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, event, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 CATALOG = "app_test__catalog"
@@ -45,6 +46,15 @@ SWITCHES = [
     "DO $$ BEGIN SET LOCAL ROLE app_test__ordering; END $$",
     "SET LOCAL search_path = ordering",
     "SET LOCAL SCHEMA 'ordering'",
+    "SELECT set_config/* a */('role', 'app_test__ordering', true)",
+    "SELECT set_config -- a\n (/**/'role', 'app_test__ordering', true)",
+    "SELECT U&\"set\\005fconfig\"('role', 'app_test__ordering', true)",
+    "SELECT set_config(U&'\\0072ole', 'app_test__ordering', true)",
+    "SELECT set_config(E'r\\x6fle', 'app_test__ordering', true)",
+    "SELECT set_config('ro'\n'le', 'app_test__ordering', true)",
+    "SELECT set_config(setting_name => 'role', new_value => 'a', is_local => true)",
+    'SET LOCAL U&"\\0072ole" TO app_test__ordering',
+    "SET LOCAL standard_conforming_strings = off",
 ]
 STAYS = [
     "SET timezone = 'Asia/Tokyo'",
@@ -53,6 +63,20 @@ STAYS = [
     "SET TRANSACTION READ WRITE",
     "LISTEN a",
     "DEALLOCATE ALL",
+    "SELECT set_config('timezone', 'Asia/Tokyo', false)",
+    "SELECT set_config('timezone', coalesce('a', 'b'), 1 = 1)",
+    "SELECT pg_advisory_lock(1)",
+    'SELECT pg_catalog."pg_advisory_lock_shared"/**/ (1, 2)',
+    "WITH a AS (SELECT pg_try_advisory_lock(1)) SELECT * FROM a",
+    "SELECT pg_try_advisory_lock_shared(1)",
+    "CREATE TEMP TABLE a (b int)",
+    "create /**/ local temporary table a (b int) ON COMMIT DELETE ROWS",
+    "CREATE TEMP TABLE a ON COMMIT PRESERVE ROWS AS SELECT 'ON COMMIT DROP'",
+    "CREATE TABLE pg_temp.a (b int)",
+    "CREATE OR REPLACE TEMP VIEW a AS SELECT 1",
+    "CREATE TEMP SEQUENCE a",
+    "SELECT 1 AS b INTO TEMP a",
+    "DECLARE a CURSOR WITH HOLD FOR SELECT 1",
 ]
 HARMLESS = [
     "SELECT 'COMMIT', 1 AS \"role\"",
@@ -65,6 +89,13 @@ HARMLESS = [
     "SELECT name FROM pg_settings WHERE name = 'role'",
     "EXPLAIN SELECT 1",
     "-- COMMIT\nSELECT 1",
+    "SELECT 'see set_config(x) in docs', $$pg_advisory_lock(1)$$, $a$U&\"b\"$a$, E'\\' set_config(x)'",
+    "SELECT 1 /* set_config(x) */ AS menu -- pg_advisory_lock(1)",
+    "SELECT set_config('app.tenant'::text, replace('a,b', ',', '('), true)",
+    "SELECT pg_advisory_xact_lock(1), pg_try_advisory_xact_lock_shared(1)",
+    "CREATE TEMP TABLE a (b int) ON COMMIT DROP",
+    "CREATE TEMPORARY TABLE a ON COMMIT\nDROP AS SELECT 1 AS b",
+    "DECLARE a CURSOR FOR SELECT 1",
 ]
 
 
@@ -98,6 +129,17 @@ async def test_what_is_composed_cannot_change_who_speaks_either(engine: AsyncEng
             await reading.execute(switch)
     with pytest.raises(TransactionError, match="write its name"):
         Prepared(switch)
+    with pytest.raises(TransactionError, match="pg_advisory_xact_lock"):
+        async with db.transaction() as tx:
+            await tx.scalar(select(func.pg_advisory_lock(1)))
+
+
+async def test_what_is_composed_may_set_a_setting_of_its_own(engine: AsyncEngine) -> None:
+    async with Database(engine, "catalog").transaction() as tx:
+        await tx.execute(select(func.set_config("app.tenant", "a", True)))
+        assert await tx.scalar(select(func.current_setting("app.tenant"))) == "a"
+        with pytest.raises(TransactionError, match="outlives the transaction"):
+            await tx.execute(select(func.set_config("app.tenant", "a", False)))
 
 
 async def test_a_read_cannot_be_made_to_write(engine: AsyncEngine) -> None:
@@ -111,6 +153,20 @@ async def test_a_savepoint_of_the_platforms_makes_no_way_for_a_modules(engine: A
         await view_of(tx, "ordering").execute(text("SELECT 1"))
         with pytest.raises(TransactionError, match="a part of it"):
             await tx.execute(text("ROLLBACK TO SAVEPOINT sa_savepoint_1"))
+
+
+async def test_the_event_of_a_mapper_does_not_change_who_speaks(engine: AsyncEngine) -> None:
+    def take(_mapper: object, connection: Connection, _row: object) -> None:
+        connection.info.update(speaker="app_test__ordering", role=None, begun=False)
+
+    event.listen(ItemRow, "before_insert", take)
+    try:
+        async with Database(engine, "catalog").transaction() as tx:
+            tx.add(ItemRow(owner="me", name="a"))
+            await tx.flush()
+            assert await tx.scalar(text("SELECT current_user")) == CATALOG
+    finally:
+        event.remove(ItemRow, "before_insert", take)
 
 
 def test_a_message_shows_what_was_not_sent() -> None:

@@ -2,8 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from typing import Any, NamedTuple
 
 from asyncpg import QueryCanceledError
 from sqlalchemy import Column, Connection, Table
@@ -15,8 +23,16 @@ from app.platform.waits import MARGIN
 Records = Iterable[Sequence[Any]] | AsyncIterable[Sequence[Any]]
 Convert = Callable[[Sequence[Any]], tuple[Any, ...]]
 
+Send = Callable[[Any], Awaitable[str]]
+
 _COPY = "copy"
 """The option of a statement that holds what is sent in its place."""
+
+
+class _Copying(NamedTuple):
+    """What is sent. Only this counts: any module can give a statement an option."""
+
+    send: Send
 
 
 def copy(
@@ -51,7 +67,7 @@ def copy(
     try:
         copied = connection.exec_driver_sql(
             f"COPY {table.fullname} ({', '.join(names)}) FROM STDIN",
-            execution_options={_COPY: send},
+            execution_options={_COPY: _Copying(send)},
         )
     except _RecordsError as error:
         raise error.__cause__ or error from None
@@ -63,13 +79,13 @@ def copy_instead(
     cursor: DBAPICursor, _statement: str, _values: object, context: ExecutionContext
 ) -> bool:
     """Send what stands in a statement's place, where something does. Listens to `do_execute`."""
-    send = context.execution_options.get(_COPY)
-    if send is None:
+    copying = context.execution_options.get(_COPY)
+    if not isinstance(copying, _Copying):
         return False
     adapted: Any = cursor
     adapted.execute("SELECT 1")  # With BEGIN, where nothing was sent before.
     try:
-        context.copied = await_only(send(adapted._connection))  # type: ignore[attr-defined]
+        context.copied = await_only(copying.send(adapted._connection))  # type: ignore[attr-defined]
     except Exception as error:
         adapted._handle_exception(error)
     return True

@@ -9,6 +9,8 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 from sqlalchemy.engine.interfaces import Dialect, ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
+from app.platform.speaking import speaking_on
+
 READ_ONLY = "25006"
 """The SQLSTATE of what would write in a transaction that is read only."""
 _DENIED = re.compile(r"permission denied for schema (\w+)")
@@ -56,15 +58,15 @@ def explain(context: ExceptionContext) -> Exception | None:
         return None
     if context.statement is not None and context.execution_context is None:
         return None  # A value could not be made ready: nothing was sent.
-    info = connection.info
+    speaking = speaking_on(connection)
     if is_lost(error, connection.connection.driver_connection):
         # The others in the pool are as old. SQLAlchemy would not think so of a time limit.
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
-        info.get("lost", []).append(True)
+        speaking.lost = True
         return unreachable(error)
-    if refusal := trespass(error, connection.engine, info.get("speaker")):
+    if refusal := trespass(error, connection.engine, speaking.speaker):
         return refusal
-    if getattr(error, "sqlstate", None) == READ_ONLY and info.get("read_only"):
+    if getattr(error, "sqlstate", None) == READ_ONLY and speaking.read_only:
         return TransactionError(
             "`db.read()` only reads: write, and lock, inside `db.transaction()`."
         )

@@ -42,6 +42,7 @@ from app.platform.passwords import connect_in_greenlet
 from app.platform.passwords import Connection as BoundedConnection
 from app.platform.roles import EXTENSIONS
 from app.platform.settings import Settings
+from app.platform.speaking import begin_speaking, speaking_on
 from app.platform.spoken_sql import check_spoken
 from app.platform.waits import CLOSE, CONNECT, MARGIN
 
@@ -226,46 +227,42 @@ def _limit(seconds: float, is_request: bool) -> str:
 
 
 def _switch_roles(engine: Engine) -> None:
-    """Run each statement under the role of whoever speaks, told by `Connection.info`.
+    """Run each statement under the role of whoever speaks.
 
-    `speaker` is the role that the next statement needs; `role` is the one Postgres has now, or
-    None where that is unknown; `read_only` says that the transaction is to write nothing; `lost` is
-    filled once there is no connection any more. Only SET LOCAL is used: it ends with the transaction,
-    so that no role is ever left on a connection of the pool.
+    Only SET LOCAL is used: it ends with the transaction, so that no role is ever left on a connection
+    of the pool.
     """
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.info.update(begun=False, speaker=None, role=None, read_only=False, lost=[])
+    event.listen(engine, "begin", begin_speaking)
 
     @event.listens_for(engine, "rollback_savepoint")
     def forget(connection: Connection, _name: str, _context: None) -> None:
         if not connection.invalidated:
-            connection.info["role"] = None  # Postgres goes back to the one it had at the savepoint.
+            # Postgres goes back to the one it had at the savepoint.
+            speaking_on(connection).role = None
 
     @event.listens_for(engine, "before_cursor_execute")
     def switch(
         connection: Connection,
         cursor: DBAPICursor,
         statement: str,
-        _values: object,
+        values: Any,
         context: Any,
-        _many: bool,
+        many: bool,
     ) -> None:
-        info = connection.info
-        speaker = info["speaker"]
+        speaking = speaking_on(connection)
+        speaker = speaking.speaker
         is_savepoint = isinstance(context.invoked_statement, _SAVEPOINTS)
         if speaker and not is_savepoint:
-            check_spoken(statement)
-        if not info["begun"]:
+            check_spoken(statement, values, many=many)
+        if not speaking.begun:
             set_role = f' SET LOCAL ROLE "{speaker}";' if speaker else ""
-            read_only = " SET TRANSACTION READ ONLY;" if info["read_only"] else ""
+            read_only = " SET TRANSACTION READ ONLY;" if speaking.read_only else ""
             driver: _Connection = connection.connection.driver_connection  # type: ignore[assignment]
             driver.begin_with(seconds_of(engine), read_only + set_role)
-            info.update(begun=True, role=speaker)
-        elif speaker != info["role"] and not is_savepoint:
+            speaking.begun, speaking.role = True, speaker
+        elif speaker != speaking.role and not is_savepoint:
             cursor.execute(f'SET LOCAL ROLE "{speaker}"')
-            info["role"] = speaker
+            speaking.role = speaker
 
 
 def _refuse_closed(connection: DBAPIConnection, *_rest: object) -> None:

@@ -27,6 +27,7 @@ from app.platform.engine import (
 from app.platform.objectives import note_commit
 from app.platform.replica import Replica
 from app.platform.roles import role_of
+from app.platform.speaking import speaking_on
 
 logger = logging.getLogger("app.replica")
 
@@ -116,7 +117,9 @@ class Reading:
             session = AsyncSession(engine, autoflush=False)
             connection = await session.connection()
             role = role_of(engine.url.username or "", self._module)
-            connection.sync_connection.info.update(speaker=role, read_only=True)  # type: ignore[union-attr]
+            assert connection.sync_connection is not None
+            speaking = speaking_on(connection.sync_connection)
+            speaking.speaker, speaking.read_only = role, True
             # Only now: without its connection, it would get itself one that nobody has prepared.
             self._session = session
         return self._session

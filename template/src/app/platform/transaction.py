@@ -14,6 +14,7 @@ from sqlalchemy.util import await_only, greenlet_spawn
 from app.platform.copying import copy, Records
 from app.platform.engine import seconds_of, TransactionError, UNDONE, UnreachableError
 from app.platform.roles import role_of
+from app.platform.speaking import Speaking, speaking_on
 
 logger = logging.getLogger("app.database")
 
@@ -52,7 +53,7 @@ class _ModuleSession(Session):
     def _speak(self) -> Connection:
         self._shared.check_usable()
         connection = self._shared.connect()
-        connection.info["speaker"] = self._role
+        self._shared.speaking.speaker = self._role
         return connection
 
     def flush(self, objects: Sequence[Any] | None = None) -> None:
@@ -215,7 +216,7 @@ class Transaction:
         self.open = True
         self.is_undone = False
         """Whether a method that joined it has failed; see `boundary`."""
-        self._lost: list[bool] = []
+        self.speaking = Speaking()
         self._task = asyncio.current_task()
         self.views: dict[str, Tx] = {}
         self.afterwards: list[Callable[[], Awaitable[None]]] = []
@@ -233,7 +234,7 @@ class Transaction:
                 raise
             self.connection = begun.sync_connection
             assert self.connection is not None
-            self._lost = self.connection.info["lost"]
+            self.speaking = speaking_on(self.connection)
         return self.connection
 
     def check_usable(self) -> None:
@@ -251,7 +252,7 @@ class Transaction:
 
     def check_not_undone(self) -> None:
         if self.connection is not None:
-            if self._lost:
+            if self.speaking.lost:
                 raise UnreachableError(_LOST)
             if self.connection.invalidated:
                 raise TransactionError(_GIVEN_UP)
@@ -343,4 +344,4 @@ async def has_begun(tx: Tx) -> bool:
     """Say whether any statement of a transaction has been sent, once what waits has been."""
     transaction = tx._transaction
     await transaction.flush()
-    return transaction.connection is not None and bool(transaction.connection.info["begun"])
+    return transaction.speaking.begun
