@@ -20,32 +20,31 @@ line of a module's code becomes so long that its format would depend on its name
 RESERVED = frozenset(
     """
     all analyse analyze and annotated any app array as asc assert asymmetric async async_client
-    async_engine authorization aux await awaitable base base_model binary both break callable case
-    caller cast check class cli collate collation column com1 com2 com3 com4 com5 com6 com7 com8
-    com9 con concurrently conflict conftest constraint continue create cross current_catalog
-    current_date
+    async_engine authorization aux await awaitable base base_model binary both break callable caller
+    case cast check class cli collate collation column com1 com2 com3 com4 com5 com6 com7 com8 com9
+    con concurrently conflict conftest constraint continue create cross current_catalog current_date
     current_role current_schema current_time current_timestamp current_user database date_time db
     declarative_base def default deferrable del desc distinct do docs elif else end event events
     except extensions false fetch finally for foreign freeze from full global grant group having
-    healthz if ilike import in information_schema initially inner integrity_error intersect into is
-    isnull item join lambda lateral leading left like limit localtime localtimestamp lpt1 lpt2 lpt3
-    lpt4 lpt5 lpt6 lpt7 lpt8 lpt9 main mapped meta_data metrics module module_folder modules natural
-    none nonlocal not not_found notnull nul null offset on only or order outer overlaps pass placing
-    platform postgres primary prn protocol public query queue raise readyz redoc references request
-    requests response return returning right run_jobs select self sequence session_user similar some
-    string_constraints symmetric system_user table tablesample test tests then to trailing true try
-    tx union unique user using uuid variadic verbose when where while window wired with yield
-    zero_division_error
+    healthz if ilike import in index information_schema initially inner integrity_error intersect
+    into is isnull item join lambda lateral leading left like limit localtime localtimestamp lpt1
+    lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9 main mapped meta_data metrics module module_folder
+    modules natural none nonlocal not not_found notnull nul null offset on only or order outer
+    overlaps pass placing platform postgres primary prn protocol public query queue raise readyz
+    redoc references request requests response return returning right run_jobs select self sequence
+    session_user similar some string_constraints symmetric system_user table tablesample test tests
+    then to trailing true try tx union unique unique_constraint user using uuid variadic verbose
+    when where while window wired with yield zero_division_error
     """.split()
 )
 
 # Names whose class or variable the skeleton's own code already has. Reserved for modules as well.
 TAKEN = frozenset(
     """
-    annotated any async_client async_engine base base_model caller conflict database date_time db
-    declarative_base event events integrity_error mapped meta_data module module_folder not_found
-    protocol query request response self sequence string_constraints tx uuid wired
-    zero_division_error
+    annotated any async_client async_engine awaitable base base_model callable caller conflict
+    database date_time db declarative_base event events index integrity_error mapped meta_data
+    module module_folder not_found protocol query request response run_jobs self sequence
+    string_constraints tx unique_constraint uuid wired zero_division_error
     """.split()
 )
 
@@ -62,9 +61,9 @@ DEPENDENCIES = frozenset(
     opentelemetry-exporter-otlp-common opentelemetry-exporter-otlp-proto-common
     opentelemetry-exporter-otlp-proto-http opentelemetry-proto opentelemetry-sdk
     opentelemetry-semantic-conventions packaging panzi-json-logic pathspec pgqueuer pip pip-licenses
-    platformdirs pluggy prek prettytable prometheus-client protobuf psutil pycparser pydantic
-    pydantic-core pydantic-settings pygments pyjwt pytest python-dateutil python-dotenv pyyaml redis
-    referencing requests rich rpds-py ruff semver shellingham sqlalchemy sqlglot squawk-cli
+    platformdirs pluggy postgast prek prettytable prometheus-client protobuf psutil pycparser
+    pydantic pydantic-core pydantic-settings pygments pyjwt pytest python-dateutil python-dotenv
+    pyyaml redis referencing requests rich rpds-py ruff semver shellingham sqlalchemy squawk-cli
     starlette structlog tabulate tomli trove-classifiers typer types-pyyaml typing-extensions
     typing-inspection tzdata urllib3 uuid-utils uv uvicorn uvloop watchfiles wcwidth
     """.split()

@@ -440,13 +440,9 @@ def test_a_team_may_leave_a_rule_out(shop: Repository) -> None:
 def test_what_is_accepted_is_what_a_database_takes(shop: Repository) -> None:
     """An index built beside the writes, outside the transaction, under the role of its module."""
     write(shop, CONCURRENTLY)
-    tables = "src/app/modules/catalog/tables.py"
     shop.replace(
-        tables, "class ItemRow(Base):", "class ItemRow(Base):\n    __table_args__ = (_IX,)"
-    )
-    shop.replace(
-        tables,
-        "class ItemRow",
-        'from sqlalchemy import Index\n\n_IX = Index("ix_name", "name")\n\n\nclass ItemRow',
+        "src/app/modules/catalog/tables.py",
+        "    __table_args__ = (",
+        '    __table_args__ = (\n        Index("ix_name", "name"),',
     )
     assert " passed" in shop.pytest("tests/test_architecture.py").stdout

@@ -14,7 +14,7 @@ from generated import Generate, Repository
 from running import eventually, in_production
 
 IDENTITY = "app/modules/identity/__init__.py"
-FIELD = "    customer_id: UUID\n"
+FIELD = "    owner: str\n"
 PUBLISH = """
 import asyncio
 from uuid import uuid4
@@ -32,7 +32,7 @@ async def main():
     events = wire(discover(modules), engine)[Events]
     async with Database(engine, "identity").transaction() as tx:
         for _ in range(20):
-            await events.publish(tx, CustomerRegistered(uuid4(){more}))
+            await events.publish(tx, CustomerRegistered(uuid4(), "ada"{more}))
     await engine.dispose()
 
 asyncio.run(main())
