@@ -229,6 +229,8 @@ def _settings(programs: Programs, port: int) -> list[str | Path]:
     }
     if _has(programs.binaries, "pg_stat_statements"):
         settings["shared_preload_libraries"] = "pg_stat_statements"
+        # Each test has a database of its own, and its statements count as others.
+        settings["pg_stat_statements.max"] = "50000"
     options = [part for item in settings.items() for part in ("-c", "=".join(item))]
     return ["-D", programs.folder / "data", *options]
 

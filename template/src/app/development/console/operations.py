@@ -91,7 +91,7 @@ async def send_get(api: FastAPI, path: str, scopes: Sequence[str]) -> Answer:
     """Send a GET to the application, with a token that allows all of it, and return its answer."""
     trace_id = token_hex(16)
     headers = {
-        "Authorization": f"Bearer {DevelopmentIssuer().token('console', *scopes)}",
+        "Authorization": f"Bearer {DevelopmentIssuer().token('me', *scopes)}",
         "Traceparent": f"00-{trace_id}-{token_hex(8)}-01",
     }
     transport = httpx.ASGITransport(api, raise_app_exceptions=False)
