@@ -4,6 +4,9 @@ UV := $(shell command -v uv || echo .tools/bin/uv)
 PYTHON ?= python3
 DEMO ?= demo/shop
 
+# What a repository's own `make` does in a test or in the demo is for it to say, and not for ours.
+unexport MAKEFLAGS MAKEOVERRIDES MFLAGS only
+
 .DEFAULT_GOAL := help
 .PHONY: help demo two-instances test test-console test-deployment test-image test-observability test-pipeline test-system pictures check bench format
 

@@ -38,7 +38,7 @@ async def nothing(tx: Tx, work: Work) -> None:
 
 @job()
 async def write(tx: Tx, work: Work) -> None:
-    tx.add(ItemRow(name=work.name))
+    tx.add(ItemRow(owner="me", name=work.name))
 '''
 
 
@@ -47,10 +47,11 @@ def main() -> None:
         shop = Path(folder, "shop")
         run(sys.executable, "-m", "scaffold", "new", str(shop), "--defaults", cwd=Path(folder))
         catalog = shop / "src/app/modules/catalog"
-        (catalog / "jobs.py").write_text(JOBS)
+        with (catalog / "jobs.py").open("a") as jobs:
+            jobs.write(JOBS)
         wiring = (catalog / "wiring.py").read_text()
-        wiring = wiring.replace("import report_latest", "import nothing, write")
-        wiring = wiring.replace("[report_latest]", "[nothing, write]")
+        wiring = wiring.replace("import prepare_item", "import nothing, prepare_item, write")
+        wiring = wiring.replace("[prepare_item]", "[nothing, prepare_item, write]")
         (catalog / "wiring.py").write_text(wiring)
         run(UV, "sync", "--quiet", cwd=shop)
         print(run(UV, "run", "python", str(ROOT / "bench/inside/jobs.py"), cwd=shop), end="")

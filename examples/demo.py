@@ -31,7 +31,7 @@ import asyncio
 from sqlalchemy import text
 from app.platform.database import Database
 from app.platform.engine import BoundaryError, create_engine
-from app.platform.development import development_settings
+from app.development.database import development_settings
 
 async def trespass(settings):
     engine = create_engine(settings)
@@ -102,11 +102,8 @@ def use(shop: Path, server: subprocess.Popen[bytes], url: str) -> None:
 
     say("Nobody comes in without a token")
     assert call(f"{url}/ordering/orders")["status"] == 401
-    scopes = ("--scope", "catalog:write", "--scope", "orders:ship")
-    print("   $ .venv/bin/app token", *scopes)
-    command = (shop / ".venv/bin/app", "token", *scopes)
-    token = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-    HEADERS["Authorization"] = f"Bearer {token}"
+    ours = token(shop, "--scope", "catalog:write", "--scope", "orders:ship")
+    HEADERS["Authorization"] = ours
 
     say("A customer registers; three teapots arrive")
     ada = call(f"{url}/identity/customers", {"email": "ada@example.org", "name": "Ada"})
@@ -123,6 +120,11 @@ def use(shop: Path, server: subprocess.Popen[bytes], url: str) -> None:
             break
         time.sleep(1)
     assert [shipment["order_id"] for shipment in shipments] == [order["id"]]
+
+    say("To somebody else, the order does not exist")
+    HEADERS["Authorization"] = token(shop, "--subject", "eve")
+    assert call(f"{url}/ordering/orders/{order['id']}")["status"] == 404
+    HEADERS["Authorization"] = ours
 
     say("The third is beyond her limit of 1,000: declined, and nothing of it has happened")
     one = {"customer_id": ada["id"], "lines": [{"product_id": pot["id"], "quantity": 1}]}
@@ -145,6 +147,14 @@ def use(shop: Path, server: subprocess.Popen[bytes], url: str) -> None:
         cwd=shop,
         shown="SELECT * FROM catalog.products",
     )
+
+
+def token(shop: Path, *options: str) -> str:
+    """Return what a request says of who sends it."""
+    print("   $ .venv/bin/app token", *options)
+    command = (shop / ".venv/bin/app", "token", *options)
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return f"Bearer {printed.strip()}"
 
 
 def say(step: str) -> None:

@@ -15,12 +15,12 @@ from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvid
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import modules
+from app.development.database import create_login, development_server, with_database
+from app.development.issuer import DevelopmentIssuer
 from app.main import create_app
 from app.platform.database import Tx
-from app.platform.development import create_login, development_server, with_database
-from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
-from app.platform.engine import create_engine
+from app.platform.engine import close, create_engine
 from app.platform.events import Event, Events
 from app.platform.flag_provider import FlagFiles
 from app.platform.migrations import migrate
@@ -124,7 +124,7 @@ def settings(
 async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(settings)
     yield engine
-    await engine.dispose()
+    await close(engine)
 
 
 class ChosenFlags(InMemoryProvider):

@@ -31,8 +31,8 @@ FILES = {
     f"{MODULE}/tests/test_{{{{ entity }}}}.py.jinja": "def test_{{ entity }}(): ...\n",
     f"{MODULE}/.copier-answers.module.yml.jinja": ""
     "_commit: {{ commit | tojson }}\n"
-    "_src_path: {{ _copier_answers._src_path | tojson }}\nmodule: {{ module }}\n"
-    "entity: {{ entity }}\ndepends_on: {{ depends_on | tojson }}\nowner: {{ owner | tojson }}\n",
+    "_src_path: {{ _copier_answers._src_path | tojson }}\nmodule: {{ module | tojson }}\n"
+    "entity: {{ entity | tojson }}\nentities: {{ entities | tojson }}\ndepends_on: {{ depends_on | tojson }}\nowner: {{ owner | tojson }}\n",
 }
 EXAMPLE = {
     "__init__.py": "",

@@ -24,8 +24,8 @@ _TEMPLATE = Path(__file__).parents[1] / "template" / "src"
 if _TEMPLATE.is_dir():
     sys.path.append(str(_TEMPLATE))
 
-from app.platform.local_postgres import find_binaries  # noqa: E402
-from app.platform.local_postgres_account import choose_account  # noqa: E402
+from app.development.local_postgres import find_binaries  # noqa: E402
+from app.development.local_postgres_account import choose_account  # noqa: E402
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",

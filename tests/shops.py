@@ -7,7 +7,7 @@ from running import bearer, call
 
 SQL = """
 import asyncio, asyncpg
-from app.platform.development import development_settings
+from app.development.database import development_settings
 
 async def execute(url):
     connection = await asyncpg.connect(url)
@@ -22,7 +22,7 @@ import asyncio
 from app.main import create_engine
 from app.modules.billing.jobs import Audit, audit_ledger
 from app.platform.database import Database
-from app.platform.development import development_settings
+from app.development.database import development_settings
 
 async def enqueue(settings):
     engine = create_engine(settings)

@@ -53,6 +53,31 @@ def test_the_line_goes_among_its_sorted_siblings():
     )
 
 
+TAX = b"/src/app/modules/tax/ @acme/tax\n"
+
+
+@pytest.mark.parametrize("head", [b"[Docs]", b"^[Docs]", b"[Docs][2] @acme/docs", b"^[My docs] @a"])
+def test_without_siblings_the_line_goes_before_gitlabs_sections(head):
+    before, section = b"* @acme\n", b"\n# Words.\n" + head + b"\n/docs/\n"
+    assert add(before + section) == before + TAX + section
+    assert add(head + b"\n/docs/\n") == TAX + head + b"\n/docs/\n"
+
+
+def test_the_line_goes_behind_its_last_sibling_wherever_sections_are():
+    first = b"* @acme\n/src/app/modules/order/ @a\n"
+    section = b"\n[Docs]\n/docs/ @docs\n"
+    assert add(first + section) == first + TAX + section
+    inside = b"[Modules] @acme\n/src/app/modules/order/\n\n[Docs]\n/docs/\n"
+    assert add(inside) == inside.replace(b"order/\n", b"order/\n" + TAX)
+    scattered = b"[A]\n/src/app/modules/order/ @a\n[B]\n/src/app/modules/pay/ @b\n[C]\n/x/ @c\n"
+    assert add(scattered) == scattered.replace(b"pay/ @b\n", b"pay/ @b\n" + TAX)
+
+
+def test_what_only_looks_like_a_section_is_a_line():
+    before = b"* @acme\n\\[x]/ @a\n# [Docs]\n"
+    assert add(before) == before + TAX
+
+
 def test_a_merge_conflict_is_refused():
     with pytest.raises(ScaffoldError, match="merge conflict"):
         add(b"<<<<<<< HEAD\na @b\n=======\nc @d\n>>>>>>> other\n")

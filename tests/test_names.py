@@ -121,3 +121,41 @@ def test_bad_owners_are_refused(owner):
 )
 def test_a_folder_names_the_product_if_it_can(name, good):
     assert names.is_project(name) is good
+
+
+def test_dependencies_are_the_same_in_copier_yml():
+    assert set(COPIER["dependency_names"]["default"].split()) == names.DEPENDENCIES
+
+
+@pytest.mark.parametrize("name", ["none", "true", "false"])
+def test_what_makes_a_class_of_pythons_own_is_refused(name):
+    with pytest.raises(ScaffoldError, match="reserved"):
+        names.check_module(name)
+    with pytest.raises(ScaffoldError, match=f"entity '{name}'"):
+        names.check_entity(name, "billing")
+
+
+def test_what_makes_a_class_that_pytest_collects_is_refused():
+    with pytest.raises(ScaffoldError, match=r"pytest takes for tests; .*'our_testimonials'"):
+        names.check_module("testimonials")
+    with pytest.raises(ScaffoldError, match=r"pytest takes for tests; .*'reviews_test_run'"):
+        names.check_entity("test_run", "reviews")
+    names.check_entity("contest", "attestations")
+
+
+@pytest.mark.parametrize("plural", ["series", "analyses", "line_items"])
+def test_good_plurals_are_accepted(plural):
+    names.check_plural(plural, "series")
+
+
+@pytest.mark.parametrize("plural", ["Invoices", "a-b", "", "a" * 29, "ser_ies"])
+def test_bad_plurals_are_refused(plural):
+    with pytest.raises(ScaffoldError, match="plural"):
+        names.check_plural(plural, "series")
+
+
+def test_an_entity_and_a_module_that_numbers_sort_otherwise_are_refused():
+    with pytest.raises(ScaffoldError, match="differ in a number"):
+        names.check_entity("sha256", "sha3")
+    names.check_entity("phase2", "phases")
+    names.check_entity("sha256", "hashes")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import git as run_git
 
-from scaffold import bundled, git, origin
+from scaffold import bundled, git, installation, origin
 from scaffold.errors import ScaffoldError
 
 URL = "https://git.acme.org/template.git"
@@ -20,14 +20,14 @@ def checkout(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """A template of one's own, which is also where scaffold runs from."""
     folder = tmp_path / "template"
     shutil.copytree(template, folder)
-    monkeypatch.setattr(origin, "_CODE", folder)
+    monkeypatch.setattr(installation, "_CODE", folder)
     return folder
 
 
 @pytest.fixture
 def installed(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """scaffold 1.2.3 as pip installs it, with its template and no checkout; returns its dist-info."""
-    monkeypatch.setattr(origin, "_CODE", tmp_path)
+    monkeypatch.setattr(installation, "_CODE", tmp_path)
     site = tmp_path / "site"
     shutil.copytree(template, site / "_template", ignore=shutil.ignore_patterns(".git"))
     monkeypatch.setattr(bundled, "FILES", site / "_template")

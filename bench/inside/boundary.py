@@ -9,13 +9,15 @@ from typing import Any, Protocol
 
 import asyncpg
 from app import modules
+from app.development.database import create_login, development_server, with_database
 from app.platform.boundary import at_boundary
 from app.platform.database import Database, Tx
-from app.platform.development import create_login, development_server, with_database
 from app.platform.discovery import discover
 from app.platform.engine import create_engine
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
+from app.platform.speaking import speaking_on
+from app.platform.transaction import view_of
 from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -59,7 +61,7 @@ async def measure_calls(engine: AsyncEngine) -> None:
     ours, theirs = await compare(lambda: direct.stands_alone(1), lambda: outside.stands_alone(1))
     row("of a method without tx", ours, theirs)
     async with Database(engine, "catalog").transaction() as tx:
-        view = tx.of("ordering")
+        view = view_of(tx, "ordering")
         ours, theirs = await compare(lambda: direct.joins(view, 1), lambda: outside.joins(tx, 1))
         row("of a method with tx", ours, theirs)
 
@@ -101,7 +103,7 @@ async def measure_transactions(engine: AsyncEngine, separate: AsyncEngine) -> No
             start = time.perf_counter()
             async with db.transaction() as tx:
                 if not speaks:
-                    tx.sync_session.info["role"] = None
+                    tx.sync_session._role = ""
                 await tx.execute(SELECT)
             taken[name].append((time.perf_counter() - start) * 1_000_000)
     medians = {name: statistics.median(times) for name, times in taken.items()}
@@ -117,7 +119,7 @@ def send_roles_separately(engine: AsyncEngine) -> None:
     def begin(connection: Connection) -> None:
         driver: Any = connection.connection.driver_connection
         driver.opening = " SET LOCAL statement_timeout = 5000;"
-        connection.info["begun"] = True
+        speaking_on(connection).begun = True
 
 
 @asynccontextmanager

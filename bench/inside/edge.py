@@ -21,9 +21,9 @@ from uuid import UUID
 
 import asyncpg
 from app import modules
+from app.development.database import create_login, development_server, is_taken, with_database
+from app.development.issuer import DevelopmentIssuer
 from app.modules.identity import Customer
-from app.platform.development import create_login, development_server, is_taken, with_database
-from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
 from app.platform.migrations import migrate
 from app.platform.serving import serve
@@ -32,8 +32,12 @@ from fastapi import FastAPI, HTTPException
 LOGIN, NAME = "bench_edge", f"bench_edge_{os.getpid()}"
 SECONDS, ROUNDS = 0.7, 25
 LOAD = str(Path(__file__).with_name("load.py"))
+CALLER = "bench"
 CUSTOMER = UUID("00000000-0000-7000-8000-000000000001")
-SELECT = "SELECT id, email, name, closed_at IS NOT NULL FROM identity.customers WHERE id = $1"
+SELECT = (
+    "SELECT id, email, name, closed_at IS NOT NULL FROM identity.customers"
+    " WHERE id = $1 AND owner = $2"
+)
 PATHS = {"bare": "/customers", "bare, no reset": "/customers", "shop": "/identity/customers"}
 APPLICATIONS = {
     "bare": "edge:create",
@@ -77,7 +81,7 @@ async def compare(servers: dict[str, tuple[int, int]]) -> None:
 
 async def load(url: str) -> int:
     """Return how many requests were answered, to a process of its own."""
-    command = (sys.executable, LOAD, url, str(SECONDS), DevelopmentIssuer().token("bench"))
+    command = (sys.executable, LOAD, url, str(SECONDS), DevelopmentIssuer().token(CALLER))
     loaded = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     answered, _ = await loaded.communicate()
     if loaded.returncode:
@@ -118,7 +122,7 @@ def create_bare(**options: Any) -> FastAPI:
     @api.get("/customers/{id}")
     async def get_customer(id: UUID) -> Customer:
         async with pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(SELECT, id)
+            row = await connection.fetchrow(SELECT, id, CALLER)
         if row is None:
             raise HTTPException(404)
         return Customer(*row)
@@ -159,7 +163,8 @@ async def database(admin_url: str) -> AsyncIterator[str]:
     await owner.execute(
         f"SET ROLE {LOGIN}__identity__owner; GRANT USAGE ON SCHEMA identity TO {LOGIN};"
         f"GRANT SELECT ON identity.customers TO {LOGIN};"
-        f"INSERT INTO identity.customers VALUES ('{CUSTOMER}', 'ada@example.com', 'Ada')"
+        f"INSERT INTO identity.customers (id, owner, email, name)"
+        f" VALUES ('{CUSTOMER}', '{CALLER}', 'ada@example.com', 'Ada')"
     )
     await owner.close()
     try:

@@ -16,15 +16,16 @@ from uuid import uuid4
 
 import asyncpg
 from app import modules
+from app.development.database import create_login, development_server, with_database
 from app.modules.catalog import jobs as catalog_jobs
 from app.modules.catalog.jobs import Work, nothing, write
 from app.platform.database import Database
-from app.platform.development import create_login, development_server, with_database
 from app.platform.discovery import discover
 from app.platform.engine import create_engine
 from app.platform.jobs import Delivery, Job
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
+from app.platform.transaction import view_of
 from app.platform.wiring import wire
 from app.platform.worker import Worker
 from sqlalchemy import text
@@ -156,7 +157,7 @@ async def empty(engine: AsyncEngine) -> None:
     async with Database(engine, "catalog").transaction() as tx:
         await tx.execute(text("DELETE FROM catalog.bare"))
         await tx.execute(text("DELETE FROM catalog.items"))
-        queue = tx.of("queue")
+        queue = view_of(tx, "queue")
         await queue.execute(text("DELETE FROM queue.pgqueuer"))
         await queue.execute(text("DELETE FROM queue.pgqueuer_log"))
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import app.main
+from app.development.database import development_server, is_taken
 from app.platform.boundary import BoundaryCall, Method
-from app.platform.development import development_server, is_taken
 from app.platform.requests import Requests
 from app.platform.serving import serve
 from app.platform.settings import load_settings

@@ -40,7 +40,7 @@ def _show_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        from scaffold.origin import DISTRIBUTION
+        from scaffold.installation import DISTRIBUTION
 
         print(f"scaffold {version(DISTRIBUTION)}")
         raise typer.Exit

@@ -1,11 +1,15 @@
 """The line that a module has in CODEOWNERS."""
 
+import re
 from pathlib import Path
 
 from scaffold.errors import ScaffoldError
 
 # Where GitHub and GitLab look for it. Ours stands at the root; a team may have moved it.
 _PLACES = ("CODEOWNERS", ".github/CODEOWNERS", ".gitlab/CODEOWNERS", "docs/CODEOWNERS")
+
+# GitLab's: the head of a section, to which all lines below it belong: [Payments], ^[Docs][2] @acme.
+_SECTION = re.compile(rb"\^?\[[^\]]+\](?:\[\d+\])?(?:\s|$)")
 
 
 def find(root: Path) -> Path:
@@ -18,7 +22,8 @@ def with_line(content: bytes, folder: str, owner: str, file: Path) -> bytes:
     """Add the line of a folder; a line that is there already stays.
 
     It goes among its sorted siblings, so that lines added on two branches seldom meet (not every
-    host heeds `merge=union`), or else to the end, where it wins.
+    host heeds `merge=union`), or else behind the last of them. Without any it goes to the end,
+    where it wins, or before the first of GitLab's sections, which are about something else.
 
     Args:
         content: of the whole file; its line ends are kept.
@@ -34,12 +39,29 @@ def with_line(content: bytes, folder: str, owner: str, file: Path) -> bytes:
     end = b"\r\n" if b"\r\n" in content else b"\n"
     line = f"/{folder}/ {owner}".encode()
     siblings = f"{folder.rpartition('/')[0]}/".encode()
-    for number, other in enumerate(lines):
-        if _folder_of(other).startswith(siblings) and _folder_of(other) > folder.encode():
-            before = b"".join(content.splitlines(keepends=True)[:number])
-            return before + line + end + content[len(before) :]
-    gap = end if content and not content.endswith(b"\n") else b""
-    return content + gap + line + end
+    theirs = {
+        number: found
+        for number, other in enumerate(lines)
+        if (found := _folder_of(other)).startswith(siblings)
+    }
+    sections = [number for number, other in enumerate(lines) if _SECTION.match(other)]
+    if theirs:
+        later = [number for number, other in theirs.items() if other > folder.encode()]
+        place = later[0] if later else max(theirs) + 1
+    else:
+        place = _above(lines, sections[0]) if sections else len(lines)
+    before = b"".join(content.splitlines(keepends=True)[:place])
+    gap = end if before and not before.endswith(b"\n") else b""
+    return before + gap + line + end + content[len(before) :]
+
+
+def _above(lines: list[bytes], head: int) -> int:
+    """Where to put a line before the head of a section, and before the comment on that."""
+    while head and lines[head - 1].startswith(b"#"):
+        head -= 1
+    while head and not lines[head - 1].strip():
+        head -= 1
+    return head
 
 
 def _folder_of(line: bytes) -> bytes:

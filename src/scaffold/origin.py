@@ -5,21 +5,13 @@ Two things are kept apart (docs/adr/0047-a-template-is-recorded-where-others-fin
 whichever git repository of this machine holds the very same.
 """
 
-import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from scaffold import addresses, bundled, git, mirror
+from scaffold import addresses, bundled, git, installation, mirror
 from scaffold.errors import ScaffoldError
-
-DISTRIBUTION = "scaffold-monolith"
-_CODE = Path(__file__).resolve().parents[2]
-_RELEASE = re.compile(r"v?\d+(?:\.\d+)*")
 
 Note = Callable[[str], None]
 
@@ -188,31 +180,31 @@ def _here(path: Path, version: str) -> Origin:
         )
         warnings = () if git.is_pushed(path, remote, revision) else (unpushed,)
         return Origin(source, recorded, str(path), revision, warnings)
-    if stated := _project_url():
+    if stated := installation.stated_url():
         return Origin(addresses.for_copier(stated), recorded, str(path), revision)
     return Origin(str(path), recorded, str(path), revision, (_homeless(f"the folder {path}"),))
 
 
 def _own(version: str | None, note: Note) -> Origin:
     """The template that this installation came with."""
-    if checkout := _checkout():
+    if checkout := installation.checkout():
         return _here(checkout, version or "HEAD")
     if not bundled.FILES.is_dir():
         raise ScaffoldError(
             "this installation of scaffold does not say which template it came with; "
             "name one with --from PATH-OR-URL"
         )
-    source, recorded = _bundled_as()
-    if version not in (None, recorded, _tag()):
+    source, recorded = installation.known_as()
+    if version not in (None, recorded, installation.tag()):
         if source == bundled.ADDRESS:
             raise ScaffoldError(
-                f"this installation of scaffold brings {_tag()} of its template and no "
+                f"this installation of scaffold brings {installation.tag()} of its template and no "
                 f"{version}; install that version, or name a template with --from PATH-OR-URL"
             )
         return _elsewhere(source, version, note)
-    place = bundled.repository(_tag())
+    place = bundled.repository(installation.tag())
     warnings = () if source != bundled.ADDRESS else (_homeless("what scaffold itself brings"),)
-    revision = git.run("rev-parse", f"refs/tags/{_tag()}", cwd=place)
+    revision = git.run("rev-parse", f"refs/tags/{installation.tag()}", cwd=place)
     return Origin(source, recorded, str(place), revision, warnings)
 
 
@@ -221,80 +213,25 @@ def _held(source: str | None, version: str) -> Origin | None:
 
     A hash says so by itself. A tag does at the same address; without a source, its name will do.
     """
-    if checkout := _checkout():
+    if checkout := installation.checkout():
         revision = git.by_hash(checkout, version)
-        if not revision and (source is None or _is_of(checkout, source)):
+        if not revision and (source is None or installation.is_of(checkout, source)):
             revision = git.commit(checkout, version)
         return Origin(source or "", version, str(checkout), revision) if revision else None
     if not bundled.FILES.is_dir():
         return None
-    known, recorded = _bundled_as()
-    if _RELEASE.fullmatch(version) and source is not None and not addresses.same(source, known):
+    known, recorded = installation.known_as()
+    if (
+        installation.RELEASE.fullmatch(version)
+        and source is not None
+        and not addresses.same(source, known)
+    ):
         return None
-    if version not in (_tag(), recorded):
+    if version not in (installation.tag(), recorded):
         return None
-    place = bundled.repository(_tag())
-    revision = git.run("rev-parse", f"refs/tags/{_tag()}", cwd=place)
+    place = bundled.repository(installation.tag())
+    revision = git.run("rev-parse", f"refs/tags/{installation.tag()}", cwd=place)
     return Origin(source or "", version, str(place), revision)
-
-
-def _checkout() -> Path | None:
-    """The checkout that this code runs from, or was installed from, if it is there."""
-    if _is_checkout(_CODE):
-        return _CODE
-    direct = _direct_url()
-    path = Path(unquote(urlsplit(str(direct.get("url", ""))).path))
-    return path if "dir_info" in direct and _is_checkout(path) else None
-
-
-def _is_checkout(folder: Path) -> bool:
-    return (folder / ".git").exists() and (folder / "copier.yml").is_file()
-
-
-def _is_of(checkout: Path, source: str) -> bool:
-    """Tell whether a checkout is of the repository that an address names."""
-    names = git.run("remote", cwd=checkout).split()
-    urls = [git.run("remote", "get-url", name, cwd=checkout) for name in names]
-    known = [str(checkout), *map(addresses.without_secret, urls)]
-    return any(addresses.same(source, each) for each in known)
-
-
-def _bundled_as() -> tuple[str, str]:
-    """The address and the version by which others know the template of an installed wheel."""
-    direct = _direct_url()
-    if asked := direct.get("vcs_info"):
-        url = addresses.without_secret(str(direct["url"]))
-        requested = str(asked.get("requested_revision", ""))
-        version = requested if _RELEASE.fullmatch(requested) else asked["commit_id"]
-        return addresses.for_copier(url), version
-    stated = _project_url()
-    return (addresses.for_copier(stated) if stated else bundled.ADDRESS), _tag()
-
-
-def _tag() -> str:
-    return f"v{metadata.version(DISTRIBUTION)}"
-
-
-def _direct_url() -> dict[str, Any]:
-    """Where an installer took this distribution from, if it was not an index."""
-    try:
-        found = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
-    except metadata.PackageNotFoundError:
-        return {}
-    return json.loads(found or "{}")  # type: ignore[no-any-return]
-
-
-def _project_url() -> str | None:
-    """The address that the distribution states; who keeps a fork sets it in pyproject.toml."""
-    try:
-        stated = metadata.metadata(DISTRIBUTION).get_all("Project-URL") or []
-    except metadata.PackageNotFoundError:
-        return None
-    for entry in stated:
-        label, _, address = entry.partition(",")
-        if label.strip().lower() in ("source", "repository"):
-            return addresses.without_secret(address.strip())
-    return None
 
 
 def _need_committed(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Flags: each is described, asked for and short-lived."""
 
 import ast
+import itertools
 import tomllib
 from collections.abc import Iterator
 from datetime import date
@@ -12,9 +13,12 @@ from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
 
 from app.platform.flag_files import FILE, Flag, FlagsError, read_flags
+from app.platform.flag_operators import USER
 from checks.source import MODULES, ROOT, Violation
 
-_SAMPLE = [EvaluationContext(f"user-{number}") for number in range(100)]
+_VALUES: tuple[str | float | bool, ...] = ("", 0, False)
+"""One of each kind that an attribute may be."""
+_USERS = [f"user-{number}" for number in range(100)]
 
 
 class _Question(NamedTuple):
@@ -23,10 +27,13 @@ class _Question(NamedTuple):
     file: str
     line: int
     flag: str
+    told: frozenset[str] | None
+    """What it says of whom it asks for; None where that cannot be read."""
 
 
 def check_flags() -> Iterator[Violation]:
-    """Find files that cannot be read, flags that do not exist, and those nobody asks for."""
+    """Find files that cannot be read, flags that do not exist, those nobody asks for, and calls that
+    do not say what a flag's targeting speaks of."""
     for folder in _folders():
         where = str((folder / FILE).relative_to(ROOT))
         try:
@@ -44,6 +51,10 @@ def check_flags() -> Iterator[Violation]:
                     f"{folder.name} has no flag {question.flag!r}, so that it is always off. "
                     f"Define it in {folder.name}/{FILE}.",
                 )
+            elif question.told is not None:
+                missing = names[question.flag].needs - question.told
+                if missing:
+                    yield Violation(question.file, question.line, _untold(question.flag, missing))
         for name in names.keys() - {question.flag for question in asked}:
             yield Violation(
                 where,
@@ -93,18 +104,48 @@ def _questions(folder: Path) -> Iterator[_Question]:
                     case ast.Call(
                         func=ast.Attribute(attr="is_on"), args=[ast.Constant(value=str(name)), *_]
                     ):
-                        yield _Question(str(path.relative_to(ROOT)), node.lineno, name)
+                        file = str(path.relative_to(ROOT))
+                        yield _Question(file, node.lineno, name, _told(node))
+
+
+def _told(call: ast.Call) -> frozenset[str] | None:
+    """Return what a call of `is_on` says of whom it asks for, but for what is None."""
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    if None in given or any(isinstance(each, ast.Starred) for each in call.args):
+        return None
+    if call.args[1:]:
+        given["user"] = call.args[1]
+    known = (name for name, value in given.items() if name and not _is_none(value))
+    return frozenset(USER if name == "user" else name for name in known)
+
+
+def _is_none(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is None
+
+
+def _untold(flag: str, missing: frozenset[str]) -> str:
+    names = sorted("user" if name == USER else name for name in missing)
+    return (
+        f"asks for {flag!r} without {', '.join(names)}, of which its targeting speaks, so that it is "
+        f"always off. Write `is_on({flag!r}, {', '.join(f'{name}=…' for name in names)})`, or give "
+        'the `var` a default: `{"var": [name, default]}`.'
+    )
 
 
 def _wrong_targeting(flag: Flag) -> str | None:
-    """Ask for a hundred users what a flag is; say what goes wrong."""
+    """Ask for a hundred users, of each of whom all is known, what a flag is; say what goes wrong."""
     core = FlagdCore()
     core.set_flags({"flags": {flag.key: dict(flag.definition)}})
-    try:
-        for user in _SAMPLE:
-            core.resolve_boolean_value(flag.key, False, user)
-    except Exception as error:  # Whatever it is, it would make the flag off.
-        return f"its targeting fails: {getattr(error, 'error_message', None) or error}"
+    values = _VALUES if flag.needs - {USER} else _VALUES[:1]
+    for value, user in itertools.product(values, _USERS):
+        try:
+            about = EvaluationContext(user, dict.fromkeys(flag.needs - {USER}, value))
+            core.resolve_boolean_value(flag.key, False, about)
+        except TypeError as error:
+            if not flag.needs - {USER}:  # Otherwise it may be of another kind.
+                return f"its targeting fails: {error}"
+        except Exception as error:  # Whatever it is, it would make the flag off.
+            return f"its targeting fails: {getattr(error, 'error_message', None) or error}"
     return None
 
 

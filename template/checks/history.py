@@ -20,6 +20,7 @@ class Change(NamedTuple):
 def changes_since(base: str) -> list[Change] | None:
     """Return what changed since this branch left `base`, with what is not committed yet.
 
+    Paths begin here, where this repository is a folder of a bigger one.
     None where there is nothing to compare with: no base, or a commit that is not here. That is
     what a pipeline hears of the first push (all zeros), and of one that replaced what was there.
     Exits with one sentence where git does not know a name, or the two have no history in common.
@@ -38,7 +39,7 @@ def changes_since(base: str) -> list[Change] | None:
             "the rest: git fetch --unshallow"
         )
     # A rename is a deletion and an addition: a migration that moves is both.
-    listed = _git("diff", "--name-status", "--no-renames", "-z", fork.strip()) or ""
+    listed = _git("diff", "--relative", "--name-status", "--no-renames", "-z", fork.strip()) or ""
     parts = listed.split("\0")
     changed = [Change(*pair) for pair in zip(parts[0:-1:2], parts[1::2], strict=True)]
     untracked = _git("ls-files", "--others", "--exclude-standard", "-z") or ""

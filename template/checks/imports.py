@@ -8,7 +8,10 @@ from graphlib import CycleError, TopologicalSorter
 from grimp import ImportGraph
 from importlinter import Contract, ContractCheck
 
+from checks.faces import check_faces
+from checks.names import GLOBALS
 from checks.source import (
+    BELOW_MODULES,
     depends_on,
     module_names,
     module_of,
@@ -24,8 +27,9 @@ Uses = Mapping[str, Mapping[str, tuple[str, int]]]
 
 _BELOW_MODULES = re.compile(r"app(\.platform(\..+)?)?")
 _HIDES_IMPORTS = re.compile(
-    r"(importlib(?!\.(metadata|resources)\b)|pkgutil|runpy|imp|builtins|sys\.modules|"
-    r"__import__|eval|exec)(\..+)?"
+    r"(importlib(?!\.(metadata|resources)\b)|pkgutil|runpy|imp|builtins|gc|inspect\.getmodule|"
+    r"sys\.(modules|meta_path|__dict__)|__import__|__builtins__|__globals__|__loader__|eval|exec)"
+    r"(\..+)?"
 )
 
 
@@ -36,7 +40,7 @@ class ModulesContract(Contract):
         _complete(graph)
         declared = {module: depends_on(module) for module in module_names()}
         used: dict[str, dict[str, tuple[str, int]]] = defaultdict(dict)
-        found = [*_misplaced(), *_hidden()]
+        found = [*_misplaced(), *_hidden(), *_taken(), *check_faces()]
         for file, line, importer, imported in _edges(graph):
             refused = _refused(importer, imported)
             module, other = module_of(importer), module_of(imported)
@@ -65,6 +69,10 @@ def _refused(importer: str, imported: str) -> str | None:
             f"imports {imported}, but the platform knows no module and nothing above it. "
             "Let main or the module pass in what is needed."
         )
+    if importer == "app.main" and imported.startswith("app.development"):
+        return (
+            f"imports {imported}, which is not there in production. Only the command `app` looks."
+        )
     if other and other != module and imported != f"app.modules.{other}":
         return (
             f"imports {imported}, which is private to {other}. "
@@ -90,14 +98,13 @@ def _refused(importer: str, imported: str) -> str | None:
 def _complete(graph: ImportGraph) -> None:
     """Add to the graph what it does not see.
 
-    That is a module reached as an attribute or named in a string, and every import of files that
-    are in no package: migrations, `tests/`, `conftest.py`.
+    That is a module reached as an attribute or named in a string, and every import by and of files
+    that are in no package: migrations, `tests/`, `conftest.py`.
     """
     sources = read_sources()
     known = graph.modules | {source.name for source in sources}
     for source in sources:
-        imports = frozenset() if source.name in graph.modules else source.imports
-        for line, name in sorted(source.reached | imports):
+        for line, name in sorted(source.reached | source.imports):
             while name not in known and "." in name:
                 name = name.rpartition(".")[0]
             if name in known and not (
@@ -121,7 +128,7 @@ def _edges(graph: ImportGraph) -> Iterator[tuple[str, int, str, str]]:
 def _hidden() -> Iterator[Violation]:
     """Find imports of which nobody can see what they import."""
     for source in read_sources():
-        if source.name.startswith("app.platform."):
+        if source.name.startswith(BELOW_MODULES):
             continue
         for line, name in source.imports | source.reached:
             other = module_of(name)
@@ -129,12 +136,42 @@ def _hidden() -> Iterator[Violation]:
                 yield Violation(
                     source.path, line, f"imports * from {name[:-2]}. Name what you use."
                 )
-            elif _HIDES_IMPORTS.fullmatch(name):
+            elif _HIDES_IMPORTS.fullmatch(name) and (module_of(source.name) or name != GLOBALS):
                 yield Violation(
                     source.path,
                     line,
                     f"uses {name}, which can import what no check sees. Write an import statement, "
                     "or move this to app.platform.",
+                )
+
+
+def _taken() -> Iterator[Violation]:
+    """Find what is taken from a module's package that it does not define, or that nobody can see."""
+    faces = {source.name: source.defined for source in read_sources()}
+    for source in read_sources():
+        own = module_of(source.name)
+        for line, name in source.imports | source.reached:
+            other, inside = module_of(name), name.split(".")[3:4]
+            face = faces.get(f"app.modules.{other}")
+            if face is None or other == own or not inside or inside == ["*"]:
+                continue
+            [what] = inside
+            if f"app.modules.{other}.{what}" not in faces and (
+                what not in face or what.startswith("_")
+            ):
+                yield Violation(
+                    source.path,
+                    line,
+                    f"takes {what} from app.modules.{other}, whose interface does not define it. "
+                    f"Use what {other}/__init__.py defines, or add what is missing.",
+                )
+        for line, name in source.handed:
+            if name != f"app.modules.{own}" and (own or not name.startswith("app.platform")):
+                yield Violation(
+                    source.path,
+                    line,
+                    f"hands {name} on as a value, so that nobody sees what is taken from it. Name "
+                    "what you need: `from … import …`.",
                 )
 
 
@@ -148,7 +185,16 @@ def _misplaced() -> Iterator[Violation]:
                 "belongs to no module. Move it into a module's folder or to app.platform.",
             )
     for module in module_names():
-        if (MODULES / module).is_dir() and not (ROOT / toml_of(module)).is_file():
+        if not (MODULES / module).is_dir():
+            continue
+        if not (MODULES / module / "__init__.py").is_file():
+            yield Violation(
+                toml_of(module),
+                1,
+                f"{module} has no __init__.py, and so no interface. Write one, or move the folder "
+                "into a module's.",
+            )
+        if not (ROOT / toml_of(module)).is_file():
             yield Violation(
                 f"src/app/modules/{module}/__init__.py",
                 1,

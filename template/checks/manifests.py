@@ -1,7 +1,7 @@
 """`python -m checks.manifests` renders each overlay of `deploy/`, and says what would not run.
 
-What Kubernetes or the application would refuse, pods that are killed too early, an admin's password where
-it does not belong, and more connections than Postgres has.
+What Kubernetes or the application would refuse, what kustomize loses, pods that are killed too early, an
+admin's password where it does not belong, and more connections than Postgres has.
 """
 
 import os
@@ -17,6 +17,7 @@ import yaml
 
 from app.platform.access import create_tokens
 from app.platform.settings import load_settings, Settings, SettingsError
+from checks.kustomizations import lost_patches, repeated, repeated_in_files
 from checks.source import ROOT
 
 OVERLAYS = ROOT / "deploy" / "overlays"
@@ -36,18 +37,34 @@ _MIGRATE = 2
 Manifest = dict[str, Any]
 
 
-def render(overlay: Path) -> list[Manifest]:
-    """Return what an overlay consists of; exits with one sentence where it cannot be rendered."""
+def render(overlay: Path, *options: str) -> list[Manifest]:
+    """Return what an overlay consists of; exits with one sentence where it cannot be rendered.
+
+    The items of a `kind: List` stand for themselves: no schema would be asked about them.
+    """
     if shutil.which("kubectl") is None:
         raise SystemExit("kubectl is missing: https://kubernetes.io/docs/tasks/tools")
-    done = subprocess.run(["kubectl", "kustomize", overlay], capture_output=True, text=True)
+    command = ["kubectl", "kustomize", str(overlay), *options]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"{overlay.relative_to(ROOT)} cannot be rendered: {done.stderr.strip()}")
-    return list(yaml.safe_load_all(done.stdout))
+        name = overlay.relative_to(ROOT) if overlay.is_relative_to(ROOT) else overlay
+        raise SystemExit(f"{name} cannot be rendered: {done.stderr.strip()}")
+    return list(_single(yaml.safe_load_all(done.stdout)))
+
+
+def _single(manifests: Iterable[Manifest]) -> Iterator[Manifest]:
+    for each in manifests:
+        if each["kind"].endswith("List") and "items" in each:
+            yield from _single(each["items"])
+        else:
+            yield each
 
 
 def complaints(manifests: Sequence[Manifest]) -> Iterator[str]:
     """Say what is wrong with what is to run in one environment."""
+    for each in manifests:
+        for said in repeated(each):
+            yield f"{each['kind']} {each['metadata']['name']}: {said}"
     yield from _against_schemas(each for each in manifests if not _is_custom(each))
     workloads = {
         each["metadata"]["name"]: each
@@ -162,8 +179,8 @@ def _grace_complaints(
     web, worker = settings["web"], settings["worker"]
     needed = {
         "web": (web.shutdown_delay + web.shutdown_timeout, "SHUTDOWN_DELAY + SHUTDOWN_TIMEOUT"),
-        # What does not end in time has five seconds to be undone and handed back.
-        "worker": (worker.worker_drain_timeout + 5, "WORKER_DRAIN_TIMEOUT + 5"),
+        # What does not end in time has so long to be undone and handed back.
+        "worker": (worker.worker_drain_timeout + 14, "WORKER_DRAIN_TIMEOUT + 14"),
     }
     for name, (seconds, what) in needed.items():
         given = _pod(workloads[name]).get("terminationGracePeriodSeconds", 30)
@@ -206,7 +223,7 @@ def _connection_complaints(
         return
     # docs/scaling.md says what the others are for.
     each_web = settings["web"].database_pool_size + 3
-    each_worker = settings["worker"].worker_concurrency + 2
+    each_worker = settings["worker"].worker_concurrency + 3
     needed = pods["web"] * each_web + pods["worker"] * each_worker + _MIGRATE
     there = stated.pop() - _RESERVED
     if needed > there:
@@ -227,8 +244,9 @@ def main() -> None:
     found = [
         f"{overlay}: {each}"
         for overlay, manifests in rendered.items()
-        for each in complaints(manifests)
+        for each in (*complaints(manifests), *lost_patches(ROOT / overlay, render))
     ]
+    found += [f"deploy/{each}" for each in repeated_in_files(OVERLAYS.parent)]
     print("\n".join(found) or "Every overlay is fit to run.")
     custom = {each["kind"] for all in rendered.values() for each in all if _is_custom(each)}
     if custom:

@@ -1,8 +1,10 @@
 """`python -m checks.migrations BASE` refuses migrations that stop or break what is running.
 
 While it is deployed, a release runs beside the one before it, on one database. So a migration may
-neither hold a lock for long nor take away what the older release still uses. squawk knows which
-statements do; it reads the SQL of the migrations that are new since BASE (of all, without one).
+neither hold a lock for long nor take away what the older release still uses. squawk knows most
+statements that do, `standstill` the rest; they read the SQL of the migrations that are new since BASE
+(of all, without one). What they write is held to the schema of their module once more, however it was
+put together.
 
 What is safe for a reason that SQL cannot show is allowed in the migration itself, by rule:
 `allowed = {"ban-drop-column": "No release since 2026-10 reads or writes it."}`
@@ -16,17 +18,22 @@ import sysconfig
 from collections.abc import Iterable, Iterator
 from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
 
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import Script, ScriptDirectory
 
+from checks.findings import Finding as Touched
 from checks.history import Change, changes_since
+from checks.scripts import Script as Sql
 from checks.source import MODULES, ROOT, Violation
+from checks.sql import why_refused
+from checks.standstill import find_standstills, Finding
+from checks.statements import read_statement, UnreadableError
 
 _MIGRATION = re.compile(r"src/app/modules/(\w+)/migrations/[^/]+\.py")
+_PARAMETER = re.compile(r"(?<!%)%\(\w+\)s")
 _NEEDS_DATABASE = "needs-database"
 """A rule of ours: what runs only on a database can be read by nobody before."""
 _IN_STEPS = (
@@ -41,12 +48,24 @@ _VALIDATE_LATER = (
     "Add it with `postgresql_not_valid=True`, and in a later migration execute "
     "`ALTER TABLE … VALIDATE CONSTRAINT …`, which does not stop writes."
 )
+_EXCLUDES = (
+    "adding-exclusion-constraint",
+    "EXCLUDE builds its index while nobody may write, and Postgres knows no NOT VALID for it. Make a new "
+    "table that has it from the start, write both, and let a job copy the rows; or say in `allowed` how "
+    "few there are.",
+)
+_INDEX_FIRST = (
+    "Build the index before, `op.create_index(…, unique=True, if_not_exists=True, "
+    "postgresql_concurrently=True)` in a migration of its own, and then add the constraint with USING "
+    "INDEX."
+)
 _REMEDIES = {
     "adding-foreign-key-constraint": _VALIDATE_LATER,
     "adding-not-nullable-field": (
         "Add `CHECK (… IS NOT NULL)` as not valid, validate it in a later migration, and set "
         "NOT NULL in one after that, which then needs no scan."
     ),
+    "adding-serial-primary-key-field": _INDEX_FIRST,
     "adding-required-field": "Make it nullable, or give it a constant `server_default`.",
     "ban-drop-column": _DROP_LATER,
     "ban-drop-table": _DROP_LATER,
@@ -63,17 +82,12 @@ _REMEDIES = {
         "postgresql_concurrently=True)`, in a migration of its own."
     ),
 }
-_SAID_BETTER = {"disallowed-unique-constraint", "adding-foreign-key-constraint"}
+_SAID_BETTER = {
+    "adding-foreign-key-constraint",
+    "adding-serial-primary-key-field",
+    "disallowed-unique-constraint",
+}
 """Rules beside which `constraint-missing-not-valid` says nothing new."""
-
-
-class Finding(NamedTuple):
-    """What squawk says of one statement."""
-
-    line: int
-    """In the SQL, from 0."""
-    rule: str
-    text: str
 
 
 def check_migrations(base: str) -> Iterator[Violation]:
@@ -117,7 +131,9 @@ def _unsafe(module: str, new: Iterable[str]) -> Iterator[Violation]:
             continue
         begins.append((sql.count("\n"), script, path))
         try:
-            sql += _sql_of(script)
+            written = _sql_of(script)
+            sql += written
+            yield from _foreign(written, module, path)
         except Exception as error:  # Whatever a migration raises that finds no database.
             text = (
                 f"cannot be written as SQL without a database ({type(error).__name__}: {error}). "
@@ -130,6 +146,21 @@ def _unsafe(module: str, new: Iterable[str]) -> Iterator[Violation]:
     for (begin, script, path), end in zip(begins, ends, strict=False):
         own = [each for each in findings if begin <= each.line < end]
         yield from _refused(script, path, own)
+
+
+def _foreign(sql: str, module: str, path: str) -> Iterator[Violation]:
+    """Find what reaches out of the schema of its module, or opens it. No allowance helps."""
+    for statement in Sql(sql).statements:
+        try:
+            touched = read_statement(statement.text)
+        except UnreadableError:
+            continue  # `standstill` says so.
+        for kind, values in touched.items():
+            for value in values:
+                refused = why_refused(module, Touched(1, kind, value))
+                # `autocommit_block()` ends the transaction, too; what hides is for `checks.sql`.
+                if refused and kind not in ("transaction", "unread"):
+                    yield Violation(path, 1, refused)
 
 
 def _refused(script: Script, path: str, findings: list[Finding]) -> Iterator[Violation]:
@@ -163,9 +194,11 @@ def _sql_of(script: Script) -> str:
     context = MigrationContext.configure(
         dialect_name="postgresql", opts={"as_sql": True, "output_buffer": written}
     )
+    context.impl.command_terminator = "\n;"  # A comment at the end would swallow it.
     with Operations.context(context):
         script.module.upgrade()
-    return written.getvalue()
+    # It leaves the parameters of UPDATE and the like as the driver would have them.
+    return _PARAMETER.sub("$1", written.getvalue()).replace("%%", "%")
 
 
 def _squawk(sql: str, name: str) -> list[Finding]:
@@ -188,18 +221,20 @@ def _squawk(sql: str, name: str) -> list[Finding]:
     except ValueError:
         raise SystemExit(f"squawk failed: {done.stderr.strip() or done.stdout}") from None
     at = {(each["line"], each["rule_name"]) for each in found}
-    lines = sql.splitlines()
-    return [
-        Finding(
-            each["line"],
-            each["rule_name"],
-            f"{each['message']} {_REMEDIES.get(each['rule_name'], each['help'] or '')} "
-            f"In: {lines[each['line']].strip()}",
-        )
-        for each in found
-        if each["rule_name"] != "constraint-missing-not-valid"
-        or not any((each["line"], better) in at for better in _SAID_BETTER)
-    ]
+    lines, script = sql.splitlines(), Sql(sql)
+    findings = [*find_standstills(script)]
+    for each in found:
+        line, column, rule = each["line"], each["column"], each["rule_name"]
+        text = f"{each['message']} {_REMEDIES.get(rule, each['help'] or '')}"
+        if script.is_false_alarm(rule, line, column):
+            continue
+        if rule == "constraint-missing-not-valid":
+            if any((line, better) in at for better in _SAID_BETTER):
+                continue
+            if script.excludes(line, column):
+                rule, text = _EXCLUDES
+        findings.append(Finding(line, rule, f"{text} In: {lines[line].strip()}"))
+    return findings
 
 
 def main(base: str) -> None:

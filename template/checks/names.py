@@ -5,8 +5,23 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_BUILTINS = {"__import__", "eval", "exec"}
-_NAME_IN_TEXT = re.compile(r"app(\.\w+)+")
+from checks.scopes import imported_names, Scopes
+
+BUILTINS = {"__builtins__", "__import__", "__loader__", "eval", "exec"}
+_NAME_IN_TEXT = re.compile(r"app(\.\w+)+|app\.(modules|platform)(\.\w+)+:\w[\w.]*")
+_FINDS_MODULES = re.compile(r"app\.(platform|development)\.")
+GLOBALS = "__globals__"
+"""By which any function leads to all names of its file; a frame calls it `f_globals`."""
+_HANDLE = re.compile(
+    r"app(\.platform(\.\w+)?|\.modules(\.\w+)?)?|alembic\.op"
+    r"|sqlalchemy(\.schema|\.sql(\.(_elements_constructors|ddl|elements|expression|functions))?)?"
+    r"(\.(text|func|DDL|literal_column|TextClause|tstring))?"
+)
+"""What is a handle to more than itself: handed on, nobody sees what is taken from it."""
+
+
+_LOGGERS = {"logging.getLogger", "structlog.get_logger", "structlog.stdlib.get_logger"}
+"""They take a name, and import nothing."""
 
 
 class Reference(NamedTuple):
@@ -20,41 +35,104 @@ class Names:
     """The names of one file: what it imports, and what it reaches in other ways."""
 
     def __init__(self, tree: ast.Module, package: str) -> None:
-        self.tree = tree
-        self.nodes = list(ast.walk(tree))
-        self._bound: dict[str, str] = {}
+        self.scopes = Scopes(tree, package)
+        self.nodes = self.scopes.nodes
         self.imports = frozenset(self._imports(package))
-        self.reached = frozenset(self._reached())
+        self.reached: frozenset[Reference]
+        """Names reached in other ways: `billing.service`, `"app.modules.billing.service"`."""
+        self.handed: frozenset[Reference]
+        """Packages and the like that are used as a value: `vars(billing)`, `x = billing`."""
+        self.reached, self.handed = self._reached()
 
     def full(self, node: ast.AST) -> str | None:
         """Return what `a`, `a.b` or `"app.a"` stands for; None where the file did not import it."""
-        if isinstance(node, ast.Attribute):
-            start = self.full(node.value)
-            return start and f"{start}.{node.attr}"
-        if isinstance(node, ast.Name):
-            return self._bound.get(node.id, node.id if node.id in _BUILTINS else None)
-        if isinstance(node, ast.Constant) and _NAME_IN_TEXT.fullmatch(str(node.value)):
-            return str(node.value)
+        match node:
+            case ast.Attribute():
+                start = self.full(node.value)
+                return start and f"{start}.{node.attr}"
+            case ast.Call(
+                func=ast.Name(id="getattr"), args=[of, ast.Constant(value=str(name)), *_]
+            ):
+                start = self.full(of)
+                return start and f"{start}.{name}"
+            case ast.Call(func=ast.Name(id="vars"), args=[of]):
+                start = self.full(of)
+                return start and f"{start}.__dict__"
+            case ast.Name():
+                bound = self.scopes.bindings(node)
+                imported = (each.imported for each in bound if each.imported)
+                builtin = node.id if node.id in BUILTINS and not bound else None
+                return next(imported, builtin)
+            case ast.Constant(value=str(text)) if _NAME_IN_TEXT.fullmatch(text):
+                return text.replace(":", ".")
         return None
+
+    def defined(self) -> frozenset[str]:
+        """Return the names that the file does not merely import."""
+        bound = self.scopes.top.bound.items()
+        return frozenset(name for name, each in bound if any(not by.imported for by in each))
 
     def _imports(self, package: str) -> Iterator[Reference]:
         for node in self.nodes:
             if isinstance(node, ast.Import):
-                for alias in node.names:
-                    first = alias.name.partition(".")[0]
-                    self._bound[alias.asname or first] = alias.name if alias.asname else first
-                    yield Reference(node.lineno, alias.name)
+                yield from (Reference(node.lineno, alias.name) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
-                above = package.split(".")[: -node.level + 1 or None] if node.level else []
-                origin = ".".join([*above, *([node.module] if node.module else [])])
-                for alias in node.names:
-                    self._bound[alias.asname or alias.name] = f"{origin}.{alias.name}"
-                    yield Reference(node.lineno, f"{origin}.{alias.name}")
-
-    def _reached(self) -> Iterator[Reference]:
-        inner = {id(node.value) for node in self.nodes if isinstance(node, ast.Attribute)}
-        for node in self.nodes:
-            if isinstance(node, ast.Attribute | ast.Name | ast.Constant) and id(node) not in inner:
-                name = self.full(node)
-                if name:
+                for _, name in imported_names(node, package):
                     yield Reference(node.lineno, name)
+
+    def _reached(self) -> tuple[frozenset[Reference], frozenset[Reference]]:
+        inner: set[int] = set()
+        called: set[int] = set()
+        to_platform: set[int] = set()
+        types: set[int] = set()
+        for node in self.nodes:
+            types.update(id(part) for each in _types_in(node) for part in ast.walk(each))
+            if isinstance(node, ast.Attribute):
+                inner.add(id(node.value))
+            elif isinstance(node, ast.Call):
+                called.add(id(node.func))
+                function = self.full(node.func) or ""
+                if _FINDS_MODULES.match(function):
+                    to_platform.update(map(id, node.args))
+                elif function in _LOGGERS:
+                    inner.update(map(id, node.args))
+                if self.full(node) is not None:  # getattr(…, "name"), vars(…)
+                    inner.add(id(node.args[0]))
+        reached, handed = set(), set()
+        for node in self.nodes:
+            if not isinstance(node, ast.Attribute | ast.Name | ast.Constant | ast.Call):
+                continue
+            if isinstance(node, ast.Attribute) and node.attr in (GLOBALS, "f_globals"):
+                reached.add(Reference(node.lineno, GLOBALS))
+            name = self.full(node) if id(node) not in inner else None
+            if name is None or (name == "app.modules" and id(node) in to_platform):
+                continue  # Only these find modules by themselves: `discover(modules)`.
+            assert isinstance(node, ast.expr)
+            reached.add(Reference(node.lineno, name))
+            if name.endswith(".__dict__") and _HANDLE.fullmatch(
+                package := name[: -len(".__dict__")]
+            ):
+                handed.add(Reference(node.lineno, package))
+            is_read = not isinstance(getattr(node, "ctx", None), ast.Store | ast.Del)
+            is_value = is_read and id(node) not in called and not isinstance(node, ast.Constant)
+            is_type = id(node) in types and name.startswith("sqlalchemy.")
+            if is_value and not is_type and _HANDLE.fullmatch(name):
+                handed.add(Reference(node.lineno, name))
+        return frozenset(reached), frozenset(handed)
+
+
+def _types_in(node: ast.AST) -> list[ast.expr]:
+    """Return what says of which type something is, in annotations and `isinstance`."""
+    match node:
+        case (
+            ast.FunctionDef(returns=ast.expr() as said)
+            | ast.AsyncFunctionDef(returns=ast.expr() as said)
+        ):
+            return [said]
+        case ast.arg(annotation=ast.expr() as said) | ast.AnnAssign(annotation=said):
+            return [said]
+        case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, said]):
+            return [said]
+        case ast.MatchClass(cls=said):
+            return [said]
+    return []

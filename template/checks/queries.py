@@ -1,149 +1,194 @@
 """The SQL in a Python file: strings, tables, foreign keys, migrations."""
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from checks.findings import Finding, Reasons
 from checks.names import Names
+from checks.schemas import OF_LIBRARY, Schemas
+from checks.texts import HOLE, Texts
 
-HOLE = "value_of_an_f_string"
-_TAKE_SQL = {"text", "exec_driver_sql", "DDL", "literal_column"}
-_MAY_TAKE_SQL = {"execute", "executemany", "fetch", "fetchrow", "fetchval", "scalar", "scalars"}
-_SCHEMAS = {"schema", "source_schema", "referent_schema", "table_schema"}
-_OPERATIONS_WITHOUT_SCHEMA = {
-    "bulk_insert",
-    "execute",
-    "f",
-    "get_bind",
-    "get_context",
-    "inline_literal",
-    "invoke",
-    "run_async",
+_TAKE_SQL = {
+    "DDL": (0, "statement"),
+    "TextClause": (0, "text"),
+    "exec_driver_sql": (0, "statement"),
+    "literal_column": (0, "text"),
+    "text": (0, "text"),
+    "tstring": (0, "template"),
 }
+"""Which argument is SQL, and nothing but SQL."""
+_MAY_TAKE_SQL = {
+    "CheckConstraint": (0, "sqltext"),
+    "Computed": (0, "sqltext"),
+    "create_check_constraint": (2, "condition"),
+    "execute": (0, "statement"),
+    "executemany": (0, "command"),
+    "fetch": (0, "query"),
+    "fetchrow": (0, "query"),
+    "fetchval": (0, "query"),
+    "scalar": (0, "statement"),
+    "scalars": (0, "statement"),
+}
+"""Which argument is SQL where it is a string."""
+_TAKE_CLAUSES = {
+    "prefix_with": slice(None),
+    "suffix_with": slice(None),
+    "with_hint": slice(1, 2),
+    "with_statement_hint": slice(1),
+}
+_TAKE_OPERATORS = {"bool_op", "custom_op", "op"}
+"""Methods of expressions, whose arguments stand in the SQL as they are."""
+_SESSION_LOCKS = re.compile(r"pg_(try_)?advisory_lock(_shared)?")
+_SQL_KEYWORDS = {"postgresql_using", "postgresql_where"}
 
 
-class Finding(NamedTuple):
-    """Something about SQL, and where it stands."""
+class Constant(NamedTuple):
+    """A text that a file names, and what it touches as SQL."""
 
-    line: int
-    kind: str
-    """`schema`, `mention`, `setting`, `foreign key`, `no schema`, or `unread`."""
-    value: str = ""
+    text: str
+    findings: frozenset[Finding]
 
 
-def read_queries(names: Names) -> frozenset[Finding]:
+def read_queries(names: Names, content: bytes) -> frozenset[Finding]:
     """Find what the SQL of a file touches."""
-    return frozenset(_Reader(names).findings())
+    return frozenset(_Reader(names, content).findings())
+
+
+def read_constants(names: Names) -> dict[str, Constant]:
+    """Read the texts that a file names, for those who import them."""
+    texts, found = Texts(names), {}
+    for name, bound in names.scopes.top.bound.items():
+        value = bound[0].value if len(bound) == 1 else None
+        if value is not None and (text := texts.read(value)) is not None:
+            found[name] = Constant(text, frozenset(_read(text, value)))
+    return found
+
+
+def _read(text: str, at: ast.expr, *, is_sure: bool = True) -> Iterator[Finding]:
+    """Find what a text touches. What cannot be read counts, unless it may not be SQL at all."""
+    # The parser takes a moment to import, mostly for nothing: files that did not change were read.
+    from checks.statements import read_statement, UnreadableError
+
+    try:
+        statement = read_statement(text)
+    except UnreadableError:
+        if is_sure:
+            yield Finding(at.lineno, "unread", ast.unparse(at))
+        return
+    if HOLE in text:
+        yield Finding(at.lineno, "unread", ast.unparse(at))
+    for kind, names in statement.items():
+        for name in names:
+            if HOLE not in name:
+                yield Finding(at.lineno, kind, name if kind != "unread" else ast.unparse(at))
 
 
 class _Reader:
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, content: bytes) -> None:
         self._names = names
-        self._constants = {
-            target.id: node.value
-            for node in names.tree.body
-            if isinstance(node, ast.Assign)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
+        self._texts = Texts(names)
+        self._reasons = Reasons(names, content)
+        self._schemas = Schemas(names, self._texts)
 
     def findings(self) -> Iterator[Finding]:
+        for line, name in self._names.handed:
+            if name.startswith(("sqlalchemy", "alembic")):
+                yield from self._excused([Finding(line, "unread", name)], line, line)
         for node in self._names.nodes:
-            if isinstance(node, ast.Call):
-                yield from self._call(node)
-            elif isinstance(node, ast.ClassDef):
-                yield from self._class(node)
+            if isinstance(node, ast.Call | ast.ClassDef | ast.Dict | ast.Assign):
+                found = [*self._schemas.find(node)]
+                if isinstance(node, ast.Call):
+                    found += self._call(node)
+                yield from self._excused(found, node.lineno, node.end_lineno or node.lineno)
+        for line, reason in self._reasons.unused():
+            yield Finding(line, "no need" if reason else "no reason")
+
+    def _excused(self, found: Iterable[Finding], first: int, last: int) -> Iterator[Finding]:
+        for each in found:
+            if each.kind.startswith(("unread", "imported")) and self._reasons.take(first, last):
+                yield each._replace(kind=f"{each.kind}, excused")
+            else:
+                yield each
 
     def _call(self, call: ast.Call) -> Iterator[Finding]:
-        name = self._names.full(call.func) or str(getattr(call.func, "attr", ""))
+        full = self._names.full(call.func)
+        name = full or str(getattr(call.func, "attr", ""))
         last = name.rpartition(".")[2]
         given = {keyword.arg or "": keyword.value for keyword in call.keywords}
-        needed = _schemas_needed(name)
-        for each in call.args[:1]:
-            if (
-                last in _TAKE_SQL
-                or name == "alembic.op.execute"
-                or (last in _MAY_TAKE_SQL and self._text(each) is not None)
-            ):
-                yield from self._sql(each)
-            elif last == "ForeignKey":
-                yield from self._foreign_key(each)
-        for each in call.args[1:2]:
-            if last == "ForeignKeyConstraint" and isinstance(each, ast.List | ast.Tuple):
-                for column in each.elts:
-                    yield from self._foreign_key(column)
-        for keyword in _SCHEMAS & given.keys() | needed:
-            yield from self._schema(given.get(keyword), call, name, keyword in needed)
-        if "schema_translate_map" in given:
-            yield Finding(call.lineno, "setting", "schema_translate_map")
+        is_library = name.startswith(OF_LIBRARY)
 
-    def _class(self, node: ast.ClassDef) -> Iterator[Finding]:
-        assigned = {
-            target.id: each.value
-            for each in node.body
-            if isinstance(each, ast.Assign | ast.AnnAssign)
-            for target in (each.targets if isinstance(each, ast.Assign) else [each.target])
-            if isinstance(target, ast.Name)
-        }
-        bases = {self._names.full(base) for base in node.bases}
-        if "sqlalchemy.orm.DeclarativeBase" in bases and "metadata" not in assigned:
-            yield Finding(node.lineno, "no schema", f"class {node.name}")
-        for each in ast.walk(assigned.get("__table_args__") or ast.Pass()):
-            if isinstance(each, ast.Dict):
-                for key, value in zip(each.keys, each.values, strict=True):
-                    if key is not None and self._text(key) == "schema":
-                        yield from self._schema(value, value, node.name, False)
+        def argument(position: int, keyword: str) -> ast.expr | None:
+            return call.args[position] if len(call.args) > position else given.get(keyword)
 
-    def _sql(self, node: ast.expr) -> Iterator[Finding]:
-        # sqlglot is slow to import, and mostly not needed: files that did not change were read.
-        from checks.statements import read_statement, UnreadableError
+        if last in _TAKE_SQL and (sql := argument(*_TAKE_SQL[last])) is not None:
+            yield from self._sql(sql, is_sure=is_library or last == "exec_driver_sql")
+        elif last in _TAKE_SQL and is_library:  # text(**given)
+            yield Finding(call.lineno, "unread", ast.unparse(call))
+        elif last in ("ColumnClause", "column") and is_library:
+            if (is_literal := argument(2, "is_literal")) and not _is(is_literal, value=False):
+                yield from self._sql(call.args[0] if call.args else call, is_sure=True)
+        elif last in _TAKE_CLAUSES and self._schemas.speaks_sql:
+            texts = [each for key, each in given.items() if key in ("text", "")]
+            for sql in [*call.args[_TAKE_CLAUSES[last]], *texts]:
+                yield from self._clause(sql, "{}")
+        elif last in _TAKE_OPERATORS and self._schemas.speaks_sql and "." not in name:
+            if (sql := argument(0, "opstring")) is not None:
+                yield from self._clause(sql, "SELECT 1 {} 2")
+        elif last in _MAY_TAKE_SQL and full != "alembic.op.execute":
+            if (sql := argument(*_MAY_TAKE_SQL[last])) and self._texts.read(sql) is not None:
+                yield from self._sql(sql, is_sure=is_library)
+        elif full == "alembic.op.execute" and (sql := argument(0, "sqltext")) is not None:
+            if not self._texts.is_an_object(sql):
+                yield from self._sql(sql, is_sure=True)
+        elif ".func." in name and is_library:
+            yield from self._function(call, name.partition(".func.")[2])
+        for keyword in _SQL_KEYWORDS & given.keys():
+            if self._texts.read(given[keyword]) is not None:
+                yield from self._sql(given[keyword], is_sure=False)
+        if any((self._names.full(each) or "").endswith(".REGCLASS") for each in call.args):
+            for each in ast.walk(call):
+                if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                    yield from _read(f"SELECT '{each.value}'::regclass", each, is_sure=False)
 
-        text = self._text(node)
-        if text is None or HOLE in text:
-            yield Finding(node.lineno, "unread", ast.unparse(node))
-        try:
-            statement = read_statement(text or "")
-        except UnreadableError:
-            yield Finding(node.lineno, "unread", ast.unparse(node))
-            return
-        for kind, names in statement._asdict().items():
-            for name in names:
-                if HOLE not in name:
-                    yield Finding(node.lineno, kind, name)
+    def _function(self, call: ast.Call, name: str) -> Iterator[Finding]:
+        """Read `func.billing.fee(…)` as `billing.fee(…)`."""
+        texts = [self._texts.read(each) for each in call.args]
+        last = name.lower().rpartition(".")[2]
+        if "." in name or last == "set_config" or _SESSION_LOCKS.fullmatch(last) or any(texts):
+            arguments = (self._argument(*each) for each in zip(call.args, texts, strict=True))
+            yield from _read(f"SELECT {name}({', '.join(arguments)})", call, is_sure=False)
 
-    def _schema(
-        self, value: ast.expr | None, at: ast.expr, name: str, needed: bool
-    ) -> Iterator[Finding]:
-        if value is None or (isinstance(value, ast.Constant) and value.value is None):
-            if needed:
-                yield Finding(at.lineno, "no schema", name)
-        elif (schema := self._text(value)) is not None and HOLE not in schema:
-            yield Finding(value.lineno, "schema", schema)
-        elif needed:
-            yield Finding(value.lineno, "unread", ast.unparse(value))
+    def _argument(self, node: ast.expr, text: str | None) -> str:
+        if _is(node, value=True) or (
+            isinstance(node, ast.Call) and self._names.full(node.func) == "sqlalchemy.true"
+        ):
+            return "true"
+        return "$1" if text is None or HOLE in text else "'{}'".format(text.replace("'", "''"))
 
-    def _foreign_key(self, node: ast.expr) -> Iterator[Finding]:
-        parts = (self._text(node) or "").split(".")
-        if len(parts) > 2:  # schema.table.column
-            yield Finding(node.lineno, "foreign key", parts[-3])
+    def _clause(self, node: ast.expr, frame: str) -> Iterator[Finding]:
+        """Read what stands inside a statement; what cannot be read may be an expression."""
+        text = self._texts.read(node)
+        if text is not None and HOLE not in text:
+            yield from _read(frame.replace("{}", text), node, is_sure=frame != "{}")
+        elif text is not None or not self._texts.is_an_object(node):
+            yield from self._sql(node, is_sure=True)
 
-    def _text(self, node: ast.expr) -> str | None:
-        """Return a string as far as it can be read, with HOLE for what cannot."""
-        if isinstance(node, ast.Constant):
-            return node.value if isinstance(node.value, str) else None
-        if isinstance(node, ast.JoinedStr):
-            return "".join(self._text(each) or HOLE for each in node.values)
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            left, right = self._text(node.left), self._text(node.right)
-            return None if left is right is None else (left or HOLE) + (right or HOLE)
-        if isinstance(node, ast.Name) and node.id in self._constants:
-            return self._text(self._constants[node.id])
-        return None
+    def _sql(self, node: ast.expr, *, is_sure: bool) -> Iterator[Finding]:
+        texts = [*self._texts.read_each(node)]
+        for text in texts:
+            if text is not None:
+                yield from _read(text, node, is_sure=is_sure)
+        if None in texts and is_sure:
+            full = self._names.full(node)
+            is_own = full is not None and full.startswith("app.modules.")
+            yield (
+                Finding(node.lineno, "imported", full or "")
+                if is_own
+                else Finding(node.lineno, "unread", ast.unparse(node))
+            )
 
 
-def _schemas_needed(name: str) -> set[str]:
-    """Return the keywords without which a call would reach into another schema."""
-    origin, _, last = name.rpartition(".")
-    if origin == "alembic.op" and last not in _OPERATIONS_WITHOUT_SCHEMA:
-        return {"source_schema", "referent_schema"} if last == "create_foreign_key" else {"schema"}
-    return {"schema"} if origin.startswith("sqlalchemy") and last == "MetaData" else set()
+def _is(node: ast.expr, *, value: bool) -> bool:
+    return isinstance(node, ast.Constant) and node.value is value

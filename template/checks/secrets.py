@@ -72,7 +72,9 @@ def _install(archive: bytes, target: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     """Run gitleaks; exit with 1 if it finds something, or cannot look."""
-    what = ["--pre-commit", "--staged"] if arguments == ["--staged"] else []
+    # This folder alone, where it is a part of a bigger repository.
+    history = "--log-opts=--full-history --all -- ."
+    what = ["--pre-commit", "--staged"] if arguments == ["--staged"] else [history]
     options = ["--no-banner", "--redact", "--verbose", "--exit-code", str(_FOUND)]
     done = subprocess.run([find_gitleaks(), "git", *options, *what], cwd=ROOT)
     if done.returncode == _FOUND:

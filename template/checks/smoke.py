@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import asyncpg
 
-from app.platform.development import create_login, development_server, with_database
+from app.development.database import create_login, development_server, with_database
 
 _HARDENED = (
     *("--read-only", "--tmpfs=/tmp:rw,noexec,nosuid,size=64m", "--cap-drop=ALL"),

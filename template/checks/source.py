@@ -4,21 +4,39 @@ import ast
 import hashlib
 import os
 import pickle
+import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from checks.names import Names, Reference
-from checks.queries import Finding, read_queries
+from checks.findings import Finding
+from checks.handles import read_handles
+from checks.names import BUILTINS, GLOBALS, Names, Reference
+from checks.queries import Constant, read_constants, read_queries
+from checks.texts import Texts
 
 ROOT = Path(__file__).parents[1]
 MODULES = ROOT / "src" / "app" / "modules"
+BELOW_MODULES = ("app.platform.", "app.development.")
+"""What may find and import modules by itself, and switch roles."""
 _CACHE = ROOT / ".checks_cache" / "files"
 _NOT_OURS = {str(ROOT / name) for name in ("checks", "build", "dist", "node_modules")}
-_WATCHED = {"app", "sys", "importlib", "pkgutil", "__import__", "eval", "exec"}
+_COMPOSED = re.compile(r"app\.(modules|platform)\.\w[\w.:]*")
+_WATCHED = {
+    "app",
+    "asyncpg",
+    "gc",
+    "importlib",
+    "inspect",
+    "pkgutil",
+    "sqlalchemy",
+    "sys",
+    GLOBALS,
+    *BUILTINS,
+}
 
 
 class Violation(NamedTuple):
@@ -42,7 +60,14 @@ class Source:
     imports: frozenset[Reference]
     reached: frozenset[Reference]
     """Names reached in other ways: `billing.service`, `"app.modules.billing.service"`."""
+    handed: frozenset[Reference]
+    """Packages that are used as a value."""
+    handles: frozenset[Reference]
+    """What is taken from a transaction and the like that it does not show."""
+    defined: frozenset[str]
+    """What the file itself defines at its top: of a package, its face."""
     queries: frozenset[Finding]
+    constants: Mapping[str, Constant]
 
 
 def module_of(name: str) -> str | None:
@@ -121,6 +146,7 @@ def _read(path: str, content: bytes) -> Source:
     except SyntaxError as error:
         raise SystemExit(f"{path}:{error.lineno}: {error.msg}. Correct the syntax first.") from None
     names = Names(tree, package)
+    composed = [] if name.startswith(BELOW_MODULES) else _composed(names)
     watched = frozenset(each for each in names.reached if each.name.split(".")[0] in _WATCHED)
     ignored = {
         Reference(number, "type: ignore")
@@ -128,4 +154,24 @@ def _read(path: str, content: bytes) -> Source:
         if b"type: ignore" in line
     }
     name = name.removesuffix(".__init__")
-    return Source(path, name, names.imports, watched | ignored, read_queries(names))
+    return Source(
+        path=path,
+        name=name,
+        imports=names.imports,
+        reached=watched | ignored | frozenset(composed),
+        handed=frozenset(each for each in names.handed if each.name.startswith("app")),
+        handles=read_handles(names),
+        defined=names.defined(),
+        queries=read_queries(names, content),
+        constants=read_constants(names) if name.startswith("app.modules.") else {},
+    )
+
+
+def _composed(names: Names) -> Iterator[Reference]:
+    """Find names that are put together: `"app.modules" + ".billing.service"`."""
+    texts = Texts(names)
+    for node in names.nodes:
+        if isinstance(node, ast.BinOp | ast.JoinedStr | ast.Call):
+            found = _COMPOSED.fullmatch(texts.read(node) or "")
+            if found is not None:
+                yield Reference(node.lineno, found[0].replace(":", "."))

@@ -1,7 +1,8 @@
 """What must hold for every module, now and later."""
 
-import os
 import re
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import modules
-from app.platform.autogenerate import missing_migrations
-from app.platform.catalog import draw_catalog, system_of
+from app.development.autogenerate import missing_migrations
+from app.development.catalog import draw_catalog, system_of
+from app.development.map import draw_map
+from app.development.map_svg import as_svg
 from app.platform.database import Database
 from app.platform.discovery import discover
 from app.platform.engine import BoundaryError, login_of
-from app.platform.map import draw_map
-from app.platform.map_svg import as_svg
 from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder
 
@@ -42,7 +43,8 @@ def test_codeowners_names_no_module_that_is_gone() -> None:
 
 async def test_the_migrations_of_each_module_make_what_its_tables_say(settings: Settings) -> None:
     missing = await missing_migrations(settings.admin_url, login_of(settings.database_url), FOLDERS)
-    assert not missing, "run `.venv/bin/app make-migration MODULE MESSAGE` for these"
+    told = "\n".join(f"{name}: {each}" for name, found in missing.items() for each in found)
+    assert not missing, f"{told}\nRun `.venv/bin/app make-migration MODULE MESSAGE` for these."
 
 
 async def test_postgres_refuses_each_module_the_tables_of_the_next(engine: AsyncEngine) -> None:
@@ -51,32 +53,42 @@ async def test_postgres_refuses_each_module_the_tables_of_the_next(engine: Async
             continue
         with pytest.raises(BoundaryError, match=f"{folder.name} may not touch .* {other.name}"):
             async with Database(engine, folder.name).transaction() as tx:
-                await tx.execute(text(f'SELECT * FROM "{other.name}".alembic_version'))
+                table = f'"{other.name}".alembic_version'
+                await tx.execute(text(f"SELECT * FROM {table}"))  # sql: each module in turn
 
 
 async def test_the_login_by_itself_may_read_nothing(engine: AsyncEngine) -> None:
     for folder in FOLDERS:
         with pytest.raises(BoundaryError, match=f"may not touch the schema {folder.name}"):
             async with engine.connect() as connection:
-                await connection.execute(text(f'SELECT * FROM "{folder.name}".alembic_version'))
+                table = f'"{folder.name}".alembic_version'
+                await connection.execute(text(f"SELECT * FROM {table}"))  # sql: each in turn
 
 
-def test_the_map_shows_what_the_code_says() -> None:
-    """Draws it anew. In CI, where that would not last, one that is kept in git must be current."""
-    drawn = as_svg(draw_map(FOLDERS))
-    if not os.environ.get("CI"):
-        MAP.write_text(drawn, "utf-8", newline="\n")
-    elif MAP.exists():
-        is_current = MAP.read_text("utf-8") == drawn
-        assert is_current, f"{MAP.relative_to(ROOT)} is stale: run `make map`, and commit the file"
+def stale(drawn: Mapping[Path, str]) -> list[str]:
+    """Return which files are missing, or say something else than was drawn of the code.
+
+    What git ignores is nobody else's to see, and may be as old as it likes.
+    """
+    paths = [str(path.relative_to(ROOT)) for path in drawn]
+    asked = subprocess.run(
+        ["git", "check-ignore", *paths], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return [
+        name
+        for name, (path, content) in zip(paths, drawn.items(), strict=True)
+        if name not in asked.stdout.splitlines()
+        and (not path.exists() or path.read_text("utf-8") != content)
+    ]
 
 
-async def test_the_catalog_says_what_the_code_says(client: AsyncClient) -> None:
-    """Writes it anew. In CI, where that would not last, what is kept in git must be current."""
-    api = (await client.get("/openapi.json")).json()
-    for path, drawn in draw_catalog(system_of(ROOT), FOLDERS, api).items():
-        if not os.environ.get("CI"):
-            path.write_text(drawn, "utf-8", newline="\n")
-        elif path.exists():
-            is_current = path.read_text("utf-8") == drawn
-            assert is_current, f"{path.relative_to(ROOT)} is stale: `make catalog`, and commit it"
+def test_a_map_that_is_kept_in_git_shows_what_the_code_says() -> None:
+    behind = stale({MAP: as_svg(draw_map(FOLDERS))})
+    assert not behind, "run `make map`, and commit the file"
+
+
+async def test_a_catalog_that_is_kept_in_git_says_what_the_code_says(client: AsyncClient) -> None:
+    """Until `make catalog` has written it for the first time, there is none to keep."""
+    drawn = draw_catalog(system_of(ROOT), FOLDERS, (await client.get("/openapi.json")).json())
+    behind = stale(drawn) if any(path.exists() for path in drawn) else []
+    assert not behind, "run `make catalog`, and commit these files"

@@ -32,7 +32,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an admin on one local server that all generated repositories share."""
     sys.path.insert(0, str(ROOT / "template" / "src"))
     try:
-        from app.platform.local_postgres import local_postgres
+        from app.development.local_postgres import local_postgres
     finally:
         sys.path.pop(0)
     folder = tmp_path_factory.mktemp("postgres") / "server"
@@ -63,6 +63,9 @@ def environment(postgres: str) -> dict[str, str]:
         "UV_PROJECT_ENVIRONMENT",
         "MAKEFLAGS",
         "MAKELEVEL",
+        "MAKEOVERRIDES",
+        "MFLAGS",
+        "only",
     }
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     path = os.pathsep.join([str(Path(UV).parent), kept["PATH"]])

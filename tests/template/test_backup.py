@@ -36,7 +36,7 @@ SCHEMAS = [*MODULES, "queue", "requests"]
 @pytest.fixture(scope="module")
 def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The admin of a server that has never seen the shop."""
-    from app.platform.local_postgres import local_postgres
+    from app.development.local_postgres import local_postgres
 
     with local_postgres(tmp_path_factory.mktemp("empty") / "server") as url:
         yield url

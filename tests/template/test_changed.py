@@ -1,8 +1,10 @@
 """Only what a change can break is tested: its modules, and those that depend on them."""
 
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -110,6 +112,25 @@ def test_what_the_base_got_meanwhile_does_not_count(shop: Repository) -> None:
     shop.git("switch", "--quiet", "feature")
     assert arguments(shop) == "tests src/app/modules/billing src/app/modules/catalog"
     shop.git("switch", "--quiet", "main")
+
+
+def test_a_folder_of_a_bigger_repository_hears_of_itself_alone(
+    shop: Repository, tmp_path: Path
+) -> None:
+    below = Repository(tmp_path / "shop", shop.environment)
+    files = shop.git("ls-files", "-z").split("\0")
+    for file in filter(None, files):
+        (below.path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(shop.path / file, below.path / file)
+    whole = Repository(tmp_path, shop.environment)
+    whole.git("init", "--quiet", "--initial-branch", "main")
+    whole.commit()
+    below.replace("src/app/modules/ordering/README.md", "Owned", "Owned  ")
+    (below.path / "src/app/modules/billing/rates.py").write_text('"""Rates."""\n')
+    (tmp_path / "elsewhere.py").write_text("")
+    done = below.run(sys.executable, "-m", "checks.changed", "main")
+    expected = "tests src/app/modules/billing src/app/modules/ordering"
+    assert done.stdout.splitlines()[-1] == expected
 
 
 def test_without_a_base_everything_is_tested(shop: Repository) -> None:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from generated import Generate, Repository
 from manifests import Manifest, compose, ready
-from pipeline_tools import tool
+from pipeline_tools import program_in, tool
 
 pytestmark = pytest.mark.deployment
 
@@ -68,6 +68,35 @@ def test_every_service_is_hardened_and_seen_from_this_machine_alone(
     }
     assert holders == {"migrate", "postgres"}
     assert stat_of(shop.path / ".local/secrets") == "700"
+
+
+def test_what_is_mounted_can_be_read_by_whomever_a_container_has(
+    shop: Repository, services: dict[str, Manifest], tmp_path: Path
+) -> None:
+    private = Repository(tmp_path / "private", dict(shop.environment))
+    shop.run("sh", "-c", f"umask 077 && git clone --quiet . {private.path}")
+    mounted = {
+        private.path / Path(volume["source"]).relative_to(shop.path)
+        for service in services.values()
+        for volume in service.get("volumes", [])
+        if volume["type"] == "bind"
+    }
+    assert {stat_of(each) for each in mounted} <= {"600", "700"}
+    # Compose reads the whole file, and needs no daemon for that.
+    docker = "#!/bin/sh\n[ $2 = version ] || exec docker-compose config --quiet\n"
+    programs = (program_in(tmp_path / "bin", "docker", docker), Path(tool("docker-compose")).parent)
+    private.environment |= {
+        "OIDC_ISSUER": "https://id.example.com",
+        "OIDC_AUDIENCE": "shop",
+        "PATH": os.pathsep.join([*map(str, programs), shop.environment["PATH"]]),
+    }
+    private.run("sh", "-c", "umask 077 && make up")
+    for each in mounted:
+        assert {stat_of(file) for file in (each, *each.rglob("*"))} <= {"644", "755"}
+    secrets = private.path / ".local/secrets"
+    assert {stat_of(file) for file in secrets.iterdir()} == {"444"}
+    assert (stat_of(secrets), stat_of(private.path)) == ("700", "700")
+    assert private.changes() == []
 
 
 def stat_of(path: Path) -> str:

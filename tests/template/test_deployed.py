@@ -33,7 +33,7 @@ def login(
 ) -> Iterator[dict[str, str]]:
     """A database that login.sql has prepared: the variables that name it."""
     name = f"box_{uuid4().hex[:8]}"
-    sql = shop.read("deploy/compose/login.sql").replace("ROLE shop", f"ROLE {name}")
+    sql = shop.read("deploy/compose/login.sql").replace('ROLE "shop"', f'ROLE "{name}"')
     sql = sql.replace("/run/secrets", str(shop.path / ".local/secrets"))
     file = tmp_path_factory.mktemp("login") / "login.sql"
     file.write_text(sql)

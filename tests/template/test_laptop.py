@@ -14,6 +14,7 @@ def test_app_dev_runs_web_worker_clock_and_flags(generate: Generate, tmp_path: P
     shop = generate(example=True)
     shop.add_module("reviews", "--entity", "review", "--depends-on", "catalog")
     shop.environment = {k: v for k, v in shop.environment.items() if k != "DATABASE_URL"}
+    shop.replace("src/app/modules/billing/jobs.py", 'cron="0 3 * * *"', 'cron="* * * * *"')
     shop.run(UV, "sync", "--quiet")
     log = tmp_path / "log"
     numbers = count()
@@ -45,5 +46,8 @@ def test_app_dev_runs_web_worker_clock_and_flags(generate: Generate, tmp_path: P
         # Billing's event, a job, opens shipments.
         shipments = f"{url}/ordering/shipments"
         eventually(lambda: json.loads(call(shipments, headers=headers)[1])["items"])
+        # A route of the module that was added enqueues its job.
+        review = f"{url}/reviews/reviews/{post('/reviews/reviews', name='Pours well')['id']}"
+        eventually(lambda: json.loads(call(review, headers=headers)[1])["ready_at"])
         # The clock asks for it every minute.
-        eventually(lambda: "The latest review was created" in log.read_text("utf-8"), seconds=90)
+        eventually(lambda: "billing.audit_ledger done" in log.read_text("utf-8"), seconds=180)

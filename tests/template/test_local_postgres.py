@@ -28,8 +28,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="tries what root sees"
 USE = """
 import sys
 from pathlib import Path
-from app.platform import local_postgres as launcher
-from app.platform.local_postgres import LocalPostgresError, local_postgres
+from app.development import local_postgres as launcher
+from app.development.local_postgres import LocalPostgresError, local_postgres
 folder = Path(sys.argv[1])
 """
 STAY = f"""{USE}
@@ -148,7 +148,7 @@ def in_use(folder: Path) -> bool:
     return False
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 5) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> bool:
     deadline = time.monotonic() + seconds
     while not (done := condition()) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -336,7 +336,7 @@ def test_the_death_of_the_only_user_stops_the_server(
     user = start(folder)
     url = user.url
     user.process.send_signal(number)
-    assert wait_for(lambda: not in_use(folder), seconds=3)
+    assert wait_for(lambda: not in_use(folder))
     assert not answers(url)
     assert query(start(folder).url) == 1
 
@@ -405,7 +405,7 @@ def test_a_starter_killed_in_the_first_start_leaves_no_server(start: Start, tmp_
     starter.kill()
     assert query(waiting.url) == 1
     waiting.leave()
-    assert wait_for(lambda: not in_use(tmp_path / "pg"), seconds=3)
+    assert wait_for(lambda: not in_use(tmp_path / "pg"))
 
 
 @needs_root

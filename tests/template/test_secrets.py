@@ -128,4 +128,16 @@ def test_only_a_secret_is_called_one(
     printed = capfd.readouterr()
     assert printed.out.startswith("git ")
     assert "--pre-commit --staged" in printed.out
+    assert "--log-opts" not in printed.out
     assert ("revoke it first" in printed.err) == bool(explained)
+
+
+def test_of_a_bigger_repository_only_this_folder_is_read(
+    secrets: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "gitleaks"
+    program.write_bytes(ECHO)
+    program.chmod(0o755)
+    with pytest.raises(SystemExit):
+        secrets.main([])
+    assert capfd.readouterr().out.endswith("--log-opts=--full-history --all -- .\n")

@@ -75,7 +75,9 @@ async def stop_while_working(
         holding = login.transaction()
         await holding.start()
         await login.execute(f"SET LOCAL ROLE {role}__catalog")
-        await login.execute("INSERT INTO catalog.items (id, name) VALUES ($1, $2)", uuid4(), name)
+        await login.execute(
+            "INSERT INTO catalog.items (owner, id, name) VALUES ('me', $1, $2)", uuid4(), name
+        )
         # The index makes the same name wait until this transaction ends.
         running = asyncio.create_task(client.post(ITEMS, json={"name": name}))
         await waits(production.environment["DATABASE_URL"])
@@ -90,7 +92,7 @@ async def stop_while_working(
 async def waits(url: str) -> None:
     """Wait until somebody waits for a lock."""
     watching = await asyncpg.connect(url)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await watching.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
             await asyncio.sleep(0.02)
     await watching.close()
@@ -98,7 +100,7 @@ async def waits(url: str) -> None:
 
 async def refuses(url: str) -> None:
     """Wait until nobody accepts connections any more."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 async with httpx.AsyncClient() as client:

@@ -1,6 +1,7 @@
 """Planted violations: each is a small change to one repository that a wall must refuse.
 
 The repository has catalog and ordering, which know nobody, and billing, which depends on catalog.
+What touches SQL is in `test_sql_wall.py`.
 """
 
 from collections.abc import Iterator
@@ -8,23 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 from generated import UV, Generate, Repository
+from plants import BILLING, MODULES, ORDERING, Garden, Plant
 
-MODULES = "src/app/modules"
-BILLING = f"{MODULES}/billing"
-ORDERING = f"{MODULES}/ordering"
 PRIVATE = "Import from app.modules.catalog, or add what is missing to its interface."
-
-
-@dataclass(frozen=True)
-class Plant:
-    """Text put at the end of a file; the wall must name the line that holds `at`."""
-
-    file: str
-    text: str
-    says: str
-    at: str = ""
-    where: str = ""
-    """The file to be named, if it is another one."""
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +52,11 @@ def line_of(repository: Repository, file: str, text: str) -> int:
 
 
 def assert_refused(repository: Repository, planted: Plant) -> None:
+    """Put the text at the end of a file that there is."""
     plant(repository, planted.file, planted.text)
     printed = refused(repository, "checks")
-    file = planted.where or planted.file
-    line = line_of(repository, file, planted.at or planted.text.splitlines()[-1])
-    [said] = [each for each in printed.splitlines() if each.startswith(f"{file}:{line}: ")]
+    line = line_of(repository, planted.file, planted.at or planted.text.splitlines()[-1])
+    [said] = [each for each in printed.splitlines() if each.startswith(f"{planted.file}:{line}: ")]
     assert planted.says in said
 
 
@@ -155,25 +142,9 @@ IMPORTS = {
     "the tests at the root": Plant(
         "tests/test_application.py", "from app.modules.catalog.service import x", PRIVATE
     ),
-    "conftest at the root": Plant(
-        "conftest.py", "walked = modules.catalog.service.CatalogService", PRIVATE
-    ),
     "a script": Plant("scripts/fix.py", "from app.modules.catalog.tables import Base", PRIVATE),
     "main": Plant("src/app/main.py", "from app.modules.catalog.wiring import module", PRIVATE),
     "cli": Plant("src/app/cli.py", "from app.modules.catalog.routes import routes", PRIVATE),
-    "re-export of an internal": Plant(
-        f"{BILLING}/__init__.py",
-        "from .tables import InvoiceRow",
-        "Define here what others may use, and import it there.",
-    ),
-    "lazy re-export": Plant(
-        f"{BILLING}/__init__.py",
-        "def __getattr__(name):\n    from app.modules.billing.service import BillingService",
-        "Define here what others may use, and import it there.",
-    ),
-    "a list of modules": Plant(
-        f"{MODULES}/__init__.py", "from .catalog import Catalog", "Leave this file empty"
-    ),
     "undeclared": Plant(
         f"{ORDERING}/service.py",
         "from app.modules.catalog import Catalog",
@@ -212,6 +183,16 @@ IMPORTS = {
     "platform imports cli": Plant(
         "src/app/platform/http.py",
         "import app.cli",
+        "Let main or the module pass in what is needed.",
+    ),
+    "a module imports what only developers have": Plant(
+        f"{BILLING}/service.py",
+        "from app.development.issuer import DevelopmentIssuer",
+        "Take what you need as a parameter",
+    ),
+    "platform imports what only developers have": Plant(
+        "src/app/platform/http.py",
+        "from app.development.issuer import DevelopmentIssuer",
         "Let main or the module pass in what is needed.",
     ),
     "a module imports main": Plant(
@@ -259,9 +240,6 @@ IMPORTS = {
         'exec("import app.main")',
         "Write an import statement, or move this to app.platform.",
     ),
-    "a module without module.toml": Plant(
-        f"{MODULES}/shipping/__init__.py", '"""Shipping."""', "Write one with `owner` and"
-    ),
     "a file beside the modules": Plant(
         f"{MODULES}/helpers.py",
         '"""Helpers."""',
@@ -269,6 +247,322 @@ IMPORTS = {
     ),
 }
 
+IN_PLACE = {
+    "main imports what only developers have": Plant(
+        "src/app/main.py",
+        "from app.development.issuer import DevelopmentIssuer",
+        "which is not there in production",
+    ),
+    "conftest at the root": Plant(
+        "conftest.py", "walked = modules.catalog.service.CatalogService", PRIVATE
+    ),
+    "re-export of an internal": Plant(
+        f"{BILLING}/__init__.py",
+        "from .tables import InvoiceRow",
+        "Define here what others may use, and import it there.",
+    ),
+    "lazy re-export": Plant(
+        f"{BILLING}/__init__.py",
+        "def __getattr__(name):\n    from app.modules.billing.service import BillingService",
+        "Define here what others may use, and import it there.",
+    ),
+    "a list of modules": Plant(
+        f"{MODULES}/__init__.py", "from .catalog import Catalog", "Leave this file empty"
+    ),
+    "a module without module.toml": Plant(
+        f"{MODULES}/shipping/__init__.py", '"""Shipping."""', "Write one with `owner` and"
+    ),
+}
+
+TAKE = "whose interface does not define it"
+HAND = "on as a value, so that nobody sees what is taken from it"
+NOBODY_SEES = "which can import what no check sees"
+IMPORT_CATALOG = "from app.modules import catalog\n"
+
+TAKEN = {
+    "getattr": Plant(
+        f"{BILLING}/service.py", IMPORT_CATALOG + 'x = getattr(catalog, "service")', PRIVATE
+    ),
+    "getattr, whatever comments say": Plant(
+        f"{BILLING}/service.py",
+        IMPORT_CATALOG
+        + 'x = getattr(catalog, "tables")  # noqa: B009  # type: ignore  # pyright: ignore',
+        PRIVATE,
+    ),
+    "getattr of a name that is a variable": Plant(
+        f"{BILLING}/service.py",
+        IMPORT_CATALOG + "def f(name):\n    return getattr(catalog, name)",
+        HAND,
+    ),
+    "vars": Plant(f"{BILLING}/service.py", IMPORT_CATALOG + 'x = vars(catalog)["service"]', TAKE),
+    "__dict__": Plant(
+        f"{BILLING}/service.py", IMPORT_CATALOG + 'x = catalog.__dict__["service"]', TAKE
+    ),
+    "attrgetter": Plant(
+        f"{BILLING}/service.py",
+        "from operator import attrgetter\n" + IMPORT_CATALOG + 'x = attrgetter("service")(catalog)',
+        HAND,
+    ),
+    "hasattr": Plant(
+        f"{BILLING}/service.py", IMPORT_CATALOG + 'x = hasattr(catalog, "service")', HAND
+    ),
+    "inspect": Plant(
+        f"{BILLING}/service.py",
+        "import inspect\n" + IMPORT_CATALOG + "x = inspect.getmembers(catalog)",
+        HAND,
+    ),
+    "another name for a package": Plant(
+        f"{BILLING}/service.py", "import app.modules.catalog as c\nother = c", HAND
+    ),
+    "a package behind another name": Plant(
+        f"{BILLING}/service.py", "from app.modules import catalog as c\nx = c.service", PRIVATE
+    ),
+    "a package in a list": Plant(
+        f"{BILLING}/service.py", IMPORT_CATALOG + "x = [catalog][0].service", HAND
+    ),
+    "a package from the top": Plant(
+        f"{BILLING}/service.py",
+        'import app.modules.catalog\nx = getattr(app, "modules").catalog.tables',
+        PRIVATE,
+    ),
+    "all modules, handed on by main": Plant(
+        "src/app/main.py", "from app import modules\nx = vars(modules)", "hands app.modules on"
+    ),
+    "a name that a package only imports": Plant(
+        f"{BILLING}/service.py", "from app.modules.catalog import Tx", TAKE
+    ),
+    "a name of a package that is private": Plant(
+        f"{BILLING}/service.py", "from app.modules.catalog import _secret", TAKE
+    ),
+    "a name with a colon": Plant(
+        f"{BILLING}/service.py", 'x = "app.modules.catalog.service:CatalogService"', PRIVATE
+    ),
+    "a name put together": Plant(
+        f"{BILLING}/service.py", 'x = "app.modules." + "catalog.service"', PRIVATE
+    ),
+    "a name put together of what is elsewhere": Plant(
+        f"{BILLING}/tests/test_service.py",
+        'MODULE = "catalog"\ndef test(mocker):\n    mocker.patch(f"app.modules.{MODULE}.service.X")',
+        PRIVATE,
+    ),
+    "patch": Plant(
+        f"{BILLING}/tests/test_service.py",
+        'from unittest.mock import patch\n@patch("app.modules.catalog.service.CatalogService")\ndef test(): ...',
+        PRIVATE,
+        at="@patch",
+    ),
+    "patch.object": Plant(
+        f"{BILLING}/tests/test_service.py",
+        "from unittest.mock import patch\n" + IMPORT_CATALOG + 'patch.object(catalog, "service")',
+        HAND,
+    ),
+    "importorskip": Plant(
+        f"{BILLING}/tests/test_service.py",
+        'import pytest\nx = pytest.importorskip("app.modules.catalog.tables")',
+        PRIVATE,
+    ),
+    "imports of Python 3.15 that wait": Plant(
+        f"{BILLING}/service.py", '__lazy_modules__ = ["app.modules.catalog.service"]', PRIVATE
+    ),
+    "sys.modules by another name": Plant(
+        f"{BILLING}/service.py", "from sys import modules", NOBODY_SEES
+    ),
+    "sys.modules by getattr": Plant(
+        f"{BILLING}/service.py", 'import sys\nx = getattr(sys, "modules")', NOBODY_SEES
+    ),
+    "sys by vars": Plant(
+        f"{BILLING}/service.py", 'import sys\nx = vars(sys)["modules"]', NOBODY_SEES
+    ),
+    "the globals of a method": Plant(
+        f"{BILLING}/service.py",
+        "from app.modules.catalog import Catalog\nx = Catalog.get_item.__globals__",
+        NOBODY_SEES,
+    ),
+    "the module of a class": Plant(
+        f"{BILLING}/service.py", "import inspect\nx = inspect.getmodule(object)", NOBODY_SEES
+    ),
+    "the loader of a file": Plant(f"{BILLING}/service.py", "x = __loader__", NOBODY_SEES),
+    "into a folder that is no package": Plant(
+        f"{BILLING}/service.py", "from app.modules.catalog.helpers.walk import x", PRIVATE
+    ),
+}
+
+OWN = "which is the platform's own."
+PAST = "past the platform: no role is set there"
+BEHIND = "behind what the platform hands out"
+TX = "from app.platform.database import Database, Tx\n"
+
+FACES = {
+    "an engine": Plant(
+        f"{BILLING}/service.py",
+        "from app.platform.engine import create_engine",
+        "app.platform.engine has for modules: BoundaryError,",
+    ),
+    "passwords": Plant(
+        f"{BILLING}/service.py",
+        "import app.platform.passwords",
+        "app.platform.database has for modules: Database, NAMING, Tx.",
+    ),
+    "the queue": Plant(
+        f"{BILLING}/jobs.py",
+        "from app.platform import queue",
+        "app.platform.jobs has for modules: Delivery, job.",
+    ),
+    "the queue, in a test": Plant(
+        f"{BILLING}/tests/test_jobs.py", "from app.platform.queue import connect_queue", OWN
+    ),
+    "roles, in a migration": Plant(
+        f"{BILLING}/migrations/0002_x.py", "from app.platform.roles import owner_of", OWN
+    ),
+    "a local server": Plant(
+        f"{BILLING}/service.py",
+        "from app.development.local_postgres import local_postgres",
+        "which stands above the modules",
+    ),
+    "what a face imports": Plant(
+        f"{BILLING}/service.py", "from app.platform.database import fetch", OWN
+    ),
+    "what a face keeps to itself": Plant(
+        f"{BILLING}/service.py", "from app.platform.database import _current", OWN
+    ),
+    "what a face has for others": Plant(
+        f"{BILLING}/service.py", "from app.platform.database import opening", OWN
+    ),
+    "what only tests may use": Plant(
+        f"{BILLING}/service.py", "from app.platform.wiring import wire", OWN
+    ),
+    "an attribute walk": Plant(
+        f"{BILLING}/service.py",
+        "import app.platform.database\nx = app.platform.database.Transaction",
+        OWN,
+    ),
+    "a face as a value": Plant(
+        f"{BILLING}/service.py", "from app.platform import events\nx = vars(events)", OWN
+    ),
+    "a face handed on": Plant(
+        f"{BILLING}/service.py", "from app.platform import events\nx = [events]", HAND
+    ),
+    "the platform as a whole": Plant(
+        f"{BILLING}/service.py", "from app import platform", "as a whole."
+    ),
+    "a name in a string, of the platform": Plant(
+        f"{BILLING}/tests/test_service.py",
+        'def test(monkeypatch):\n    monkeypatch.setattr("app.platform.engine.create_engine", 1)',
+        OWN,
+    ),
+    "an engine of one's own": Plant(
+        f"{BILLING}/service.py", "from sqlalchemy.ext.asyncio import create_async_engine", PAST
+    ),
+    "a session of one's own": Plant(
+        f"{BILLING}/service.py", "from sqlalchemy.orm import sessionmaker", PAST
+    ),
+    "the session of a row": Plant(
+        f"{BILLING}/service.py", "import sqlalchemy.orm\nx = sqlalchemy.orm.object_session", PAST
+    ),
+    "the driver": Plant(f"{BILLING}/service.py", "import asyncpg", PAST),
+    "another driver": Plant(f"{BILLING}/service.py", "from psycopg import connect", PAST),
+    "the driver's connection": Plant(
+        f"{BILLING}/service.py",
+        TX + "async def f(tx: Tx):\n    await (await tx.connection()).get_raw_connection()",
+        BEHIND,
+    ),
+    "the engine of a transaction": Plant(
+        f"{BILLING}/service.py", TX + "def f(given: Tx):\n    given.bind", BEHIND
+    ),
+    "the connection of a transaction that is opened here": Plant(
+        f"{BILLING}/service.py",
+        "async def f(x):\n    async with x.transaction() as opened:\n        opened.connection()",
+        BEHIND,
+    ),
+    "another module's view": Plant(
+        f"{BILLING}/service.py", TX + 'def f(t: Tx):\n    t._of("catalog")', BEHIND
+    ),
+    "another module's view, by getattr": Plant(
+        f"{BILLING}/service.py", TX + 'def f(t: Tx):\n    getattr(t, "_of")("catalog")', BEHIND
+    ),
+    "another module's view, by another name": Plant(
+        f"{BILLING}/service.py",
+        TX + 'def f(t: Tx):\n    other = t\n    other._transaction.view("catalog")',
+        BEHIND,
+    ),
+    "the engine of a database": Plant(
+        f"{BILLING}/service.py",
+        TX + "class S:\n    def __init__(self, given: Database):\n        self._given = given\n"
+        "    def f(self):\n        self._given._engine",
+        BEHIND,
+    ),
+    "the insides of a transaction": Plant(
+        f"{BILLING}/service.py", TX + "def f(t: Tx):\n    vars(t)", BEHIND
+    ),
+    "COPY by the driver": Plant(
+        f"{BILLING}/service.py",
+        'async def f(x):\n    await x.copy_records_to_table("items", schema_name="billing")',
+        BEHIND,
+    ),
+    "the session under a transaction": Plant(
+        f"{BILLING}/service.py", TX + "def f(t: Tx):\n    t.sync_session", BEHIND
+    ),
+}
+
+HONEST = {
+    "a package": Plant(f"{BILLING}/service.py", IMPORT_CATALOG + "x = catalog.Catalog"),
+    "a package in full": Plant(
+        f"{BILLING}/service.py", "import app.modules.catalog\nx = app.modules.catalog.Catalog"
+    ),
+    "a variable of the name of a package": Plant(
+        f"{BILLING}/service.py",
+        IMPORT_CATALOG + "def f(catalog: object) -> object:\n    return [catalog.service, catalog]",
+    ),
+    "the name of a logger": Plant(
+        "src/app/main.py", 'import logging\nlogging.getLogger("app.modules.catalog.service")'
+    ),
+    "versions": Plant(f"{BILLING}/service.py", "from importlib.metadata import version"),
+    "sys": Plant(f"{BILLING}/service.py", "import sys\nx = sys.argv, [sys]"),
+    "a module's own files": Plant(
+        f"{BILLING}/tests/test_service.py",
+        "from app.modules.billing import service\nx = [service], getattr(service, 'x')",
+    ),
+    "a module's own tables, in a migration": Plant(
+        f"{BILLING}/migrations/0002_x.py", "from app.modules.billing.tables import Base"
+    ),
+    "packages, in the tests at the root": Plant(
+        "tests/test_application.py", "from app.modules.catalog import Catalog"
+    ),
+    "importlib in the platform": Plant(
+        "src/app/platform/http.py", "from importlib import import_module"
+    ),
+    "everything of the platform, in main": Plant(
+        "src/app/main.py",
+        "from app import modules\nfrom app.platform import engine\n"
+        "from app.platform.discovery import discover\nx = discover(modules), engine.create_engine",
+    ),
+    "where an error came from, told by the command line": Plant(
+        "src/app/cli.py", "def f(frame):\n    return frame.f_globals"
+    ),
+    "every face": Plant(
+        f"{BILLING}/service.py",
+        "from app.platform.cache import Cache\nfrom app.platform.engine import TransactionError\n"
+        "from app.platform.fetch import Prepared\nfrom app.platform.flags import Flags\n"
+        "from app.platform.jobs import Delivery, job\nfrom app.platform.principal import Caller\n"
+        "from app.platform.reading import Reading\nfrom app.platform.traces import span\n"
+        "import app.platform.database\nx = app.platform.database.Database",
+    ),
+    "what tests are wired from": Plant(
+        f"{BILLING}/tests/test_service.py",
+        "from sqlalchemy.ext.asyncio import AsyncEngine\nfrom app.platform.settings import Settings\n"
+        "from app.platform.wiring import ModuleFolder, wire, Wired",
+    ),
+    "what is private to the module": Plant(
+        f"{BILLING}/service.py",
+        TX + "class S:\n    def __init__(self, db: Database):\n        self._db = db\n"
+        "    def f(self, other: 'S', row):\n        return other._db, row._asdict(), self._db.read",
+    ),
+    "what looks like the driver's and is not": Plant(
+        f"{BILLING}/service.py",
+        "from anyio import to_thread\nasync def f(car):\n"
+        "    await to_thread.run_sync(print)\n    car.engine.start(), car.connection, car.bind()",
+    ),
+}
 
 WIRING = {
     "Any": Plant(f"{BILLING}/wiring.py", "from typing import Any", "correct what mypy says."),
@@ -286,8 +580,27 @@ def test_nothing_may_hide_in_wiring_what_mypy_would_see(
     assert_refused(repository, planted)
 
 
-@pytest.mark.parametrize("planted", IMPORTS.values(), ids=IMPORTS)
-def test_the_import_graph_refuses(repository: Repository, planted: Plant) -> None:
+@pytest.fixture(scope="module")
+def garden(walled: Repository) -> Iterator[Garden]:
+    plant(walled, f"{MODULES}/catalog/helpers/walk.py", "x = 1")
+    yield Garden(walled, IMPORTS | TAKEN | FACES | HONEST, "checks", "boundaries")
+    walled.git("clean", "-dfq")
+
+
+@pytest.mark.parametrize("name", IMPORTS | TAKEN | FACES)
+def test_the_import_graph_refuses(garden: Garden, name: str) -> None:
+    garden.assert_refused(name)
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_the_import_graph_lets_pass(garden: Garden, name: str) -> None:
+    assert garden.said_of(name) == []
+
+
+@pytest.mark.parametrize("planted", IN_PLACE.values(), ids=IN_PLACE)
+def test_the_import_graph_refuses_in_files_of_one_purpose(
+    repository: Repository, planted: Plant
+) -> None:
     assert_refused(repository, planted)
 
 
@@ -320,191 +633,6 @@ def test_every_violation_is_printed(repository: Repository) -> None:
             repository, f"{BILLING}/{file}", "import app.main\nimport app.modules.catalog.service"
         )
     assert refused(repository, "checks").count(".py:") == 6
-
-
-ASK = "Call app.modules.catalog, or add what is missing to its interface."
-OWN = "The tables of billing stand in the schema billing."
-ROLE = "Statements here run as billing already"
-TEXT = "from sqlalchemy import text\n"
-OP = "import sqlalchemy as sa\nfrom alembic import op\n"
-NEXT = f"{BILLING}/migrations/0002_next.py"
-
-SQL = {
-    "a statement": Plant(
-        f"{BILLING}/service.py", TEXT + 'text("SELECT * FROM catalog.items WHERE id = :id")', ASK
-    ),
-    "a quoted name": Plant(
-        f"{BILLING}/service.py", TEXT + """text('DELETE FROM "catalog".items')""", ASK
-    ),
-    "a join": Plant(
-        f"{BILLING}/service.py",
-        TEXT + 'text("SELECT 1 FROM billing.invoices i JOIN Catalog.items c ON i.name = c.name")',
-        ASK,
-    ),
-    "a subquery in a CTE": Plant(
-        f"{BILLING}/service.py",
-        TEXT + 'text("WITH x AS (SELECT id FROM catalog.items) SELECT * FROM x")',
-        ASK,
-    ),
-    "a function": Plant(f"{BILLING}/service.py", TEXT + 'text("SELECT catalog.price(1)")', ASK),
-    "a sequence in a string": Plant(
-        f"{BILLING}/service.py", TEXT + """text("SELECT nextval('catalog.numbers')")""", ASK
-    ),
-    "a statement that is read as tokens": Plant(
-        f"{BILLING}/service.py", TEXT + 'text("LOCK TABLE catalog.items")', ASK
-    ),
-    "a body": Plant(NEXT, OP + 'op.execute("DO $$ BEGIN DELETE FROM catalog.items; END $$")', ASK),
-    "part of a statement": Plant(
-        f"{BILLING}/service.py",
-        TEXT + 'text("id IN (SELECT id FROM catalog.items)")',
-        ASK,
-    ),
-    "a constant": Plant(
-        f"{BILLING}/service.py", TEXT + 'Q = "SELECT * FROM " + "catalog.items"\ntext(Q)', ASK
-    ),
-    "an f-string, as far as it can be read": Plant(
-        f"{BILLING}/service.py", TEXT + 'text(f"SELECT {1} FROM catalog.items")', ASK
-    ),
-    "several lines": Plant(
-        f"{BILLING}/service.py",
-        TEXT + 'text(\n    "SELECT *"  # first\n    " FROM catalog.items"\n)',
-        ASK,
-        at="first",
-    ),
-    "a renamed text()": Plant(
-        f"{BILLING}/service.py",
-        'from sqlalchemy import text as t\nt("SELECT * FROM catalog.items")',
-        ASK,
-    ),
-    "exec_driver_sql": Plant(
-        f"{BILLING}/service.py",
-        'async def f(connection):\n    connection.exec_driver_sql("TRUNCATE catalog.items")',
-        ASK,
-    ),
-    "the driver itself": Plant(
-        f"{BILLING}/tests/test_service.py",
-        'async def test(raw):\n    await raw.fetch("SELECT * FROM catalog.items")',
-        ASK,
-    ),
-    "the tests at the root": Plant(
-        "tests/test_application.py", TEXT + 'text("SELECT * FROM catalog.items")', ASK
-    ),
-    "a schema of nobody": Plant(
-        f"{BILLING}/service.py", TEXT + 'text("SELECT * FROM public.invoices")', OWN
-    ),
-    "metadata": Plant(f"{BILLING}/tables.py", 'Other = MetaData(schema="catalog")', ASK),
-    "metadata without a schema": Plant(
-        f"{BILLING}/tables.py", "Other = MetaData()", 'Say schema="billing".'
-    ),
-    "a base without metadata": Plant(
-        f"{BILLING}/tables.py", "class Other(DeclarativeBase): ...", 'Say schema="billing".'
-    ),
-    "a table": Plant(
-        f"{BILLING}/tables.py",
-        'from sqlalchemy import Table\nTable("items", Base.metadata, schema="catalog")',
-        ASK,
-    ),
-    "__table_args__": Plant(
-        f"{BILLING}/tables.py",
-        'class Item(Base):\n    __table_args__ = ({"schema": "catalog"},)',
-        ASK,
-    ),
-    "a foreign key": Plant(
-        f"{BILLING}/tables.py",
-        'from sqlalchemy import ForeignKey\nmapped_column(ForeignKey("catalog.items.id"))',
-        ASK,
-    ),
-    "schema_translate_map": Plant(
-        f"{BILLING}/service.py",
-        "def f(tx):\n    tx.execute(1, execution_options=dict(schema_translate_map={}))",
-        ROLE,
-    ),
-    "a migration of another schema": Plant(
-        NEXT, OP + 'op.drop_table("items", schema="catalog")', ASK
-    ),
-    "a migration without a schema": Plant(
-        NEXT, OP + 'op.add_column("invoices", sa.Column("x"))', 'Say schema="billing".'
-    ),
-    "a foreign key in a migration": Plant(
-        NEXT, OP + 'sa.ForeignKeyConstraint(["a"], ["catalog.items.id"])', ASK
-    ),
-    "a foreign key added by a migration": Plant(
-        NEXT,
-        OP + 'op.create_foreign_key("x", "invoices", "items", ["a"], ["id"],\n'
-        '    source_schema="billing", referent_schema="catalog")',
-        ASK,
-    ),
-    "SQL in a migration": Plant(NEXT, OP + 'op.execute("UPDATE catalog.items SET name = 1")', ASK),
-    "SET ROLE": Plant(f"{BILLING}/service.py", TEXT + 'text("SET ROLE catalog")', ROLE),
-    "SET LOCAL ROLE in an f-string": Plant(
-        f"{BILLING}/service.py", TEXT + """text(f'SET LOCAL ROLE "{1}"')""", ROLE
-    ),
-    "a second statement": Plant(
-        f"{BILLING}/service.py", TEXT + 'text("SELECT 1; set /* */ role catalog")', ROLE
-    ),
-    "RESET ROLE": Plant(NEXT, OP + 'op.execute("RESET ROLE")', ROLE),
-    "set_config": Plant(
-        f"{BILLING}/service.py", TEXT + """text("SELECT set_config('role', 'x', true)")""", ROLE
-    ),
-    "SET SESSION AUTHORIZATION": Plant(
-        f"{BILLING}/tests/test_service.py",
-        TEXT + 'text("SET SESSION AUTHORIZATION catalog")',
-        ROLE,
-    ),
-    "a role in main": Plant(
-        "src/app/main.py", TEXT + 'text("SET ROLE catalog")', "Hand the statement to a module's"
-    ),
-    "search_path": Plant(
-        f"{BILLING}/service.py", TEXT + 'text("SET search_path TO catalog")', ROLE
-    ),
-}
-
-
-@pytest.mark.parametrize("planted", SQL.values(), ids=SQL)
-def test_the_sql_wall_refuses(repository: Repository, planted: Plant) -> None:
-    assert_refused(repository, planted)
-
-
-def test_sql_that_cannot_be_read_is_counted(repository: Repository) -> None:
-    plant(
-        repository,
-        f"{BILLING}/service.py",
-        TEXT + 'def f(query: str) -> None:\n    text(query)\n    text(f"SELECT * FROM {query}")',
-    )
-    printed = repository.run(".venv/bin/python", "-m", "checks").stdout
-    assert "4 statements could not be read; the roles guard those." in printed  # Two of tests/.
-
-
-@pytest.mark.parametrize(
-    ("file", "text"),
-    [
-        (f"{BILLING}/service.py", "from app.modules import catalog\nx = catalog.Catalog"),
-        (f"{BILLING}/service.py", "import app.modules.catalog\nx = app.modules.catalog.Catalog"),
-        (f"{BILLING}/service.py", "from importlib.metadata import version"),
-        (f"{BILLING}/service.py", "import sys\nx = sys.argv"),
-        (f"{BILLING}/tests/test_service.py", "from app.modules.billing import service"),
-        (f"{BILLING}/migrations/0002_x.py", "from app.modules.billing.tables import Base"),
-        ("tests/test_application.py", "from app.modules.catalog import Catalog"),
-        ("src/app/platform/http.py", "from importlib import import_module"),
-        ("src/app/platform/http.py", TEXT + 'text("SET ROLE catalog")'),
-        (f"{BILLING}/service.py", TEXT + 'text("SELECT * FROM billing.invoices")'),
-        (f"{BILLING}/service.py", TEXT + 'text("SELECT * FROM pg_catalog.pg_class")'),
-        (f"{BILLING}/service.py", TEXT + """text("INSERT INTO billing.x VALUES ('catalog.x')")"""),
-        (f"{BILLING}/service.py", TEXT + 'text("UPDATE billing.x SET role = 1")'),
-        (f"{BILLING}/service.py", TEXT + 'text("SELECT catalog.id FROM billing.x AS catalog")'),
-        (
-            f"{BILLING}/service.py",
-            TEXT + 'text("SELECT catalog.n FROM (SELECT 1 AS n) AS catalog")',
-        ),
-        (f"{BILLING}/service.py", TEXT + 'text("now()")'),
-        (f"{BILLING}/tables.py", 'x = ForeignKey("billing.invoices.id")'),
-        (NEXT, OP + 'op.create_index("x", "invoices", ["name"], schema="billing")'),
-    ],
-)
-def test_the_walls_let_pass(repository: Repository, file: str, text: str) -> None:
-    plant(repository, file, text)
-    done = repository.run(".venv/bin/python", "-m", "checks", check=False)
-    assert done.returncode == 0, done.stdout
 
 
 CATALOG = f"{MODULES}/catalog"
@@ -557,8 +685,8 @@ TYPES = {
     "another parameter": drifted("id: UUID", "id: int"),
     "one more parameter": drifted("id: UUID", "id: UUID, why: str"),
     "no longer async": drifted("async def get_item", "def get_item"),
-    "tx dropped": drifted("self, tx: Tx, name", "self, name"),
-    "tx added": drifted("self, id: UUID", "self, tx: Tx, id: UUID"),
+    "tx dropped": drifted("        tx: Tx,\n", ""),
+    "tx added": drifted("self, owner: str, id: UUID", "self, tx: Tx, owner: str, id: UUID"),
     "drift behind Any": Edit(
         f"{CATALOG}/wiring.py",
         "    return CatalogService(db, events)",
@@ -574,31 +702,32 @@ TYPES = {
         at="        db,",
     ),
     "a wrong argument": called(
-        'await self._catalog.get_item("x")', 'has incompatible type "str"; expected "UUID"'
+        'await self._catalog.get_item("me", "x")', 'has incompatible type "str"; expected "UUID"'
     ),
     "no such method": called("await self._catalog.steal()", '"Catalog" has no attribute "steal"'),
     "what is behind the interface": called("self._catalog._db", '"Catalog" has no attribute "_db"'),
-    "a missing await": called("self._catalog.get_item(row.id)", "must be used"),
+    "a missing await": called("self._catalog.get_item(owner, row.id)", "must be used"),
     "tx missing": called(
-        "await self._catalog.create_item(name)", 'Missing positional argument "name"'
+        "await self._catalog.create_item(owner, name)", 'Missing positional argument "tx"'
     ),
     "tx superfluous": called(
-        "await self._catalog.get_item(tx, row.id)", 'Too many arguments for "get_item" of "Catalog"'
+        "await self._catalog.get_item(tx, owner, row.id)",
+        'Too many arguments for "get_item" of "Catalog"',
     ),
     "a fake without the methods": faked(
         "pass", 'Cannot instantiate abstract class "FakeCatalog"', at="FAKE = FakeCatalog()"
     ),
     "a fake that drifted": faked(
-        "async def get_item(self, id: int) -> None: ...",
+        "async def get_item(self, owner: str, id: int) -> None: ...",
         'incompatible with supertype "app.modules.catalog.Catalog"',
-        at="async def get_item(self, id: int)",
+        at="async def get_item(self, owner: str, id: int)",
     ),
     "tx taken out of the interface": Edit(
         f"{CATALOG}/__init__.py",
-        "self, tx: Tx, name: str",
-        "self, name: str",
+        "        tx: Tx,\n",
+        "",
         'Too many arguments for "create_item" of "Catalog"',
-        at="service.create_item(tx, body.name)",
+        at="service.create_item(tx, caller.id, body.name)",
         where=f"{CATALOG}/routes.py",
     ),
 }
@@ -660,6 +789,36 @@ def test_a_flag_that_cannot_work_is_refused(
     line = 1 if at == "{" else line_of(repository, file, at)
     said = [each for each in printed.splitlines() if each.startswith(f"{file}:{line}: ")]
     assert any(says in each for each in said), printed
+
+
+BY_AGE = FLAG.replace(
+    '{"fractional": [["on", 10], ["off", 90]]}',
+    '{"if": [{"or": [{"<": [{"var": "age"}, 18]}, {"==": [{"var": ["plan", ""]}, "new"]}]}, "on", "off"]}',
+)
+
+
+@pytest.mark.parametrize(
+    ("flag", "call", "missing"),
+    [
+        (BY_AGE, "is_on('new_way', user=1)", "age"),
+        (BY_AGE, "is_on('new_way', user=1, plan='new', agee=1)", "age"),
+        (BY_AGE, "is_on('new_way', age=None)", "age"),
+        (BY_AGE, "is_on('new_way', age=1)", ""),
+        (BY_AGE, "is_on('new_way', **{'age': 1})", ""),
+        (FLAG, "is_on('new_way')", "user"),
+        (FLAG, "is_on('new_way', None)", "user"),
+        (FLAG, "is_on('new_way', 'ada')", ""),
+    ],
+)
+def test_a_call_says_what_the_flag_s_targeting_speaks_of(
+    repository: Repository, flag: str, call: str, missing: str
+) -> None:
+    plant(repository, f"{BILLING}/flags.json", flag)
+    asks = f"{IMPORTED}\ndef asked(flags: Flags) -> bool:\n    return flags.{call}"
+    plant(repository, f"{BILLING}/asking.py", asks)
+    done = repository.run(".venv/bin/python", "-m", "checks", check=not missing)
+    said = f"{BILLING}/asking.py:3: asks for 'new_way' without {missing}, of which its targeting"
+    assert (said in done.stdout) == bool(missing), done.stdout
 
 
 def test_a_flag_that_nobody_defined_is_refused(repository: Repository) -> None:

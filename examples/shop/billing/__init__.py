@@ -47,7 +47,8 @@ class OrderCharged(Event):
 
 
 class AccountNotFound(NotFound):
-    """The customer has no account, or none yet: it is opened soon after they registered."""
+    """The owner has no such customer, or their account is not open yet: it is soon after they
+    registered."""
 
 
 class ChargeNotFound(NotFound):
@@ -67,23 +68,30 @@ class ChargeDeclined(Conflict):
 
 
 class Billing(Protocol):
-    async def charge(self, tx: Tx, customer_id: UUID, order_id: UUID, amount: Decimal) -> Entry:
+    """An account is its customer's, and so the `owner`'s who registered them: an id of a principal."""
+
+    async def charge(
+        self, tx: Tx, owner: str, customer_id: UUID, order_id: UUID, amount: Decimal
+    ) -> Entry:
         """Put an order on its customer's account and publish OrderCharged.
 
-        Opens the account if there is none yet: the caller knows that the customer exists.
-        Raises ChargeDeclined, AlreadyCharged or AmountNotPositive.
+        Opens the account if there is none yet: the caller knows that the owner has this customer.
+        Raises ChargeDeclined, AlreadyCharged, AmountNotPositive or AccountNotFound.
         """
 
     async def refund(self, tx: Tx, order_id: UUID) -> Entry:
         """Take back what an order was charged. Raises ChargeNotFound."""
 
     async def record_payment(self, tx: Tx, customer_id: UUID, amount: Decimal) -> Entry:
-        """Book what a customer has paid. Raises AmountNotPositive or AccountNotFound."""
+        """Book what a customer has paid, whoever owns them. Raises AmountNotPositive or AccountNotFound."""
 
-    async def get_account(self, customer_id: UUID) -> Account:
+    async def get_account(self, owner: str, customer_id: UUID) -> Account:
         """Return what a customer owes and may owe. Raises AccountNotFound."""
 
     async def list_entries(
-        self, customer_id: UUID, after: UUID | None, limit: int
+        self, owner: str, customer_id: UUID, after: UUID | None, limit: int
     ) -> Sequence[Entry]:
-        """Return at most `limit`, oldest first, beginning behind the id `after`."""
+        """Return at most `limit`, oldest first, beginning behind the id `after`.
+
+        Raises AccountNotFound.
+        """

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.platform.database import Tx
@@ -13,12 +14,18 @@ CREDIT_LIMIT = Decimal(1000)
 """What a new customer may owe."""
 
 
-async def open_account(tx: Tx, customer_id: UUID) -> None:
+async def open_account(tx: Tx, owner: str, customer_id: UUID) -> None:
     """Open a customer's account; one that is open already stays as it is."""
-    account = insert(AccountRow).values(customer_id=customer_id, credit_limit=CREDIT_LIMIT)
+    account = insert(AccountRow).values(
+        customer_id=customer_id, owner=owner, credit_limit=CREDIT_LIMIT
+    )
     await tx.execute(account.on_conflict_do_nothing())
 
 
-async def lock_account(tx: Tx, customer_id: UUID) -> AccountRow | None:
+async def lock_account(
+    tx: Tx, customer_id: UUID, *conditions: ColumnElement[bool]
+) -> AccountRow | None:
     """Lock an account until the transaction ends: all bookings on it follow one another."""
-    return await tx.get(AccountRow, customer_id, with_for_update=True, populate_existing=True)
+    query = select(AccountRow).where(AccountRow.customer_id == customer_id, *conditions)
+    query = query.with_for_update().execution_options(populate_existing=True)
+    return await tx.scalar(query)

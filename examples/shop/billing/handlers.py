@@ -11,4 +11,4 @@ from .accounts import open_account
 
 async def welcome_customer(tx: Tx, event: CustomerRegistered) -> None:
     """Who has registered has an account, ordered or not."""
-    await open_account(tx, event.customer_id)
+    await open_account(tx, event.owner, event.customer_id)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, StringConstraints
 
 from app.platform.database import Database
-from app.platform.principal import needs
+from app.platform.principal import Caller, needs
 
 from . import Account, Billing, Entry
 
@@ -30,16 +30,17 @@ def routes(billing: Billing, db: Database) -> APIRouter:
     router = APIRouter()
 
     @router.get("/accounts/{customer_id}")
-    async def get_account(customer_id: UUID) -> Account:
-        return await billing.get_account(customer_id)
+    async def get_account(customer_id: UUID, caller: Caller) -> Account:
+        return await billing.get_account(caller.id, customer_id)
 
     @router.get("/accounts/{customer_id}/entries")
     async def list_entries(
         customer_id: UUID,
+        caller: Caller,
         after: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
     ) -> EntryPage:
-        found = list(await billing.list_entries(customer_id, after, limit + 1))
+        found = list(await billing.list_entries(caller.id, customer_id, after, limit + 1))
         page, rest = found[:limit], found[limit:]
         return EntryPage(items=page, next=page[-1].id if rest else None)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from app.platform.database import Database, Tx
 from app.platform.events import Events
@@ -31,12 +31,15 @@ class BillingService:
         self._db = db
         self._events = events
 
-    async def charge(self, tx: Tx, customer_id: UUID, order_id: UUID, amount: Decimal) -> Entry:
+    async def charge(
+        self, tx: Tx, owner: str, customer_id: UUID, order_id: UUID, amount: Decimal
+    ) -> Entry:
         _check(amount)
-        account = await lock_account(tx, customer_id)
+        is_owned = AccountRow.owner == owner
+        account = await lock_account(tx, customer_id, is_owned)
         if account is None:  # Whoever orders at once is faster than the news that they registered.
-            await open_account(tx, customer_id)
-            account = await _lock(tx, customer_id)
+            await open_account(tx, owner, customer_id)
+            account = await _lock(tx, customer_id, is_owned)
         if await _entry_of(tx, order_id, EntryKind.CHARGE) is not None:
             raise AlreadyCharged(f"The order {order_id} was charged before.")
         left = account.credit_limit - account.owed
@@ -60,16 +63,18 @@ class BillingService:
         account = await _lock(tx, customer_id)
         return await _book(tx, account, EntryKind.PAYMENT, -amount)
 
-    async def get_account(self, customer_id: UUID) -> Account:
+    async def get_account(self, owner: str, customer_id: UUID) -> Account:
+        query = select(AccountRow).where(AccountRow.customer_id == customer_id)
         async with self._db.read() as reading:
-            row = await reading.get(AccountRow, customer_id)
+            row = await reading.scalar(query.where(AccountRow.owner == owner))
         if row is None:
             raise _not_found(customer_id)
         return Account(row.customer_id, row.owed, row.credit_limit)
 
     async def list_entries(
-        self, customer_id: UUID, after: UUID | None, limit: int
+        self, owner: str, customer_id: UUID, after: UUID | None, limit: int
     ) -> Sequence[Entry]:
+        await self.get_account(owner, customer_id)  # Entries say nothing of an owner.
         query = select(EntryRow).where(EntryRow.customer_id == customer_id).order_by(EntryRow.id)
         if after is not None:
             query = query.where(EntryRow.id > after)
@@ -83,8 +88,8 @@ def _check(amount: Decimal) -> None:
         raise AmountNotPositive(f"The amount must be at least {CENT}, not {amount}.")
 
 
-async def _lock(tx: Tx, customer_id: UUID) -> AccountRow:
-    account = await lock_account(tx, customer_id)
+async def _lock(tx: Tx, customer_id: UUID, *conditions: ColumnElement[bool]) -> AccountRow:
+    account = await lock_account(tx, customer_id, *conditions)
     if account is None:
         raise _not_found(customer_id)
     return account

@@ -21,6 +21,8 @@ class AccountRow(Base):
     __table_args__ = (CheckConstraint("owed <= credit_limit", name="within_limit"),)
 
     customer_id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    """Who registered the customer, as identity says."""
     owed: Mapped[Decimal] = mapped_column(Numeric(14, 2), default=Decimal)
     credit_limit: Mapped[Decimal] = mapped_column(Numeric(14, 2))
 

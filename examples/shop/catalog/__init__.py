@@ -40,6 +40,8 @@ class QuantityNotPositive(DomainError):
 
 
 class Catalog(Protocol):
+    """Products are everybody's to look at; who may change them is for routes to say."""
+
     async def add_product(self, tx: Tx, sku: str, name: str, price: Decimal) -> Product:
         """Add a product, with none in stock yet; its price is rounded to cents.
 

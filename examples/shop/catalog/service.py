@@ -28,6 +28,7 @@ CENT, DEAREST = Decimal("0.01"), Decimal("999999.99")
 class CatalogService:
     def __init__(self, db: Database, cache: Cache) -> None:
         self._db = db
+        # A product is everybody's; what is an owner's would have the owner in its key.
         # Stock included, which changes: processes that share no Redis may show that of 5 s ago.
         self._products = cache.of("product", Product, ttl=5)
 

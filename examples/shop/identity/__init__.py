@@ -20,10 +20,11 @@ class Customer:
 @dataclass(frozen=True, slots=True)
 class CustomerRegistered(Event):
     customer_id: UUID
+    owner: str
 
 
 class CustomerNotFound(NotFound):
-    """No customer has this id."""
+    """The owner has no customer with this id."""
 
 
 class CustomerClosed(Conflict):
@@ -35,20 +36,27 @@ class EmailTaken(Conflict):
 
 
 class Identity(Protocol):
-    async def register_customer(self, tx: Tx, email: str, name: str) -> Customer:
+    """A customer is owned by the principal who registered them, by whose `id` they are asked for.
+
+    Nobody else learns that they exist.
+    """
+
+    async def register_customer(self, tx: Tx, owner: str, email: str, name: str) -> Customer:
         """Register a customer and publish CustomerRegistered. Raises EmailTaken."""
 
-    async def get_customer(self, id: UUID) -> Customer:
+    async def get_customer(self, owner: str, id: UUID) -> Customer:
         """Return a customer, closed or not. Raises CustomerNotFound."""
 
-    async def hold_customer(self, tx: Tx, id: UUID) -> Customer:
+    async def hold_customer(self, tx: Tx, owner: str, id: UUID) -> Customer:
         """Return a customer who may act, and keep them from being closed until `tx` ends.
 
         Raises CustomerNotFound or CustomerClosed.
         """
 
     async def close_customer(self, tx: Tx, id: UUID) -> None:
-        """Let a customer leave; to close one twice changes nothing. Raises CustomerNotFound.
+        """Let a customer leave, whoever owns them; to close one twice changes nothing.
+
+        Raises CustomerNotFound.
 
         Waits for those who hold them; close nobody whom you hold yourself.
         """

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response, status
 from pydantic import BaseModel, StringConstraints
 
 from app.platform.database import Database
-from app.platform.principal import needs
+from app.platform.principal import Caller, needs
 
 from . import Customer, Identity
 
@@ -26,16 +26,16 @@ def routes(identity: Identity, db: Database) -> APIRouter:
 
     @router.post("/customers", status_code=status.HTTP_201_CREATED)
     async def register_customer(
-        body: NewCustomer, request: Request, response: Response
+        body: NewCustomer, caller: Caller, request: Request, response: Response
     ) -> Customer:
         async with db.transaction() as tx:
-            customer = await identity.register_customer(tx, body.email, body.name)
+            customer = await identity.register_customer(tx, caller.id, body.email, body.name)
         response.headers["Location"] = f"{request.url.path}/{customer.id}"
         return customer
 
     @router.get("/customers/{id}")
-    async def get_customer(id: UUID) -> Customer:
-        return await identity.get_customer(id)
+    async def get_customer(id: UUID, caller: Caller) -> Customer:
+        return await identity.get_customer(caller.id, id)
 
     @router.post(
         "/customers/{id}/close",

@@ -17,7 +17,7 @@ from .tables import CustomerRow
 _CUSTOMER = Prepared(
     select(
         CustomerRow.id, CustomerRow.email, CustomerRow.name, CustomerRow.closed_at.is_not(None)
-    ).where(CustomerRow.id == bindparam("id"))
+    ).where(CustomerRow.id == bindparam("id"), CustomerRow.owner == bindparam("owner"))
 )
 
 
@@ -26,8 +26,8 @@ class IdentityService:
         self._db = db
         self._events = events
 
-    async def register_customer(self, tx: Tx, email: str, name: str) -> Customer:
-        row = CustomerRow(email=email.lower(), name=name)
+    async def register_customer(self, tx: Tx, owner: str, email: str, name: str) -> Customer:
+        row = CustomerRow(owner=owner, email=email.lower(), name=name)
         tx.add(row)
         try:
             await tx.flush()
@@ -35,19 +35,20 @@ class IdentityService:
             if violated(error) != "uq_customers_email":
                 raise
             raise EmailTaken("There is a customer with this address already.") from error
-        await self._events.publish(tx, CustomerRegistered(row.id))
+        await self._events.publish(tx, CustomerRegistered(row.id, owner))
         return _customer(row)
 
-    async def get_customer(self, id: UUID) -> Customer:
-        row = await self._db.fetch_one(_CUSTOMER, id=id)
+    async def get_customer(self, owner: str, id: UUID) -> Customer:
+        row = await self._db.fetch_one(_CUSTOMER, id=id, owner=owner)
         if row is None:
             raise _not_found(id)
         return Customer(*row)
 
-    async def hold_customer(self, tx: Tx, id: UUID) -> Customer:
+    async def hold_customer(self, tx: Tx, owner: str, id: UUID) -> Customer:
         # FOR SHARE: any number of transactions can hold a customer, and closing waits for them.
-        row = await tx.get(CustomerRow, id, with_for_update={"read": True}, populate_existing=True)
-        customer = _customer(_found(row, id))
+        query = select(CustomerRow).where(CustomerRow.id == id, CustomerRow.owner == owner)
+        query = query.with_for_update(read=True).execution_options(populate_existing=True)
+        customer = _customer(_found(await tx.scalar(query), id))
         if customer.is_closed:
             raise CustomerClosed(f"The customer {id} is closed.")
         return customer

@@ -18,6 +18,8 @@ class CustomerRow(Base):
     __tablename__ = "customers"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    owner: Mapped[str]
+    """The id of the principal who registered them."""
     email: Mapped[str] = mapped_column(unique=True)
     """In lower case, so that it is unique however it is typed."""
     name: Mapped[str]

@@ -51,7 +51,7 @@ class OrderEmpty(DomainError):
 
 
 class OrderNotFound(NotFound):
-    """No order has this id."""
+    """The owner has no order with this id."""
 
 
 class OrderNotOpen(Conflict):
@@ -63,25 +63,35 @@ class ShipmentNotOpen(Conflict):
 
 
 class Ordering(Protocol):
-    async def place_order(self, tx: Tx, customer_id: UUID, quantities: Mapping[UUID, int]) -> Order:
+    """An order is its customer's, and so the `owner`'s who registered them: an id of a principal."""
+
+    async def place_order(
+        self, tx: Tx, owner: str, customer_id: UUID, quantities: Mapping[UUID, int]
+    ) -> Order:
         """Reserve the products, charge the customer and confirm the order, or do nothing.
 
         Raises OrderEmpty, and what Identity.hold_customer, Catalog.reserve and Billing.charge raise.
         """
 
-    async def cancel_order(self, tx: Tx, id: UUID) -> Order:
+    async def cancel_order(self, tx: Tx, owner: str, id: UUID) -> Order:
         """Refund an order and put its products back. Raises OrderNotFound or OrderNotOpen."""
 
     async def ship_order(self, tx: Tx, id: UUID) -> Order:
-        """Send an order off. Raises OrderNotFound, OrderNotOpen or ShipmentNotOpen."""
+        """Send an order off, whoever owns it. Raises OrderNotFound, OrderNotOpen or ShipmentNotOpen."""
 
-    async def get_order(self, id: UUID) -> Order:
+    async def get_order(self, owner: str, id: UUID) -> Order:
         """Return one order. Raises OrderNotFound."""
 
     async def list_orders(
-        self, customer_id: UUID, after: UUID | None, limit: int
+        self, owner: str, customer_id: UUID, after: UUID | None, limit: int
     ) -> Sequence[Order]:
-        """Return at most `limit` of a customer, oldest first, beginning behind the id `after`."""
+        """Return at most `limit` of a customer, oldest first, beginning behind the id `after`.
+
+        Of a customer who is not the owner's, there are none.
+        """
 
     async def list_open_shipments(self, after: UUID | None, limit: int) -> Sequence[Shipment]:
-        """Return at most `limit`, of the oldest orders first, beginning behind that of `after`."""
+        """Return at most `limit`, of the oldest orders first, beginning behind that of `after`.
+
+        They are everybody's: whoever packs them asks.
+        """

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import BaseModel, Field
 
 from app.platform.database import Database
-from app.platform.principal import needs
+from app.platform.principal import Caller, needs
 
 from . import Order, Ordering, Shipment
 
@@ -39,33 +39,36 @@ def routes(ordering: Ordering, db: Database) -> APIRouter:
     router = APIRouter()
 
     @router.post("/orders", status_code=status.HTTP_201_CREATED)
-    async def place_order(body: NewOrder, request: Request, response: Response) -> Order:
+    async def place_order(
+        body: NewOrder, caller: Caller, request: Request, response: Response
+    ) -> Order:
         quantities: Counter[UUID] = Counter()
         for line in body.lines:
             quantities[line.product_id] += line.quantity
         async with db.transaction() as tx:
-            order = await ordering.place_order(tx, body.customer_id, quantities)
+            order = await ordering.place_order(tx, caller.id, body.customer_id, quantities)
         response.headers["Location"] = f"{request.url.path}/{order.id}"
         return order
 
     @router.get("/orders/{id}")
-    async def get_order(id: UUID) -> Order:
-        return await ordering.get_order(id)
+    async def get_order(id: UUID, caller: Caller) -> Order:
+        return await ordering.get_order(caller.id, id)
 
     @router.get("/orders")
     async def list_orders(
         customer_id: UUID,
+        caller: Caller,
         after: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
     ) -> OrderPage:
-        found = list(await ordering.list_orders(customer_id, after, limit + 1))
+        found = list(await ordering.list_orders(caller.id, customer_id, after, limit + 1))
         page, rest = found[:limit], found[limit:]
         return OrderPage(items=page, next=page[-1].id if rest else None)
 
     @router.post("/orders/{id}/cancel")
-    async def cancel_order(id: UUID) -> Order:
+    async def cancel_order(id: UUID, caller: Caller) -> Order:
         async with db.transaction() as tx:
-            return await ordering.cancel_order(tx, id)
+            return await ordering.cancel_order(tx, caller.id, id)
 
     @router.post("/orders/{id}/ship", dependencies=[needs("orders:ship")])
     async def ship_order(id: UUID) -> Order:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 
 from app.modules.billing import Billing
 from app.modules.catalog import Catalog
@@ -39,13 +39,16 @@ class OrderingService:
         self._catalog = catalog
         self._billing = billing
 
-    async def place_order(self, tx: Tx, customer_id: UUID, quantities: Mapping[UUID, int]) -> Order:
+    async def place_order(
+        self, tx: Tx, owner: str, customer_id: UUID, quantities: Mapping[UUID, int]
+    ) -> Order:
         if not quantities:
             raise OrderEmpty("An order needs at least one line.")
-        await self._identity.hold_customer(tx, customer_id)
+        await self._identity.hold_customer(tx, owner, customer_id)
         products = await self._catalog.reserve(tx, quantities)
         discount = self._flags.is_on("volume_discount", user=customer_id)
         row = OrderRow(
+            owner=owner,
             customer_id=customer_id,
             status=OrderStatus.CONFIRMED,
             lines=[
@@ -60,11 +63,11 @@ class OrderingService:
         tx.add(row)
         await tx.flush()
         order = _order(row)
-        await self._billing.charge(tx, customer_id, order.id, order.total)
+        await self._billing.charge(tx, owner, customer_id, order.id, order.total)
         return order
 
-    async def cancel_order(self, tx: Tx, id: UUID) -> Order:
-        row = await _lock_open(tx, id)
+    async def cancel_order(self, tx: Tx, owner: str, id: UUID) -> Order:
+        row = await _lock_open(tx, id, OrderRow.owner == owner)
         row.status = OrderStatus.CANCELLED
         await tx.execute(delete(ShipmentRow).where(ShipmentRow.order_id == id))
         await self._catalog.restock(tx, {line.product_id: line.quantity for line in row.lines})
@@ -80,21 +83,22 @@ class OrderingService:
         await tx.delete(shipment)
         return _order(row)
 
-    async def get_order(self, id: UUID) -> Order:
+    async def get_order(self, owner: str, id: UUID) -> Order:
+        query = select(OrderRow).where(OrderRow.id == id, OrderRow.owner == owner)
         async with self._db.read() as reading:
-            row = await reading.get(OrderRow, id)
+            row = await reading.scalar(query)
         if row is None:
             raise _not_found(id)
         return _order(row)
 
     async def list_orders(
-        self, customer_id: UUID, after: UUID | None, limit: int
+        self, owner: str, customer_id: UUID, after: UUID | None, limit: int
     ) -> Sequence[Order]:
-        query = select(OrderRow).where(OrderRow.customer_id == customer_id).order_by(OrderRow.id)
+        query = select(OrderRow).where(OrderRow.customer_id == customer_id, OrderRow.owner == owner)
         if after is not None:
             query = query.where(OrderRow.id > after)
         async with self._db.read() as reading:
-            rows = await reading.scalars(query.limit(limit))
+            rows = await reading.scalars(query.order_by(OrderRow.id).limit(limit))
             return [_order(row) for row in rows]
 
     async def list_open_shipments(self, after: UUID | None, limit: int) -> Sequence[Shipment]:
@@ -106,9 +110,10 @@ class OrderingService:
             return [Shipment(row.order_id, row.opened_at) for row in rows]
 
 
-async def _lock_open(tx: Tx, id: UUID) -> OrderRow:
+async def _lock_open(tx: Tx, id: UUID, *conditions: ColumnElement[bool]) -> OrderRow:
     """Lock an order that can still change, until the transaction ends."""
-    row = await tx.get(OrderRow, id, with_for_update=True, populate_existing=True)
+    query = select(OrderRow).where(OrderRow.id == id, *conditions)
+    row = await tx.scalar(query.with_for_update().execution_options(populate_existing=True))
     if row is None:
         raise _not_found(id)
     if row.status != OrderStatus.CONFIRMED:

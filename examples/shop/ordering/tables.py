@@ -21,6 +21,8 @@ class OrderRow(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     # Customers and products belong to other modules: their ids, but no foreign keys.
     customer_id: Mapped[UUID] = mapped_column(index=True)
+    owner: Mapped[str]
+    """Who placed it: the principal who registered the customer."""
     status: Mapped[str]
     placed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     lines: Mapped[list["LineRow"]] = relationship(

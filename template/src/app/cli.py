@@ -1,42 +1,28 @@
 """The command `app`: run, migrate and inspect this application."""
 
 import asyncio
-import os
-import sys
-from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-import uvicorn
-from asyncpg import PostgresError
-from sqlalchemy.exc import DBAPIError
 
 from app import modules
-from app.cli_catalog import show_openapi, write_catalog
+from app.cli_development import add_commands
+from app.cli_errors import describe, fail, is_foreseen
 from app.cli_flags import show_flags
 from app.cli_jobs import jobs
+from app.cli_openapi import show_openapi
 from app.cli_slow import show_slow
 from app.main import run_worker
 from app.platform.access import create_tokens
-from app.platform.autogenerate import make_migration
-from app.platform.development import development_settings, is_deployed, is_taken
-from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.discovery import discover
 from app.platform.engine import login_of
-from app.platform.flag_files import FlagsError
 from app.platform.flag_provider import FlagFiles
-from app.platform.job_records import JobsError
-from app.platform.local_postgres import LocalPostgresError
 from app.platform.logs import configure_logs
-from app.platform.map import as_json, as_mermaid, as_text, draw_map
-from app.platform.map_svg import as_svg
 from app.platform.migrations import migrate, prepare
-from app.platform.roles import DatabaseAheadError, MigrationError
+from app.platform.roles import DatabaseAheadError
 from app.platform.serving import serve as run_server
-from app.platform.settings import load_settings, Settings, SettingsError
-from app.platform.slow import StatisticsError
+from app.platform.settings import load_settings
 from app.platform.statements_schema import why_unreadable
-from app.platform.wiring import WiringError
 
 cli = typer.Typer(
     help="Run, migrate and inspect this application.",
@@ -47,50 +33,8 @@ cli = typer.Typer(
 cli.add_typer(jobs, name="jobs")
 cli.command("flags", epilog="Example: app flags --json")(show_flags)
 cli.command("openapi", epilog="Example: app openapi --module billing")(show_openapi)
-cli.command("catalog", epilog="Example: app catalog")(write_catalog)
 cli.command("slow", epilog="Example: app slow --module billing --limit 3")(show_slow)
-File = Annotated[str | None, typer.Option(metavar="FILE", help="Write it to FILE; - prints it.")]
-_EXPECTED = (
-    FlagsError,
-    JobsError,
-    LocalPostgresError,
-    MigrationError,
-    SettingsError,
-    StatisticsError,
-    WiringError,
-)
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
-
-
-@cli.command(epilog="Example: app dev --port 8001")
-def dev(port: Port = 8000) -> None:
-    """Run everything on this machine: Postgres, migrations, web server and worker, with reload.
-
-    Uses DATABASE_URL where it is set, and a Postgres of its own otherwise.
-    """
-    if is_deployed():
-        _fail("This is an installation for production. Run `make dev` in the repository.")
-    if is_taken(port):
-        _fail(f"Port {port} of 127.0.0.1 is taken. Choose another: app dev --port {port + 1}")
-    with development_settings() as settings:
-        # The server runs in a process of its own, which reads its settings anew at each reload.
-        os.environ["DATABASE_URL"] = settings.database_url
-        os.environ["MIGRATION_DATABASE_URL"] = settings.admin_url
-        os.environ["ENVIRONMENT"] = settings.environment
-        configure_logs(settings)
-        typer.echo(f"Open http://127.0.0.1:{port}/_dev (Ctrl-C stops everything).", err=True)
-        typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
-        uvicorn.run(
-            "app.main:create_development_app",
-            factory=True,
-            port=port,
-            reload=True,
-            reload_dirs=[str(Path(__file__).parent)],
-            reload_includes=["modules/*", "module.toml"],  # A module's folder arrives as a whole.
-            access_log=False,
-            log_config=None,
-            reset_contextvars=True,
-        )
 
 
 @cli.command(epilog="Example: DATABASE_URL=postgresql://… app serve --host 0.0.0.0 --processes 4")
@@ -146,50 +90,20 @@ def apply_migrations(
     --unless-ahead: the release before may come back, and runs on the newer schema.
     """
     settings = load_settings()
+    login, folders = login_of(settings.database_url), discover(modules)
     if roles:
-        login = login_of(settings.database_url)
-        asyncio.run(prepare(settings.admin_url, login, discover(modules)))
+        asyncio.run(prepare(settings.admin_url, login, folders))
         return
     try:
-        applied = _migrate(settings)
+        applied = asyncio.run(migrate(settings.admin_url, login, folders))
     except DatabaseAheadError as ahead:
         if not unless_ahead:
             raise
         typer.echo(f"Warning: {ahead}", err=True)
         return
     typer.echo("\n".join(f"applied {each}" for each in applied) or "Nothing to do.")
-    login = login_of(settings.database_url)
     if reason := asyncio.run(why_unreadable(settings.admin_url, login)):
         typer.echo(f"`app slow` will find nothing. {reason}", err=True)
-
-
-@cli.command("make-migration", epilog='Example: app make-migration billing "add a due date"')
-def write_migration(module: str, message: str) -> None:
-    """Write a migration from the difference between a module's tables and the database."""
-    folder = next((f for f in discover(modules) if f.name == module), None)
-    if folder is None:
-        _fail(f"There is no module {module}. `app modules` lists them.")
-    with development_settings() as settings:
-        _migrate(settings)
-        login = login_of(settings.database_url)
-        path = asyncio.run(make_migration(settings.admin_url, login, folder, message))
-    typer.echo(f"Wrote {path}. Read it before you commit it.")
-
-
-@cli.command(epilog="Example: app token --subject ada --scope catalog:write")
-def token(
-    subject: Annotated[str, typer.Option(help="Who sends it: the id of the principal.")] = "me",
-    scope: Annotated[
-        list[str] | None, typer.Option(help="What it allows; give it several times for several.")
-    ] = None,
-) -> None:
-    """Print a token for a day, which `app dev` believes: curl -H "Authorization: Bearer $(app token)"
-
-    In production, the issuer in OIDC_ISSUER makes tokens.
-    """
-    if os.environ.get("ENVIRONMENT", "development") != "development":
-        _fail("ENVIRONMENT is production, where only the issuer in OIDC_ISSUER makes tokens.")
-    typer.echo(DevelopmentIssuer().token(subject, *(scope or [])))
 
 
 @cli.command("modules", epilog="Example: app modules")
@@ -200,42 +114,17 @@ def list_modules() -> None:
         typer.echo(f"{folder.name:20} {folder.interface.__name__}({needs})  {folder.owner}")
 
 
-@cli.command("map", epilog="Example: app map --svg docs/architecture.svg")
-def show_map(svg: File = None, mermaid: File = None, json: File = None) -> None:
-    """Draw the modules, their interfaces and what they depend on: here, or into files."""
-    mapped = draw_map(discover(modules))
-    if not (svg or mermaid or json):
-        typer.echo(as_text(mapped), nl=False)
-    for file, draw in ((svg, as_svg), (mermaid, as_mermaid), (json, as_json)):
-        if file == "-":
-            typer.echo(draw(mapped), nl=False)
-        elif file:
-            drawn = draw(mapped)
-            try:
-                Path(file).write_text(drawn, "utf-8", newline="\n")
-            except OSError as error:
-                _fail(f"Cannot write {file}: {error.strerror}.")
+add_commands(cli)
 
 
 def main() -> None:
-    """Run the command line; expected errors become one sentence and exit code 1."""
+    """Run the command line; what can be foreseen becomes one sentence and exit code 1."""
     try:
         cli()
-    except _EXPECTED as error:
-        _fail(str(error))
-    except (OSError, PostgresError, DBAPIError) as error:
-        reason = getattr(error, "orig", None) or error
-        _fail(f"The database does not answer as expected: {reason}. Is DATABASE_URL right?")
-
-
-def _migrate(settings: Settings) -> list[str]:
-    login = login_of(settings.database_url)
-    return asyncio.run(migrate(settings.admin_url, login, discover(modules)))
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"app: {message}", err=True)
-    sys.exit(1)
+    except Exception as error:
+        if not is_foreseen(error):
+            raise
+        fail(describe(error))
 
 
 if __name__ == "__main__":

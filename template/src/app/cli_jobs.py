@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
@@ -11,11 +11,11 @@ import typer
 from pgqueuer import Queries
 
 from app import modules
-from app.platform import job_records
-from app.platform.development import present_settings
+from app.cli_development import present_settings
+from app.platform import job_changes, job_records
 from app.platform.discovery import discover
 from app.platform.engine import create_engine
-from app.platform.job_records import JobRecord, JobsError
+from app.platform.job_records import JobRecord, JobsError, Known
 from app.platform.queue import connect_queue
 from app.platform.settings import Settings
 from app.platform.wiring import wire
@@ -87,17 +87,34 @@ def show_job(id: Id, json: AsJson = False) -> None:
 
 
 @jobs.command("retry", epilog="Example: app jobs retry 42")
-def retry_jobs(ids: Ids = None, module: InModule = None) -> None:
-    """Run held jobs again: those named, or all of a module."""
-    chosen = _chosen(ids, module)
-    _ask(lambda queue, known: job_records.retry_jobs(queue, known, chosen))
-    typer.echo(f"Enqueued again: {', '.join(map(str, chosen))}." if chosen else "None is held.")
+def retry_jobs(ids: Ids = None, module: InModule = None, json: AsJson = False) -> None:
+    """Run held jobs again: those named, all or none; or all of a module.
+
+    Of several jobs of a module with one key, the newest; the others are named, and stay held. Exit 1
+    where there were some, and none could be run.
+    """
+    chosen: list[int] = _chosen(ids, module)
+    left: list[job_changes.Left] = []
+    if module is None:
+        _ask(lambda queue, _: job_changes.retry_jobs(queue, chosen))
+    else:
+        chosen, left = _ask(lambda queue, _: job_changes.retry_held(queue, chosen))
+    if json:
+        _print_json({"enqueued": chosen, "left": [asdict(each) for each in left]})
+    elif chosen or not left:
+        typer.echo(f"Enqueued again: {_listed(chosen)}." if chosen else "None is held.")
+    for each in [] if json else left:
+        typer.echo(f"Left held: {each}.")
+    if left and not chosen:
+        raise typer.Exit(1)
 
 
 @jobs.command("drop", epilog="Example: app jobs drop 42")
-def drop_jobs(ids: Ids = None, module: InModule = None, unknown: Unknown = False) -> None:
+def drop_jobs(
+    ids: Ids = None, module: InModule = None, unknown: Unknown = False, json: AsJson = False
+) -> None:
     """Delete jobs: those named, which may also wait or have lost their worker, or all that are held
-    of a module.
+    of a module. All or none.
 
     With --unknown, all that wait for code which this version does not have; a newer version that
     is just being deployed may have it.
@@ -105,9 +122,13 @@ def drop_jobs(ids: Ids = None, module: InModule = None, unknown: Unknown = False
     chosen = _chosen(ids, module, unknown=unknown)
     with present_settings() as settings:
         silence = settings.worker_lost_after
-    _ask(lambda queue, known: job_records.drop_jobs(queue, known, chosen, silence))
+    states = tuple(State) if ids else (State.WAITING,) if unknown else (State.HELD,)
+    _ask(lambda queue, _: job_changes.drop_jobs(queue, chosen, silence, states))
     none = "None is unknown." if unknown else "None is held."
-    typer.echo(f"Dropped: {', '.join(map(str, chosen))}." if chosen else none)
+    if json:
+        _print_json({"dropped": chosen})
+    else:
+        typer.echo(f"Dropped: {_listed(chosen)}." if chosen else none)
 
 
 def _chosen(ids: list[int] | None, module: str | None, *, unknown: bool = False) -> list[int]:
@@ -116,8 +137,12 @@ def _chosen(ids: list[int] | None, module: str | None, *, unknown: bool = False)
             "say which jobs: their ids, or --module for all that are held of one."
         )
     if ids:
-        return ids
+        return sorted(set(ids))
     return [job.id for job in _find(module=module, state="unknown" if unknown else "held")]
+
+
+def _listed(ids: list[int]) -> str:
+    return ", ".join(map(str, ids))
 
 
 def _find(*, module: str | None, **which: Any) -> list[JobRecord]:
@@ -133,8 +158,8 @@ def _is_known(module: str) -> bool:
     return module in wired or module in _ask(job_records.count_jobs)
 
 
-def _ask(question: Callable[[Queries, Collection[str]], Awaitable[Result]]) -> Result:
-    """Ask the queue, knowing the names of the jobs that the code has."""
+def _ask(question: Callable[[Queries, Known], Awaitable[Result]]) -> Result:
+    """Ask the queue, knowing the jobs that the code has."""
 
     async def ask(settings: Settings) -> Result:
         known = wire(discover(modules), create_engine(settings)).jobs

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app import modules
-from app.platform.development import present_settings
+from app.cli_development import present_settings
 from app.platform.discovery import discover
 from app.platform.idempotency import SCHEMA as REQUESTS
 from app.platform.queue import SCHEMA as QUEUE

@@ -1,22 +1,18 @@
 """The composition root: which parts there are, and how they come together."""
 
 import asyncio
-import logging
 import signal
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, AsyncExitStack
+from contextlib import asynccontextmanager, AsyncExitStack, suppress
 
 from fastapi import FastAPI
 from openfeature import api as openfeature
 from openfeature.provider import FeatureProvider
-from starlette.types import ASGIApp
 
 from app import modules
 from app.platform.cache_store import CacheStore
-from app.platform.development import stop_with_parent
 from app.platform.discovery import discover
-from app.platform.engine import create_engine, login_of
+from app.platform.engine import close, create_engine, login_of
 from app.platform.flag_provider import FlagFiles
 from app.platform.health import health_routes, Probe
 from app.platform.http import create_api
@@ -26,7 +22,8 @@ from app.platform.replica import connect_replica
 from app.platform.roles import MigrationError
 from app.platform.settings import load_settings, Settings
 from app.platform.signals import Signals
-from app.platform.wiring import wire, WiringError
+from app.platform.waits import CLOSE
+from app.platform.wiring import wire
 from app.platform.worker import Worker
 
 
@@ -69,7 +66,7 @@ def create_app(
                 yield
         finally:
             await cache.close()
-            await engine.dispose()
+            await close(engine)
 
     objectives = {folder.name: folder.objectives for folder in folders}
     api = create_api(wired.routers, lifespan, settings, engine, objectives)
@@ -100,38 +97,17 @@ async def run_worker(settings: Settings) -> None:
                 )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-        async with signals.running(folders, wired.jobs, engine, Probe(engine, folders)):
+        probe = Probe(engine, folders)
+        async with signals.running(folders, wired.jobs, engine, probe, worker=worker):
             await worker.run()
     finally:
-        await cache.close()
-        await engine.dispose()
+        with suppress(TimeoutError):  # What does not answer goes with the process.
+            async with asyncio.timeout(CLOSE):
+                await cache.close()
+        await close(engine)
 
 
 def create_served_app() -> FastAPI:
     """Create what `app serve` serves."""
     settings = load_settings()
     return create_app(settings, signals=Signals(settings))
-
-
-def create_development_app() -> ASGIApp:
-    """Create what `app dev` serves: a module added while it runs is migrated at the reload.
-
-    In front of it stands the console, of which there is nothing where this is deployed.
-    """
-    from app.platform.console.recorder import Recorder
-    from app.platform.console.routes import Console
-
-    stop_with_parent()
-    try:
-        settings = load_settings().model_copy(update={"worker_drain_timeout": 1.0})
-        recorder = Recorder()
-        signals = Signals(settings, span_processors=[recorder])
-        logging.getLogger().addHandler(recorder.handler)
-        folders = discover(modules)
-        flags = FlagFiles(folders, settings.flags_file)
-        api = create_app(
-            settings, migrate_first=True, with_worker=True, flags=flags, signals=signals
-        )
-    except WiringError as error:
-        sys.exit(f"app: {error}")
-    return Console(api, settings, folders, api.state.jobs, flags, recorder)

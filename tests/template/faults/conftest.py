@@ -1,7 +1,6 @@
 """A repository whose web server and worker reach their Postgres through a network that fails."""
 
 import asyncio
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
+from behind_proxy import network_of, through
 from generated import Generate, Repository
 from running import bearer, in_production, serving
 from tcp_proxy import TcpProxy
@@ -29,8 +29,7 @@ def production(generate: Generate, postgres: str) -> Repository:
 @pytest.fixture
 def proxy(production: Repository) -> Iterator[TcpProxy]:
     """The network between the application and its Postgres."""
-    host, port = re.search(r"@([^/:]+):(\d+)/", production.environment["DATABASE_URL"]).groups()
-    with TcpProxy(host, int(port)) as proxy:
+    with network_of(production) as proxy:
         yield proxy
 
 
@@ -55,13 +54,6 @@ class Running:
 
     def log(self) -> str:
         return self._log.read_text()
-
-
-def through(production: Repository, proxy: TcpProxy, **settings: str) -> Repository:
-    """The same application, which reaches its database through the proxy."""
-    url = proxy.url(production.environment["DATABASE_URL"])
-    environment = {**production.environment, "DATABASE_URL": url, "METRICS_PORT": "0", **settings}
-    return Repository(production.path, environment)
 
 
 @pytest.fixture

@@ -196,6 +196,27 @@ async def test_an_issuer_of_ones_own_takes_the_place_of_the_built_in_one(
     assert (refused.status_code, passed.status_code) == (401, 200)
 
 
+async def test_where_clients_are_named_others_are_refused(issuing: Issuing) -> None:
+    named = {"oidc_audience": "shop", "oidc_clients": "web-shop back-office"}
+    application = api(oidc_issuer=issuing.url, app_version="1.4.2", **named)
+    for client, status in (("back-office", 200), ("others", 401)):
+        token = {"Authorization": f"Bearer {issuing.token(azp=client)}"}
+        assert (await ask(application, "/shop/mine", **token)).status_code == status
+    assert {str(agent).rpartition("/")[2] for agent in issuing.agents} == {"1.4.2"}
+
+
+async def test_a_clock_that_is_wrong_is_named_to_the_caller_and_in_the_log(
+    issuing: Issuing, caplog: pytest.LogCaptureFixture
+) -> None:
+    application = api(oidc_issuer=issuing.url, oidc_audience="shop")
+    token = issuing.token(iat=2**40)
+    with caplog.at_level(logging.INFO, "app.access"):
+        refused = await ask(application, "/shop/mine", Authorization=f"Bearer {token}")
+    assert refused.status_code == 401
+    for told in (refused.json()["detail"], caplog.text):
+        assert "ahead of the clock of this server" in told
+
+
 async def test_nobody_is_let_in_while_the_issuer_has_never_answered(issuing: Issuing) -> None:
     token = issuing.token()
     application = api(oidc_issuer="http://127.0.0.1:1", oidc_audience="shop")

@@ -1,12 +1,19 @@
 """The wrapper between two modules: what it accepts, and what may watch it."""
 
 import inspect
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any, Protocol
 
 import pytest
-from app.platform.boundary import BoundaryCall, InterfaceError, Method, at_boundary
+from app.platform.boundary import BoundaryCall, CallError, TransactionCallError, at_boundary
+from app.platform.context import speaking
 from app.platform.database import Database, Tx
 from app.platform.engine import TransactionError
+from app.platform.interfaces import InterfaceError, Method
+from app.platform.observing import observe_call
+from prometheus_client import REGISTRY
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 
@@ -124,5 +131,155 @@ async def test_an_instrument_sees_results_errors_and_refusals(engine: AsyncEngin
     assert seen == [
         ("sold", ZeroDivisionError),
         ("sell", "tea for 2"),
-        ("sold", TransactionError),
+        ("sold", TransactionCallError),
     ]
+
+
+async def test_a_call_that_does_not_fit_is_its_callers_mistake(engine: AsyncEngine) -> None:
+    shop: Any = at_boundary(Shop, Real(), "shop")
+    with pytest.raises(CallError, match=r"^shop\.sold: missing a required argument: 'item'\.$"):
+        await shop.sold()
+    with pytest.raises(CallError, match=r"^shop\.sell joins its caller's transaction: pass `tx`"):
+        await shop.sell()
+    with pytest.raises(CallError, match=r"^shop\.sell joins its caller's transaction: pass `tx`"):
+        await shop.sell("tea")
+    async with Database(engine, "catalog").transaction() as tx:
+        with pytest.raises(
+            TypeError, match=r"^shop\.sell: got an unexpected keyword argument 'cost'"
+        ):
+            await shop.sell(tx, "tea", cost=2)
+        tx._transaction.is_undone = False
+        over = tx
+    with pytest.raises(CallError, match="This transaction is over"):
+        await shop.sell(over, "tea")
+
+
+async def test_a_type_error_of_the_module_is_its_own(engine: AsyncEngine) -> None:
+    class Wrong(Real):
+        async def sold(self, item: str) -> int:
+            return 1 + item  # type: ignore[operator]
+
+    with pytest.raises(TypeError, match="unsupported operand") as raised:
+        await at_boundary(Shop, Wrong(), "shop").sold("tea")
+    assert not isinstance(raised.value, CallError)
+
+
+class Rows(Protocol):
+    def stream(self, tx: Tx, last: int) -> AsyncIterator[str]: ...
+
+    def closable(self, tx: Tx) -> AsyncGenerator[str, None]: ...
+
+    def alone(self) -> AsyncIterator[str]: ...
+
+
+WHO = text("SELECT current_user")
+
+
+class Streaming:
+    """Streams who speaks, to Postgres and in the log."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.closed: list[str] = []
+
+    async def stream(self, tx: Tx, last: int) -> AsyncIterator[str]:
+        for _ in range(last):
+            yield f"{await tx.scalar(WHO)} {speaking.get()}"
+        raise ZeroDivisionError
+
+    async def closable(self, tx: Tx) -> AsyncGenerator[str, None]:
+        try:
+            while True:
+                yield str(await tx.scalar(WHO))
+        finally:
+            self.closed.append(f"{await tx.scalar(WHO)} {speaking.get()}")
+
+    async def alone(self) -> AsyncIterator[str]:
+        async with self._db.read() as reading:
+            for _ in range(3):
+                yield f"{await reading.scalar(WHO)} {speaking.get()}"
+
+
+@pytest.fixture
+def streaming(engine: AsyncEngine) -> Streaming:
+    return Streaming(Database(engine, "ordering"))
+
+
+@pytest.fixture
+def rows(streaming: Streaming) -> Rows:
+    return at_boundary(Rows, streaming, "ordering", observe_call)
+
+
+def calls(method: str, outcome: str) -> float:
+    labels = {"module": "ordering", "method": method, "outcome": outcome}
+    return REGISTRY.get_sample_value("boundary_calls_total", labels) or 0
+
+
+async def test_between_two_items_of_a_stream_its_caller_speaks(
+    rows: Rows, engine: AsyncEngine
+) -> None:
+    token = speaking.set("catalog")
+    before = calls("stream", "error")
+    async with Database(engine, "catalog").transaction() as tx:
+        with pytest.raises(ZeroDivisionError):
+            async with tx.savepoint():
+                async for who in rows.stream(tx, last=2):
+                    assert who == "app_test__ordering ordering"
+                    assert await tx.scalar(WHO) == "app_test__catalog"
+                    assert speaking.get() == "catalog"
+        assert await tx.scalar(WHO) == "app_test__catalog"
+    assert speaking.get() == "catalog"
+    assert calls("stream", "error") == before + 1
+    speaking.reset(token)
+
+
+async def test_what_fails_while_a_stream_is_read_undoes_its_transaction(
+    rows: Rows, engine: AsyncEngine
+) -> None:
+    with pytest.raises(TransactionError, match="undone by an error that was caught"):
+        async with Database(engine, "catalog").transaction() as tx:
+            with pytest.raises(ZeroDivisionError):
+                async for _ in rows.stream(tx, 1):
+                    pass
+
+
+async def test_a_stream_that_is_closed_early_undoes_nothing(
+    rows: Rows, streaming: Streaming, engine: AsyncEngine
+) -> None:
+    before = calls("closable", "ok")
+    async with Database(engine, "catalog").transaction() as tx:
+        async with aclosing(rows.closable(tx)) as stream:
+            async for who in stream:
+                assert who == "app_test__ordering"
+                break
+        assert streaming.closed == ["app_test__ordering ordering"]
+        assert await tx.scalar(WHO) == "app_test__catalog"
+    assert calls("closable", "ok") == before + 1
+
+
+async def test_a_stream_without_tx_is_refused_inside_a_transaction_whenever_it_is_read(
+    rows: Rows, engine: AsyncEngine
+) -> None:
+    db = Database(engine, "catalog")
+    begun = rows.alone()
+    assert await anext(begun) == "app_test__ordering ordering"
+    with pytest.raises(TransactionError, match="a read is open already"):
+        async with db.transaction():
+            pass
+    assert [who async for who in begun] == ["app_test__ordering ordering"] * 2
+    unread = rows.alone()
+    async with db.transaction():
+        for stream in (unread, rows.alone()):
+            with pytest.raises(CallError, match=r"^ordering\.alone does not take `tx`"):
+                await anext(stream)
+
+
+async def test_a_stream_whose_transaction_is_over_is_its_callers_mistake(
+    rows: Rows, engine: AsyncEngine
+) -> None:
+    async with Database(engine, "catalog").transaction() as tx:
+        stream, unread = rows.closable(tx), rows.closable(tx)
+        assert await anext(stream) == "app_test__ordering"
+        await stream.aclose()
+    with pytest.raises(CallError, match="This transaction is over"):
+        await anext(unread)

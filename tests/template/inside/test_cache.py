@@ -18,6 +18,7 @@ from app.platform.cache_store import CacheStore
 from app.platform.database import Database
 from app.platform.engine import OutcomeUnknownError, TransactionError
 from app.platform.settings import MEMORY
+from app.platform.transaction import view_of
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -159,7 +160,7 @@ async def test_what_is_undone_invalidates_nothing(
     async with db.transaction() as tx:
         with pytest.raises(ZeroDivisionError):
             async with tx.savepoint():
-                prices.invalidate(tx.of("ordering"), "a")
+                prices.invalidate(view_of(tx, "ordering"), "a")
                 raise ZeroDivisionError
     await prices.get("a", source.load)
     assert source.asked == 1
@@ -171,8 +172,10 @@ async def test_a_commit_whose_answer_is_lost_invalidates(
     await prices.get("a", source.load)
     execute = asyncpg.Connection.execute
 
-    async def lose_the_answer(connection: asyncpg.Connection, query: str, *args: object) -> str:
-        done = await execute(connection, query, *args)
+    async def lose_the_answer(
+        connection: asyncpg.Connection, query: str, *args: object, **options: object
+    ) -> str:
+        done = await execute(connection, query, *args, **options)
         if query.startswith("COMMIT"):
             raise asyncpg.ConnectionDoesNotExistError("connection was closed")
         return done

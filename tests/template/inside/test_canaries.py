@@ -4,7 +4,7 @@ import io
 import json
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import httpx
@@ -25,14 +25,48 @@ TOKEN, PASSWORD, BODY, QUERY, PATH, ARGUMENT, COOKIE, TRACE_STATE = CANARIES = [
     f"canary{number}x7f3a" for number in range(8)
 ]
 ADDRESS = f"{BODY}@example.org"
+ITEM = b'{"id": "00000000-0000-7000-8000-000000000000"}'
+"""What `prepare_item` takes."""
+LIBRARIES = (
+    "sqlalchemy.engine",
+    "sqlalchemy.engine.Engine",
+    "sqlalchemy.pool",
+    "sqlalchemy.orm",
+    "sqlalchemy.dialects",
+    "cashews.wrapper",
+    "pgqueuer.qm",
+    "httpx._client",
+    "httpcore.http11",
+    "uvicorn.error",
+    "opentelemetry.sdk",
+    "openfeature.contrib",
+    "urllib3.connectionpool",
+)
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    before = {name: logging.getLogger(name).level for name in LIBRARIES}
+    yield
+    for name, level in before.items():
+        logging.getLogger(name).setLevel(level)
 
 
 async def _violate(tx: Tx, _arguments: object) -> None:
     row = {"name": ARGUMENT}
     for _ in range(2):
         await tx.execute(
-            text("INSERT INTO catalog.items (id, name) VALUES (gen_random_uuid(), :name)"), row
+            text(
+                "INSERT INTO catalog.items (owner, id, name) VALUES ('me', gen_random_uuid(), :name)"
+            ),
+            row,
         )
+
+
+async def _read(tx: Tx, _arguments: object) -> None:
+    """Get a row and fail, so that the transaction comes to nothing."""
+    await tx.execute(text("SELECT CAST(:given AS text), 17").bindparams(given=ARGUMENT))
+    raise RuntimeError("Nothing was done.")
 
 
 async def _misfit(tx: Tx, _arguments: object) -> None:
@@ -78,7 +112,7 @@ async def ask(client: httpx.AsyncClient, token: str) -> set[int]:
     return {answer.status_code for answer in answers}
 
 
-@pytest.mark.parametrize("job", [None, _violate, _misfit, _inline, _tell])
+@pytest.mark.parametrize("job", [None, _violate, _read, _misfit, _inline, _tell])
 async def test_nothing_that_is_secret_is_told(
     settings: Settings,
     engine: AsyncEngine,
@@ -89,7 +123,13 @@ async def test_nothing_that_is_secret_is_told(
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     headers = bearer("me")
-    given = settings.model_copy(update={"metrics_port": port, "log_level": "debug"})
+    given = settings.model_copy(
+        update={
+            "metrics_port": port,
+            "log_level": "debug",
+            "log_levels": " ".join(f"{name}=debug" for name in LIBRARIES),
+        }
+    )
     log = io.StringIO()
     trace_statements([engine.sync_engine])
     async with tracing_app(given, headers) as (client, traces):
@@ -105,10 +145,10 @@ async def test_nothing_that_is_secret_is_told(
                 422,
             }
         else:
-            bound = replace(wired.jobs["catalog.report_latest"], function=job)
+            bound = replace(wired.jobs["catalog.prepare_item"], function=job)
             async with Database(engine, "catalog").transaction() as tx:
                 arguments = json.dumps({"password": PASSWORD, "unknown": ARGUMENT}).encode()
-                await enqueue(tx, [NewJob(bound.name, b"{}"), NewJob(bound.name, arguments)])
+                await enqueue(tx, [NewJob(bound.name, ITEM), NewJob(bound.name, arguments)])
             with pytest.raises(Exception, match=r"\S"):
                 await Worker(settings, engine, {bound.name: bound}).run_due()
         async with httpx.AsyncClient() as prometheus:

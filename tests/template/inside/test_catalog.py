@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from app.cli import cli
-from app.platform.catalog import (
+from app.development.catalog import (
     describe_api,
     draw_catalog,
     entity_name,

@@ -46,7 +46,7 @@ async def test_statements_that_name_their_columns_go_on(
 
     async def use() -> None:
         async with db.transaction() as tx:
-            tx.add(ItemRow(name=uuid4().hex))
+            tx.add(ItemRow(owner="me", name=uuid4().hex))
         async with db.read() as reading:
             (await reading.scalars(select(ItemRow))).all()
         await db.fetch(PREPARED)

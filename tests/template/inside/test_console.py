@@ -5,18 +5,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from app.platform.console.recorder import Recorder
-from app.platform.console.routes import Console
+from app.development.console.recorder import Recorder
+from app.development.console.routes import Console
 from app.platform.database import Database
 from app.platform.flag_provider import FlagFiles
 from app.platform.http import create_api
+from app.platform.jobs import BoundJob, Options
 from app.platform.principal import PUBLIC, needs
 from app.platform.queue import NewJob, connect_queue, enqueue
 from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder
 from fastapi import APIRouter, FastAPI
 from httpx import ASGITransport, AsyncClient, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from .spans import attempt, request, span, sql
@@ -58,7 +59,8 @@ def api(settings: Settings, engine: AsyncEngine) -> FastAPI:
 def console(
     api: FastAPI, settings: Settings, folders: list[ModuleFolder], recorder: Recorder
 ) -> Console:
-    return Console(api, settings, folders, {"billing.audit"}, FlagFiles(folders), recorder)
+    audit = BoundJob("billing.audit", "billing", Options(), hold, None, TypeAdapter(str), str)
+    return Console(api, settings, folders, {audit.name: audit}, FlagFiles(folders), recorder)
 
 
 @pytest.fixture
@@ -232,7 +234,7 @@ async def test_a_database_that_does_not_answer_is_said_in_a_sentence(
     api: FastAPI, settings: Settings, folders: list[ModuleFolder], recorder: Recorder
 ) -> None:
     nowhere = settings.model_copy(update={"database_url": "postgresql://app@127.0.0.1:1/app"})
-    console = Console(api, nowhere, folders, set(), FlagFiles(folders), recorder)
+    console = Console(api, nowhere, folders, {}, FlagFiles(folders), recorder)
     async with open_browser(console) as browser:
         for page in ("", "/queue", "/sql"):
             shown = await browser.get(f"/_dev{page}")

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import app
 import pytest
-from app.platform.console.guard import refusal
+from app.development.console.guard import refusal
 from starlette.types import Scope
 
 OWN = {"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-origin"}
@@ -80,11 +80,11 @@ def test_another_site_can_give_no_orders(method: str, headers: dict[str, str]) -
     assert refusal(asked(method, headers=headers)) == FOREIGN
 
 
-def test_what_is_deployed_has_no_console() -> None:
+def test_what_is_served_knows_nothing_of_development() -> None:
     program = (
-        "import sys; from app import cli, main; api = main.create_served_app()\n"
+        "import sys; from app import main; api = main.create_served_app()\n"
         "assert not any(str(getattr(each, 'path', '')).startswith('/_dev') for each in api.routes)\n"
-        "assert not [name for name in sys.modules if 'console' in name and 'app.' in name]\n"
+        "assert not [name for name in sys.modules if name.startswith('app.development')]\n"
         "assert 'jinja2' not in sys.modules, 'jinja2'"
     )
     environment = {
@@ -96,12 +96,12 @@ def test_what_is_deployed_has_no_console() -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_nothing_else_knows_the_console() -> None:
+def test_nothing_but_the_command_knows_of_development() -> None:
     source = Path(app.__path__[0])
     named = {
         str(file.relative_to(source))
         for file in source.rglob("*.py")
-        if "console" not in file.parts
-        and re.search(r"(from|import) app\.platform\.console", file.read_text("utf-8"))
+        if "development" not in file.parts
+        and re.search(r"(from|import) app\.development", file.read_text("utf-8"))
     }
-    assert named == {"main.py"}
+    assert named == {"cli_development.py"}

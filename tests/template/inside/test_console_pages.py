@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from app.platform.console.pages import ago, took
+from app.development.console.pages import ago, took
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from app.platform.console import recorder as module
-from app.platform.console.parts import Trace
-from app.platform.console.recorder import Recorder
-from app.platform.console.waterfall import draw, repeated, summarize
+from app.development.console import recorder as module
+from app.development.console.parts import Trace
+from app.development.console.recorder import Recorder
+from app.development.console.waterfall import draw, repeated, summarize
 from app.platform.log_writer import LogWriter
 from opentelemetry.trace import SpanKind
 

@@ -1,7 +1,8 @@
 """Roles, transactions and the pool; runs inside a generated repository with catalog and ordering."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing, nullcontext
 from types import NoneType
 from typing import Protocol
 from uuid import uuid4
@@ -13,10 +14,18 @@ from app.modules.catalog.tables import ItemRow as CatalogRow
 from app.modules.ordering.tables import ItemRow as OrderingRow
 from app.platform.boundary import at_boundary
 from app.platform.database import Database, Tx
-from app.platform.engine import BoundaryError, TransactionError, create_engine
+from app.platform.engine import (
+    BoundaryError,
+    TransactionError,
+    UnreachableError,
+    create_engine,
+    statements_may_take,
+)
+from app.platform.fetch import Prepared
 from app.platform.settings import Settings
+from app.platform.transaction import view_of
 from app.platform.wiring import Wired
-from sqlalchemy import text
+from sqlalchemy import literal, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -41,7 +50,7 @@ async def count(engine: AsyncEngine, module: str) -> object:
 
 async def test_statements_run_under_the_role_of_whose_view_they_use(engine: AsyncEngine) -> None:
     async with Database(engine, "catalog").transaction() as catalog:
-        ordering = catalog.of("ordering")
+        ordering = view_of(catalog, "ordering")
         assert [await role(catalog), await role(ordering), await role(catalog)] == [
             CATALOG,
             ORDERING,
@@ -51,32 +60,34 @@ async def test_statements_run_under_the_role_of_whose_view_they_use(engine: Asyn
 
 async def test_a_transaction_may_begin_with_another_modules_statement(engine: AsyncEngine) -> None:
     async with Database(engine, "catalog").transaction() as catalog:
-        assert await role(catalog.of("ordering")) == ORDERING
+        assert await role(view_of(catalog, "ordering")) == ORDERING
 
 
 async def test_two_modules_commit_together(engine: AsyncEngine) -> None:
     async with Database(engine, "catalog").transaction() as tx:
-        tx.add(CatalogRow(name="a"))
-        tx.of("ordering").add(OrderingRow(name="b"))
+        tx.add(CatalogRow(owner="me", name="a"))
+        view_of(tx, "ordering").add(OrderingRow(owner="me", name="b"))
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [1, 1]
 
 
 async def test_two_modules_fail_together(engine: AsyncEngine) -> None:
     with pytest.raises(ZeroDivisionError):
         async with Database(engine, "catalog").transaction() as tx:
-            tx.add(CatalogRow(name="a"))
+            tx.add(CatalogRow(owner="me", name="a"))
             await tx.flush()
-            tx.of("ordering").add(OrderingRow(name="b"))
-            await tx.of("ordering").flush()
+            view_of(tx, "ordering").add(OrderingRow(owner="me", name="b"))
+            await view_of(tx, "ordering").flush()
             raise ZeroDivisionError
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [0, 0]
 
 
 async def test_a_failing_flush_at_the_end_undoes_both_modules(engine: AsyncEngine) -> None:
-    with pytest.raises(DBAPIError, match="uq_items_name"):
+    with pytest.raises(DBAPIError, match="uq_items_owner_name"):
         async with Database(engine, "catalog").transaction() as tx:
-            tx.add(CatalogRow(name="a"))
-            tx.of("ordering").add_all([OrderingRow(name="b"), OrderingRow(name="b")])
+            tx.add(CatalogRow(owner="me", name="a"))
+            view_of(tx, "ordering").add_all(
+                [OrderingRow(owner="me", name="b"), OrderingRow(owner="me", name="b")]
+            )
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [0, 0]
 
 
@@ -84,7 +95,7 @@ async def test_a_method_that_takes_tx_runs_as_its_own_module(
     engine: AsyncEngine, wired: Wired
 ) -> None:
     async with Database(engine, "ordering").transaction() as tx:
-        await wired[Catalog].create_item(tx, "a")
+        await wired[Catalog].create_item(tx, "me", "a")
         assert await role(tx) == ORDERING
     assert await count(engine, "catalog") == 1
 
@@ -100,12 +111,12 @@ async def test_a_savepoint_undone_keeps_the_roles_right(engine: AsyncEngine) -> 
         assert await role(tx) == CATALOG
         with pytest.raises(ZeroDivisionError):
             async with tx.savepoint():
-                assert await role(tx.of("ordering")) == ORDERING
+                assert await role(view_of(tx, "ordering")) == ORDERING
                 raise ZeroDivisionError
-        assert await role(tx.of("ordering")) == ORDERING
+        assert await role(view_of(tx, "ordering")) == ORDERING
         assert await role(tx) == CATALOG
         async with tx.savepoint():
-            assert await role(tx.of("ordering")) == ORDERING
+            assert await role(view_of(tx, "ordering")) == ORDERING
         assert await role(tx) == CATALOG
 
 
@@ -113,22 +124,22 @@ async def test_a_failed_statement_inside_a_savepoint_can_be_survived(engine: Asy
     async with Database(engine, "catalog").transaction() as tx:
         with pytest.raises(DBAPIError):
             async with tx.savepoint():
-                await tx.of("ordering").execute(text("SELECT 1/0"))
+                await view_of(tx, "ordering").execute(text("SELECT 1/0"))
         assert await role(tx) == CATALOG
-        tx.add(CatalogRow(name="a"))
+        tx.add(CatalogRow(owner="me", name="a"))
     assert await count(engine, "catalog") == 1
 
 
 async def test_a_savepoint_undone_undoes_what_both_modules_wrote(engine: AsyncEngine) -> None:
     async with Database(engine, "catalog").transaction() as tx:
-        tx.add(CatalogRow(name="before"))
+        tx.add(CatalogRow(owner="me", name="before"))
         with pytest.raises(ZeroDivisionError):
             async with tx.savepoint():
-                tx.add(CatalogRow(name="a"))
-                tx.of("ordering").add(OrderingRow(name="b"))
-                await tx.of("ordering").flush()
+                tx.add(CatalogRow(owner="me", name="a"))
+                view_of(tx, "ordering").add(OrderingRow(owner="me", name="b"))
+                await view_of(tx, "ordering").flush()
                 raise ZeroDivisionError
-        tx.of("ordering").add(OrderingRow(name="after"))
+        view_of(tx, "ordering").add(OrderingRow(owner="me", name="after"))
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [1, 1]
 
 
@@ -137,12 +148,12 @@ async def test_an_error_caught_inside_a_transaction_cannot_pass_for_a_commit(
 ) -> None:
     with pytest.raises(TransactionError, match="nothing was committed"):
         async with Database(engine, "catalog").transaction() as tx:
-            await wired[Catalog].create_item(tx, "a")
+            await wired[Catalog].create_item(tx, "me", "a")
             with pytest.raises(ItemNameTaken):
-                await wired[Catalog].create_item(tx, "a")
+                await wired[Catalog].create_item(tx, "me", "a")
     with pytest.raises(TransactionError, match="nothing was committed"):
         async with Database(engine, "catalog").transaction() as tx:
-            tx.add(CatalogRow(name="b"))
+            tx.add(CatalogRow(owner="me", name="b"))
             with pytest.raises(DBAPIError):
                 await tx.execute(text("SELECT 1/0"))
     assert await count(engine, "catalog") == 0
@@ -158,7 +169,7 @@ class Half(Protocol):
 
 class HalfDone:
     async def do(self, tx: Tx) -> None:
-        tx.add(CatalogRow(name="half"))
+        tx.add(CatalogRow(owner="me", name="half"))
         await tx.flush()
         raise Refused
 
@@ -182,13 +193,13 @@ async def test_a_method_that_raises_is_undone_even_if_postgres_saw_no_error(
 async def test_a_savepoint_survives_a_method_that_raises(engine: AsyncEngine) -> None:
     half = at_boundary(Half, HalfDone(), "catalog")
     async with Database(engine, "ordering").transaction() as tx:
-        tx.add(OrderingRow(name="kept"))
+        tx.add(OrderingRow(owner="me", name="kept"))
         with pytest.raises(Refused):
             async with tx.savepoint():
                 await half.do(tx)
         with pytest.raises(TransactionError, match="nothing was committed"):
             async with tx.savepoint():
-                tx.add(OrderingRow(name="lost"))
+                tx.add(OrderingRow(owner="me", name="lost"))
                 with pytest.raises(Refused):
                     await half.do(tx)
         assert await role(tx) == ORDERING
@@ -202,7 +213,7 @@ async def test_a_method_called_without_the_transaction_it_takes_is_named(wired: 
 
 async def test_what_waited_before_a_savepoint_survives_its_undoing(engine: AsyncEngine) -> None:
     async with Database(engine, "catalog").transaction() as tx:
-        tx.of("ordering").add(OrderingRow(name="waiting"))
+        view_of(tx, "ordering").add(OrderingRow(owner="me", name="waiting"))
         with pytest.raises(ZeroDivisionError):
             async with tx.savepoint():
                 raise ZeroDivisionError
@@ -213,13 +224,13 @@ async def test_a_callee_first_used_inside_a_savepoint_may_fail_and_be_used_again
     engine: AsyncEngine, wired: Wired
 ) -> None:
     async with Database(engine, "ordering").transaction() as tx:
-        await wired[Catalog].create_item(tx, "taken")
+        await wired[Catalog].create_item(tx, "me", "taken")
     async with Database(engine, "ordering").transaction() as tx:
-        tx.add(OrderingRow(name="kept"))
+        tx.add(OrderingRow(owner="me", name="kept"))
         with pytest.raises(ItemNameTaken):
             async with tx.savepoint():
-                await wired[Catalog].create_item(tx, "taken")
-        await wired[Catalog].create_item(tx, "free")
+                await wired[Catalog].create_item(tx, "me", "taken")
+        await wired[Catalog].create_item(tx, "me", "free")
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [2, 1]
 
 
@@ -228,10 +239,10 @@ async def test_a_callee_first_used_inside_a_savepoint_that_holds_goes_on(
 ) -> None:
     async with Database(engine, "ordering").transaction() as tx:
         async with tx.savepoint():
-            await wired[Catalog].create_item(tx, "a")
+            await wired[Catalog].create_item(tx, "me", "a")
             async with tx.savepoint():
-                tx.of("catalog").add(CatalogRow(name="b"))
-        await wired[Catalog].create_item(tx, "c")
+                view_of(tx, "catalog").add(CatalogRow(owner="me", name="b"))
+        await wired[Catalog].create_item(tx, "me", "c")
     assert await count(engine, "catalog") == 3
 
 
@@ -239,12 +250,12 @@ async def test_a_callers_own_failure_undoes_a_savepoint_that_a_callee_was_first_
     engine: AsyncEngine, wired: Wired
 ) -> None:
     async with Database(engine, "ordering").transaction() as tx:
-        tx.add(OrderingRow(name="taken"))
-        with pytest.raises(DBAPIError, match="uq_items_name"):
+        tx.add(OrderingRow(owner="me", name="taken"))
+        with pytest.raises(DBAPIError, match="uq_items_owner_name"):
             async with tx.savepoint():
-                await wired[Catalog].create_item(tx, "undone")
-                tx.add(OrderingRow(name="taken"))
-        await wired[Catalog].create_item(tx, "kept")
+                await wired[Catalog].create_item(tx, "me", "undone")
+                tx.add(OrderingRow(owner="me", name="taken"))
+        await wired[Catalog].create_item(tx, "me", "kept")
         assert await role(tx) == ORDERING
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [1, 1]
 
@@ -256,14 +267,14 @@ async def test_a_savepoint_is_undone_whichever_module_fails_in_it(
     rows = {"catalog": CatalogRow, "ordering": OrderingRow}
     async with Database(engine, "ordering").transaction() as tx:
         for name, row in rows.items():
-            tx.of(name).add(row(name="taken"))
-        with pytest.raises(DBAPIError, match="uq_items_name"):
+            view_of(tx, name).add(row(owner="me", name="taken"))
+        with pytest.raises(DBAPIError, match="uq_items_owner_name"):
             async with tx.savepoint():
                 for name, row in rows.items():
-                    tx.of(name).add(row(name="undone"))
-                tx.of(module).add(rows[module](name="taken"))
+                    view_of(tx, name).add(row(owner="me", name="undone"))
+                view_of(tx, module).add(rows[module](owner="me", name="taken"))
         for name, row in rows.items():
-            tx.of(name).add(row(name="after"))
+            view_of(tx, name).add(row(owner="me", name="after"))
         assert await role(tx) == ORDERING
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [2, 2]
 
@@ -273,13 +284,13 @@ async def test_a_savepoint_in_a_savepoint_undoes_its_part_alone(
 ) -> None:
     async with Database(engine, "ordering").transaction() as tx:
         async with tx.savepoint():
-            await wired[Catalog].create_item(tx, "outer")
+            await wired[Catalog].create_item(tx, "me", "outer")
             with pytest.raises(ItemNameTaken):
                 async with tx.savepoint():
-                    tx.add(OrderingRow(name="inner"))
-                    await wired[Catalog].create_item(tx, "outer")
-            await wired[Catalog].create_item(tx, "after")
-        tx.add(OrderingRow(name="end"))
+                    tx.add(OrderingRow(owner="me", name="inner"))
+                    await wired[Catalog].create_item(tx, "me", "outer")
+            await wired[Catalog].create_item(tx, "me", "after")
+        tx.add(OrderingRow(owner="me", name="end"))
     assert [await count(engine, "catalog"), await count(engine, "ordering")] == [2, 1]
 
 
@@ -302,13 +313,13 @@ async def test_a_method_that_stands_alone_is_refused_inside_a_transaction(
 ) -> None:
     async with Database(engine, "ordering").transaction():
         with pytest.raises(TransactionError, match=r"catalog.list_items does not take `tx`"):
-            await wired[Catalog].list_items(None, 1)
+            await wired[Catalog].list_items("me", None, 1)
 
 
 async def test_another_task_cannot_use_a_transaction(engine: AsyncEngine) -> None:
     async with Database(engine, "catalog").transaction() as tx:
         with pytest.raises(TransactionError, match="task"):
-            await asyncio.gather(role(tx), role(tx.of("ordering")))
+            await asyncio.gather(role(tx), role(view_of(tx, "ordering")))
 
 
 async def test_a_transaction_that_is_over_cannot_be_used(engine: AsyncEngine) -> None:
@@ -332,9 +343,9 @@ async def test_a_transaction_takes_a_connection_with_its_first_statement(
     one = {"database_pool_size": 1, "database_pool_timeout": 0.05}
     engine = create_engine(settings.model_copy(update=one))
     async with engine.connect(), Database(engine, "catalog").transaction() as tx:
-        tx.of("ordering")
+        view_of(tx, "ordering")
     async with Database(engine, "catalog").transaction() as tx:
-        assert await role(tx.of("ordering")) == ORDERING
+        assert await role(view_of(tx, "ordering")) == ORDERING
     await engine.dispose()
 
 
@@ -345,12 +356,59 @@ async def test_what_waited_for_a_connection_that_did_not_come_is_not_forgotten(
     engine = create_engine(settings.model_copy(update=one))
     with pytest.raises(TransactionError, match="nothing was committed"):
         async with Database(engine, "catalog").transaction() as tx:
-            tx.add(CatalogRow(name="a"))
+            tx.add(CatalogRow(owner="me", name="a"))
             async with engine.connect():
                 with pytest.raises(PoolTimeoutError):
                     await tx.flush()
-            tx.add(CatalogRow(name="b"))
+            tx.add(CatalogRow(owner="me", name="b"))
     assert await count(engine, "catalog") == 0
+    await engine.dispose()
+
+
+async def numbers(tx: Tx) -> AsyncGenerator[int, None]:
+    async with tx.savepoint():
+        await tx.execute(text("SELECT 1"))
+        yield 1
+        yield 2
+
+
+async def test_a_stream_closed_early_in_a_savepoint_undoes_nothing_of_its_reader(
+    engine: AsyncEngine,
+) -> None:
+    async with Database(engine, "catalog").transaction() as tx, aclosing(numbers(tx)) as stream:
+        async for _ in stream:
+            tx.add(CatalogRow(owner="me", name="kept"))
+            await tx.flush()
+            break
+    assert await count(engine, "catalog") == 1
+
+
+async def test_a_stream_that_nobody_closes_in_a_savepoint_is_no_silent_loss(
+    engine: AsyncEngine,
+) -> None:
+    with pytest.raises(TransactionError):
+        async with Database(engine, "catalog").transaction() as tx:
+            stream = numbers(tx)
+            await anext(stream)
+            tx.add(CatalogRow(owner="me", name="lost"))
+            await tx.flush()
+            del stream
+            await asyncio.sleep(0.1)
+    assert await count(engine, "catalog") == 0
+
+
+async def test_a_database_that_is_not_there_is_told_apart_from_all_else(settings: Settings) -> None:
+    nowhere = settings.model_copy(update={"database_url": "postgresql://app@127.0.0.1:1/app"})
+    engine = create_engine(nowhere)
+    db = Database(engine, "catalog")
+    with pytest.raises(UnreachableError, match="Connect call failed"):
+        async with db.transaction() as tx:
+            await role(tx)
+    with pytest.raises(UnreachableError, match="Connect call failed"):
+        async with db.read() as reading:
+            await reading.scalar(text("SELECT 1"))
+    with pytest.raises(UnreachableError, match="Connect call failed"):
+        await db.fetch(Prepared(select(literal(1))))
     await engine.dispose()
 
 
@@ -368,14 +426,14 @@ async def test_the_pool_hands_out_clean_connections_after_a_thousand_mixed_trans
     engine = create_engine(settings.model_copy(update={"database_pool_size": 4}))
 
     async def done(tx: Tx) -> None:
-        tx.of("ordering").add(OrderingRow(name=uuid4().hex))
+        view_of(tx, "ordering").add(OrderingRow(owner="me", name=uuid4().hex))
         await role(tx)
 
     async def failed(tx: Tx) -> None:
-        await tx.of("ordering").execute(text("SELECT 1/0"))
+        await view_of(tx, "ordering").execute(text("SELECT 1/0"))
 
     async def raised(tx: Tx) -> None:
-        await role(tx.of("ordering"))
+        await role(view_of(tx, "ordering"))
         raise ZeroDivisionError
 
     async def trespassed(tx: Tx) -> None:
@@ -384,15 +442,14 @@ async def test_the_pool_hands_out_clean_connections_after_a_thousand_mixed_trans
     async def survived(tx: Tx) -> None:
         with pytest.raises(DBAPIError):
             async with tx.savepoint():
-                await tx.of("ordering").execute(text("SELECT 1/0"))
-        tx.add(CatalogRow(name=uuid4().hex))
+                await view_of(tx, "ordering").execute(text("SELECT 1/0"))
+        tx.add(CatalogRow(owner="me", name=uuid4().hex))
 
     async def timed_out(tx: Tx) -> None:
-        await tx.execute(text("SET LOCAL statement_timeout = 1"))
-        await tx.of("ordering").execute(text("SELECT pg_sleep(5)"))
+        await view_of(tx, "ordering").execute(text("SELECT pg_sleep(5)"))
 
     async def cancelled(tx: Tx) -> None:
-        await role(tx.of("ordering"))
+        await role(view_of(tx, "ordering"))
         await tx.execute(text("SELECT pg_sleep(5)"))
 
     kinds = [done, failed, raised, trespassed, survived, timed_out, cancelled]
@@ -402,15 +459,16 @@ async def test_the_pool_hands_out_clean_connections_after_a_thousand_mixed_trans
         ZeroDivisionError,
         BoundaryError,
         NoneType,
-        DBAPIError,
+        (DBAPIError, UnreachableError),  # On a machine too busy to hear Postgres say so.
         TimeoutError,
     ]
 
     async def once(number: int) -> None:
         kind = kinds[number % len(kinds)]
-        async with Database(engine, "catalog").transaction() as tx:
-            async with asyncio.timeout(0.01 if kind is cancelled else None):
-                await kind(tx)
+        with statements_may_take(0.001) if kind is timed_out else nullcontext():
+            async with Database(engine, "catalog").transaction() as tx:
+                async with asyncio.timeout(0.01 if kind is cancelled else None):
+                    await kind(tx)
 
     async def one_after_the_other(first: int) -> list[BaseException | None]:
         return [
@@ -474,7 +532,7 @@ async def test_a_server_that_ends_as_a_statement_is_sent_is_a_broken_connection(
     db = Database(engine, "catalog")
     async with db.transaction() as tx:
         await tx.execute(text("SELECT 1"))
-    with monkeypatch.context() as patch, pytest.raises(ConnectionError):  # Not to be had at will.
+    with monkeypatch.context() as patch, pytest.raises(UnreachableError):  # Not to be had at will.
         patch.setattr(asyncpg.Connection, "prepare", prepare)
         async with db.transaction() as tx:
             await tx.execute(text("SELECT 2"))

@@ -5,7 +5,6 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from traceback import format_exception
-from types import UnionType
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +13,12 @@ import pytest
 from app.modules.catalog.tables import ItemRow as CatalogRow
 from app.modules.ordering.tables import ItemRow as OrderingRow
 from app.platform.database import Database
-from app.platform.engine import BoundaryError, TransactionError, create_engine
+from app.platform.engine import (
+    BoundaryError,
+    TransactionError,
+    UnreachableError,
+    create_engine,
+)
 from app.platform.fetch import Prepared, PreparedError
 from app.platform.http import create_api
 from app.platform.settings import Settings
@@ -62,7 +66,7 @@ async def narrow(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 async def fill(db: Database, *names: str) -> None:
     async with db.transaction() as tx:
-        tx.add_all([CatalogRow(name=name) for name in names])
+        tx.add_all([CatalogRow(owner="me", name=name) for name in names])
 
 
 async def test_rows_are_tuples_of_the_columns(db: Database) -> None:
@@ -182,7 +186,8 @@ async def test_a_statement_that_takes_too_long_is_a_503_and_leaves_the_connectio
     api = create_api({"catalog": router}, None, settings, narrow)  # type: ignore[arg-type]
     async with AsyncClient(transport=ASGITransport(api), base_url="http://app") as client:
         response = await client.get("/catalog/", headers=bearer("me"))
-    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    assert response.status_code == 503
+    assert "Retry-After" not in response.headers  # It would take as long again.
     assert await db.fetch(PID) == before
 
 
@@ -194,7 +199,7 @@ async def test_no_error_quotes_a_value(db: Database) -> None:
 
 
 async def test_a_missing_role_fails_and_leaves_no_broken_connection(narrow: AsyncEngine) -> None:
-    with pytest.raises(DBAPIError, match="InvalidParameterValueError"):
+    with pytest.raises(DBAPIError, match='role "app_test__nobody" does not exist'):
         await Database(narrow, "nobody").fetch(ALL)
     assert await Database(narrow, "catalog").fetch(ALL) == []
 
@@ -233,9 +238,11 @@ def before_each_message(
     patch: pytest.MonkeyPatch, act: Callable[[asyncpg.Connection, str], Awaitable[None]]
 ) -> None:
     def watch(send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def watched(connection: asyncpg.Connection, query: str, *args: object) -> Any:
+        async def watched(
+            connection: asyncpg.Connection, query: str, *args: object, **options: object
+        ) -> Any:
             await act(connection, query)
-            return await send(connection, query, *args)
+            return await send(connection, query, *args, **options)
 
         return watched
 
@@ -245,7 +252,7 @@ def before_each_message(
 
 @pytest.mark.parametrize(
     ("strike", "expected"),
-    [(cancel, asyncio.CancelledError), (kill, DBAPIError | ConnectionResetError)],
+    [(cancel, asyncio.CancelledError), (kill, UnreachableError)],
 )
 @pytest.mark.parametrize("at", ["BEGIN", "SELECT", "COMMIT", "ROLLBACK"])
 async def test_a_fetch_that_is_struck_at_a_message_leaves_no_broken_connection(
@@ -254,7 +261,7 @@ async def test_a_fetch_that_is_struck_at_a_message_leaves_no_broken_connection(
     monkeypatch: pytest.MonkeyPatch,
     at: str,
     strike: Callable[[asyncpg.Connection, Settings], Awaitable[None]],
-    expected: type[BaseException] | UnionType,
+    expected: type[BaseException],
 ) -> None:
     db, struck = Database(narrow, "catalog"), False
 
@@ -270,8 +277,8 @@ async def test_a_fetch_that_is_struck_at_a_message_leaves_no_broken_connection(
         fetching = asyncio.create_task(db.fetch(OF_ORDERING if at == "ROLLBACK" else ALL))
         [outcome] = await asyncio.gather(fetching, return_exceptions=True)
     assert struck
-    assert isinstance(outcome, expected)
-    assert not isinstance(outcome, DBAPIError) or outcome.connection_invalidated
+    # What it is rolled back for is told, whatever becomes of that.
+    assert isinstance(outcome, BoundaryError if (at, strike) == ("ROLLBACK", kill) else expected)
     assert await db.fetch_one(STATE) == ("app_test__catalog", "on", "50ms")
     await assert_clean(narrow, 1)
 

@@ -16,9 +16,9 @@ async def test_the_rows_of_a_test_are_gone_in_the_next(
     name: str, settings: Settings, engine: AsyncEngine, wired: Wired
 ) -> None:
     assert settings.database_url not in written
-    assert await wired[Catalog].list_items(after=None, limit=10) == []
+    assert await wired[Catalog].list_items("me", after=None, limit=10) == []
     async with Database(engine, "catalog").transaction() as tx:
-        await wired[Catalog].create_item(tx, name)
+        await wired[Catalog].create_item(tx, "me", name)
     written.append(settings.database_url)
 
 
@@ -41,6 +41,6 @@ async def test_a_database_in_which_a_write_was_undone_is_not_used_again(
     assert settings.database_url not in written
     with pytest.raises(ZeroDivisionError):
         async with Database(engine, "catalog").transaction() as tx:
-            await wired[Catalog].create_item(tx, "undone")
+            await wired[Catalog].create_item(tx, "me", "undone")
             raise ZeroDivisionError
     written.append(settings.database_url)

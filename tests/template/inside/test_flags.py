@@ -129,19 +129,98 @@ def test_a_second_mistake_is_said_as_well(
     ]
 
 
-def test_a_percentage_without_a_user_is_said_once_with_the_flag_s_name(
+def test_a_percentage_without_a_user_is_off_and_said_once(
     written: Written, caplog: pytest.LogCaptureFixture
 ) -> None:
-    written.say(written.file, new=TENTH)
+    written.say(written.file, new={**TENTH, "defaultVariant": "on"})
     flags = written.use()
     assert [flags.is_on("new") for _ in range(3)] == [False] * 3
     assert caplog.messages == [
-        "The targeting of billing.new does not work: "
-        "No valid string targetingKey provided for fractional shorthand syntax."
+        "The flag billing.new counts as off: its targeting speaks of targetingKey, the call does not"
     ]
-    written.say(written.file, new={**TENTH, "defaultVariant": "on"})
-    assert [flags.is_on("new") for _ in range(3)] == [True] * 3
-    assert len(caplog.messages) == 2
+
+
+AGE = {"var": "age"}
+BY_AGE: dict[str, Any] = {
+    "a comparison": {"<": [AGE, 18]},
+    "not": {"!": {"==": [AGE, 18]}},
+    "other than": {"!=": [AGE, 18]},
+    "nobody among": {"!": {"in": [AGE, [18]]}},
+    "within another": {"and": [True, {"or": [False, {"if": [{">": [18, AGE]}, True, False]}]}]},
+    "arithmetic": {"<": [{"+": [AGE, 1]}, 18]},
+    "a pattern": {"!": {"starts_with": [AGE, "1"]}},
+    "a version": {"!": {"sem_ver": [AGE, ">=", "1.0.0"]}},
+    "a list": {"none": [{"merge": [AGE]}, {"==": [{"var": ""}, 3]}]},
+    "alone": {"!": AGE},
+    "a bucket": {"fractional": [AGE, ["on", 1]]},
+}
+
+
+@pytest.mark.parametrize("condition", BY_AGE.values(), ids=BY_AGE)
+@pytest.mark.parametrize("told", [{}, {"age": None}, {"agee": 1}], ids=["nothing", "null", "other"])
+def test_a_rule_about_what_nobody_said_is_off_and_said_once(
+    written: Written, condition: object, told: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    written.say(written.file, new={**ON, "targeting": {"if": [condition, "on", "off"]}})
+    flags = written.use()
+    assert [flags.is_on("new", user="ada", **told) for _ in range(2)] == [False] * 2
+    assert caplog.messages == [
+        "The flag billing.new counts as off: its targeting speaks of age, the call does not"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "age"),
+    [
+        ({"<": [AGE, 18]}, "17"),
+        ({"<": [AGE, 18]}, False),
+        ({"!": {">=": [AGE, 18]}}, "young"),
+        ({"!": {">=": [AGE, 18]}}, float("nan")),
+        ({"!=": [AGE, 18]}, "18"),
+        ({"<": [{"/": [36, AGE]}, 2]}, 0),
+        ({"<": [{"+": [AGE, 1]}, 18]}, "young"),
+        ({"!": {"in": [AGE, ["18", "19"]]}}, 18),
+        ({"!": {"in": [AGE, "18, 19"]}}, 18),
+        ({"!": {"starts_with": [AGE, "1"]}}, 18),
+        ({"!": {"ends_with": [AGE, "8"]}}, 18),
+        ({"!": {"sem_ver": [AGE, ">=", "1.0.0"]}}, "old"),
+    ],
+)
+def test_a_rule_is_off_for_what_it_cannot_compare(
+    written: Written, condition: object, age: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    written.say(written.file, new={**ON, "targeting": {"if": [condition, "on", "off"]}})
+    flags = written.use()
+    assert [flags.is_on("new", user="ada", age=age) for _ in range(2)] == [False] * 2
+    [said] = caplog.messages
+    assert said.startswith("The flag billing.new counts as off: its targeting does not work: ")
+
+
+def test_a_rule_that_says_what_is_to_hold_without_an_attribute_needs_none(
+    written: Written, caplog: pytest.LogCaptureFixture
+) -> None:
+    for condition in (
+        {"<": [{"var": ["age", 17]}, 18]},
+        {"==": [{"var": ["age", None]}, None]},
+        {"if": [{"missing": ["age"]}, True, {"<": [AGE, 18]}]},
+        {"if": [{"missing_some": [1, ["age"]]}, True, {"<": [AGE, 18]}]},
+        {"some": [[17], {"<": [{"var": ""}, 18]}]},
+        {"==": [{"var": "$flagd.flagKey"}, "billing.new"]},
+    ):
+        written.say(written.file, new={**OFF, "targeting": {"if": [condition, "on", "off"]}})
+        assert written.use().is_on("new"), condition
+    assert caplog.messages == []
+
+
+def test_an_overriding_rule_is_held_to_the_same(
+    written: Written, caplog: pytest.LogCaptureFixture
+) -> None:
+    written.say(written.file, new=ON)
+    rule = {"targeting": {"if": [{"<": [AGE, 18]}, "on", "off"]}}
+    written.say(written.overrides, **{"billing.new": rule})
+    flags = written.use(written.overrides)
+    assert (flags.is_on("new"), flags.is_on("new", age=17)) == (False, True)
+    assert "speaks of age" in caplog.text
 
 
 def test_with_no_files_read_every_flag_is_off() -> None:
@@ -223,6 +302,14 @@ def test_a_flag_belongs_to_the_module_s_owner_or_to_its_own(written: Written) ->
         (
             {"flags": {"a": {**ON, "targeting": {"==": [1, 1], "in": [1, [1]]}}}},
             "targeting: has 2 operations where one is expected: ==, in.",
+        ),
+        (
+            {"flags": {"a": {**ON, "targeting": {"!": [{"var": {"cat": ["a", "b"]}}]}}}},
+            "targeting: has a var whose name is computed: write it out.",
+        ),
+        (
+            {"flags": {"a": {**ON, "targeting": {"!": [{"$ref": "adults"}]}}}},
+            "targeting: has an operation that does not exist, '$ref'.",
         ),
         (
             {"flags": {"a": {**ON, "targeting": deep(60)}}},

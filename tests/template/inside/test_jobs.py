@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from app.modules.catalog import Catalog
 from app.platform.database import Database, Tx
-from app.platform.engine import BoundaryError
+from app.platform.engine import BoundaryError, create_engine
 from app.platform.job_records import find_jobs
 from app.platform.jobs import ArgumentsError, Delivery, Job, job
 from app.platform.queue import connect_queue
@@ -38,21 +38,21 @@ def _nothing_seen() -> None:
 @job(retries=2, deadline=0.5)
 async def create(tx: Tx, new: NewItem, catalog: Catalog, delivery: Delivery) -> None:
     seen.append((new.name, delivery))
-    await catalog.create_item(tx, new.name)
+    await catalog.create_item(tx, "me", new.name)
     if new.fail:
         raise ZeroDivisionError("by zero")
 
 
 @job(retries=0, deadline=0.1)
 async def sleep(tx: Tx, new: NewItem, catalog: Catalog) -> None:
-    await catalog.create_item(tx, new.name)
+    await catalog.create_item(tx, "me", new.name)
     await asyncio.sleep(60)
 
 
 @job()
 async def add(tx: Tx, new: NewItem, catalog: Catalog) -> None:
     seen.append(new.name)
-    await catalog.create_item(tx, f"{new.name} {len(seen)}")
+    await catalog.create_item(tx, "me", f"{new.name} {len(seen)}")
     await asyncio.sleep(0.05)  # So that all are under way.
 
 
@@ -67,6 +67,7 @@ async def idle(tx: Tx, new: NewItem) -> None:
 
 
 ERRORS: dict[str, BaseException] = {
+    "exit": SystemExit(2),
     "group": BaseExceptionGroup("several", [GeneratorExit("a generator")]),
     "zero byte": ValueError("bad \x00"),
     "half a character": ValueError("bad \udc80"),
@@ -86,13 +87,23 @@ async def forever(tx: Tx, new: NewItem) -> None:
     await asyncio.sleep(3600)
 
 
+@job(deadline=3)
+async def slow(tx: Tx, new: NewItem, catalog: Catalog) -> None:
+    async with tx.savepoint():
+        await tx.execute(text("SELECT pg_sleep(:name)"), {"name": float(new.name)})
+    await catalog.create_item(tx, "me", new.name)
+    await tx.execute(text("SELECT pg_sleep(:name)"), {"name": float(new.name)})
+    for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+        seen.append(await tx.scalar(text(f"SHOW {limit}")))
+
+
 async def cancelled() -> None:
     task = asyncio.create_task(asyncio.sleep(60))
     task.cancel()
     await task
 
 
-JOBS = (create, sleep, add, who, idle, fail, forever)
+JOBS = (create, sleep, add, who, idle, fail, forever, slow)
 for each in JOBS:  # As if they stood where jobs do.
     each.function.__module__ = "app.modules.catalog.jobs"
 
@@ -130,7 +141,7 @@ async def enqueue(db: Database, job: Job[NewItem], *names: str, **how: Any) -> N
 
 
 async def items(wired: Wired) -> list[str]:
-    return [item.name for item in await wired[Catalog].list_items(after=None, limit=100)]
+    return [item.name for item in await wired[Catalog].list_items("me", after=None, limit=100)]
 
 
 async def make_due(queue: Queries) -> None:
@@ -215,12 +226,14 @@ async def test_a_job_that_fails_is_undone_tried_again_and_held(
     [
         ("cancelled", AbortedError, "catalog.fail awaited something that was cancelled"),
         ("group", AbortedError, "catalog.fail raised BaseExceptionGroup('several'"),
+        ("exit", AbortedError, "catalog.fail raised SystemExit(2)"),
         ("zero byte", ValueError, r"bad \x00"),
         ("half a character", ValueError, r"bad \udc80"),
     ],
 )
 async def test_whatever_a_job_ends_with_is_a_failed_attempt(
     db: Database,
+    wired: Wired,
     run_jobs: RunJobs,
     queue: Queries,
     name: str,
@@ -232,7 +245,7 @@ async def test_whatever_a_job_ends_with_is_a_failed_attempt(
         with pytest.raises(error):
             await run_jobs()
         await make_due(queue)
-    [held] = await find_jobs(queue, ["catalog.fail"])
+    [held] = await find_jobs(queue, wired.jobs)
     assert (held.state, held.failed) == ("held", 2)
     assert f"{error.__name__}: {said}" in str(held.error)
 
@@ -256,7 +269,7 @@ async def test_one_that_is_repaired_meanwhile_ends(
 ) -> None:
     await enqueue(db, create, "tea")
     async with db.transaction() as tx:
-        id = (await wired[Catalog].create_item(tx, "tea")).id
+        id = (await wired[Catalog].create_item(tx, "me", "tea")).id
     with pytest.raises(Exception, match="taken"):
         await run_jobs()
     async with Database(db._engine, "catalog").transaction() as tx:
@@ -292,6 +305,23 @@ async def test_a_job_that_takes_too_long_is_stopped_and_undone(
     with pytest.raises(DeadlineError, match=r"catalog.sleep did not end within 0.1 s"):
         await run_jobs()
     assert await items(wired) == []
+
+
+async def test_the_statements_of_a_job_have_its_time_and_not_that_of_a_request(
+    settings: Settings, folders: Sequence[ModuleFolder], db: Database, queue: Queries
+) -> None:
+    await enqueue(db, slow, "0.4", "60")
+    hasty = create_engine(settings.model_copy(update={"database_statement_timeout": 0.1}))
+    wired = wire([with_jobs(folder) for folder in folders], hasty)
+    quick, late = await queue.browse_queue()
+    assert await attempt(hasty, wired.jobs["catalog.slow"], quick)
+    assert seen == ["4s", "4s"]
+    with pytest.raises(DeadlineError, match="did not end within 3 s"):
+        await attempt(hasty, wired.jobs["catalog.slow"], late)
+    with pytest.raises(Exception, match="statement timeout"):
+        async with Database(hasty, "catalog").transaction() as tx:
+            await tx.execute(text("SELECT pg_sleep(60)"))
+    await hasty.dispose()
 
 
 async def test_a_job_that_two_workers_run_has_its_effect_once(

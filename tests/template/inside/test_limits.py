@@ -10,7 +10,7 @@ from app.main import create_app
 from app.platform.engine import create_engine
 from app.platform.http import create_api
 from app.platform.settings import Settings
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from httpx import ASGITransport, AsyncClient
 
 Bearer = Callable[..., dict[str, str]]
@@ -36,6 +36,17 @@ def api(settings: Settings = SETTINGS) -> FastAPI:
     async def wait(seconds: float) -> float:
         await asyncio.sleep(seconds)
         return seconds
+
+    @router.api_route("/slow", methods=["GET", "POST"])
+    @router.api_route("/slow/read", methods=["GET", "POST"])
+    async def slow(request: Request) -> None:
+        if request.url.path.endswith("read"):
+            await request.body()
+        await asyncio.sleep(10)
+
+    @router.post("/unread")
+    async def unread() -> None:
+        await asyncio.sleep(10)
 
     return create_api({"limited": router}, None, settings, create_engine(settings))  # type: ignore[arg-type]
 
@@ -97,6 +108,40 @@ async def test_a_body_that_does_not_come_is_given_up(client: AsyncClient) -> Non
     )
 
 
+async def late(pause: float) -> AsyncIterator[bytes]:
+    yield b"["
+    await asyncio.sleep(pause)
+    yield b"1]"
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
+
+
+async def test_a_slow_handler_is_one_whatever_the_body(bearer: Bearer) -> None:
+    many = SETTINGS.model_copy(update={"request_concurrency": 100})
+    transport = ASGITransport(api(many))
+    async with AsyncClient(transport=transport, base_url="http://app/limited") as client:
+        client.headers.update({**JSON, **bearer("ada")})
+        answers = await asyncio.gather(
+            *(
+                client.request(method, path, content=body)
+                for method in ("POST", "GET")
+                for path in ("/slow", "/slow/read")
+                for body in (None, b"", b"[1]", chunks(2), nothing(), late(0.1))
+            )
+        )
+    assert {answer.status_code for answer in answers} == {503}
+    assert all("took too long" in answer.json()["detail"] for answer in answers)
+
+
+async def test_a_body_that_nobody_reads_is_not_missed(client: AsyncClient) -> None:
+    async with asyncio.timeout(10):
+        refused = await client.post("/unread", content=late(5))
+    assert refused.status_code == 503
+
+
 async def test_a_request_that_takes_too_long_is_given_up(client: AsyncClient) -> None:
     refused = await client.get("/wait", params={"seconds": 10})
     assert refused.status_code == 503
@@ -119,10 +164,12 @@ async def test_what_a_request_did_is_undone_when_it_is_given_up(
         AsyncClient(transport=ASGITransport(api), base_url="http://app") as client,
         api.router.lifespan_context(api),
     ):
-        client.headers.update(bearer("ada"))
+        client.headers.update(bearer("me"))
         async with other.transaction():
             await other.execute("SET LOCAL ROLE app_test__catalog")
-            await other.execute("INSERT INTO catalog.items (id, name) VALUES ($1, 'a')", uuid4())
+            await other.execute(
+                "INSERT INTO catalog.items (owner, id, name) VALUES ('me', $1, 'a')", uuid4()
+            )
             # The index makes the second of the same name wait for the first.
             refused = await client.post("/catalog/items", json={"name": "a"})
             assert refused.status_code == 503

@@ -9,7 +9,16 @@ from app.platform.log_levels import LogLevels, parse_levels
 from app.platform.settings import SettingsError, load_settings
 
 BILLING = logging.getLogger("app.modules.billing.service")
-NAMES = ("app", "uvicorn", "app.modules.billing", "app.modules.gone", "sqlalchemy.engine")
+NAMES = (
+    "app",
+    "uvicorn",
+    "app.modules.billing",
+    "app.modules.gone",
+    "sqlalchemy.engine",
+    "sqlalchemy.engine.Engine",
+    "app.worker",
+    "uvicorn.error",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +67,26 @@ async def test_a_change_of_the_file_holds_without_a_restart(
     levels.look()
     assert logging.getLogger("sqlalchemy.engine").level == logging.NOTSET
     assert logging.getLogger("app.worker").getEffectiveLevel() == logging.WARNING
+
+
+def test_libraries_log_no_data_but_in_development(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine, file = logging.getLogger("sqlalchemy.engine"), tmp_path / "levels"
+    file.write_text("billing=debug app.worker=debug uvicorn.error=debug")
+    levels = LogLevels("info", "sqlalchemy.engine=debug", file)
+    assert engine.level == logging.INFO
+    assert caplog.messages == [
+        "sqlalchemy.engine=debug holds in development only, since libraries log data there: it is "
+        "info."
+    ]
+    levels.look()
+    assert BILLING.getEffectiveLevel() == logging.DEBUG
+    file.write_text("sqlalchemy.engine.Engine=debug")
+    levels.look()
+    assert logging.getLogger("sqlalchemy.engine.Engine").level == logging.INFO
+    LogLevels("info", "sqlalchemy.engine=debug", None, is_development=True)
+    assert engine.level == logging.DEBUG
 
 
 def test_a_file_that_cannot_be_read_is_told_once_for_each_reason(

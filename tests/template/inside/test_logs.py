@@ -32,6 +32,8 @@ from pydantic_core import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 Lines = Callable[[], list[dict[str, Any]]]
+ITEM = b'{"id": "00000000-0000-7000-8000-000000000000"}'
+"""What `prepare_item` takes."""
 SECRETS = [
     "ada@example.org",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
@@ -134,7 +136,7 @@ async def test_an_error_of_the_server_is_told_with_its_request(
     server.should_exit = True
     await serving
     assert answer.status_code == 500
-    told, trace = (line for line in lines() if line["level"] in ("warning", "error"))
+    trace, told = (line for line in lines() if line["level"] in ("warning", "error"))
     assert (told["level"], trace["level"]) == ("warning", "error")  # Counted as one error.
     assert told["event"] == "GET /catalog/boom/{id} 500"
     assert trace["exception.message"] == "no such [withheld]"
@@ -154,10 +156,13 @@ async def test_the_trace_of_the_caller_is_named(client: AsyncClient, lines: Line
 async def test_a_job_is_one_line_for_each_attempt(
     settings: Settings, engine: AsyncEngine, wired: Wired, lines: Lines
 ) -> None:
-    name = "catalog.report_latest"
-    job = wired.jobs[name]
+    async def speak(tx: Tx, _arguments: object) -> None:
+        logging.getLogger("app.modules.catalog.jobs").info("said")
+
+    name = "catalog.prepare_item"
+    job = replace(wired.jobs[name], function=speak)
     async with Database(engine, "catalog").transaction() as tx:
-        await enqueue(tx, [NewJob(name, b"{}"), NewJob(name, b'{"x": 1}')])
+        await enqueue(tx, [NewJob(name, ITEM), NewJob(name, b'{"x": 1}')])
     with pytest.raises(Exception, match="do not fit its code"):
         await Worker(settings, engine, {name: job}).run_due()
     done, held = sorted(of(lines, "app.jobs"), key=lambda line: line["job.outcome"])
@@ -165,7 +170,7 @@ async def test_a_job_is_one_line_for_each_attempt(
     assert done.pop("job.id") < held["job.id"]
     del done["timestamp"], done["service.version"]
     assert done == {
-        "event": "catalog.report_latest done",
+        "event": "catalog.prepare_item done",
         "level": "info",
         "logger": "app.jobs",
         "module": "catalog",
@@ -182,7 +187,7 @@ async def test_a_job_belongs_to_the_request_that_enqueued_it_at_every_attempt(
     settings: Settings, engine: AsyncEngine, wired: Wired, lines: Lines
 ) -> None:
     caller = Place(int("a" * 32, 16), int("b" * 16, 16), True)
-    job = wired.jobs["catalog.report_latest"]
+    job = wired.jobs["catalog.prepare_item"]
     tries: list[object] = []
 
     async def fail_once(tx: Tx, _arguments: object) -> None:
@@ -194,7 +199,7 @@ async def test_a_job_belongs_to_the_request_that_enqueued_it_at_every_attempt(
     with bound("ordering", request_id="abc-1"):
         token = place.set(caller)
         async with Database(engine, "catalog").transaction() as tx:
-            await enqueue(tx, [NewJob(job.name, b"{}")])
+            await enqueue(tx, [NewJob(job.name, ITEM)])
         place.reset(token)
     with bound("ordering", request_id="another"):
         worker = Worker(settings, engine, {job.name: replace(job, function=fail_once)})

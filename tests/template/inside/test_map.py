@@ -11,11 +11,11 @@ from typing import Protocol
 from xml.etree import ElementTree
 
 import pytest
+from app.development.map import as_json, as_mermaid, as_text, draw_map
+from app.development.map_layout import lay_out
+from app.development.map_svg import as_svg
 from app.platform.database import Tx
 from app.platform.events import Event
-from app.platform.map import as_json, as_mermaid, as_text, draw_map
-from app.platform.map_layout import lay_out
-from app.platform.map_svg import as_svg
 from app.platform.wiring import Module, ModuleFolder
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -29,8 +29,6 @@ class Billing(Readable, Protocol):
     async def charge(self, tx: Tx, amount: int) -> None: ...
 
     async def about(self) -> None: ...
-
-    def _private(self) -> None: ...
 
 
 def folder(
@@ -138,10 +136,11 @@ def test_what_has_a_meaning_in_xml_is_escaped() -> None:
 
 
 def test_long_names_and_many_methods_are_cut_short() -> None:
-    def method(self: object) -> None: ...
-
-    wide = type("Wide", (), {f"m{number}": method for number in range(20)} | {"x" * 90: method})
-    shown = texts(as_svg(draw_map([folder("a", interface=wide, owner="@acme/" + "y" * 90)])))
+    names = [*(f"m{number}" for number in range(20)), "x" * 90]
+    wide: dict[str, type] = {}
+    exec("class Wide:\n" + "".join(f"    def {name}(self): ...\n" for name in names), wide)
+    of_a = folder("a", interface=wide["Wide"], owner="@acme/" + "y" * 90)
+    shown = texts(as_svg(draw_map([of_a])))
     assert shown[2:10] == [*(f"m{number}()" for number in range(7)), "and 14 more"]
     assert max(map(len, shown[:-2])) == 36
 

@@ -41,7 +41,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from .looking import looked_at
 
-REPORT = "catalog.report_latest"
+PREPARE = "catalog.prepare_item"
+ITEM = b'{"id": "00000000-0000-7000-8000-000000000000"}'
+"""What `prepare_item` takes."""
 
 
 def count(name: str, **labels: object) -> float:
@@ -140,19 +142,19 @@ async def test_jobs_are_counted_and_the_queue_is_looked_at(
         return await looked_at(Queue(settings, loop, names, wired.jobs))
 
     async with Database(engine, "catalog").transaction() as tx:
-        await enqueue(tx, [NewJob(REPORT, b"{}"), NewJob(REPORT, b'{"x": 1}')])
+        await enqueue(tx, [NewJob(PREPARE, ITEM), NewJob(PREPARE, b'{"x": 1}')])
         await enqueue(tx, [NewJob("catalog.gone", b"{}")])
     found = await queue()
     assert found["queue_jobs", "catalog", "waiting"] == 2
     assert found["queue_jobs", "catalog", "unknown"] == 1
     assert 0 < found["queue_oldest_due_seconds", "catalog"] < 60
     done, held = (
-        {"module": "catalog", "job_name": REPORT, "job_outcome": outcome}
+        {"module": "catalog", "job_name": PREPARE, "job_outcome": outcome}
         for outcome in ("done", "held")
     )
     before = count("job_attempts_total", **done), count("job_attempts_total", **held)
     with pytest.raises(Exception, match="do not fit its code"):
-        await Worker(settings, engine, {REPORT: wired.jobs[REPORT]}).run_due()
+        await Worker(settings, engine, {PREPARE: wired.jobs[PREPARE]}).run_due()
     after = count("job_attempts_total", **done), count("job_attempts_total", **held)
     assert after == (before[0] + 1, before[1] + 1)
     found = await queue()
@@ -325,11 +327,13 @@ async def test_a_process_is_healthy_while_its_event_loop_turns(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    monkeypatch.setattr("app.platform.metrics_server._PATIENCE", 0.2)
+    monkeypatch.setattr("app.platform.waits.TURN", 0.2)
     async with metrics_served(settings.model_copy(update={"metrics_port": port}), []):
         url = caplog.messages[0].split()[1].replace("/metrics", "/healthz")
         async with httpx.AsyncClient() as client:
             assert (await client.get(url)).status_code == 200
+            head = await client.head(url)
+            assert (head.status_code, head.headers["Content-Length"], head.text) == (200, "3", "")
         with ThreadPoolExecutor() as thread:
             answer = thread.submit(httpx.get, url).result()  # Nothing else runs here meanwhile.
         assert answer.status_code == 503

@@ -31,8 +31,8 @@ BUILD = """with op.get_context().autocommit_block():
         op.create_index("ix_name", "items", ["name"], schema="catalog", unique=True,
             if_not_exists=True, postgresql_concurrently=True)"""
 DOUBLES = (
-    "ALTER TABLE catalog.items DROP CONSTRAINT uq_items_name;"
-    "INSERT INTO catalog.items SELECT gen_random_uuid(), 'tea' FROM generate_series(1, 2)"
+    "ALTER TABLE catalog.items DROP CONSTRAINT uq_items_owner_name;"
+    "INSERT INTO catalog.items SELECT gen_random_uuid(), 'me', 'tea' FROM generate_series(1, 2)"
 )
 
 
@@ -183,12 +183,16 @@ async def test_an_index_is_built_beside_a_long_transaction(migrated: str, tmp_pa
     """It waits for the transaction longer than anything else may, since nobody waits for it; and
     another migration that waits for its turn is not among those for whom it waits."""
     catalog = with_migration(tmp_path, BUILD)
-    async with session(migrated, "INSERT INTO catalog.items VALUES (gen_random_uuid(), 'tea')"):
+    async with session(
+        migrated, "INSERT INTO catalog.items VALUES (gen_random_uuid(), 'me', 'tea')"
+    ):
         runs = [asyncio.ensure_future(migrate(migrated, LOGIN, [catalog])) for _ in range(2)]
         await asyncio.sleep(1.5)
         assert not any(run.done() for run in runs)
         async with session(migrated) as writer:
-            await writer.execute("INSERT INTO catalog.items VALUES (gen_random_uuid(), 'pot')")
+            await writer.execute(
+                "INSERT INTO catalog.items VALUES (gen_random_uuid(), 'me', 'pot')"
+            )
     assert sorted([await run for run in runs]) == [[], ["catalog 0002"]]
 
 
@@ -217,7 +221,9 @@ async def test_an_index_that_somebody_is_building_is_waited_for_and_kept(
     built = "SELECT oid FROM pg_class WHERE relname = 'ix_name'"
     async with session(migrated, "COMMIT") as dba:
         await dba.execute(f"SET ROLE {OWNER}")
-        async with session(migrated, "INSERT INTO catalog.items VALUES (gen_random_uuid(), 'tea')"):
+        async with session(
+            migrated, "INSERT INTO catalog.items VALUES (gen_random_uuid(), 'me', 'tea')"
+        ):
             index = "CREATE UNIQUE INDEX CONCURRENTLY ix_name ON catalog.items (name)"
             building = asyncio.ensure_future(dba.execute(index))
             await until(migrated, f"EXISTS ({built})")

@@ -12,8 +12,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from app import modules
+from app.development.database import create_login, with_database
 from app.platform.database import Database
-from app.platform.development import create_login, with_database
 from app.platform.discovery import discover
 from app.platform.engine import BoundaryError
 from app.platform.migrations import migrate, pending_migrations
@@ -252,3 +252,21 @@ def with_migrations(tmp_path: Path, **columns: str) -> ModuleFolder:
             f"def upgrade():\n    op.execute('ALTER TABLE catalog.items ADD {column}')\n"
         )
     return replace(catalog, path=tmp_path)
+
+
+async def test_public_stays_with_others_who_use_the_database_but_nobody_creates_in_it(
+    empty: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = await asyncpg.connect(empty)
+    await connection.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    await migrate(empty, LOGIN, FOLDERS)
+    assert "GRANT CREATE ON SCHEMA public TO" in caplog.text
+    caplog.clear()
+    await migrate(empty, LOGIN, FOLDERS)
+    assert "public" not in caplog.text
+    rights = [
+        await connection.fetchval(f"SELECT has_schema_privilege('public', 'public', '{right}')")
+        for right in ("USAGE", "CREATE")
+    ]
+    assert rights == [True, False]
+    await connection.close()

@@ -1,7 +1,7 @@
 """What modules promise, and which requests keep to it. Runs in a generated repository."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -10,17 +10,27 @@ from typing import Any, Protocol
 
 import pytest
 from app.platform.boundary import at_boundary
+from app.platform.database import Database, Tx
 from app.platform.discovery import discover
 from app.platform.errors import DomainError
-from app.platform.objectives import Objectives, ObjectivesError, read_objectives
+from app.platform.objectives import (
+    Objectives,
+    ObjectivesError,
+    begin_parts,
+    culprit_of,
+    read_objectives,
+    take_part,
+)
 from app.platform.observing import observe_call
 from app.platform.requests import Requests
 from app.platform.wiring import ModuleFolder, WiringError
 from httpx import AsyncClient
 from prometheus_client import REGISTRY
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message, Receive, Scope, Send
 
-MODULES = ("shop_window", "till")
+MODULES = ("shop_window", "till", "stock")
 Counts = Callable[[], dict[str, float]]
 Handle = Callable[[], Awaitable[int]]
 
@@ -167,6 +177,128 @@ async def test_whoever_passes_an_error_on_is_not_to_blame_but_for_one_of_its_own
     assert counted() == {"till failed": 1, "shop_window failed": 1}
 
 
+class Joined(Protocol):
+    async def charge(self, tx: Tx) -> None: ...
+
+    def bills(self, tx: Tx) -> AsyncIterator[int]: ...
+
+    def alone(self) -> AsyncIterator[int]: ...
+
+
+class _Joined:
+    async def charge(self, tx: Tx) -> None:
+        await tx.scalar(text("SELECT 1"))
+
+    async def bills(self, tx: Tx) -> AsyncIterator[int]:
+        yield 1
+
+    async def alone(self) -> AsyncIterator[int]:
+        yield 1
+
+
+JOINED = at_boundary(Joined, _Joined(), "stock", observe_call)
+
+
+async def each(stream: AsyncIterator[int]) -> None:
+    async for _ in stream:
+        pass
+
+
+async def over(db: Database) -> Tx:
+    async with db.transaction() as tx:
+        return tx
+
+
+async def inside(db: Database, call: Callable[[], Awaitable[object]]) -> None:
+    async with db.transaction():
+        await call()
+
+
+async def in_another_task(db: Database) -> None:
+    async with db.transaction() as tx:
+        await asyncio.gather(JOINED.charge(tx))
+
+
+async def undone(db: Database) -> None:
+    async with db.transaction() as tx:
+        tx.undo()
+        await JOINED.charge(tx)
+
+
+async def during_a_read(db: Database) -> None:
+    async with db.read():
+        await TILL.pay()
+
+
+MISUSES: dict[str, Callable[[Database], Awaitable[object]]] = {
+    "without tx inside a transaction": lambda db: inside(db, TILL.pay),
+    "without tx inside a read": during_a_read,
+    "a stream without tx inside a transaction": lambda db: inside(
+        db, partial(each, JOINED.alone())
+    ),
+    "no tx where one is needed": lambda _db: JOINED.charge(),  # type: ignore[call-arg]
+    "another thing for tx": lambda _db: JOINED.charge(1),  # type: ignore[arg-type]
+    "another thing for tx of a stream": lambda _db: each(JOINED.bills(1)),  # type: ignore[arg-type]
+    "arguments that do not fit": lambda _db: TILL.pay(1, 2),  # type: ignore[call-arg]
+    "a transaction that was undone": undone,
+    "a transaction in another task": in_another_task,
+}
+
+
+@pytest.mark.parametrize("misuse", MISUSES.values(), ids=MISUSES)
+async def test_a_call_that_the_boundary_refuses_counts_against_its_caller(
+    misuse: Callable[[Database], Awaitable[object]], engine: AsyncEngine, counted: Counts
+) -> None:
+    refused, failed = calls("refused"), calls("error")
+
+    async def sell() -> int:
+        await misuse(Database(engine, "shop_window"))
+        return 200
+
+    await ask(sell)
+    assert counted() == {"shop_window failed": 1}
+    assert (calls("refused"), calls("error")) == (refused + 1, failed)
+
+
+async def test_so_does_one_with_a_transaction_that_is_over(
+    engine: AsyncEngine, counted: Counts
+) -> None:
+    tx = await over(Database(engine, "shop_window"))
+
+    async def sell() -> int:
+        await JOINED.charge(tx)
+        return 200
+
+    await ask(sell)
+    assert counted() == {"shop_window failed": 1}
+
+
+async def test_who_calls_wrongly_is_to_blame_and_not_who_called_them(
+    engine: AsyncEngine, counted: Counts
+) -> None:
+    class Wrong(_Till):
+        async def pay(self, error: Exception | None = None) -> None:
+            await JOINED.charge(error)  # type: ignore[arg-type]
+
+    wrong = at_boundary(Till, Wrong(), "till", observe_call)
+
+    async def sell() -> int:
+        await wrong.pay()
+        return 200
+
+    await ask(sell)
+    assert counted() == {"till failed": 1}
+
+
+def calls(outcome: str) -> float:
+    return sum(
+        sample.value
+        for metric in REGISTRY.collect()
+        for sample in metric.samples
+        if sample.name == "boundary_calls_total" and sample.labels["outcome"] == outcome
+    )
+
+
 async def test_what_was_caught_is_not_to_blame_for_what_fails_later(counted: Counts) -> None:
     async def sell() -> int:
         with suppress(KeyError):
@@ -229,7 +361,7 @@ def test_objectives_that_cannot_be_are_refused(given: object, said: str) -> None
     ("text", "said"),
     [
         ("[slo]\navailability = 2", r": \[slo\] availability = 2 is"),
-        ("[slos]\navailability = 0.99", " has slos, but may only have owner, depends_on and"),
+        ("[slos]\navailability = 0.99", " has slos, but may only have owner, "),
         ("[slo\navailability = 0.99", " is no TOML: .*line 3"),
     ],
 )
@@ -247,3 +379,11 @@ def test_the_refusal_names_the_file(tmp_path: Path, text: str, said: str) -> Non
 def test_modules_of_the_skeleton_state_theirs(folders: list[ModuleFolder]) -> None:
     for folder in folders:
         assert "[slo]" in (folder.path / "module.toml").read_text("utf-8")
+
+
+async def test_whose_error_it_is_is_found_among_those_of_several_tasks() -> None:
+    begin_parts()
+    error = TimeoutError("of a partner")
+    take_part("till", error)
+    assert culprit_of(ExceptionGroup("", [ValueError(), ExceptionGroup("", [error])])) == "till"
+    assert culprit_of(ExceptionGroup("", [ValueError()])) is None

@@ -1,6 +1,7 @@
 """The password of the database changes while the application runs."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from uuid import uuid4
@@ -8,16 +9,15 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from app import modules
+from app.development.database import create_login, with_database
 from app.main import create_app
-from app.platform import passwords
-from app.platform.development import create_login, with_database
+from app.platform import passwords, waits
 from app.platform.discovery import discover
-from app.platform.engine import create_engine
+from app.platform.engine import UnreachableError, create_engine
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import make_url, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 
@@ -124,7 +124,7 @@ async def test_a_connection_that_is_open_lives_on(login: Login) -> None:
     async with engine.connect() as connection:
         await login.change_role("another-secret")
         assert await connection.scalar(text("SELECT 1")) == 1
-        with pytest.raises(DBAPIError, match="password authentication failed"):
+        with pytest.raises(UnreachableError, match="password authentication failed"):
             await engine.connect()
         login.change_file("another-secret")
         async with engine.connect() as other:
@@ -159,4 +159,19 @@ async def test_sessions_say_what_they_are(settings: Settings) -> None:
     engine = create_engine(settings)
     async with engine.connect() as connection:
         assert await connection.scalar(text("SHOW application_name")) == "app serve"
+    await engine.dispose()
+
+
+async def test_the_kernel_finds_out_when_the_other_end_is_gone(settings: Settings) -> None:
+    engine = create_engine(settings)
+    async with engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        past = await passwords.connect(settings.database_url)
+        for driver in (raw.driver_connection, past):
+            end = driver._transport.get_extra_info("socket")
+            assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                asked = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                assert asked == waits.UNACKNOWLEDGED * 1000
+        await past.close()
     await engine.dispose()

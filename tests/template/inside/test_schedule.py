@@ -1,15 +1,16 @@
 """Jobs by the clock: one for each tick, however many ask."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 from app.platform.database import Database, Tx
 from app.platform.engine import OutcomeUnknownError, TransactionError
-from app.platform.jobs import job
+from app.platform.jobs import BoundJob, job
 from app.platform.schedule import enqueue_ticks, keep_schedule
 from app.platform.wiring import ModuleFolder, Wired, WiringError, wire
 from sqlalchemy import text
@@ -66,9 +67,96 @@ async def test_each_tick_enqueues_one_however_many_workers_ask(
         now = THREE + timedelta(days=days)
         await asyncio.gather(*(enqueue_ticks(engine, wired.jobs, now) for _ in range(5)))
         assert await enqueued(engine) == expected
-    for minutes in (1, 60, -60):  # Between two ticks, and by a clock that is slow.
-        await enqueue_ticks(engine, wired.jobs, now + timedelta(minutes=minutes))
+    for seconds in (60, 3600, -30, 1):  # Between two ticks, and by a clock that was set back.
+        await enqueue_ticks(engine, wired.jobs, now + timedelta(seconds=seconds))
     assert await enqueued(engine) == 3
+
+
+async def test_a_last_run_in_the_future_counts_as_none(engine: AsyncEngine, wired: Wired) -> None:
+    await enqueue_ticks(engine, wired.jobs, THREE + timedelta(days=365))
+    for hours, expected in ((1, 0), (20, 0), (24, 1), (25, 1)):
+        await enqueue_ticks(engine, wired.jobs, THREE + timedelta(hours=hours))
+        assert await enqueued(engine) == expected
+
+
+async def test_what_passed_under_another_schedule_is_not_made_up_for(
+    engine: AsyncEngine, folders: Sequence[ModuleFolder]
+) -> None:
+    def at(cron: str) -> Mapping[str, BoundJob]:
+        return wire(catalog_with(folders, job(cron=cron)(count)), engine).jobs
+
+    at_three, at_four = at("0 3 * * *"), at("0 4 * * *")
+    day = timedelta(days=1)
+    for jobs, now, expected in (
+        (at_three, THREE, 0),
+        (at_three, THREE + day, 1),
+        (at_four, THREE + day * 1.02, 1),  # A release changes it.
+        (at_four, THREE + day * 1.1, 2),
+        (at_three, THREE + day * 1.2, 2),  # It is rolled back: today it has run.
+        (at_four, THREE + day * 1.21, 2),  # Both run side by side.
+        (at_three, THREE + day * 1.22, 2),
+        (at_three, THREE + day * 2, 3),
+    ):
+        await enqueue_ticks(engine, jobs, now)
+        assert await enqueued(engine) == expected
+    assert await schedules(engine) == ["0 3 * * *"]
+
+
+async def test_rows_of_a_release_that_kept_one_for_each_expression_become_one(
+    engine: AsyncEngine, wired: Wired
+) -> None:
+    insert = text(
+        "INSERT INTO queue.pgqueuer_schedules (expression, entrypoint, last_run, updated)"
+        " VALUES (:cron, 'catalog.count', :last, :updated)"
+    )
+    async with Database(engine, "queue").transaction() as tx:
+        for days, cron in ((9, "0 3 * * *"), (1, "0 4 * * *")):
+            last = THREE - timedelta(days=days)
+            await tx.execute(insert, {"cron": cron, "last": last, "updated": last})
+    await enqueue_ticks(engine, wired.jobs, THREE)
+    assert await schedules(engine) == ["0 3 * * *"]
+    assert await enqueued(engine) == 0
+
+
+async def schedules(engine: AsyncEngine) -> list[str]:
+    async with Database(engine, "queue").transaction() as tx:
+        return list(await tx.scalars(text("SELECT expression FROM queue.pgqueuer_schedules")))
+
+
+class Ahead(datetime):
+    """The clock of a machine that is an hour ahead."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Ahead":
+        return cls.fromtimestamp(time.time() + 3600, tz)
+
+
+async def test_ticks_go_by_the_clock_of_the_database_and_a_wrong_one_is_told_once(
+    engine: AsyncEngine,
+    folders: Sequence[ModuleFolder],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    jobs = wire(catalog_with(folders, job(cron="* * * * *")(count)), engine).jobs
+    asked: list[datetime] = []
+
+    async def ask(_engine: object, _jobs: object, now: datetime) -> bool:
+        asked.append(now)
+        if len(asked) == 3:
+            monkeypatch.setattr("app.platform.schedule.datetime", datetime)
+        return True
+
+    monkeypatch.setattr("app.platform.schedule.datetime", Ahead)
+    monkeypatch.setattr("app.platform.schedule._LONGEST_SLEEP", 0.01)
+    monkeypatch.setattr("app.platform.schedule.enqueue_ticks", ask)
+    with caplog.at_level("INFO", "app.worker"):
+        keeping = asyncio.create_task(keep_schedule(engine, jobs))
+        async with asyncio.timeout(20):
+            while "is right again" not in caplog.text:
+                await asyncio.sleep(0.01)
+        keeping.cancel()
+    assert all(abs(datetime.now(UTC) - now) < timedelta(minutes=10) for now in asked)
+    assert caplog.text.count("is 3600 s ahead of that of the database") == 1
 
 
 async def test_one_that_cannot_be_enqueued_is_named_and_keeps_no_other_from_it(
@@ -101,11 +189,13 @@ async def test_the_clock_goes_on_whatever_breaks(
     async def breaks_at_first(db: Database) -> AsyncIterator[Tx]:
         async with transaction(db) as tx:
             yield tx
-        if len(broken) < 3:  # Each step of the first round.
+        if len(broken) < 3:  # The first rounds: the time, the time again and what is due.
             broken.append(db)
-            raise error
+            if len(broken) != 2:
+                raise error
 
     monkeypatch.setattr("app.platform.schedule._LONGEST_SLEEP", 0.01)
+    monkeypatch.setattr("app.platform.schedule._RETRY", 0.01)
     monkeypatch.setattr(Database, "transaction", breaks_at_first)
     keeping = asyncio.create_task(keep_schedule(engine, wired.jobs))
     async with asyncio.timeout(20):
@@ -127,32 +217,6 @@ async def test_what_is_enqueued_runs_with_its_defaults(
     wired = wire(catalog_with(folders, job(cron="* * * * *")(count)), engine)
     bound = wired.jobs["catalog.count"]
     assert bound.read(bound.write(bound.default()).arguments) == Night()
-
-
-async def test_history_is_forgotten_after_a_week_but_not_of_jobs_that_are_there(
-    engine: AsyncEngine, wired: Wired
-) -> None:
-    for day in (0, 1):
-        await enqueue_ticks(engine, wired.jobs, THREE + timedelta(days=day))
-    async with Database(engine, "queue").transaction() as tx:
-        await tx.execute(
-            text(
-                "INSERT INTO queue.pgqueuer_log (job_id, status, priority, entrypoint)"
-                " VALUES (99999, 'successful', 0, 'catalog.count')"
-            )
-        )
-        await tx.execute(text("UPDATE queue.pgqueuer_log SET created = now() - interval '8 days'"))
-    keeping = asyncio.create_task(keep_schedule(engine, wired.jobs))
-    async with asyncio.timeout(20):
-        while 99999 in (left := await remembered(engine)):
-            await asyncio.sleep(0.01)
-    keeping.cancel()
-    assert len(left) == 1
-
-
-async def remembered(engine: AsyncEngine) -> list[int]:
-    async with Database(engine, "queue").transaction() as tx:
-        return list(await tx.scalars(text("SELECT job_id FROM queue.pgqueuer_log")))
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,16 @@ def test_a_bad_database_url_is_named(
         load_settings()
 
 
+def test_no_password_is_shown_with_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "MIGRATION_DATABASE_URL", "DATABASE_REPLICA_URL"):
+        user = "admin" if name.startswith("MIGRATION") else "app"
+        monkeypatch.setenv(name, f"postgresql://{user}:canary-of-a-password@host/d")
+    monkeypatch.setenv("CACHE_URL", "redis://:canary-of-a-password@cache:6379/0")
+    monkeypatch.setenv("OIDC_ISSUER", "https://id.example.com")
+    monkeypatch.setenv("OIDC_AUDIENCE", "shop")
+    assert "canary" not in repr(load_settings())
+
+
 @pytest.mark.parametrize("user", ["app", "reader"])
 def test_a_replica_needs_the_same_login(monkeypatch: pytest.MonkeyPatch, user: str) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://app@primary/d")
@@ -111,6 +121,7 @@ def test_every_problem_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
         ({"ENVIRONMENT": "staging"}, "ENVIRONMENT: Input should be 'development' or 'production'"),
         ({"OIDC_ISSUER": "https://id.example.com"}, "OIDC_AUDIENCE: belongs to OIDC_ISSUER"),
         ({"OIDC_AUDIENCE": "shop"}, "OIDC_AUDIENCE: belongs to OIDC_ISSUER"),
+        ({"OIDC_CLIENTS": "web-shop"}, "OIDC_CLIENTS: belongs to OIDC_ISSUER"),
         (
             {"OIDC_ISSUER": "http://id.example.com", "OIDC_AUDIENCE": "shop"},
             "OIDC_ISSUER: must start with https://",

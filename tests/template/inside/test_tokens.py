@@ -16,7 +16,7 @@ from app.platform.tokens import InvalidTokenError, Tokens
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from .issuing import Issuing
+from .issuing import Issuing, public
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,12 @@ def issuing() -> Iterator[Issuing]:
     issuing.stop()
 
 
+AT = {"typ": "at+jwt"}
+
+
 @pytest.fixture
 def tokens(issuing: Issuing) -> Tokens:
-    return Tokens(RemoteIssuer(issuing.url), "shop")
+    return Tokens(RemoteIssuer(issuing.url, "app/1"), "shop")
 
 
 def in_url(part: bytes) -> str:
@@ -71,8 +74,8 @@ async def test_a_key_that_names_its_algorithm_serves_for_no_other(
     class Issuer:
         name = issuing.url
 
-        async def key(self, _id: str | None) -> jwt.PyJWK:
-            return jwt.PyJWK({**published, "alg": "PS256"})
+        async def keys(self, _id: str | None) -> list[jwt.PyJWK]:
+            return [jwt.PyJWK({**published, "alg": "PS256"})]
 
     principal = Tokens(Issuer(), "shop").principal(signed(issuing, algorithm))
     if fits:
@@ -105,7 +108,10 @@ async def test_what_issuers_do_differently_is_understood(
         ({"lasts": -60}, "has expired"),
         ({"exp": None}, "not one of the issuer's"),
         ({"exp": "soon"}, "not one of the issuer's"),
-        ({"nbf": 2**40}, "not one of the issuer's"),
+        ({"exp": float("inf")}, "not one of the issuer's"),
+        ({"nbf": "soon"}, "not one of the issuer's"),
+        ({"nbf": 2**40}, "nbf is .* seconds ahead of the clock of this server"),
+        ({"iat": 2**40}, "iat is .* seconds ahead of the clock of this server"),
         ({"iss": "https://elsewhere.example.com"}, "not one of the issuer's"),
         ({"iss": None}, "not one of the issuer's"),
         ({"aud": "others"}, "for somebody else"),
@@ -123,7 +129,12 @@ async def test_a_token_that_proves_too_little_is_refused(
         await tokens.principal(issuing.token(**claims))
 
 
-@pytest.mark.parametrize("token", ["", "a", "a.b.c", "é.é.é", "." * 1000, "e30.e30.e30"])
+NESTED = in_url(b"[" * 20_000)
+
+
+@pytest.mark.parametrize(
+    "token", ["", "a", "a.b.c", "é.é.é", "." * 1000, "e30.e30.e30", f"{NESTED}.{NESTED}.e30"]
+)
 async def test_what_is_no_token_is_refused(tokens: Tokens, token: str) -> None:
     with pytest.raises(InvalidTokenError):
         await tokens.principal(token)
@@ -175,3 +186,104 @@ async def test_only_so_many_tokens_are_remembered(
     for number in range(5):
         await tokens.principal(issuing.token(sub=f"user {number}"))
     assert len(tokens._verified) == 3
+
+
+@pytest.mark.parametrize(
+    ("header", "claims"),
+    [
+        (AT, {"client_id": "web", "jti": "1"}),  # As RFC 9068 has it.
+        ({"typ": "application/at+jwt"}, {}),
+        ({"typ": "AT+JWT"}, {"nonce": "n"}),
+        ({"typ": "JWT"}, {}),
+        ({}, {"typ": "Bearer", "azp": "web", "nonce": "n"}),  # Keycloak's, until release 24.
+        ({}, {"token_use": "access", "client_id": "web"}),  # Cognito's.
+        ({}, {"azp": "web", "gty": "client-credentials"}),  # Auth0's.
+        ({}, {"cid": "web", "ver": 1, "uid": "u", "scp": ["a"]}),  # Okta's.
+        ({}, {"appid": "web", "aio": "x", "ver": "1.0", "idtyp": "app"}),  # Entra's.
+    ],
+)
+async def test_access_tokens_of_many_issuers_count(
+    issuing: Issuing, tokens: Tokens, header: dict[str, Any], claims: dict[str, Any]
+) -> None:
+    assert (await tokens.principal(issuing.token(header=header, **claims))).id == "ada"
+
+
+@pytest.mark.parametrize(
+    ("header", "claims"),
+    [
+        ({}, {"nonce": "n"}),
+        ({}, {"at_hash": "h"}),
+        ({}, {"c_hash": "h", "azp": "web"}),
+        ({}, {"typ": "ID"}),
+        ({}, {"typ": "Refresh"}),
+        ({}, {"typ": "Offline"}),
+        ({}, {"token_use": "id"}),
+        ({}, {"token_type": "refresh_token"}),
+        ({}, {"typ": "Logout"}),
+        ({}, {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}),
+        (AT, {"events": {}}),
+        (AT, {"typ": "ID"}),
+        ({"typ": "logout+jwt"}, {}),
+        ({"typ": "secevent+jwt"}, {}),
+        ({"typ": "dpop+jwt"}, {}),
+        ({"typ": "application/dpop+jwt"}, {}),
+    ],
+)
+async def test_what_the_issuer_signed_for_another_purpose_is_refused(
+    issuing: Issuing, tokens: Tokens, header: dict[str, Any], claims: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidTokenError, match="another kind of token"):
+        await tokens.principal(issuing.token(header=header, **claims))
+
+
+@pytest.mark.parametrize("crit", [["b64"], ["exp"], [], "b64"])
+async def test_extensions_that_nobody_understands_are_refused(
+    issuing: Issuing, tokens: Tokens, crit: object
+) -> None:
+    with pytest.raises(InvalidTokenError):
+        await tokens.principal(issuing.token(header={"crit": crit, "exp": 1}))
+
+
+@pytest.mark.parametrize(
+    ("claims", "counts"),
+    [
+        ({"azp": "web"}, True),
+        ({"client_id": "back-office"}, True),
+        ({"azp": "web", "client_id": "web"}, True),
+        ({"cid": "web"}, True),
+        ({"appid": "web"}, True),
+        ({"azp": "web", "cid": "customer 7"}, True),
+        ({"azp": "other"}, False),
+        ({"azp": "web", "client_id": "other"}, False),
+        ({"azp": ["web"]}, False),
+        ({}, False),
+    ],
+)
+async def test_where_clients_are_named_only_their_tokens_count(
+    issuing: Issuing, claims: dict[str, Any], counts: bool
+) -> None:
+    tokens = Tokens(RemoteIssuer(issuing.url, "app/1"), "shop", ["web", "back-office"])
+    principal = tokens.principal(issuing.token(**claims))
+    if counts:
+        assert (await principal).id == "ada"
+    else:
+        with pytest.raises(InvalidTokenError, match="a client that is not one of ours"):
+            await principal
+
+
+async def test_of_two_keys_with_one_id_the_one_that_signed_is_found() -> None:
+    issuing = Issuing()
+    first, second = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+    issuing.keys = {"first": first}
+    issuing.odd = [
+        {**public(second), "kid": "first"},
+        {**public(ec.generate_private_key(ec.SECP256R1())), "kid": "first"},
+    ]
+    try:
+        tokens = Tokens(RemoteIssuer(issuing.url, "app/1"), "shop")
+        for key in (first, second):
+            assert (await tokens.principal(issuing.token(key=key))).id == "ada"
+        with pytest.raises(InvalidTokenError):
+            await tokens.principal(issuing.token(key=rsa.generate_private_key(65537, 2048)))
+    finally:
+        issuing.stop()

@@ -2,10 +2,12 @@
 
 import asyncio
 import socket
+import threading
 import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,31 @@ async def test_whose_spans_they_are_is_told(
         told.append([span.resource.attributes[f"{key}.name"] for key in _WHOSE])
     project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]["name"]
     assert told == [[project, "development"], ["till", "staging"]]
+
+
+async def test_a_collector_is_told_who_sends(settings: Settings) -> None:
+    agents: list[str | None] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            agents.append(self.headers["User-Agent"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        given = {"otel_exporter_otlp_endpoint": url, "app_version": "1.4.2"}
+        async with traces_recorded(settings.model_copy(update={**given, "traces_sample_ratio": 1})):
+            begun = begin_trace(None, "all", SpanKind.SERVER, NOTHING)
+            assert begun
+            begun.end()
+        server.shutdown()
+    place.set(None)
+    project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]["name"]
+    assert agents == [f"{project}/1.4.2"]
 
 
 class Broken(SpanProcessor):

@@ -3,16 +3,18 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import asyncpg
 import pytest
 from app.platform.context import Place, place
 from app.platform.database import Database, Tx
-from app.platform.engine import OutcomeUnknownError
+from app.platform.engine import OutcomeUnknownError, create_engine
 from app.platform.errors import DomainError
 from app.platform.fetch import Prepared
+from app.platform.http import create_api
 from app.platform.metrics_server import metrics_served
+from app.platform.principal import PUBLIC
 from app.platform.queue import NewJob, connect_queue, enqueue
 from app.platform.recovery import recover
 from app.platform.settings import Settings
@@ -21,7 +23,8 @@ from app.platform.trace_statements import trace_statements
 from app.platform.traces import Tracing, begin, begin_trace, span, tracing
 from app.platform.wiring import Wired
 from app.platform.worker import Worker
-from httpx import AsyncClient
+from fastapi import APIRouter
+from httpx import ASGITransport, AsyncClient
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
@@ -33,6 +36,8 @@ from .tracing import CALLER, Traces, id_of, parent_of, settled, tracing_app
 
 UNSAMPLED = CALLER[:-1] + "0"
 NOTHING: dict[str, str] = {}
+ITEM = b'{"id": "00000000-0000-7000-8000-000000000000"}'
+"""What `prepare_item` takes."""
 Client = tuple[AsyncClient, Traces]
 
 
@@ -79,7 +84,7 @@ async def test_a_request_leads_from_its_route_down_to_its_statements(traced: Cli
     assert insert.kind is SpanKind.CLIENT
     told = dict(insert.attributes or {})
     assert str(told.pop("db.query.text")).startswith(
-        "INSERT INTO catalog.items (id, name) VALUES ($1"
+        "INSERT INTO catalog.items (id, owner, name, ready_at) VALUES ($1"
     )
     assert str(told.pop("db.namespace")).endswith("|catalog")
     assert told == {
@@ -141,7 +146,7 @@ async def test_an_error_of_the_domain_is_no_failure_and_what_it_says_is_for_its_
 async def test_attempts_are_siblings_under_what_enqueued_them(
     settings: Settings, engine: AsyncEngine, wired: Wired, traces: Traces
 ) -> None:
-    job = wired.jobs["catalog.report_latest"]
+    job = wired.jobs["catalog.prepare_item"]
     attempts: list[Place | None] = []
 
     async def fail_once(tx: Tx, _arguments: object) -> None:
@@ -152,7 +157,7 @@ async def test_attempts_are_siblings_under_what_enqueued_them(
 
     begun = begin_trace(CALLER, "all", SpanKind.SERVER, NOTHING)
     async with Database(engine, "catalog").transaction() as tx:
-        await enqueue(tx, [NewJob(job.name, b"{}")])
+        await enqueue(tx, [NewJob(job.name, ITEM)])
     assert begun
     begun.end()
     place.set(None)
@@ -191,11 +196,11 @@ async def test_what_the_clock_enqueues_has_one_trace_as_well(
     settings: Settings, engine: AsyncEngine, traces: Traces
 ) -> None:
     async with Database(engine, "catalog").transaction() as tx:
-        await enqueue(tx, [NewJob("catalog.report_latest", b"{}")])
+        await enqueue(tx, [NewJob("catalog.prepare_item", ITEM)])
     assert place.get() is None
     async with connect_queue(settings) as queue:
         [row] = await queue.driver.fetch("SELECT headers FROM queue.pgqueuer")
-    enqueued = traces.one("enqueue catalog.report_latest")
+    enqueued = traces.one("enqueue catalog.prepare_item")
     assert f"-{id_of(enqueued):016x}-01" in row["headers"]
     assert enqueued.parent is None
 
@@ -209,6 +214,105 @@ async def test_a_trace_that_its_caller_does_not_sample_has_no_spans(
     here = place.get()
     assert here
     assert here.trace_parent == UNSAMPLED
+
+
+STRANGER, NEIGHBOUR = "203.0.113.7", "10.1.2.3"
+
+
+@dataclass
+class Asked:
+    """What became of a request that names a trace and gives itself an id."""
+
+    request_id: str
+    trace_id: str
+    parents: set[int | None]
+
+
+async def ask(
+    settings: Settings, traces: Traces, host: str, headers: dict[str, str], path: str = "open"
+) -> Asked:
+    router, engine = APIRouter(), create_engine(settings)
+
+    @router.get("/open", openapi_extra=PUBLIC)
+    @router.get("/closed")
+    async def here() -> str:
+        at = place.get()
+        assert at
+        return f"{at.trace_id:032x}"
+
+    api = create_api({"probe": router}, None, settings, engine)  # type: ignore[arg-type]
+    transport = ASGITransport(api, client=(host, 1))
+    claims = {"traceparent": CALLER, "X-Request-ID": "claimed"}
+    async with AsyncClient(transport=transport, base_url="http://app") as client:
+        answer = await client.get(f"/probe/{path}", headers={**claims, **headers})
+    trace_id = answer.json() if answer.status_code == 200 else ""
+    return Asked(answer.headers["X-Request-ID"], trace_id, set(map(parent_of, traces.spans())))
+
+
+@pytest.mark.parametrize("path", ["open", "closed"])
+async def test_what_a_stranger_says_of_a_request_is_not_believed(
+    settings: Settings, traces: Traces, path: str
+) -> None:
+    asked = await ask(settings, traces, STRANGER, {}, path)
+    assert asked.request_id != "claimed"
+    assert len(asked.request_id) == 32
+    assert asked.trace_id != "a" * 32
+    assert asked.parents == {None}
+
+
+async def test_a_stranger_does_not_decide_what_is_recorded(
+    settings: Settings, traces: Traces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "_most", 0)
+    assert (await ask(settings, traces, STRANGER, {})).parents == set()
+    assert (await ask(settings, traces, "127.0.0.1", {})).parents == {int("b" * 16, 16)}
+
+
+@pytest.mark.parametrize("path", ["open", "closed"])
+async def test_what_is_said_by_somebody_who_is_known_is_believed(
+    settings: Settings, traces: Traces, bearer: Callable[..., dict[str, str]], path: str
+) -> None:
+    asked = await ask(settings, traces, STRANGER, bearer("ada"), path)
+    assert asked == Asked("claimed", "a" * 32, {int("b" * 16, 16)})
+
+
+async def test_a_token_that_does_not_count_makes_nobody_known(
+    settings: Settings, traces: Traces, bearer: Callable[..., dict[str, str]]
+) -> None:
+    forged = {"Authorization": bearer("ada")["Authorization"] + "x"}
+    asked = await ask(settings, traces, STRANGER, forged)
+    assert asked.request_id != "claimed"
+    assert asked.parents == {None}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "is_believed"),
+    [
+        (None, "127.0.0.1", True),
+        (None, NEIGHBOUR, False),
+        ("10.0.0.0/8, 192.168.0.1", NEIGHBOUR, True),
+        ("10.0.0.0/8, 192.168.0.1", "192.168.0.1", True),
+        ("10.0.0.0/8, 192.168.0.1", "192.168.0.2", False),
+        ("10.0.0.0/8", "127.0.0.1", False),
+        ("", "127.0.0.1", False),
+        ("*", NEIGHBOUR, False),
+        ("*", "127.0.0.1", False),
+    ],
+)
+async def test_who_is_believed_without_a_token_is_a_setting(
+    settings: Settings,
+    traces: Traces,
+    monkeypatch: pytest.MonkeyPatch,
+    allowed: str | None,
+    host: str,
+    is_believed: bool,
+) -> None:
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    if allowed is not None:
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", allowed)
+    asked = await ask(settings, traces, host, {})
+    assert (asked.request_id == "claimed") is is_believed
+    assert (asked.trace_id == "a" * 32) is is_believed
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from app.platform.discovery import discover
 from app.platform.engine import TransactionError
 from app.platform.events import Events
 from app.platform.settings import Settings
+from app.platform.transaction import view_of
 from app.platform.wiring import WiringError, wire
 from app.platform.worker import Worker
 from fastapi import APIRouter
@@ -33,7 +34,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
         for name, (depends_on, build) in modules.items():
             folder = tmp_path / "planted" / name
             folder.mkdir()
-            interface = f"class {name.title()}:\n    name = {name!r}\n"
+            interface = f'class {name.title()}:\n    """{name}"""\n'
             (folder / "__init__.py").write_text(interface)
             (folder / "module.toml").write_text(f'owner = "@a/b"\ndepends_on = [{depends_on}]\n')
             (folder / "wiring.py").write_text(
@@ -64,13 +65,13 @@ async def test_each_module_receives_what_its_build_asks_for(
     write: Write, engine: AsyncEngine
 ) -> None:
     package = write(
-        a=('"b"', "(peer: B, db: Database, e: Events) -> A: A.given = peer, db, e; return A()"),
+        a=('"b"', "(peer: B, db: Database, e: Events) -> A: build.given = peer, db, e; return A()"),
         b=("", "(db: Database) -> B: return B()"),
     )
     folders = discover(package)
     wired = wire(folders, engine)
-    b, a = (folder.interface for folder in folders)
-    peer, database, events = a.given  # type: ignore[attr-defined]
+    peer, database, events = given("a")
+    b = interface("b")
     assert peer is wired[b]
     assert events is wired[Events]
     assert database._module == "a"
@@ -141,6 +142,17 @@ def test_depends_on_must_be_a_list(write: Write) -> None:
         discover(package)
 
 
+@pytest.mark.parametrize("extensions", ['"citext"', "[1]", "['x; DROP TABLE y']"])
+def test_extensions_must_be_a_list_of_names(write: Write, extensions: str) -> None:
+    package = write(a=("", "() -> A: ..."))
+    with (Path(package.__path__[0]) / "a/module.toml").open("a") as file:
+        file.write(f"extensions = {extensions}\n")
+    with pytest.raises(
+        WiringError, match=r"a/module.toml must say .* extensions is no list of names"
+    ):
+        discover(package)
+
+
 def test_a_module_without_wiring_is_named(write: Write) -> None:
     package = write(a=("", "() -> A: ..."))
     (Path(package.__path__[0]) / "a/wiring.py").unlink()
@@ -160,8 +172,8 @@ EVENT = "@dataclass(frozen=True)\nclass Happened(Event):\n    what: str\n"
 
 
 CHAIN = {
-    "a": ('"b", "c"', "(b: B, c: C) -> A: A.given = (b, c); return A()"),
-    "b": ('"d"', "(d: D) -> B: B.given = d; return B()"),
+    "a": ('"b", "c"', "(b: B, c: C) -> A: build.given = (b, c); return A()"),
+    "b": ('"d"', "(d: D) -> B: build.given = d; return B()"),
     "c": ("", "() -> C: return C()"),
     "d": ("", "() -> D: return D()"),
     "e": ('"a"', "(a: A) -> E: raise AssertionError"),
@@ -171,6 +183,11 @@ CHAIN = {
 
 def interface(name: str) -> type:
     return vars(import_module(f"planted.{name}"))[name.upper()]  # type: ignore[no-any-return]
+
+
+def given(name: str) -> Any:
+    """What the `build` of a module was called with."""
+    return import_module(f"planted.{name}.wiring").build.given
 
 
 async def test_one_module_is_built_with_exactly_what_it_depends_on(
@@ -183,7 +200,7 @@ async def test_one_module_is_built_with_exactly_what_it_depends_on(
     wired = wire(folders, engine, only=interface("b"))
     assert [folder.name for folder in wired.folders] == ["d", "b"]
     assert list(wired.routers) == ["d", "b"]
-    assert interface("b").given is wired[interface("d")]  # type: ignore[attr-defined]
+    assert given("b") is wired[interface("d")]
     with pytest.raises(WiringError, match="A is not part of what was wired"):
         wired[interface("a")]
 
@@ -194,10 +211,7 @@ async def test_a_fake_stands_for_a_module_and_what_only_that_needs(
     folders = discover(write(**CHAIN))
     wired = wire(folders, engine, only=interface("a"), fakes={interface("b"): interface("b")()})
     assert [folder.name for folder in wired.folders] == ["c", "a"]
-    assert interface("a").given == (  # type: ignore[attr-defined]
-        wired[interface("b")],
-        wired[interface("c")],
-    )
+    assert given("a") == (wired[interface("b")], wired[interface("c")])
 
 
 async def test_fakes_alone_replace_only_what_they_fake(write: Write, engine: AsyncEngine) -> None:
@@ -223,12 +237,12 @@ async def test_a_fake_keeps_to_its_interface_and_to_the_rules_of_transactions(
     (Path(package.__path__[0]) / "a/__init__.py").write_text(
         "from app.platform.database import Tx\n"
         "class A:\n"
-        "    async def sell(self, tx: Tx) -> Tx: ...\n"
+        "    async def sell(self, tx: Tx) -> object: ...\n"
         "    async def sold(self) -> int: ...\n"
     )
 
     class FakeA:
-        async def sell(self, tx: Tx) -> Tx:
+        async def sell(self, tx: Tx) -> object:
             return tx
 
         async def sold(self) -> int:
@@ -237,7 +251,7 @@ async def test_a_fake_keeps_to_its_interface_and_to_the_rules_of_transactions(
     folders = discover(package)
     fake: Any = wire(folders, engine, fakes={interface("a"): FakeA()})[interface("a")]
     async with Database(engine, "b").transaction() as tx:
-        assert await fake.sell(tx) is tx.of("a")
+        assert await fake.sell(tx) is view_of(tx, "a")
         with pytest.raises(TransactionError, match=r"a\.sold does not take `tx`"):
             await fake.sold()
     assert await fake.sold() == 1
@@ -288,7 +302,7 @@ async def test_an_event_reaches_its_subscriber_in_the_subscribers_view(
     assert heard == []
     await Worker(settings, engine, wired.jobs).run_due()
     [(their_tx, what, own, a)] = heard
-    assert their_tx.sync_session.info["role"] == "app_test__b"
+    assert their_tx.sync_session._role == "app_test__b"
     assert what == "it"
     assert own is wired[folders[1].interface]
     assert a is wired[folders[0].interface]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -12,16 +13,19 @@ import asyncpg
 import pytest
 from app.modules.catalog import Catalog
 from app.platform.database import Database, Tx
-from app.platform.job_records import JobsError, drop_jobs, find_jobs, retry_jobs
+from app.platform.engine import create_engine
+from app.platform.job_changes import drop_jobs, retry_jobs
+from app.platform.job_records import JobsError, find_jobs
 from app.platform.jobs import Job, job
 from app.platform.queue import connect_queue
-from app.platform.recovery import check_not_deadly, recover
+from app.platform.recovery import check_not_deadly, keep_alive, recover
 from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder, Wired, wire
 from app.platform.worker import ClockError, Worker
 from pgqueuer import Queries
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.types import QueueEntrypoint, QueueManagerId
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 
@@ -39,7 +43,7 @@ async def nap(tx: Tx, nap: Nap, catalog: Catalog) -> None:
     running.append(nap.name)
     most.append(len(running))
     try:
-        await catalog.create_item(tx, nap.name)
+        await catalog.create_item(tx, "me", nap.name)
         await asyncio.sleep(nap.seconds)
     finally:
         running.remove(nap.name)
@@ -49,9 +53,21 @@ async def alone(tx: Tx, nap_: Nap, catalog: Catalog) -> None:
     await nap(tx, nap_, catalog)
 
 
+@dataclass(frozen=True)
+class Night:
+    note: str = "nightly"
+
+
+nights: list[Night] = []
+
+
+async def at_night(_tx: Tx, night: Night) -> None:
+    nights.append(night)
+
+
 NAP: Job[Nap] = job()(nap)
 ALONE: Job[Nap] = job(concurrency=1)(alone)
-for each in (nap, alone):  # As if they stood where jobs do.
+for each in (nap, alone, at_night):  # As if they stood where jobs do.
     each.__module__ = "app.modules.catalog.jobs"
 
 
@@ -59,22 +75,18 @@ for each in (nap, alone):  # As if they stood where jobs do.
 def _nothing_ran() -> None:
     running.clear()
     most.clear()
+    nights.clear()
 
 
 @pytest.fixture
 def wired(folders: Sequence[ModuleFolder], engine: AsyncEngine) -> Wired:
-    return wire(
-        [
-            replace(
-                folder,
-                declaration=replace(
-                    folder.declaration, jobs=(NAP, ALONE) if folder.name == "catalog" else ()
-                ),
-            )
-            for folder in folders
-        ],
-        engine,
-    )
+    return wire([with_jobs(folder, [NAP, ALONE]) for folder in folders], engine)
+
+
+def with_jobs(folder: ModuleFolder, jobs: Sequence[Job[Any]]) -> ModuleFolder:
+    """Catalog with these jobs, and the others with none."""
+    own = jobs if folder.name == "catalog" else ()
+    return replace(folder, declaration=replace(folder.declaration, jobs=own))
 
 
 @pytest.fixture
@@ -106,7 +118,7 @@ class Work:
                 await job.enqueue(tx, Nap(name, seconds))
 
     async def items(self) -> list[str]:
-        found = await self.wired[Catalog].list_items(after=None, limit=100)
+        found = await self.wired[Catalog].list_items("me", after=None, limit=100)
         return sorted(item.name for item in found)
 
 
@@ -240,6 +252,33 @@ async def test_of_jobs_that_a_worker_died_with_one_runs_at_a_time(
     assert await work.items() == list("abcde")
 
 
+async def test_no_heartbeat_waits_for_a_job_that_is_being_ended(
+    work: Work, queue: Queries, engine: AsyncEngine
+) -> None:
+    await work.enqueue("ending", "running")
+    worker = QueueManagerId(uuid4())
+    parameters = {QueueEntrypoint("catalog.nap"): EntrypointExecutionParameter(0)}
+    ids = [row.id for row in await queue.dequeue(2, parameters, worker, None, timedelta(days=1))]
+    await queue.driver.execute("UPDATE queue.pgqueuer SET heartbeat = now() - interval '1 hour'")
+    async with Database(engine, "queue").transaction() as tx:
+        await tx.execute(
+            text("SELECT FROM queue.pgqueuer WHERE id = :id FOR UPDATE"), {"id": ids[0]}
+        )
+        async with asyncio.timeout(4):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(
+                    keep_alive(Database(engine, "queue"), worker, ids), context=Context()
+                )
+        await recover(queue, 5)
+    states = await queue.driver.fetch(
+        "SELECT status::text, heartbeat > now() - interval '1 minute' AS beats FROM queue.pgqueuer ORDER BY id"
+    )
+    assert [(row["status"], row["beats"]) for row in states] == [
+        ("picked", False),
+        ("picked", True),
+    ]
+
+
 async def test_only_what_a_dead_worker_had_started_is_held_against_a_job(
     work: Work, queue: Queries
 ) -> None:
@@ -262,7 +301,7 @@ async def test_only_what_a_dead_worker_had_started_is_held_against_a_job(
     [held] = await find_jobs(queue, work.wired.jobs)
     assert (held.id, held.state, held.failed) == (deadly.id, "held", 1)
     assert "DeadlyJobError: 5 workers that ran catalog.nap died, or were silent" in str(held.error)
-    await retry_jobs(queue, work.wired.jobs, [held.id])
+    await retry_jobs(queue, [held.id])
     async with work.worker():
         await eventually(lambda: len(most) == 2)
     assert await work.items() == ["deadly", "harmless"]
@@ -275,8 +314,8 @@ async def test_a_job_is_dropped_once_its_worker_is_silent_and_not_before(
     await queue.driver.execute(LEFT)
     [job] = await queue.browse_queue()
     with pytest.raises(JobsError, match=f"Job {job.id} is running. Wait until"):
-        await drop_jobs(queue, work.wired.jobs, [job.id], 7200)
-    await drop_jobs(queue, work.wired.jobs, [job.id], 10)
+        await drop_jobs(queue, [job.id], 7200)
+    await drop_jobs(queue, [job.id], 10)
     assert await queue.browse_queue() == []
 
 
@@ -289,6 +328,29 @@ async def test_a_long_job_is_not_taken_for_that_of_a_dead_worker(work: Work) -> 
     assert await work.items() == ["a"]
 
 
+async def test_what_goes_by_the_clock_does_not_wait_for_the_connections_of_jobs(
+    settings: Settings, folders: Sequence[ModuleFolder]
+) -> None:
+    """Nor does a heartbeat: another worker would take what runs."""
+    one = settings.model_copy(update={"database_pool_size": 1, "worker_lost_after": 2})
+    engine = create_engine(one)
+    jobs = [NAP, job(cron="* * * * *")(at_night)]
+    work = Work(one, engine, wire([with_jobs(folder, jobs) for folder in folders], engine))
+    async with Database(engine, "queue").transaction() as tx:
+        await tx.execute(text(YESTERDAY))
+    await work.enqueue("a", seconds=4)
+    async with work.worker(), work.worker():
+        await eventually(lambda: nights)
+        assert running == ["a"]
+        await eventually(lambda: not running)
+    assert most == [1]
+    await engine.dispose()
+
+
+YESTERDAY = """INSERT INTO queue.pgqueuer_schedules (expression, entrypoint, last_run)
+    VALUES ('* * * * *', 'catalog.at_night', now() - interval '1 day')"""
+
+
 async def test_it_ends_its_jobs_and_then_loudly_when_its_clock_stops(
     work: Work, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -296,7 +358,7 @@ async def test_it_ends_its_jobs_and_then_loudly_when_its_clock_stops(
         await eventually(lambda: running)
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("app.platform.worker.keep_schedule", stop_once_a_job_runs)
+    monkeypatch.setattr("app.platform.lifeline.keep_schedule", stop_once_a_job_runs)
     await work.enqueue("a", seconds=0.2)
     with pytest.raises(ClockError, match="so it stops too"):
         await Worker(work.settings, work.engine, work.wired.jobs).run()

@@ -44,5 +44,5 @@ def settings(primary: Server, standby: Server) -> Settings:
         environment="development",
         database_url=primary.url(user=LOGIN),
         database_replica_url=standby.url(user=LOGIN),
-        database_replica_max_lag=2,
+        database_replica_max_lag=60,  # However busy the machine is.
     )

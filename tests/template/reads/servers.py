@@ -1,7 +1,7 @@
 """What both files of tests do with the two servers."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 
@@ -20,6 +20,13 @@ async def tell(server: Server, statement: str) -> object:
 
 
 async def eventually(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def will(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until a question is answered with yes."""
+    async with asyncio.timeout(60):
+        while not await condition():
             await asyncio.sleep(0.05)

@@ -40,7 +40,7 @@ def routes(db: Database) -> APIRouter:
         """Return what was written, and the names that the same request sees behind it."""
         name = uuid4().hex
         async with db.transaction() as tx:
-            tx.add(ItemRow(name=name))
+            tx.add(ItemRow(owner="me", name=name))
         return name, (await seen())[1]
 
     return router
@@ -106,7 +106,7 @@ class Callers:
 @asynccontextmanager
 async def calling(settings: Settings, headers: dict[str, str]) -> AsyncIterator[Callers]:
     assert settings.database_replica_url
-    settings = settings.model_copy(update={"rate_limit": 100_000})
+    settings = settings.model_copy(update={"rate_limit": 100_000, "database_replica_max_lag": 5})
     engine = create_engine(settings)
     replica = Replica(settings, settings.database_replica_url)
 

@@ -183,7 +183,7 @@ async def test_without_redis_everything_is_loaded_and_with_it_nothing_twice(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(cache_store, "_AWAY", 0.1)
+    monkeypatch.setattr(cache_store, "CACHE_AWAY", 0.1)
     prices = processes[0]
     await prices.get("a", source.load)
     redis.stop()
@@ -208,8 +208,8 @@ async def test_a_change_that_redis_has_missed_is_made_up_for(
     engine: AsyncEngine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cache_store, "_PATIENCE", 0.1)
-    monkeypatch.setattr(cache_store, "_AWAY", 0.1)
+    monkeypatch.setattr(cache_store, "CACHE", 0.1)
+    monkeypatch.setattr(cache_store, "CACHE_AWAY", 0.1)
     first, second, _ = processes
     await first.get("a", source.load)
     source.value = PRICES[1]
@@ -228,7 +228,7 @@ async def eventually_hits(prices: Cached[Price], source: Source) -> None:
         await prices.get("a", source.load)
         return source.asked == before
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await is_hit():
             await asyncio.sleep(0.05)
 
@@ -236,7 +236,7 @@ async def eventually_hits(prices: Cached[Price], source: Source) -> None:
 async def test_a_redis_that_never_answers_is_not_waited_for_again(
     monkeypatch: pytest.MonkeyPatch, source: Source
 ) -> None:
-    monkeypatch.setattr(cache_store, "_PATIENCE", 0.1)
+    monkeypatch.setattr(cache_store, "CACHE", 0.1)
     connected: list[asyncio.StreamWriter] = []
 
     def silent(_reader: object, writer: asyncio.StreamWriter) -> None:

@@ -12,6 +12,7 @@ from app.platform.database import Database
 from app.platform.wiring import Wired
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+OWNER = "ada"
 NOTHING = (10, None, 0, 0, 0, 0)
 EVERYTHING = (8, Decimal(300), 1, 1, 1, 1)
 _BOOKS = {
@@ -43,7 +44,7 @@ class Purchase:
     async def place(self, engine: AsyncEngine, wired: Wired) -> None:
         """Place the order, as the route does."""
         async with Database(engine, "ordering").transaction() as tx:
-            await wired[Ordering].place_order(tx, self.customer, {self.product: 2})
+            await wired[Ordering].place_order(tx, OWNER, self.customer, {self.product: 2})
 
     async def books(self, login: asyncpg.Connection) -> tuple[object, ...]:
         """Stock, debt, ledger entries, orders, lines, and events that wait to open a shipment."""
@@ -54,7 +55,7 @@ class Purchase:
 
 async def prepare(engine: AsyncEngine, wired: Wired) -> Purchase:
     async with Database(engine, "ordering").transaction() as tx:
-        who = await wired[Identity].register_customer(tx, f"{uuid4()}@example.org", "Ada")
+        who = await wired[Identity].register_customer(tx, OWNER, f"{uuid4()}@example.org", "Ada")
         sku = uuid4().hex[:12].upper()
         what = await wired[Catalog].add_product(tx, sku, "Teapot", Decimal(150))
         await wired[Catalog].restock(tx, {what.id: 10})

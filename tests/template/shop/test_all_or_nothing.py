@@ -144,11 +144,16 @@ async def test_a_process_killed_at_any_step_leaves_all_of_it_or_nothing(
         )
         for at, order in zip(numbers, orders, strict=True)
     ]
-    for at, order, child in zip(numbers, orders, children, strict=True):
-        _, said = await asyncio.to_thread(child.communicate, timeout=60)
-        assert child.returncode == -9, said.decode()
-        await _until_rolled_back(login)
-        assert await order.books(login) == (NOTHING if at <= len(steps) else EVERYTHING), at
+    try:
+        for at, order, child in zip(numbers, orders, children, strict=True):
+            _, said = await asyncio.to_thread(child.communicate, timeout=300)
+            assert child.returncode == -9, said.decode()
+            await _until_rolled_back(login)
+            assert await order.books(login) == (NOTHING if at <= len(steps) else EVERYTHING), at
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
 
 
 async def _until_rolled_back(login: asyncpg.Connection) -> None:

@@ -78,7 +78,7 @@ async def test_workers_killed_twenty_times_lose_nothing_and_do_nothing_twice(
         for number in range(KILLS):
             async with Database(engine, "identity").transaction() as tx:
                 for customer in customers[number * chunk : (number + 1) * chunk]:
-                    await wired[Events].publish(tx, CustomerRegistered(customer))
+                    await wired[Events].publish(tx, CustomerRegistered(customer, "ada"))
             await asyncio.sleep(chance.uniform(0, 0.1))
             left = await kill_while_it_works(workers.pop(0), login)
             watchers.append(asyncio.create_task(recovery(left)))

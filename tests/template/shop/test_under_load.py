@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from app.development.issuer import DevelopmentIssuer
 from app.main import create_app
-from app.platform.development_issuer import DevelopmentIssuer
 from app.platform.settings import Settings
 from httpx import ASGITransport, AsyncClient, Response
 
@@ -19,8 +19,11 @@ _UNLIMITED = {
     "request_concurrency": 1000,
     "request_concurrency_per_caller": 1000,
     "rate_limit": 1000,
+    # They wait for one another, as long as the machine takes.
+    "database_statement_timeout": 200,
+    "request_timeout": 200,
 }
-DEADLOCK = 120
+DEADLOCK = 300
 """Seconds after which a test that does not end is taken for one that never will."""
 
 

@@ -15,6 +15,7 @@ def upgrade() -> None:
     op.create_table(
         "accounts",
         sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
         sa.Column("owed", sa.Numeric(14, 2), nullable=False),
         sa.Column("credit_limit", sa.Numeric(14, 2), nullable=False),
         sa.PrimaryKeyConstraint("customer_id", name="pk_accounts"),

@@ -28,17 +28,20 @@ def db(engine: AsyncEngine) -> Database:
     return Database(engine, "billing")
 
 
+OWNER = "ada"
+
+
 @pytest.fixture
 async def customer_id(db: Database) -> UUID:
-    """Somebody who may owe 1,000, and owes nothing."""
+    """Somebody who may owe 1,000, and owes nothing. Ada has registered them."""
     id = uuid4()
     async with db.transaction() as tx:
-        await open_account(tx, id)
+        await open_account(tx, OWNER, id)
     return id
 
 
 @pytest.fixture
 def client(client: AsyncClient, bearer: Callable[..., dict[str, str]]) -> AsyncClient:
-    """A client of the whole application, with the token of somebody who may book payments."""
-    client.headers.update(bearer("staff", "billing:write"))
+    """A client of the whole application, with the token of Ada, who may book payments."""
+    client.headers.update(bearer(OWNER, "billing:write"))
     return client

@@ -11,17 +11,18 @@ from app.platform.events import Events
 from app.platform.wiring import Wired
 
 from .. import AccountNotFound, Billing
+from .conftest import OWNER
 
 
 async def test_who_registers_has_an_account_soon(
     billing: Billing, engine: AsyncEngine, wired: Wired, run_jobs: Callable[[], Awaitable[int]]
 ) -> None:
     async with Database(engine, "identity").transaction() as tx:
-        ada = await wired[Identity].register_customer(tx, "ada@example.org", "Ada")
+        ada = await wired[Identity].register_customer(tx, OWNER, "ada@example.org", "Ada")
     with pytest.raises(AccountNotFound):
-        await billing.get_account(ada.id)
+        await billing.get_account(OWNER, ada.id)
     await run_jobs()
-    account = await billing.get_account(ada.id)
+    account = await billing.get_account(OWNER, ada.id)
     assert (account.owed, account.limit) == (Decimal(0), Decimal(1000))
 
 
@@ -30,7 +31,7 @@ async def test_the_event_leaves_an_account_that_a_charge_has_opened_as_it_is(
 ) -> None:
     id: UUID = uuid4()
     async with db.transaction() as tx:
-        await wired[Events].publish(tx, CustomerRegistered(id))
-        await billing.charge(tx, id, uuid4(), Decimal(10))
+        await wired[Events].publish(tx, CustomerRegistered(id, OWNER))
+        await billing.charge(tx, OWNER, id, uuid4(), Decimal(10))
     await run_jobs()
-    assert (await billing.get_account(id)).owed == 10
+    assert (await billing.get_account(OWNER, id)).owed == 10

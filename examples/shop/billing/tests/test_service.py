@@ -16,12 +16,13 @@ from .. import (
     EntryKind,
 )
 from ..accounts import open_account
+from .conftest import OWNER
 
 
 async def charge(billing: Billing, db: Database, customer_id: UUID, amount: str) -> UUID:
     order_id = uuid4()
     async with db.transaction() as tx:
-        await billing.charge(tx, customer_id, order_id, Decimal(amount))
+        await billing.charge(tx, OWNER, customer_id, order_id, Decimal(amount))
     return order_id
 
 
@@ -37,8 +38,8 @@ async def refund(billing: Billing, db: Database, order_id: UUID) -> None:
 
 async def owed(billing: Billing, customer_id: UUID) -> Decimal:
     """What the account owes, which is what its entries add up to."""
-    entries = await billing.list_entries(customer_id, after=None, limit=100)
-    account = await billing.get_account(customer_id)
+    entries = await billing.list_entries(OWNER, customer_id, after=None, limit=100)
+    account = await billing.get_account(OWNER, customer_id)
     assert account.owed == sum(entry.amount for entry in entries)
     return account.owed
 
@@ -53,10 +54,10 @@ async def test_charges_payments_and_refunds_add_up(
     assert await owed(billing, customer_id) == 40
     await refund(billing, db, order_id)
     assert await owed(billing, customer_id) == Decimal("-59.95")
-    entries = await billing.list_entries(customer_id, after=None, limit=100)
+    entries = await billing.list_entries(OWNER, customer_id, after=None, limit=100)
     kinds = [entry.kind for entry in entries]
     assert kinds == [EntryKind.CHARGE, EntryKind.CHARGE, EntryKind.PAYMENT, EntryKind.REFUND]
-    assert await billing.list_entries(customer_id, entries[2].id, limit=100) == entries[3:]
+    assert await billing.list_entries(OWNER, customer_id, entries[2].id, limit=100) == entries[3:]
 
 
 async def test_a_charge_is_declined_when_the_limit_would_be_passed(
@@ -82,7 +83,7 @@ async def test_an_order_is_charged_once(billing: Billing, db: Database, customer
     order_id = await charge(billing, db, customer_id, "10")
     with pytest.raises(AlreadyCharged):
         async with db.transaction() as tx:
-            await billing.charge(tx, customer_id, order_id, Decimal(10))
+            await billing.charge(tx, OWNER, customer_id, order_id, Decimal(10))
     assert await owed(billing, customer_id) == 10
 
 
@@ -102,10 +103,23 @@ async def test_the_ledger_of_a_customer_is_theirs_alone(
 ) -> None:
     other = uuid4()
     async with db.transaction() as tx:
-        await open_account(tx, other)
+        await open_account(tx, OWNER, other)
     await charge(billing, db, other, "10")
     assert await owed(billing, other) == 10
-    assert await billing.list_entries(customer_id, after=None, limit=100) == []
+    assert await billing.list_entries(OWNER, customer_id, after=None, limit=100) == []
+
+
+async def test_an_account_does_not_exist_for_others(
+    billing: Billing, db: Database, customer_id: UUID
+) -> None:
+    with pytest.raises(AccountNotFound):
+        await billing.get_account("eve", customer_id)
+    with pytest.raises(AccountNotFound):
+        await billing.list_entries("eve", customer_id, after=None, limit=100)
+    with pytest.raises(AccountNotFound):
+        async with db.transaction() as tx:
+            await billing.charge(tx, "eve", customer_id, uuid4(), Decimal(10))
+    assert await owed(billing, customer_id) == 0
 
 
 async def test_an_order_is_refunded_once(billing: Billing, db: Database, customer_id: UUID) -> None:
@@ -130,7 +144,9 @@ async def test_without_an_account_there_is_nothing_to_pay_or_see(
     with pytest.raises(AccountNotFound):
         await pay(billing, db, uuid4(), "1")
     with pytest.raises(AccountNotFound):
-        await billing.get_account(uuid4())
+        await billing.get_account(OWNER, uuid4())
+    with pytest.raises(AccountNotFound):
+        await billing.list_entries(OWNER, uuid4(), after=None, limit=100)
 
 
 async def test_what_was_never_charged_is_not_refunded(billing: Billing, db: Database) -> None:

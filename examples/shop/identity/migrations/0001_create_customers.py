@@ -15,6 +15,7 @@ def upgrade() -> None:
     op.create_table(
         "customers",
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
         sa.Column("email", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column(

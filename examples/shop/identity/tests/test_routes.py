@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from httpx import AsyncClient
 
@@ -16,6 +18,16 @@ async def test_a_customer_can_be_closed(client: AsyncClient) -> None:
     location = (await client.post(URL, json=ADA)).headers["Location"]
     assert (await client.post(f"{location}/close")).status_code == 204
     assert (await client.get(location)).json()["is_closed"] is True
+
+
+async def test_a_customer_does_not_exist_for_others(
+    client: AsyncClient, bearer: Callable[..., dict[str, str]]
+) -> None:
+    location = (await client.post(URL, json=ADA)).headers["Location"]
+    client.headers.update(bearer("eve"))
+    assert (await client.get(location)).status_code == 404
+    assert (await client.post(f"{location}/close")).status_code == 403  # Whatever the id.
+    assert (await client.post(f"{URL}/no-id/close")).status_code == 403
 
 
 async def test_a_taken_address_is_a_conflict(client: AsyncClient) -> None:

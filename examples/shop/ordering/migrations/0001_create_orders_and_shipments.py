@@ -16,6 +16,7 @@ def upgrade() -> None:
         "orders",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column(
             "placed_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False

@@ -20,15 +20,15 @@ from app.platform.database import Tx
 
 
 class FakeIdentity(Identity):
-    """Everybody is a customer."""
+    """Everybody is a customer, and everybody's."""
 
-    async def register_customer(self, tx: Tx, email: str, name: str) -> Customer:
+    async def register_customer(self, tx: Tx, owner: str, email: str, name: str) -> Customer:
         return Customer(uuid4(), email, name, is_closed=False)
 
-    async def get_customer(self, id: UUID) -> Customer:
+    async def get_customer(self, owner: str, id: UUID) -> Customer:
         return Customer(id, "ada@example.org", "Ada", is_closed=False)
 
-    async def hold_customer(self, tx: Tx, id: UUID) -> Customer:
+    async def hold_customer(self, tx: Tx, owner: str, id: UUID) -> Customer:
         return Customer(id, "ada@example.org", "Ada", is_closed=False)
 
     async def close_customer(self, tx: Tx, id: UUID) -> None:
@@ -68,7 +68,9 @@ class FakeBilling(Billing):
     def __init__(self) -> None:
         self.charged: dict[UUID, Decimal] = {}
 
-    async def charge(self, tx: Tx, customer_id: UUID, order_id: UUID, amount: Decimal) -> Entry:
+    async def charge(
+        self, tx: Tx, owner: str, customer_id: UUID, order_id: UUID, amount: Decimal
+    ) -> Entry:
         if amount > 100:
             raise ChargeDeclined("Too much.")
         self.charged[order_id] = amount
@@ -83,10 +85,10 @@ class FakeBilling(Billing):
     async def record_payment(self, tx: Tx, customer_id: UUID, amount: Decimal) -> Entry:
         raise NotImplementedError
 
-    async def get_account(self, customer_id: UUID) -> Account:
+    async def get_account(self, owner: str, customer_id: UUID) -> Account:
         raise NotImplementedError
 
     async def list_entries(
-        self, customer_id: UUID, after: UUID | None, limit: int
+        self, owner: str, customer_id: UUID, after: UUID | None, limit: int
     ) -> Sequence[Entry]:
         return []

@@ -21,6 +21,8 @@ from .. import Order, Ordering, OrderNotOpen, OrderStatus
 
 RunJobs = Callable[[], Awaitable[int]]
 
+OWNER = "ada"
+
 
 @dataclass
 class Shop:
@@ -34,15 +36,17 @@ class Shop:
 
     async def place(self, quantity: int = 1) -> Order:
         async with self.db.transaction() as tx:
-            return await self.wired[Ordering].place_order(tx, self.ada, {self.teapot: quantity})
+            return await self.wired[Ordering].place_order(
+                tx, OWNER, self.ada, {self.teapot: quantity}
+            )
 
     async def books(self) -> tuple[int, Decimal, int, int]:
         """Teapots left, what Ada owes, her orders, and those of them that wait to be packed: once
         the events have arrived."""
         await self.run_jobs()
         teapot = await self.wired[Catalog].get_product(self.teapot)
-        account = await self.wired[Billing].get_account(self.ada)
-        orders = await self.wired[Ordering].list_orders(self.ada, after=None, limit=100)
+        account = await self.wired[Billing].get_account(OWNER, self.ada)
+        orders = await self.wired[Ordering].list_orders(OWNER, self.ada, after=None, limit=100)
         shipments = await self.wired[Ordering].list_open_shipments(None, 100)
         return teapot.stock, account.owed, len(orders), len(shipments)
 
@@ -53,7 +57,7 @@ async def shop(
 ) -> Shop:
     wired = wire(folders, engine, only=Ordering)
     async with db.transaction() as tx:
-        ada = await wired[Identity].register_customer(tx, "ada@example.org", "Ada")
+        ada = await wired[Identity].register_customer(tx, OWNER, "ada@example.org", "Ada")
         teapot = await wired[Catalog].add_product(tx, "POT", "Teapot", Decimal(150))
         await wired[Catalog].restock(tx, {teapot.id: 10})
     return Shop(wired, db, run_jobs, ada.id, teapot.id)
@@ -81,14 +85,14 @@ async def test_a_declined_charge_undoes_everything_even_if_it_is_caught(shop: Sh
     with pytest.raises(TransactionError, match="nothing was committed"):
         async with shop.db.transaction() as tx:
             with pytest.raises(ChargeDeclined):
-                await shop.wired[Ordering].place_order(tx, shop.ada, {shop.teapot: 7})
+                await shop.wired[Ordering].place_order(tx, OWNER, shop.ada, {shop.teapot: 7})
     assert await shop.books() == (10, Decimal(0), 0, 0)
 
 
 async def test_an_error_after_the_order_undoes_everything(shop: Shop) -> None:
     with pytest.raises(ZeroDivisionError):
         async with shop.db.transaction() as tx:
-            await shop.wired[Ordering].place_order(tx, shop.ada, {shop.teapot: 1})
+            await shop.wired[Ordering].place_order(tx, OWNER, shop.ada, {shop.teapot: 1})
             raise ZeroDivisionError
     assert await shop.books() == (10, Decimal(0), 0, 0)
 
@@ -96,7 +100,7 @@ async def test_an_error_after_the_order_undoes_everything(shop: Shop) -> None:
 async def test_cancelling_leaves_the_books_as_they_were(shop: Shop) -> None:
     order = await shop.place(2)
     async with shop.db.transaction() as tx:
-        await shop.wired[Ordering].cancel_order(tx, order.id)
+        await shop.wired[Ordering].cancel_order(tx, OWNER, order.id)
     assert await shop.books() == (10, Decimal(0), 1, 0)
 
 
@@ -104,17 +108,27 @@ async def test_an_order_is_either_shipped_or_cancelled(shop: Shop) -> None:
     order = await shop.place(2)
     await shop.run_jobs()
 
-    async def change(how: Callable[[Tx, UUID], Awaitable[Order]]) -> Order:
+    async def change(how: Callable[[Tx], Awaitable[Order]]) -> Order:
         async with shop.db.transaction() as tx:
-            return await how(tx, order.id)
+            return await how(tx)
 
     ordering = shop.wired[Ordering]
-    both = [ordering.ship_order, ordering.cancel_order] * 3
+    both = [
+        lambda tx: ordering.ship_order(tx, order.id),
+        lambda tx: ordering.cancel_order(tx, OWNER, order.id),
+    ] * 3
     outcomes = await asyncio.gather(*(change(how) for how in both), return_exceptions=True)
     assert sum(isinstance(outcome, Order) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, OrderNotOpen) for outcome in outcomes) == 5
-    shipped = (await ordering.get_order(order.id)).status == OrderStatus.SHIPPED
+    shipped = (await ordering.get_order(OWNER, order.id)).status == OrderStatus.SHIPPED
     assert await shop.books() == ((8, Decimal(300), 1, 0) if shipped else (10, Decimal(0), 1, 0))
+
+
+async def test_nobody_orders_for_the_customer_of_somebody_else(shop: Shop) -> None:
+    with pytest.raises(CustomerNotFound):
+        async with shop.db.transaction() as tx:
+            await shop.wired[Ordering].place_order(tx, "eve", shop.ada, {shop.teapot: 1})
+    assert await shop.books() == (10, Decimal(0), 0, 0)
 
 
 async def test_only_customers_order(shop: Shop) -> None:

@@ -62,6 +62,23 @@ async def test_an_order_can_be_cancelled(client: AsyncClient, new_order: dict[st
     assert (await client.post(URL, json=new_order)).status_code == 201
 
 
+async def test_an_order_does_not_exist_for_others(
+    client: AsyncClient, new_order: dict[str, object], bearer: Callable[..., dict[str, str]]
+) -> None:
+    placed = await client.post(URL, json=new_order, headers={"Idempotency-Key": "one"})
+    location, customer = placed.headers["Location"], {"customer_id": str(new_order["customer_id"])}
+    eve = bearer("eve")
+    assert (await client.get(location, headers=eve)).status_code == 404
+    assert (await client.post(f"{location}/cancel", headers=eve)).status_code == 404
+    assert (await client.get(URL, params=customer, headers=eve)).json()["items"] == []
+    for repeated in ({}, {"Idempotency-Key": "one"}):
+        refused = await client.post(URL, json=new_order, headers=eve | repeated)
+        assert refused.json()["type"] == "urn:problem-type:customer-not-found"
+    assert (await client.post(f"{location}/ship", headers=eve)).status_code == 403
+    assert (await client.get("/ordering/shipments", headers=eve)).status_code == 403
+    assert (await client.get(location)).json() == placed.json()
+
+
 @pytest.mark.parametrize(
     "lines",
     [

@@ -25,6 +25,7 @@ from .. import (
 from ..handlers import open_shipment
 from .fakes import FakeBilling, FakeCatalog, FakeIdentity
 
+OWNER = "ada"
 ADA, TEA, POT = uuid4(), UUID(int=1), UUID(int=2)
 
 
@@ -55,7 +56,7 @@ def ordering(
 
 async def place(ordering: Ordering, db: Database, quantities: dict[UUID, int]) -> Order:
     async with db.transaction() as tx:
-        return await ordering.place_order(tx, ADA, quantities)
+        return await ordering.place_order(tx, OWNER, ADA, quantities)
 
 
 async def charged(db: Database, order: Order) -> None:
@@ -72,7 +73,7 @@ async def test_an_order_has_the_prices_of_when_it_was_placed(
     assert [(line.product_id, line.quantity) for line in order.lines] == [(TEA, 2), (POT, 1)]
     assert order.total == Decimal("28.50") == billing.charged[order.id]
     assert order.status == OrderStatus.CONFIRMED
-    assert await ordering.get_order(order.id) == order
+    assert await ordering.get_order(OWNER, order.id) == order
 
 
 async def test_an_order_that_cannot_be_charged_does_not_exist(
@@ -80,7 +81,7 @@ async def test_an_order_that_cannot_be_charged_does_not_exist(
 ) -> None:
     with pytest.raises(ChargeDeclined):
         await place(ordering, db, {TEA: 11})
-    assert await ordering.list_orders(ADA, after=None, limit=10) == []
+    assert await ordering.list_orders(OWNER, ADA, after=None, limit=10) == []
 
 
 async def test_an_order_of_nothing_is_refused(ordering: Ordering, db: Database) -> None:
@@ -94,9 +95,9 @@ async def test_a_cancelled_order_gives_everything_back(
     order = await place(ordering, db, {TEA: 2, POT: 1})
     await charged(db, order)
     async with db.transaction() as tx:
-        cancelled = await ordering.cancel_order(tx, order.id)
+        cancelled = await ordering.cancel_order(tx, OWNER, order.id)
     assert cancelled.status == OrderStatus.CANCELLED
-    assert await ordering.get_order(order.id) == cancelled
+    assert await ordering.get_order(OWNER, order.id) == cancelled
     assert catalog.taken == {TEA: 0, POT: 0}
     assert billing.charged == {}
     assert await ordering.list_open_shipments(None, 10) == []
@@ -125,10 +126,10 @@ async def test_nothing_is_shipped_before_it_is_charged(ordering: Ordering, db: D
 async def test_an_order_is_cancelled_or_shipped_once(ordering: Ordering, db: Database) -> None:
     order = await place(ordering, db, {TEA: 1})
     async with db.transaction() as tx:
-        await ordering.cancel_order(tx, order.id)
+        await ordering.cancel_order(tx, OWNER, order.id)
     with pytest.raises(OrderNotOpen, match="cancelled"):
         async with db.transaction() as tx:
-            await ordering.cancel_order(tx, order.id)
+            await ordering.cancel_order(tx, OWNER, order.id)
     with pytest.raises(OrderNotOpen, match="cancelled"):
         async with db.transaction() as tx:
             await ordering.ship_order(tx, order.id)
@@ -142,7 +143,7 @@ async def test_many_of_a_product_cost_less_each_once_the_discount_is_on(
     order = await place(ordering, db, {TEA: 10, POT: 1})
     assert before.total == Decimal("95.00")
     assert [line.unit_price for line in order.lines] == [Decimal("9.02"), Decimal("9.50")]
-    assert await ordering.get_order(before.id) == before
+    assert await ordering.get_order(OWNER, before.id) == before
 
 
 async def test_no_discount_makes_a_product_free(
@@ -161,26 +162,37 @@ async def test_a_charge_opens_one_shipment_however_often_and_late_it_is_told(
         await charged(db, order)
     assert len(await ordering.list_open_shipments(None, 10)) == 1
     async with db.transaction() as tx:
-        await ordering.cancel_order(tx, order.id)
+        await ordering.cancel_order(tx, OWNER, order.id)
     await charged(db, order)
     assert await ordering.list_open_shipments(None, 10) == []
 
 
 async def test_an_unknown_order_is_not_found(ordering: Ordering, db: Database) -> None:
     with pytest.raises(OrderNotFound):
-        await ordering.get_order(uuid4())
+        await ordering.get_order(OWNER, uuid4())
     with pytest.raises(OrderNotFound):
         async with db.transaction() as tx:
-            await ordering.cancel_order(tx, uuid4())
+            await ordering.cancel_order(tx, OWNER, uuid4())
 
 
 async def test_the_orders_of_a_customer_are_theirs_alone(ordering: Ordering, db: Database) -> None:
     await place(ordering, db, {TEA: 1})
-    assert await ordering.list_orders(uuid4(), after=None, limit=10) == []
+    assert await ordering.list_orders(OWNER, uuid4(), after=None, limit=10) == []
+
+
+async def test_an_order_does_not_exist_for_others(ordering: Ordering, db: Database) -> None:
+    order = await place(ordering, db, {TEA: 1})
+    assert await ordering.list_orders("eve", ADA, after=None, limit=10) == []
+    with pytest.raises(OrderNotFound):
+        await ordering.get_order("eve", order.id)
+    with pytest.raises(OrderNotFound):
+        async with db.transaction() as tx:
+            await ordering.cancel_order(tx, "eve", order.id)
+    assert await ordering.get_order(OWNER, order.id) == order
 
 
 async def test_a_list_goes_on_behind_the_last_id_seen(ordering: Ordering, db: Database) -> None:
     placed = [await place(ordering, db, {TEA: 1}) for _ in range(3)]
-    first = await ordering.list_orders(ADA, after=None, limit=2)
-    rest = await ordering.list_orders(ADA, after=first[-1].id, limit=2)
+    first = await ordering.list_orders(OWNER, ADA, after=None, limit=2)
+    rest = await ordering.list_orders(OWNER, ADA, after=first[-1].id, limit=2)
     assert [*first, *rest] == placed

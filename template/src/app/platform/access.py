@@ -4,6 +4,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
+from pkgutil import resolve_name
 
 from fastapi.routing import iter_route_contexts, RouteContext
 from starlette.responses import Response
@@ -11,12 +12,13 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.platform.context import add
-from app.platform.development_issuer import AUDIENCE, DevelopmentIssuer
 from app.platform.issuer import IssuerUnreachableError, RemoteIssuer
 from app.platform.limits import PROBES
 from app.platform.principal import Principal
 from app.platform.problems import later, problem
 from app.platform.rates import Rates
+from app.platform.release import is_for_development, user_agent
+from app.platform.requests import believe
 from app.platform.settings import Settings, SettingsError
 from app.platform.tokens import InvalidTokenError, Tokens
 
@@ -24,15 +26,23 @@ logger = logging.getLogger("app.access")
 
 
 def create_tokens(settings: Settings) -> Tokens:
-    """Return what verifies tokens. Raises SettingsError in production where no issuer is named."""
+    """Return what verifies tokens. Raises SettingsError where no issuer is named, unless this is a
+    developer's machine, which has one of its own."""
     if settings.oidc_issuer and settings.oidc_audience:
-        return Tokens(RemoteIssuer(settings.oidc_issuer), settings.oidc_audience)
+        issuer = RemoteIssuer(settings.oidc_issuer, user_agent(settings.app_version))
+        return Tokens(issuer, settings.oidc_audience, settings.oidc_clients.split())
     if not settings.is_development:
         raise SettingsError(
             "OIDC_ISSUER: is not set, so nobody could be let in: name the OpenID Connect issuer "
             "whose tokens count, and in OIDC_AUDIENCE whom they must be for"
         )
-    return Tokens(DevelopmentIssuer(), AUDIENCE)
+    if not is_for_development():  # Nobody may sign for what is deployed.
+        raise SettingsError(
+            "ENVIRONMENT: is development, but this is an installation for production: unset it, and "
+            "name the issuer whose tokens count in OIDC_ISSUER"
+        )
+    issuer = resolve_name("app.development.issuer:DevelopmentIssuer")()
+    return Tokens(issuer, issuer.audience)
 
 
 class Access:
@@ -96,6 +106,7 @@ class Access:
             scope["refused"] = "concurrency"
         scope["principal"] = principal
         if principal is not None:
+            believe(scope)
             add(**{"user.id": principal.id})
         return caller, refusal
 

@@ -41,10 +41,10 @@ class Backlog:
         self._ended = 0
         return max(self._most + ahead - running - len(self.rows), 0)
 
-    def add(self, rows: Sequence[Row], room: int, running: int) -> None:
-        """Keep what was taken when there was so much room."""
+    def add(self, rows: Sequence[Row], has_more: bool, running: int) -> None:
+        """Keep what was taken, and whether there was more."""
         self.rows.update((row.id, row) for row in rows)
-        self.has_more = len(rows) == room
+        self.has_more = has_more
         self._since = time.monotonic()
         self._low = (running + len(self.rows)) // 2
 

@@ -1,17 +1,19 @@
 """The wrapper between two modules, made once when the application is wired."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from types import SimpleNamespace
-from typing import Any, cast, get_type_hints, TypeVar
+from typing import Any, cast, TypeVar
 
 from app.platform.database import in_transaction, Tx
 from app.platform.engine import TransactionError
+from app.platform.interfaces import Method, method_of, promises_of
+from app.platform.transaction import is_of_this_task, view_of
 
 Interface = TypeVar("Interface")
-Method = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class BoundaryCall:
     """Whether it takes `tx` and joins its caller's transaction."""
     is_async: bool
     """Whether the interface declares it `async def`, so that a call returns when it is awaited."""
+    streams: bool = False
+    """Whether it returns an asynchronous iterator, so that a call ends when that is read."""
 
 
 Instrument = Callable[[BoundaryCall, Method], Method]
@@ -31,8 +35,19 @@ Instrument = Callable[[BoundaryCall, Method], Method]
 their errors: the module's own, and those of a call that the boundary refuses."""
 
 
-class InterfaceError(Exception):
-    """An implementation does not keep what its interface promises; names the method."""
+class CallError(Exception):
+    """A call that the boundary refuses, or that does not fit: its caller's mistake."""
+
+    is_told = False
+    """Whether it was told of already: on its way out it passes those who made the mistake."""
+
+
+class TransactionCallError(CallError, TransactionError):
+    """A call with a transaction that cannot be used, or inside one that it cannot join."""
+
+
+class ArgumentsError(CallError, TypeError):
+    """A call with arguments that the method does not take."""
 
 
 def at_boundary(
@@ -46,123 +61,151 @@ def at_boundary(
     A method whose first parameter is `tx: Tx` receives its own module's view of the caller's
     transaction, so that its statements run under its own role. Any other method stands alone and
     is refused inside a transaction.
-    Raises InterfaceError where the implementation lacks a method or takes other parameters, and
-    where `tx` is not the first.
+    Raises InterfaceError where the interface holds anything else, and where the implementation
+    lacks a method or takes other parameters.
     """
     methods = {}
-    for name, promised in inspect.getmembers(interface, inspect.isfunction):
-        if name.startswith("_"):
-            continue
-        joins = takes_tx(promised)
-        if not joins and Tx in get_type_hints(promised).values():
-            raise InterfaceError(
-                f"{interface.__name__}.{name} takes a transaction, but not first: declare it as "
-                f"`{name}(self, tx: Tx, …)`."
-            )
-        method = _implemented(interface, implementation, promised)
-        is_async = inspect.iscoroutinefunction(promised)
-        method = _joining(method, module, is_async) if joins else _standing_alone(method, module)
+    for promise in promises_of(interface):
+        method = method_of(implementation, interface, promise)
+        wrap = _joining if promise.joins else _standing_alone
+        method = wrap(method, module, promise.is_async, promise.streams)
         if instrument is not None:
-            method = instrument(BoundaryCall(module, name, joins, is_async), method)
-        methods[name] = method
+            call = BoundaryCall(
+                module, promise.name, promise.joins, promise.is_async, promise.streams
+            )
+            method = instrument(call, method)
+        methods[promise.name] = method
     return cast(Interface, SimpleNamespace(**methods))
 
 
-def takes_tx(method: Method) -> bool:
-    """Say whether a method of an interface joins its caller's transaction."""
-    names = list(inspect.signature(method).parameters)
-    return names[1:2] == ["tx"] and get_type_hints(method).get("tx") is Tx
+async def read(
+    begin: Callable[[], AsyncIterator[Any]],
+    step: Callable[[], AbstractContextManager[object]],
+    check: Callable[[], object] = lambda: None,
+) -> AsyncGenerator[Any, None]:
+    """Yield what a stream yields. Only while `step` lasts does its module run, and not before
+    `check`; between two items its caller does."""
+    check()
+    with step():
+        stream = begin()
+    try:
+        while True:
+            check()
+            with step():
+                try:
+                    item = await anext(stream)
+                except StopAsyncIteration:
+                    return
+            yield item
+    finally:
+        if (close := getattr(stream, "aclose", None)) is not None:
+            with step():
+                await close()
 
 
-def _implemented(interface: type, implementation: object, promised: Method) -> Method:
-    """Return a method of an implementation that can be called as the interface promises."""
-    name = promised.__name__
-    method: Method | None = getattr(implementation, name, None)
-    # A subclass of the interface inherits the empty method from it.
-    if method is None or getattr(method, "__func__", None) is promised:
-        raise InterfaceError(
-            f"{type(implementation).__name__} lacks `{name}`, which {interface.__name__} promises: "
-            "add the method."
-        )
-    own = inspect.signature(method)
-    bound = inspect.signature(promised.__get__(implementation))
-    if not _accepts(own, bound):
-        raise InterfaceError(
-            f"{type(implementation).__name__}.{name}{_names(own)} cannot be called as "
-            f"{interface.__name__}.{name}{_names(bound)} promises: give its parameters the same "
-            "names in the same order, and any more of them a default."
-        )
-    return method
-
-
-def _accepts(own: inspect.Signature, promised: inspect.Signature) -> bool:
-    """Say whether each call that fits `promised` means the same to `own`: mypy ignores names.
-
-    Tries four calls that give each parameter its own name: all of them or only those that must be
-    given, by position or by keyword.
-    """
-    parameters = promised.parameters.values()
-    for some in (parameters, [each for each in parameters if each.default is each.empty]):
-        nameless = [None for each in some if each.kind is each.POSITIONAL_ONLY]
-        either = [each.name for each in some if each.kind is each.POSITIONAL_OR_KEYWORD]
-        keywords = [each.name for each in some if each.kind is each.KEYWORD_ONLY]
-        for positions, rest in ((either, keywords), ([], either + keywords)):
-            try:
-                bound = own.bind(*nameless, *positions, **{name: name for name in rest})
-            except TypeError:
-                return False
-            if any(isinstance(got, str) and got != name for name, got in bound.arguments.items()):
-                return False
-    return True
-
-
-def _names(signature: inspect.Signature) -> str:
-    parameters = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
-    return str(signature.replace(parameters=parameters, return_annotation=signature.empty))
-
-
-def _joining(method: Method, module: str, is_async: bool) -> Method:
+def _joining(method: Method, module: str, is_async: bool, streams: bool) -> Method:
     """Hand over the module's view of the transaction. What fails in it is undone, even if caught:
     a method may raise when half of its work is done."""
 
-    @wraps(method)
-    async def join(tx: Tx, *args: Any, **kwargs: Any) -> Any:
+    def view(tx: Any) -> Tx:
+        if not isinstance(tx, Tx):
+            raise TransactionCallError(
+                f"{module}.{method.__name__} joins its caller's transaction: pass `tx` first."
+            )
         try:
-            return await method(tx.of(module), *args, **kwargs)
-        except BaseException:
-            _undo(tx, module, method)
+            return view_of(tx, module)
+        except TransactionError as error:
+            raise TransactionCallError(str(error)) from None
+
+    def fail(error: BaseException, tx: Tx, *args: Any, **kwargs: Any) -> None:
+        tx.undo()
+        if isinstance(error, TransactionError) and not is_of_this_task(tx):
+            raise TransactionCallError(str(error)) from None
+        _check_arguments(error, module, method, tx, *args, **kwargs)
+
+    @wraps(method)
+    async def join(tx: Any = None, *args: Any, **kwargs: Any) -> Any:
+        own = view(tx)
+        try:
+            return await method(own, *args, **kwargs)
+        except BaseException as error:
+            fail(error, tx, *args, **kwargs)
             raise
 
     @wraps(method)
-    def join_sync(tx: Tx, *args: Any, **kwargs: Any) -> Any:
+    def join_sync(tx: Any = None, *args: Any, **kwargs: Any) -> Any:
+        own = view(tx)
         try:
-            return method(tx.of(module), *args, **kwargs)
-        except BaseException:
-            _undo(tx, module, method)
+            return method(own, *args, **kwargs)
+        except BaseException as error:
+            fail(error, tx, *args, **kwargs)
             raise
 
-    return join if is_async else join_sync
-
-
-def _undo(tx: object, module: str, method: Method) -> None:
-    if not isinstance(tx, Tx):
-        raise TransactionError(
-            f"{module}.{method.__name__} joins its caller's transaction: pass `tx` first."
-        ) from None
-    tx.undo()
-
-
-def _standing_alone(method: Method, module: str) -> Method:
     @wraps(method)
-    def stand_alone(*args: Any, **kwargs: Any) -> Any:
+    def join_stream(tx: Any = None, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        @contextmanager
+        def step() -> Iterator[None]:
+            try:
+                yield
+            except BaseException as error:
+                fail(error, tx, *args, **kwargs)
+                raise
+
+        return read(lambda: method(view(tx), *args, **kwargs), step, lambda: view(tx))
+
+    return join_stream if streams else join if is_async else join_sync
+
+
+def _standing_alone(method: Method, module: str, _is_async: bool, streams: bool) -> Method:
+    def check() -> None:
         # It would need a second connection while the first is held, which deadlocks the pool; and
         # as a service of its own, it would be a network call inside a transaction.
         if in_transaction():
-            raise TransactionError(
+            raise TransactionCallError(
                 f"{module}.{method.__name__} does not take `tx`, so it cannot be called inside a "
                 "transaction: call it before or after the block, or give it `tx: Tx` as its first "
                 "parameter."
             )
-        return method(*args, **kwargs)
 
-    return stand_alone
+    @wraps(method)
+    def stand_alone(*args: Any, **kwargs: Any) -> Any:
+        check()
+        try:
+            return method(*args, **kwargs)
+        except TypeError as error:
+            _check_arguments(error, module, method, *args, **kwargs)
+            raise
+
+    @wraps(method)
+    def stream_alone(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        reads = False  # Whether the stream has left a read of its own open, for the next item.
+
+        def check_outside() -> None:
+            if not reads:
+                check()
+
+        @contextmanager
+        def step() -> Iterator[None]:
+            nonlocal reads
+            try:
+                yield
+            except TypeError as error:
+                _check_arguments(error, module, method, *args, **kwargs)
+                raise
+            finally:
+                reads = in_transaction()
+
+        return read(lambda: method(*args, **kwargs), step, check_outside)
+
+    return stream_alone if streams else stand_alone
+
+
+def _check_arguments(
+    error: BaseException, module: str, method: Method, *args: Any, **kwargs: Any
+) -> None:
+    """Raise ArgumentsError if that is why a method could not be called."""
+    if isinstance(error, TypeError):
+        try:
+            inspect.signature(method).bind(*args, **kwargs)
+        except TypeError as misfit:
+            raise ArgumentsError(f"{module}.{method.__name__}: {misfit}.") from None

@@ -10,6 +10,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 from app.platform.settings import MEMORY
+from app.platform.waits import CACHE, CACHE_AWAY
 
 logger = logging.getLogger("app.cache")
 
@@ -17,10 +18,6 @@ T = TypeVar("T")
 
 _MOST = 10_000
 """Entries in memory; then those that were not used for longest go."""
-_PATIENCE = 1.0
-"""Seconds that Redis has to answer."""
-_AWAY = 5.0
-"""Seconds for which it is left alone when it did not; then one caller tries, and nobody else waits."""
 
 
 class CacheStore:
@@ -47,9 +44,9 @@ class CacheStore:
                 suppress=False,
                 pickle_type="null",  # What is unpickled can run code. Only bytes are stored.
                 max_connections=50,
-                wait_for_connection_timeout=_PATIENCE,
-                socket_timeout=_PATIENCE,
-                socket_connect_timeout=_PATIENCE,
+                wait_for_connection_timeout=CACHE,
+                socket_timeout=CACHE,
+                socket_connect_timeout=CACHE,
                 retry=Retry(NoBackoff(), 0),
             )
 
@@ -110,9 +107,9 @@ class CacheStore:
         if now < self._away_until:
             return otherwise
         if self._away_until:
-            self._away_until = now + _AWAY
+            self._away_until = now + CACHE_AWAY
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(CACHE):
                 await self._settle()
                 answer = await do()
         except self._failures as error:
@@ -121,7 +118,7 @@ class CacheStore:
                     "The cache does not answer, so that everything is loaded: %r",
                     error.__cause__ or error,
                 )
-            self._away_until = time.monotonic() + _AWAY
+            self._away_until = time.monotonic() + CACHE_AWAY
             return otherwise
         self._away_until = 0.0
         return answer

@@ -12,27 +12,19 @@ from contextlib import asynccontextmanager, AsyncExitStack
 from contextvars import ContextVar
 from typing import TypeVarTuple
 
-from sqlalchemy.exc import DBAPIError, MultipleResultsFound
+from sqlalchemy.exc import MultipleResultsFound
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.engine import is_unanswered, OutcomeUnknownError, TransactionError
+from app.platform.engine import OutcomeUnknownError, TransactionError, UnreachableError
 from app.platform.fetch import fetch, Prepared
 from app.platform.reading import has_committed, open_reading, Reading
 from app.platform.replica import Replica
+from app.platform.tables import NAMING
 from app.platform.transaction import Transaction, Tx
 
 __all__ = ["NAMING", "Database", "Tx", "in_transaction", "opening"]
 
 Columns = TypeVarTuple("Columns")
-
-NAMING = {
-    "ix": "ix_%(column_0_N_label)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-"""Names for constraints, so that migrations can refer to them."""
 
 opening: ContextVar[Callable[[Tx], Awaitable[None]] | None] = ContextVar("opening", default=None)
 """What transactions do first while it is set; see `idempotency`."""
@@ -129,11 +121,13 @@ class Database:
                     _current.reset(token)
                     transaction.close()
                 committing = transaction
-        except (DBAPIError, OSError, TransactionError) as error:
-            if committing is not None and is_unanswered(error):
+        except UnreachableError as error:
+            if committing is not None:
                 raise OutcomeUnknownError(
                     "The connection broke during COMMIT: look what was done before trying again."
                 ) from error
+            raise
+        except Exception:
             committing = None
             raise
         finally:

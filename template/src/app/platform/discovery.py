@@ -4,6 +4,7 @@ Modules are discovered, never listed: a folder in `app.modules` is a module.
 """
 
 import pkgutil
+import re
 import sys
 import tomllib
 import traceback
@@ -53,14 +54,17 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
     path = Path(next(iter(package.__path__))) / name
     try:
         metadata = tomllib.loads((path / "module.toml").read_text("utf-8"))
-        if unknown := metadata.keys() - {"owner", "depends_on", "slo"}:
+        if unknown := metadata.keys() - {"owner", "depends_on", "extensions", "slo"}:
             raise WiringError(
                 f"{name}/module.toml has {', '.join(sorted(unknown))}, but may only have owner, "
-                "depends_on and [slo]."
+                "depends_on, extensions and [slo]."
             )
         owner, depends_on = metadata["owner"], metadata["depends_on"]
         if not isinstance(depends_on, list):
             raise ValueError("depends_on is no list")
+        extensions = metadata.get("extensions", [])
+        if not (isinstance(extensions, list) and all(map(_is_name, extensions))):
+            raise ValueError('extensions is no list of names in lower case, as in ["citext"]')
     except tomllib.TOMLDecodeError as error:
         raise WiringError(f"{name}/module.toml is no TOML: {error}.") from None
     except (OSError, KeyError, ValueError) as error:
@@ -79,10 +83,8 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
         if isinstance(error, ModuleNotFoundError) and error.name == wiring:
             declaration = None
         else:
-            where = traceback.extract_tb(error.__traceback__)[-1]
             raise WiringError(
-                f"{name} cannot be imported: {type(error).__name__}: {error} "
-                f"({where.filename}, line {where.lineno})."
+                f"{name} cannot be imported: {type(error).__name__}: {error} ({_place(error, path)})."
             ) from error
     if not isinstance(declaration, Module):
         raise WiringError(f"{name}/wiring.py must define `module = Module(build, …)`.")
@@ -105,7 +107,21 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
         owner,
         needs,
         objectives,
+        extensions,
     )
+
+
+def _place(error: Exception, folder: Path) -> str:
+    """Return the file and line of a module that could not be imported, where they are known."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [each for each in frames if Path(each.filename).is_relative_to(folder)]
+    return "{0.filename}, line {0.lineno}".format((ours or frames)[-1])
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[a-z0-9_-]+", value) is not None
 
 
 def _declared_jobs(file: str) -> set[Job[Any]]:

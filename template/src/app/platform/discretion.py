@@ -18,23 +18,61 @@ _QUOTED = re.compile(r"""(: |\s)["'].*""", re.DOTALL)
 _QUOTES_VALUES = re.compile("22(?!023)")
 """SQLSTATEs of values that do not fit. All others quote names only, as 22023 does of settings."""
 _WITHHELD = "[withheld]"
-_SECRET_NAME = re.compile(r"passw|secret|token|authorization|cookie|api[_-]?key|\bbody\b", re.I)
-_SECRETS = re.compile(
-    r"""
-    (?<=://)[^/\s@]{1,200}@                                  # the user and password in a URL
-    | [^\s@<>"'(),:;=\[\]\\]{1,64}@[\w-]{1,63}(\.[\w-]{1,63})+  # an e-mail address
-    | \beyJ[\w-]{5,4000}+\.[\w-]+(\.[\w-]*)?                   # a JSON Web Token
-    | (?:bearer|basic)\ [\w.~+/=-]{8,}
-    | (?<=\?)[\w.%~+-]+=[^\s"']*                              # the query of a URL
-    | (?:passw\w{0,20}|secret|token|api[_-]?key)["']?\s*[=:]\s*[^\s,;&)]+
-    """,
-    re.VERBOSE | re.IGNORECASE,
+_SECRET_NAME = re.compile(
+    r"passw|passphrase|pwd|secret|token|credential|authorization|cookie|\bbody\b"
+    r"|(?:api|access|private|account)[ _-]?key",
+    re.IGNORECASE,
 )
+_SHAPES = {
+    "@": re.compile(  # An e-mail address.
+        r"""(?<![^\s@<>"'(),:;=\[\]\\])[^\s@<>"'(),:;=\[\]\\]{1,200}+@[\w-]{1,63}(?:\.[\w-]{1,63})+"""
+    ),
+    "://": re.compile(r"(?<=://)[^/\s]{1,300}@"),  # The user and password in a URL.
+    "?": re.compile(r"""(?<=\?)[\w.%~+-]++=[^\s"']*"""),  # The query of a URL.
+    "PRIVATE KEY": re.compile(  # PEM, also in one line, and where its head was cut off.
+        r"(?:-----BEGIN|…)(?:(?!-----BEGIN|…)[\s\S])*?PRIVATE KEY(?:(?!-----END)[\s\S])*+"
+        r"(?:-----END[A-Z ]*+-----)?"
+    ),
+}
+"""What is secret by how it looks, and what must be in a text that holds it."""
+_TOKENS = re.compile(
+    r"""(?<![A-Za-z0-9])(?:
+      eyJ[\w-]{9,}+(?:\.[\w-]*+)*+                            # a JSON Web Token
+    | gh[pousr]_\w{16,} | github_pat_\w{16,} | gl[a-z]{2,7}-[\w.-]{16,}
+    | xox[a-z](?:\.[a-z]+)?-[\w.-]{8,} | xapp-[\w-]{8,}
+    | A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{12,} | AIza[\w-]{20,} | ya29\.[\w-]{8,} | GOCSPX-[\w-]{8,}
+    | sk-[\w-]{16,} | [rsk]k_(?:live|test)_\w{8,} | whsec_[\w+/=]{8,} | SG\.[\w-]{8,}\.[\w-]{8,}
+    | npm_\w{16,} | pypi-[\w-]{16,} | hf_\w{16,} | do[opr]_v1_\w{16,} | dckr_pat_[\w-]{8,}
+    | shp(?:at|ca|pa|ss)_\w{16,} | hv[bsr]\.[\w-]{16,} | glsa_\w{16,} | sntry[su]_[\w+/=-]{16,}
+    | hooks\.slack\.com/[\w/-]+ | discord(?:app)?\.com/api/webhooks/[\w/-]+
+    | [0-9]{8,10}:AA[\w-]{30,}                                # a bot of Telegram
+    )""",
+    re.VERBOSE,
+)
+"""Tokens that say by their first letters whose they are."""
+_SHORTEST_TOKEN = 13
+_NAMED = re.compile(
+    r"""
+      (?:bearer|basic)\ [\w.~+/=-]{8,}
+    | (?:authorization|cookie)["']?(?::|=|,\ b)\s{0,3}(?:["'][^"'\n]*|[^"'\n]*)
+    | (?:passw|passphrase|pwd|secret|token|credential|(?:api|access|private|account)[_-]?key)
+      [\w-]{0,24}+
+      (?:\\?["']?\s{0,3}(?:=>|[=:]|%3d)\s{0,3} | ["'],\s?(?=b?["']))
+      (?:\\"(?:[^"\\\n]|\\[^"\n])*+ | b?"(?:[^"\\\n]|\\.)*+ | b?'(?:[^'\\\n]|\\.)*+
+        | \[[^\]\n]*+ | [^\s,;&)"']+)
+    | passw[a-z]{0,3}+\s{1,3}'[^'\n]*+                           # in SQL
+    | --(?:[a-z]+-){0,3}(?:passw|secret|token|api-?key)[a-z-]{0,9}+\s[^\s-]\S*
+    """,
+    re.VERBOSE,
+)
+"""Values that stand behind the name of a secret, in lower case: `re.IGNORECASE` takes five times as
+long."""
+_LOWER = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
 _NUMBERS = (int, float, bool)
 _LONGEST = 10_000
 """Characters of one text that are logged. What looks for secrets takes its time with long ones, and
 whoever logs waits for it."""
-_LAST_WORD = re.compile(r"\S*\Z")
+_LAST_WORD = re.compile(r"\S*+\Z")
 _FIRST_WORD = re.compile(r"\A\s*\S*")
 _LONGEST_WORD = 300
 _DEEPEST = 5
@@ -51,8 +89,8 @@ def _without_secrets(value: object, name: str, depth: int) -> object:
     kind = type(value)
     if kind is str and len(value) > _LONGEST:  # type: ignore[arg-type]
         value = _shortened(value)  # type: ignore[arg-type]
-    if kind is str and not _is_suspect(value) and not _names_a_secret(name):  # type: ignore[arg-type]
-        return value
+    if kind is str and not _names_a_secret(name):
+        return _hidden(value)  # type: ignore[arg-type]
     if value is None or kind in _NUMBERS:
         return value
     if _names_a_secret(name):
@@ -62,8 +100,7 @@ def _without_secrets(value: object, name: str, depth: int) -> object:
         return {str(key): _without_secrets(part, str(key), depth - 1) for key, part in each}
     if depth and isinstance(value, list | tuple | set | frozenset):
         return [_without_secrets(part, "", depth - 1) for part in value]
-    text = _shortened(str(value))
-    return _SECRETS.sub(_WITHHELD, text) if _is_suspect(text) else text
+    return _hidden(_shortened(str(value)))
 
 
 def _shortened(text: str) -> str:
@@ -76,20 +113,37 @@ def _shortened(text: str) -> str:
     return f"{head[:-_LONGEST_WORD]}{last}…{_FIRST_WORD.sub('', tail)}"
 
 
-def _is_suspect(text: str) -> bool:
-    """Say whether a text has a mark that is in all that `_SECRETS` finds. Most have none; written out
-    because each value of each line is asked for."""
-    return (
-        ":" in text
-        or "=" in text
-        or "@" in text
-        or "?" in text
-        or "eyJ" in text
-        or "earer " in text
-        or "asic " in text
-        or "EARER " in text
-        or "ASIC " in text
-    )
+def _hidden(text: str) -> str:
+    """Return a text without what looks like a secret, in a time that grows as the text does. Most hold
+    none, and each value of each line is asked for: what is quickly looked for comes first."""
+    for mark, shape in _SHAPES.items():
+        if mark in text:
+            text = shape.sub(_WITHHELD, text)
+    if len(text) >= _SHORTEST_TOKEN:
+        text = _TOKENS.sub(_WITHHELD, text)
+    low = text.lower()
+    if (
+        "pass" in low
+        or "pwd" in low
+        or "secret" in low
+        or "token" in low
+        or "key" in low
+        or "credential" in low
+        or "authorization" in low
+        or "cookie" in low
+        or "bearer " in low
+        or "basic " in low
+    ):
+        if len(low) != len(text):  # Some letters of other alphabets become two.
+            low = text.translate(_LOWER)
+        parts: list[str] = []
+        end = 0
+        for found in _NAMED.finditer(low):
+            parts += text[end : found.start()], _WITHHELD
+            end = found.end()
+        if parts:
+            text = "".join(parts) + text[end:]
+    return text
 
 
 @lru_cache(10_000)

@@ -4,27 +4,70 @@ One login serves all modules; by itself it may read nothing. `SET LOCAL ROLE` le
 the module that speaks, until the transaction ends.
 """
 
-import re
-from typing import Any
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any, cast
 
-import asyncpg
 from sqlalchemy import Connection, Engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
+from sqlalchemy.sql.elements import (
+    ReleaseSavepointClause,
+    RollbackToSavepointClause,
+    SavepointClause,
+)
 
+from app.platform.copying import copy_instead
+from app.platform.database_errors import (
+    BoundaryError,
+    explain,
+    OF_DRIVER,
+    OutcomeUnknownError,
+    READ_ONLY,
+    sqlstate_of,
+    TransactionError,
+    trespass,
+    UNDONE,
+    unreachable,
+    UnreachableError,
+)
 from app.platform.discretion import withhold_values
 from app.platform.passwords import connect_in_greenlet
+from app.platform.passwords import Connection as BoundedConnection
+from app.platform.roles import EXTENSIONS
 from app.platform.settings import Settings
+from app.platform.speaking import begin_speaking, speaking_on
+from app.platform.spoken_sql import check_spoken
+from app.platform.waits import CLOSE, CONNECT, MARGIN
 
-OPENING = "opening"
-"""The engine's option that holds what every transaction begins with, behind BEGIN."""
-READ_ONLY = "25006"
-"""The SQLSTATE of what would write in a transaction that is read only."""
-_DENIED = re.compile(r"permission denied for schema (\w+)")
-_SAVEPOINT_COMMANDS = ("SAVEPOINT", "RELEASE", "ROLLBACK")
+__all__ = [
+    "READ_ONLY",
+    "UNDONE",
+    "BoundaryError",
+    "OutcomeUnknownError",
+    "Pool",
+    "TransactionError",
+    "UnreachableError",
+    "async_url",
+    "close",
+    "create_engine",
+    "login_of",
+    "seconds_of",
+    "sqlstate_of",
+    "statements_may_take",
+    "trespass",
+]
+
+_SECONDS = "statement_timeout"
+"""The engine's option that holds DATABASE_STATEMENT_TIMEOUT."""
+_SAVEPOINTS = (SavepointClause, ReleaseSavepointClause, RollbackToSavepointClause)
+_longest: ContextVar[float | None] = ContextVar("longest", default=None)
 
 
 def async_url(url: str) -> str:
@@ -41,18 +84,12 @@ def login_of(url: str) -> str:
     return make_url(url).username or ""
 
 
-def create_engine(
-    settings: Settings, *, name: str = "app serve", patience: float | None = None
-) -> AsyncEngine:
-    """Create the engine that all modules share. Postgres shows its connections under the name.
-
-    With `patience`, the driver gives a statement up after so many seconds without an answer.
-    """
-    milliseconds = round(settings.database_statement_timeout * 1000)
-    opening = f" SET LOCAL statement_timeout = {milliseconds};"
+def create_engine(settings: Settings, *, name: str = "app serve") -> AsyncEngine:
+    """Create the engine that all modules share. Postgres shows its connections under the name."""
+    seconds = settings.database_statement_timeout
     engine = create_async_engine(
         async_url(settings.database_url),
-        execution_options={OPENING: opening},
+        execution_options={_SECONDS: seconds},
         poolclass=Pool,
         pool_size=settings.database_pool_size,
         max_overflow=0,
@@ -60,46 +97,47 @@ def create_engine(
         pool_timeout=settings.database_pool_timeout,
         connect_args={
             "connection_class": _Connection,
-            "timeout": 5,
-            "command_timeout": patience,
+            "command_timeout": seconds + MARGIN,
             "server_settings": {"application_name": name},
         },
     )
-    _switch_roles(engine.sync_engine, opening)
-    event.listen(engine.sync_engine, "handle_error", _admit_disconnect)
+    _switch_roles(engine.sync_engine)
     event.listen(engine.sync_engine, "handle_error", withhold_values)
-    event.listen(engine.sync_engine, "handle_error", _explain_trespass)
-    event.listen(engine.sync_engine, "handle_error", _explain_read_only)
+    event.listen(engine.sync_engine, "handle_error", explain)
+    event.listen(engine.sync_engine, "do_execute", copy_instead)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     event.listen(engine.sync_engine, "do_connect", connect_in_greenlet)
     return engine
 
 
-class TransactionError(RuntimeError):
-    """A transaction was used in a way that would break it. The message says what to do instead."""
+@contextmanager
+def statements_may_take(seconds: float) -> Iterator[None]:
+    """Let each statement take so long in the transactions and reads that begin in the block, whatever
+    DATABASE_STATEMENT_TIMEOUT says."""
+    token = _longest.set(seconds)
+    try:
+        yield
+    finally:
+        _longest.reset(token)
 
 
-UNDONE = (
-    "The transaction was undone by an error that was caught inside it, so nothing was committed: "
-    "let the error out, or catch it around `async with tx.savepoint()`."
-)
-
-
-class OutcomeUnknownError(Exception):
-    """The connection broke while a transaction was being committed. It is committed or undone; only
-    the data can tell which."""
-
-
-class BoundaryError(Exception):
-    """A module's statement reached for what belongs to another; Postgres refused it."""
+def seconds_of(engine: AsyncEngine | Engine) -> float:
+    """Return how long each statement may take in a transaction that begins now."""
+    longest = _longest.get()
+    if longest is not None:
+        return longest
+    seconds: float = engine.get_execution_options()[_SECONDS]
+    return seconds
 
 
 class Pool(AsyncAdaptedQueuePool):
-    """Counts those who waited for a connection, and got none."""
+    """Counts those who waited for a connection, and got none. Raises UnreachableError for whatever
+    keeps one from being made: SQLAlchemy lets through what the driver does not raise by itself."""
 
     __module__ = AsyncAdaptedQueuePool.__module__  # Under whose name it logs, as a library's.
 
     timeouts = 0
+    _dialect: Any
 
     def connect(self) -> PoolProxiedConnection:
         try:
@@ -107,17 +145,39 @@ class Pool(AsyncAdaptedQueuePool):
         except PoolTimeout:
             self.timeouts += 1
             raise
+        except (OSError, *OF_DRIVER, self._dialect.loaded_dbapi.Error) as error:
+            raise unreachable(error) from error
 
 
-class _Connection(asyncpg.Connection):
-    """Sends the first role of a transaction with BEGIN, and hears what became of a COMMIT."""
+class _Connection(BoundedConnection):
+    """Sends the first role of a transaction with BEGIN, and hears what became of its end."""
 
     opening = ""
 
+    def begin_with(self, seconds: float, more: str) -> None:
+        """Send more with the next BEGIN, and let each statement behind it take so many seconds."""
+        self.opening = _limit(seconds, _longest.get() is None) + more
+        if self._config.command_timeout != seconds + MARGIN:
+            self._config = self._config._replace(command_timeout=seconds + MARGIN)
+
+    @contextmanager
+    def in_a_hurry(self) -> Iterator[None]:
+        """Give what is sent in the block little time for an answer."""
+        config, self._config = self._config, self._config._replace(command_timeout=MARGIN)
+        try:
+            yield
+        finally:
+            self._config = config
+
     async def execute(self, query: str, *args: Any, **options: Any) -> str:
+        if query == "ROLLBACK;":
+            return await self._roll_back(query)
         if not query.startswith(("BEGIN", "COMMIT")):
             return await super().execute(query, *args, **options)
-        opening = self.opening if query.startswith("BEGIN") else ""
+        opening = ""
+        if query.startswith("BEGIN"):
+            # However long the statements may take: who does not answer this does not answer.
+            opening, options = self.opening, {"timeout": CONNECT}
         try:
             status = await super().execute(query + opening, *args, **options)
         except BaseException:
@@ -130,50 +190,79 @@ class _Connection(asyncpg.Connection):
             raise TransactionError(UNDONE)  # Postgres says it only here.
         return status
 
+    async def _roll_back(self, query: str) -> str:
+        """Undo what is open. This does not fail, so that what it is undone for is not forgotten: who
+        has no connection any more has nothing open."""
+        try:
+            return await super().execute(query, timeout=MARGIN)
+        except (OSError, *OF_DRIVER):
+            self.terminate()
+            return query
+        except BaseException:
+            self.terminate()
+            raise
 
-def is_unanswered(error: Exception) -> bool:
-    """Say whether a connection ended before Postgres said what became of a statement."""
-    driver = getattr(getattr(error, "orig", None), "__cause__", None) or error
-    unanswered = sqlstate_of(error).startswith(("08", "57P"))
-    return isinstance(driver, asyncpg.InterfaceError | OSError) or unanswered
+
+async def close(engine: AsyncEngine) -> None:
+    """Close every connection of an engine, those included that are on their way back to its pool: a
+    task that is cancelled gives its own back a moment later."""
+    with suppress(TimeoutError):  # What does not answer goes with the process.
+        async with asyncio.timeout(CLOSE):
+            while cast(Pool, engine.pool).checkedout():  # noqa: ASYNC110 Nothing tells of it.
+                await asyncio.sleep(0.005)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE):
+            await engine.dispose()
 
 
-def sqlstate_of(error: Exception) -> str:
-    """Return the five characters by which Postgres names an error, or none."""
-    driver = getattr(getattr(error, "orig", None), "__cause__", None) or error
-    return getattr(driver, "sqlstate", None) or ""
+@lru_cache(1000)
+def _limit(seconds: float, is_request: bool) -> str:
+    milliseconds = max(round(seconds * 1000), 1)
+    limit = f" SET LOCAL search_path = {EXTENSIONS}; SET LOCAL statement_timeout = {milliseconds};"
+    if is_request:
+        return limit
+    # Of a process that is gone with its machine, Postgres hears nothing for hours; so long would what
+    # its transaction has locked be locked.
+    return f"{limit} SET LOCAL idle_in_transaction_session_timeout = {milliseconds};"
 
 
-def _switch_roles(engine: Engine, opening: str) -> None:
-    """Run each statement under the role of whoever speaks, told by `Connection.info`.
+def _switch_roles(engine: Engine) -> None:
+    """Run each statement under the role of whoever speaks.
 
-    `speaker` is the role that the next statement needs; `role` is the one Postgres has now, or
-    None where that is unknown; `read_only` says that the transaction is to write nothing. Only SET
-    LOCAL is used: it ends with the transaction, so that no role is ever left on a connection of the
-    pool.
+    Only SET LOCAL is used: it ends with the transaction, so that no role is ever left on a connection
+    of the pool.
     """
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.info.update(begun=False, speaker=None, role=None, read_only=False)
+    event.listen(engine, "begin", begin_speaking)
 
     @event.listens_for(engine, "rollback_savepoint")
     def forget(connection: Connection, _name: str, _context: None) -> None:
-        connection.info["role"] = None  # Postgres goes back to the role it had at the savepoint.
+        if not connection.invalidated:
+            # Postgres goes back to the one it had at the savepoint.
+            speaking_on(connection).role = None
 
     @event.listens_for(engine, "before_cursor_execute")
-    def switch(connection: Connection, cursor: DBAPICursor, statement: str, *_rest: object) -> None:
-        info = connection.info
-        speaker = info["speaker"]
-        if not info["begun"]:
+    def switch(
+        connection: Connection,
+        cursor: DBAPICursor,
+        statement: str,
+        values: Any,
+        context: Any,
+        many: bool,
+    ) -> None:
+        speaking = speaking_on(connection)
+        speaker = speaking.speaker
+        is_savepoint = isinstance(context.invoked_statement, _SAVEPOINTS)
+        if speaker and not is_savepoint:
+            check_spoken(statement, values, many=many)
+        if not speaking.begun:
             set_role = f' SET LOCAL ROLE "{speaker}";' if speaker else ""
-            read_only = " SET TRANSACTION READ ONLY;" if info["read_only"] else ""
+            read_only = " SET TRANSACTION READ ONLY;" if speaking.read_only else ""
             driver: _Connection = connection.connection.driver_connection  # type: ignore[assignment]
-            driver.opening = opening + read_only + set_role
-            info.update(begun=True, role=speaker)
-        elif speaker != info["role"] and not statement.startswith(_SAVEPOINT_COMMANDS):
+            driver.begin_with(seconds_of(engine), read_only + set_role)
+            speaking.begun, speaking.role = True, speaker
+        elif speaker != speaking.role and not is_savepoint:
             cursor.execute(f'SET LOCAL ROLE "{speaker}"')
-            info["role"] = speaker
+            speaking.role = speaker
 
 
 def _refuse_closed(connection: DBAPIConnection, *_rest: object) -> None:
@@ -183,42 +272,3 @@ def _refuse_closed(connection: DBAPIConnection, *_rest: object) -> None:
     """
     if connection.driver_connection.is_closed():
         raise DisconnectionError
-
-
-def _explain_read_only(context: ExceptionContext) -> None:
-    state = getattr(context.original_exception, "sqlstate", None)
-    if state == READ_ONLY and context.connection and context.connection.info["read_only"]:
-        raise TransactionError(
-            "`db.read()` only reads: write, and lock, inside `db.transaction()`."
-        ) from context.original_exception
-
-
-def _admit_disconnect(context: ExceptionContext) -> None:
-    """Call it a broken connection when the server says goodbye just as a statement is sent, which
-    asyncpg takes for a mistake of its own."""
-    error = context.original_exception
-    if isinstance(error.__cause__, asyncpg.InternalClientError):
-        context.is_disconnect = True
-        raise ConnectionResetError(str(error.__cause__)) from error
-
-
-def _explain_trespass(context: ExceptionContext) -> None:
-    if context.connection is None:
-        return
-    speaker = context.connection.info.get("speaker")
-    if error := trespass(context.original_exception, context.connection.engine, speaker):
-        raise error from context.original_exception
-
-
-def trespass(error: BaseException, engine: Engine, speaker: str | None) -> BoundaryError | None:
-    """Return the error to raise instead of one that says that a schema is not the speaker's."""
-    denied = _DENIED.search(str(error))
-    if denied is None:
-        return None
-    login = engine.url.username
-    who = speaker.removeprefix(f"{login}__") if speaker else f"The login {login} by itself"
-    owner = denied[1]
-    return BoundaryError(
-        f"{who} may not touch the schema {owner}: call a method of the interface in "
-        f"app.modules.{owner}, or add the one that is missing there."
-    )

@@ -10,26 +10,27 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast, Generic, TypeVarTuple
 
-from asyncpg import InterfaceError, InternalClientError, PostgresError, Record
+from asyncpg import Record
 from sqlalchemy import PoolProxiedConnection, Select
-from sqlalchemy.exc import DBAPIError, MissingGreenlet
+from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import greenlet_spawn
 
+from app.platform.database_errors import is_lost, OF_DRIVER, unreachable, wrapped
 from app.platform.discretion import withhold
 from app.platform.engine import (
-    BoundaryError,
-    OPENING,
     READ_ONLY,
-    sqlstate_of,
+    seconds_of,
     TransactionError,
     trespass,
+    UnreachableError,
 )
-from app.platform.reading import is_recent, TOO_LONG
+from app.platform.reading import falls_back, is_recent
 from app.platform.replica import Replica
 from app.platform.roles import role_of
+from app.platform.spoken_sql import check_spoken
 from app.platform.trace_statements import begin_statement, end_statement
 
 logger = logging.getLogger("app.replica")
@@ -39,7 +40,6 @@ Converter = Callable[[Any], Any] | None
 
 _DIALECT = create_async_engine("postgresql+asyncpg://").dialect
 """Every engine's; this one never connects."""
-_OF_DRIVER = (PostgresError, InterfaceError, InternalClientError)
 
 
 class PreparedError(Exception):
@@ -65,6 +65,7 @@ class Prepared(Generic[*Columns]):
                 f"read in a transaction; this SELECT has another text at each call: {statement}"
             )
         self.sql = str(compiled)
+        check_spoken(self.sql)
         self._columns = columns
         self._given = {name for name, each in binds.items() if each.required}
         self._constant = {name: each.value for name, each in binds.items() if not each.required}
@@ -121,17 +122,15 @@ async def fetch(
     """Return the rows of a SELECT under a module's role, in a transaction of its own.
 
     It goes to the replica where that is recent enough; if it fails there, to the primary.
-    Raises what a session would raise; where that has a subclass of DBAPIError, DBAPIError itself.
+    Raises what a session would raise.
     """
     arguments = query.arguments(parameters)
     if replica is not None and is_recent(replica):
         try:
             return await _fetch(module, replica.engine, query, arguments)
-        except (DBAPIError, BoundaryError, OSError) as error:
-            replica.has_failed(error)
-            if sqlstate_of(error) == TOO_LONG:  # It would take as long on the primary.
+        except Exception as error:
+            if not falls_back(replica, error):
                 raise
-            logger.warning("A read failed on the replica and goes to the primary: %s", error)
     return await _fetch(module, primary, query, arguments)
 
 
@@ -139,41 +138,38 @@ async def _fetch(
     module: str, engine: AsyncEngine, query: Prepared[*Columns], arguments: list[object]
 ) -> list[tuple[*Columns]]:
     role = role_of(engine.url.username or "", module)
-    opening = f'{engine.get_execution_options()[OPENING]} SET LOCAL ROLE "{role}";'
-    is_lost = False
+    connection = await _connect(engine)
+    driver: Any = connection.driver_connection
+    driver.begin_with(seconds_of(engine), f' SET LOCAL ROLE "{role}";')
     try:
-        connection = await _connect(engine)
-        driver: Any = connection.driver_connection
-        try:
-            records = await _read(driver, opening, query, arguments, engine.url.database, role)
-        finally:
-            # Never back to the pool while anything is open, or nobody knows whether it is.
-            is_lost = driver.is_closed() or driver.is_in_transaction()
-            if is_lost:
+        records = await _read(driver, query, arguments, engine.url.database, role)
+    except (OSError, *OF_DRIVER) as error:
+        explained = _explained(error, driver, engine, role, query.sql)
+        if isinstance(explained, UnreachableError):
+            await greenlet_spawn(engine.pool._invalidate, connection)  # And those as old as it is.
+        raise explained from error
+    finally:
+        # Never back to the pool while anything is open, or nobody knows whether it is.
+        if connection.is_valid:
+            if driver.is_closed() or driver.is_in_transaction():
                 await greenlet_spawn(connection.invalidate)
             else:
                 connection.close()
-    except (*_OF_DRIVER, _DIALECT.loaded_dbapi.Error) as error:
-        raise _explained(error, engine, role, query.sql, is_lost) from error
     return query.rows(records)
 
 
 def _explained(
-    error: Exception, engine: AsyncEngine, role: str, sql: str, is_lost: bool
+    error: Exception, driver: Any, engine: AsyncEngine, role: str, sql: str
 ) -> Exception:
     """Return what a session would raise in the place of an error of the driver."""
     withhold(error)
-    if isinstance(error, InternalClientError):  # Postgres said goodbye as the message was sent.
-        return ConnectionResetError(str(error))
+    if is_lost(error, driver):
+        return unreachable(error)
     if refusal := trespass(error, engine.sync_engine, role):
         return refusal
     if getattr(error, "sqlstate", None) == READ_ONLY:
         return TransactionError("`db.fetch()` only reads: write, and lock, in `db.transaction()`.")
-    original: Any = error
-    if isinstance(error, _OF_DRIVER):
-        original = _DIALECT.loaded_dbapi.Error(f"{type(error)}: {error}", error)
-        original.__cause__ = error
-    return DBAPIError(sql, None, original, connection_invalidated=is_lost)
+    return wrapped(error, engine.dialect, sql)
 
 
 async def _connect(engine: AsyncEngine) -> PoolProxiedConnection:
@@ -188,13 +184,11 @@ async def _connect(engine: AsyncEngine) -> PoolProxiedConnection:
 
 async def _read(
     driver: Any,
-    opening: str,
     query: Prepared[*Columns],
     arguments: list[object],
     database: str | None,
     role: str,
 ) -> list[Record]:
-    driver.opening = opening
     await driver.execute("BEGIN READ ONLY;")
     span = begin_statement(query.sql, database, role)
     try:
@@ -202,9 +196,9 @@ async def _read(
     except BaseException as error:
         if span is not None:
             end_statement(span, error)
-        # One that is cancelled may be under way still; its connection is given up.
-        if isinstance(error, Exception) and not driver.is_closed():
-            await driver.execute("ROLLBACK")
+        # One that is cancelled, or late, may be under way still; its connection is given up.
+        if isinstance(error, Exception) and not isinstance(error, OSError):
+            await driver.execute("ROLLBACK;")
         raise
     if span is not None:
         end_statement(span)

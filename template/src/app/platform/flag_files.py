@@ -12,8 +12,10 @@
       }
     }
 
-`targeting` is JsonLogic, as https://flagd.dev/reference/flag-definitions/ describes it. The file names
-no module: each flag is known to others as `<module>.<flag>`.
+`targeting` is JsonLogic, as https://flagd.dev/reference/flag-definitions/ describes it. A rule is off for
+whoever it lacks an attribute of, unless the `var` has a default: `{"var": ["age", 0]}`. In `sem_ver`, `^`
+compares the major version and `~` the minor one as well: neither is a lower bound, so add a `>=`. The
+file names no module: each flag is known to others as `<module>.<flag>`.
 """
 
 import json
@@ -24,8 +26,9 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from openfeature.contrib.tools.flagd.core.targeting.targeting import OPERATORS
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from app.platform.flag_operators import attributes_of, OPERATIONS
 
 logger = logging.getLogger("app.flags")
 
@@ -33,11 +36,6 @@ FILE = "flags.json"
 
 _Name = Annotated[str, Field(pattern="^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
 
-
-_OPERATIONS = OPERATORS.keys() | {
-    *("if", "?:", "and", "or", "filter", "reduce", "map", "all", "some", "none")
-}
-"""What the evaluator knows. It finds out only when it comes to one."""
 _DEEPEST = 50
 """Levels of a rule, each of which takes the evaluator several calls."""
 
@@ -49,6 +47,7 @@ class FlagsError(Exception):
 def _rule(rule: dict[str, Any]) -> dict[str, Any]:
     if rule:
         _check_rule(rule, _DEEPEST)
+        attributes_of(rule)
     return rule
 
 
@@ -58,7 +57,7 @@ def _check_rule(rule: object, levels: int) -> None:
     if isinstance(rule, dict):
         if len(rule) != 1:
             raise ValueError(f"has {len(rule)} operations where one is expected: {_listed(rule)}")
-        if unknown := rule.keys() - _OPERATIONS:
+        if unknown := rule.keys() - OPERATIONS:
             raise ValueError(f"has an operation that does not exist, {unknown.pop()!r}")
     for part in rule.values() if isinstance(rule, dict) else rule if isinstance(rule, list) else ():
         _check_rule(part, levels - 1)
@@ -107,6 +106,8 @@ class Flag:
     description: str
     definition: Mapping[str, Any]
     """As flagd wants it."""
+    needs: frozenset[str]
+    """What must be said of those it is asked for; see `attributes_of`."""
 
     @property
     def state(self) -> Literal["on", "off", "targeted"]:
@@ -152,7 +153,10 @@ def _flag(key: str, owner: str, definition: Mapping[str, Any]) -> Flag:
             f"{key}: the defaultVariant {default!r} is not one of its variants, {_listed(variants)}."
         )
     metadata = _Metadata.model_validate(definition["metadata"])
-    return Flag(key, metadata.owner or owner, metadata.expires, metadata.description, definition)
+    is_enabled = definition["state"] == "ENABLED"
+    needs = attributes_of(definition.get("targeting", {}) if is_enabled else {})
+    owner = metadata.owner or owner
+    return Flag(key, owner, metadata.expires, metadata.description, definition, needs)
 
 
 def _flags_in(path: Path, form: type[_File | _Overrides], where: str) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import GeneralError, OpenFeatureError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from openfeature.provider import AbstractProvider, Metadata
 
 from app.platform.flag_files import FILE, Flag, FlagsError, read_flags, read_overrides
+from app.platform.flag_operators import USER
 from app.platform.wiring import ModuleFolder
 
 logger = logging.getLogger("app.flags")
@@ -36,8 +38,9 @@ class FlagFiles(AbstractProvider):
         self._folders = folders
         self._overrides = overrides
         self._core = FlagdCore()
-        self._reported: set[str] = set()
-        logging.getLogger("openfeature.contrib").addFilter(_hear)
+        evaluator = logging.getLogger("openfeature.contrib")
+        evaluator.setLevel(logging.DEBUG)  # At which it tells of values of the wrong kind.
+        evaluator.addFilter(_hear)
         self.flags: Mapping[str, Flag] = {}
         """By key."""
         self._looked = time.monotonic()
@@ -54,15 +57,28 @@ class FlagFiles(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[bool]:
         core = self._current()
+        self._check_told(flag_key, evaluation_context or EvaluationContext())
         heard: list[str] = []
         token = _heard.set(heard)
         try:
-            return core.resolve_boolean_value(flag_key, default_value, evaluation_context)
+            answer = core.resolve_boolean_value(flag_key, default_value, evaluation_context)
+        except OpenFeatureError:
+            raise
+        except Exception as error:  # A rule may even divide by what it is told.
+            raise GeneralError(f"its targeting does not work: {error}") from error
         finally:
             _heard.reset(token)
-            if heard and flag_key not in self._reported:
-                self._reported.add(flag_key)
-                logger.error("The targeting of %s does not work: %s", flag_key, heard[0])
+        if heard:
+            raise GeneralError(f"its targeting does not work: {heard[0]}")
+        return answer
+
+    def _check_told(self, key: str, about: EvaluationContext) -> None:
+        """Raise GeneralError where a flag's targeting speaks of what nothing was said of."""
+        if (flag := self.flags.get(key)) is None or not flag.needs:
+            return
+        told = {USER: about.targeting_key, **about.attributes}
+        if missing := sorted(each for each in flag.needs if told.get(each) is None):
+            raise GeneralError(f"its targeting speaks of {', '.join(missing)}, the call does not")
 
     def resolve_string_details(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
@@ -119,14 +135,13 @@ class FlagFiles(AbstractProvider):
         # A copy, because the evaluator changes what it is given.
         self._core.set_flags({"flags": {key: dict(each.definition) for key, each in flags.items()}})
         self.flags = flags
-        self._reported.clear()
 
 
 def _hear(record: logging.LogRecord) -> bool:
     heard = _heard.get()
     if heard is not None:
         heard.append(record.getMessage())
-    return heard is None
+    return heard is None and record.levelno >= logging.WARNING
 
 
 def _state(file: Path) -> tuple[int, int, int] | None:

@@ -33,8 +33,8 @@ class Flags:
         """Say whether a flag is on: for a user, of whom `attributes` may tell more.
 
         A percentage needs a `user`: anything whose text stays the same, such as an id, so that they
-        get the same answer each time. What cannot be evaluated is off, and each reason logged once;
-        nothing is raised.
+        get the same answer each time. What cannot be evaluated is off, such as a rule about an
+        attribute that is not given, and each reason logged once; nothing is raised.
         """
         key = f"{self._module}.{flag}"
         about = EvaluationContext(None if user is None else str(user), attributes)

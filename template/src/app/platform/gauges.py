@@ -11,6 +11,7 @@ from app.platform.context import PLATFORM
 from app.platform.engine import Pool
 from app.platform.replica import Replica
 from app.platform.wiring import ModuleFolder
+from app.platform.worker import Worker
 
 
 class Release(Collector):
@@ -103,3 +104,19 @@ class ReplicaLag(Collector):
         lag.add_metric([PLATFORM], self._replica.lag())
         most.add_metric([PLATFORM], self._max_lag)
         yield from (lag, most)
+
+
+class QueueSilence(Collector):
+    """How long a worker has heard nothing of the queue."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def collect(self) -> Iterator[Metric]:
+        silence = GaugeMetricFamily(
+            "worker_queue_silence_seconds",
+            "Seconds since the queue answered this worker.",
+            labels=["module"],
+        )
+        silence.add_metric([PLATFORM], self._worker.silence)
+        yield silence

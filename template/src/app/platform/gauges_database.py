@@ -17,16 +17,14 @@ from prometheus_client.registry import Collector
 
 from app.platform.context import PLATFORM
 from app.platform.health import Probe
-from app.platform.job_records import measure_queue, ModuleQueue, STATES
+from app.platform.job_records import Known, measure_queue, ModuleQueue, STATES
 from app.platform.passwords import connect
 from app.platform.queue import connect_queue
 from app.platform.settings import Settings
+from app.platform.waits import GAUGE, MARGIN, PROBE
 
 logger = logging.getLogger("app.metrics")
 
-_PATIENCE = 2.0
-"""Seconds that the database has for an answer; without it, the rest is told. All questions together
-must take less than the 10 seconds that Prometheus waits."""
 Measured = TypeVar("Measured")
 
 
@@ -36,7 +34,7 @@ class _Asked(Collector, Generic[Measured]):
     An answer counts for `pause` seconds; and at least for `share` times as long as it took.
     """
 
-    patience = _PATIENCE
+    patience = GAUGE
     pause = 5.0
     share = 20
     what: str
@@ -71,7 +69,7 @@ class _Asked(Collector, Generic[Measured]):
         begun = time.monotonic()
         asked = asyncio.run_coroutine_threadsafe(self._measure_in_time(), self._loop)
         try:
-            self._measured = asked.result(self.patience + 1)
+            self._measured = asked.result(self.patience + MARGIN)
         except Exception as error:  # Whatever it is, the other metrics must be told.
             asked.cancel()
             self._measured = None
@@ -94,7 +92,7 @@ class Queue(_Asked[Mapping[str, ModuleQueue]]):
         settings: Settings,
         loop: asyncio.AbstractEventLoop,
         modules: Collection[str],
-        jobs: Collection[str],
+        jobs: Known,
     ) -> None:
         super().__init__(loop)
         self._settings, self._modules, self._jobs = settings, modules, jobs
@@ -130,11 +128,11 @@ class Size(_Asked[int]):
         self._settings = settings
 
     async def _measure(self) -> int:
-        connection = await connect(self._settings.database_url, timeout=_PATIENCE)
+        connection = await connect(self._settings.database_url, command_timeout=GAUGE)
         try:
             return int(await connection.fetchval("SELECT pg_database_size(current_database())"))
         finally:
-            await connection.close(timeout=_PATIENCE)
+            await connection.close()
 
     def _tell(self, measured: int) -> Iterator[Metric]:
         size = GaugeMetricFamily("db_size_bytes", "Size of the database.", labels=["module"])
@@ -152,7 +150,7 @@ class Readiness(_Asked[bool]):
     """What `/readyz` finds: whether the database can be reached, and migrations are pending."""
 
     what = "Readiness"
-    patience = 4.0  # The probe gives up before.
+    patience = PROBE + MARGIN  # The probe gives up before.
     pause = share = 1
 
     def __init__(

@@ -18,12 +18,11 @@ from app.platform.principal import PUBLIC
 from app.platform.problems import problem
 from app.platform.serving import leaving
 from app.platform.settings import Settings
+from app.platform.waits import PROBE
 from app.platform.wiring import ModuleFolder
 
 logger = logging.getLogger("app.health")
 
-_PATIENCE = 3.0
-"""Seconds after which a silent database counts as unreachable."""
 _FRESH = 0.5
 """Seconds for which the database's answer is passed on to whoever asks next."""
 
@@ -58,7 +57,9 @@ class Probe:
 
     def __init__(self, engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> None:
         # Not from the pool: an instance that is merely busy must not be taken out of service.
-        self._engine = create_async_engine(engine.url, poolclass=NullPool)
+        self._engine = create_async_engine(
+            engine.url, poolclass=NullPool, connect_args={"command_timeout": PROBE}
+        )
         event.listen(self._engine.sync_engine, "do_connect", connect_in_greenlet)
         self._folders = folders
         self._is_migrated = False
@@ -77,7 +78,7 @@ class Probe:
     async def _ask(self) -> str | None:
         self.is_reachable = False
         try:
-            async with asyncio.timeout(_PATIENCE), self._engine.connect() as connection:
+            async with asyncio.timeout(PROBE), self._engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
                 if not self._is_migrated:  # Once done, it stays done for this version of the code.
                     self.pending = await pending_migrations(connection, self._folders)

@@ -1,15 +1,16 @@
 """The web application around the modules: health, request ids, errors as problem+json."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from socket import gaierror
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from fastapi.telemetry import TelemetryConfig
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -17,18 +18,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.routing import compile_path
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.access import Access, create_tokens
 from app.platform.database import Database
+from app.platform.database_problems import answer_to
 from app.platform.discretion import cause
-from app.platform.engine import OutcomeUnknownError
+from app.platform.engine import OutcomeUnknownError, UnreachableError
 from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.idempotency import Idempotency, SCHEMA
 from app.platform.limits import Limits
-from app.platform.objectives import Objectives
-from app.platform.problems import DESCRIBED, later, problem
+from app.platform.objectives import has_written, Objectives
+from app.platform.problems import DESCRIBED, problem
 from app.platform.rates import Rates
 from app.platform.reading import ReadYourWrites
 from app.platform.requests import Requests
@@ -46,17 +48,15 @@ _SECURITY = (
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
     (b"x-content-type-options", b"nosniff"),
 )
+_UNFIT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""What the server would close the connection for, without an answer."""
+_OF_CONTENT = (b"content-length", b"content-type")
 _OURS = frozenset((b"x-request-id", *(name for name, _ in (_FOR_DATA, *_SECURITY))))
 _EXPOSED = ("Idempotent-Replayed", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 _PAGES = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
 """The documentation, which a browser does show, with scripts of its own; in development only."""
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """FastAPI's own, which would tell queries: see `requests` and `traces`."""
-_PASSING = ("08", "40", "53", "57")
-"""Classes of SQLSTATE that may be gone at the next try: connection, conflict, resources, operator
-or time limit."""
-_UNSTORABLE = ("22021", "22P05")
-"""SQLSTATEs of a text with a character that Postgres has no place for, as NUL."""
 
 
 def create_api(
@@ -101,14 +101,8 @@ def create_api(
         )
     api.add_middleware(_Headers)
     api.add_middleware(Requests, modules=routers, objectives=objectives or {})
-    api.add_exception_handler(DomainError, _domain_error)
-    api.add_exception_handler(HTTPException, _http_error)
-    api.add_exception_handler(RequestValidationError, _validation_error)
-    api.add_exception_handler(PoolTimeout, _busy)
-    for unreachable in (ConnectionError, gaierror, TimeoutError):
-        api.add_exception_handler(unreachable, _disconnected)
-    api.add_exception_handler(DBAPIError, _database_error)
-    api.add_exception_handler(OutcomeUnknownError, _outcome_unknown)
+    for kind, handler in _HANDLERS.items():
+        api.add_exception_handler(kind, handler)
     by_module = ByModule(api.router)
     for name, router in sorted(routers.items()):
         first = name.replace("_", "-")
@@ -130,7 +124,8 @@ class _API(FastAPI):
 
 
 class _Headers:
-    """Sets the headers of every response, and `scope["status"]` once it begins."""
+    """Sets the headers of every response, `scope["status"]` once it begins, and
+    `scope["is_answered"]` once it is whole."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -142,8 +137,10 @@ class _Headers:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                scope["status"] = message["status"]
                 message["headers"] = _with_headers(scope, message.get("headers", ()))
+                scope["status"] = message["status"]
+            elif not message.get("more_body"):
+                scope["is_answered"] = True
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
@@ -152,7 +149,8 @@ class _Headers:
 class _Unexpected:
     """Answers an error that nobody has foreseen, while the headers for a browser are still to come.
 
-    The error goes on to the server, which logs it with its traceback.
+    The error ends here where the answer is whole: the server would close the connection, on which
+    the next request may be under way. `requests` logs it. Half an answer must end with it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -166,17 +164,35 @@ class _Unexpected:
             await self._app(scope, receive, send)
         except ClientDisconnect:
             pass  # Nobody is left to answer.
-        except Exception:
+        except (
+            Exception,
+            asyncio.CancelledError,
+            GeneratorExit,
+            SystemExit,
+            BaseExceptionGroup,
+        ) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise  # Otherwise it is somebody else's, whom a module waited for.
             if "status" not in scope:
                 current = scope["request_id"]
                 said = f"Something went wrong. Quote request {current} when you report it."
                 await problem(500, said)(scope, receive, send)
-            raise
+            elif "is_answered" not in scope:
+                raise
+            scope["error"] = scope["unforeseen"] = error
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _with_headers(scope: Scope, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     # Sent as they are: Starlette's MutableHeaders would look each of them up among the others.
     headers = [each for each in given if each[0] not in _OURS]
+    for name, value in headers:
+        if name not in _OF_CONTENT and _UNFIT.search(value):
+            raise ValueError("A header holds what no header may, as a line break.")
     headers.extend(_SECURITY)
     headers.append((b"x-request-id", scope["request_id"].encode()))
     if scope["path"] not in _PAGES:
@@ -206,13 +222,11 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> list[str]:
     """Return every method of a path. The router names those of the first route that fits only."""
-    paths = request.app.openapi()["paths"]
-    return sorted(
-        method.upper()
-        for path, operations in paths.items()
-        if compile_path(path)[0].match(request.url.path)
-        for method in operations
-    )
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods.update(route.methods or ())
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 def _validation_error(_request: Request, error: Exception) -> JSONResponse:
@@ -224,34 +238,56 @@ def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     return problem(422, "The request does not have the expected form.", errors=errors)
 
 
-def _busy(request: Request, error: Exception) -> JSONResponse:
-    return _later(request, "All database connections are in use.", error)
+def _database_error(request: Request, error: Exception) -> Response:
+    is_safe = request.scope.get("method") in ("GET", "HEAD", "OPTIONS")
+    answer = answer_to(error, has_written=has_written(), is_safe=is_safe)
+    if answer is None:
+        raise error
+    if answer.status_code >= 500:
+        request.scope["error"] = error
+        request.scope["cause"] = cause(error)  # Told in the request's own line, not in one more.
+    return answer
 
 
-def _disconnected(request: Request, error: Exception) -> JSONResponse:
-    return _later(request, "The database is not reachable.", error)
-
-
-def _database_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, DBAPIError)
-    state = getattr(error.orig, "sqlstate", None) or ""
-    if state.startswith(_PASSING):
-        return _later(request, "The database could not do this just now.", error)
-    if state in _UNSTORABLE:
-        return problem(422, "A text holds a character that cannot be stored.")
-    if not state and error.connection_invalidated:
-        return _disconnected(request, error)
-    raise error
-
-
-def _outcome_unknown(request: Request, error: Exception) -> JSONResponse:
-    request.scope["error"] = error
-    # No Retry-After, and no status that a client or a proxy tries again by itself.
+def _outcome_unknown(request: Request, error: Exception) -> Response:
     logger.error("The outcome of a COMMIT is unknown.", exc_info=error)
-    return problem(500, "It is not known whether this was done. Look before you try again.")
+    return _database_error(request, error)
 
 
-def _later(request: Request, detail: str, error: Exception) -> JSONResponse:
-    request.scope["error"] = error
-    request.scope["cause"] = cause(error)  # Told in the request's own line, not in one more.
-    return later(f"{detail} Try again in a moment.")
+def _several(request: Request, error: Exception) -> Response:
+    """Answer what tasks raised that ran beside one another, if each of them would be answered."""
+    assert isinstance(error, ExceptionGroup)
+    waiting: list[Exception] = [error]
+    answers: list[Response] = []
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, ExceptionGroup):
+            waiting.extend(each.exceptions)
+        elif handler := next((h for kind, h in _HANDLERS.items() if isinstance(each, kind)), None):
+            answers.append(handler(request, each))
+        else:
+            raise error
+    # The gravest: nobody is to come again by himself because another part may be tried again.
+    return max(answers, key=lambda answer: (answer.status_code >= 500, _gravity(answer)))
+
+
+def _gravity(answer: Response) -> tuple[bool, bool, bool]:
+    said = bytes(answer.body)
+    return (
+        answer.status_code == 500,
+        b"Part of the request" in said,
+        "retry-after" not in answer.headers,
+    )
+
+
+_HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
+    DomainError: _domain_error,
+    HTTPException: _http_error,
+    RequestValidationError: _validation_error,
+    OutcomeUnknownError: _outcome_unknown,
+    UnreachableError: _database_error,
+    PoolTimeout: _database_error,
+    DBAPIError: _database_error,
+    ExceptionGroup: _several,
+}
+"""What becomes of an error. Whatever else a module raises is its own failure: a 500."""

@@ -6,28 +6,30 @@ nobody has seen yet is waited for, and looked for so seldom that made-up key ids
 """
 
 import asyncio
-import json
 import logging
 import time
-from collections.abc import Mapping
-from http.client import HTTPException
-from typing import Any, Protocol
-from urllib.request import Request, urlopen
+from collections.abc import Sequence
+from typing import Protocol, TYPE_CHECKING
 
 import jwt
 
+from app.platform.discretion import cause
+
+if TYPE_CHECKING:
+    from app.platform.issuer_keys import Keys
+
 logger = logging.getLogger("app.issuer")
 
+ALGORITHMS = frozenset(
+    ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+)
+"""Only those with which whoever can verify cannot sign."""
 _RENEWED = 300.0
 """Seconds after which the keys are fetched again."""
 _OUTDATED = 86_400.0
 """Seconds for which keys are good when the issuer does not answer."""
 _PAUSE = 10.0
 """Seconds between two attempts to fetch."""
-_PATIENCE = 5.0
-"""Seconds to wait for the issuer."""
-_LARGEST = 1_000_000
-"""Bytes of an answer."""
 
 
 class UnknownKeyError(Exception):
@@ -44,8 +46,8 @@ class Issuer(Protocol):
     name: str
     """What stands in a token as `iss`."""
 
-    async def key(self, id: str | None) -> jwt.PyJWK:
-        """Return a public key. Raises UnknownKeyError or IssuerUnreachableError."""
+    async def keys(self, id: str | None) -> Sequence[jwt.PyJWK]:
+        """Return the public keys of an id. Raises UnknownKeyError or IssuerUnreachableError."""
 
 
 class RemoteIssuer:
@@ -54,14 +56,18 @@ class RemoteIssuer:
     https://openid.net/specs/openid-connect-discovery-1_0.html
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, user_agent: str) -> None:
+        from app.platform.issuer_keys import published_keys  # Slow to import.
+
         self.name = url
-        self._keys: Mapping[str | None, jwt.PyJWK] = {}
+        self._user_agent, self._published_keys = user_agent, published_keys
+        self._keys: Keys = {}
+        self._odd: Sequence[str] = ()
         self._fetched = self._tried = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
 
-    async def key(self, id: str | None) -> jwt.PyJWK:
-        """Return a public key, fetched now if it was not seen before."""
+    async def keys(self, id: str | None) -> Sequence[jwt.PyJWK]:
+        """Return the public keys of an id, fetched now if it was not seen before."""
         age = time.monotonic() - self._fetched
         is_usable = id in self._keys and age < _OUTDATED
         if age > _RENEWED or not is_usable:
@@ -69,7 +75,9 @@ class RemoteIssuer:
             if fetching is not None and not is_usable:
                 # A request that is given up must not stop it for those who wait as well.
                 await asyncio.shield(fetching)
-        if time.monotonic() - self._fetched > _OUTDATED:
+        if id in self._keys and time.monotonic() - self._fetched <= _OUTDATED:
+            return self._keys[id]
+        if self._fetched < self._tried:  # It may have new keys, and cannot be asked.
             raise IssuerUnreachableError
         if id not in self._keys:
             raise UnknownKeyError
@@ -85,37 +93,14 @@ class RemoteIssuer:
 
     async def _renew(self) -> None:
         try:
-            self._keys = await asyncio.to_thread(_published_keys, self.name)
+            self._keys, odd = await self._published_keys(self.name, self._user_agent)
             self._fetched = time.monotonic()
-        except (
-            OSError,
-            HTTPException,
-            LookupError,
-            TypeError,
-            ValueError,
-            jwt.PyJWTError,
-        ) as error:
-            logger.warning("The issuer's keys could not be fetched from %s: %s", self.name, error)
+        except Exception as error:  # Whatever it answers, the keys that are known go on.
+            said = cause(error)
+            logger.warning("The issuer's keys could not be fetched from %s: %s", self.name, said)
+        else:
+            if odd and odd != self._odd:
+                logger.warning("The issuer %s has keys of no use: %s", self.name, ", ".join(odd))
+            self._odd = odd
         finally:
             self._fetching = None
-
-
-def _published_keys(issuer: str) -> dict[str | None, jwt.PyJWK]:
-    """Fetch the keys that verify signatures, by id; one that is alone also serves without an id."""
-    described = _get(issuer.rstrip("/") + "/.well-known/openid-configuration")
-    if described["issuer"] != issuer:
-        raise ValueError(f"it says that it is {described['issuer']}")
-    if issuer.startswith("https:") and not described["jwks_uri"].startswith("https:"):
-        raise ValueError("its jwks_uri is not https")
-    published = [
-        key
-        for key in jwt.PyJWKSet.from_dict(_get(described["jwks_uri"])).keys
-        if key.key_type != "oct" and key.public_key_use in (None, "sig")
-    ]
-    keys = {key.key_id: key for key in published}
-    return {None: published[0], **keys} if len(published) == 1 else keys
-
-
-def _get(url: str) -> Any:
-    with urlopen(Request(url, headers={"Accept": "application/json"}), timeout=_PATIENCE) as answer:
-        return json.loads(answer.read(_LARGEST))

@@ -1,35 +1,45 @@
 """What is in the queue: for those who look after it."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from asyncpg import UniqueViolationError
 from pgqueuer import Queries
 from pgqueuer.models import JobId
 
+from app.platform.jobs import BoundJob
 from app.platform.queue import NAMES
 
 STATES = {"waiting": "queued", "running": "picked", "held": "failed", "unknown": "unknown"}
 """What we call the states of a job, and what pgqueuer does. Unknown is what waits for code that this
-version does not have: for workers of another version, or left behind by one."""
+version does not have, or has arguments that it cannot read: for workers of another version, or left
+behind by one."""
+Known = Mapping[str, BoundJob]
+"""The jobs that this version of the code has, by name."""
 
 _TABLES = NAMES.qualified
-_STATUS = """CASE WHEN status = 'queued' AND entrypoint <> ALL($1::text[]) THEN 'unknown'
-        ELSE status::text END"""
+_NAME = "split_part(entrypoint, '@', 1)"
+"""See `versions`."""
+_IS_UNKNOWN = f"""(status = 'queued'
+    AND ({_NAME} <> ALL($1::text[]) OR (headers -> 'misfit' ?| $2::text[]) IS TRUE))"""
+_STATUS = f"CASE WHEN {_IS_UNKNOWN} THEN 'unknown' ELSE status::text END"
 _JOBS = f"""
-    SELECT id, entrypoint AS name, {_STATUS} AS status, attempts, priority, created, execute_after AS due,
+    SELECT id, {_NAME} AS name, {_STATUS} AS status, attempts, priority, created, execute_after AS due,
         payload, dedupe_key, (
             SELECT concat(traceback->>'exception_type', ': ', traceback->>'exception_message')
             FROM {_TABLES.queue_table_log} WHERE job_id = job.id AND traceback IS NOT NULL
             ORDER BY created DESC, id DESC LIMIT 1
-        ) AS error
+        ) AS error,
+        CASE WHEN {_IS_UNKNOWN} THEN (
+            SELECT why FROM jsonb_each_text(headers -> 'misfit') AS each (shape, why)
+            WHERE shape = ANY($2)
+        ) END AS misfit
     FROM {_TABLES.queue_table} AS job
-    WHERE ($2::text IS NULL OR split_part(entrypoint, '.', 1) = $2)
-        AND ($3::text IS NULL OR {_STATUS} = $3) AND ($4::bigint[] IS NULL OR id = ANY($4))
-    ORDER BY id LIMIT $5
+    WHERE ($3::text IS NULL OR split_part(entrypoint, '.', 1) = $3)
+        AND ($4::text IS NULL OR {_STATUS} = $4) AND ($5::bigint[] IS NULL OR id = ANY($5))
+    ORDER BY id LIMIT $6
 """
 _COUNTS = f"""SELECT split_part(entrypoint, '.', 1) AS module, {_STATUS} AS status, count(*) AS number
     FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
@@ -37,13 +47,8 @@ _MEASURE = f"""
     SELECT split_part(entrypoint, '.', 1) AS module, {_STATUS} AS status, count(*) AS number,
         max(extract(epoch FROM now() - execute_after)) FILTER (WHERE status = 'queued') AS oldest
     FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
-_UNKNOWN = f"""SELECT entrypoint AS name, count(*) AS number FROM {_TABLES.queue_table}
-    WHERE status = 'queued' AND entrypoint <> ALL($1::text[]) GROUP BY 1 ORDER BY 1"""
-_RUNNING = f"""SELECT id FROM {_TABLES.queue_table} WHERE id = ANY($1) AND status = 'picked'
-    AND heartbeat >= now() - $2::interval ORDER BY id"""
-_FORGIVE = f"""UPDATE {_TABLES.queue_table} SET headers = headers - 'lost' - 'started'
-    WHERE id = ANY($1) AND headers ? 'lost'"""
-"""The workers that died with a job are not held against it any more."""
+_UNKNOWN = f"""SELECT {_NAME} AS name, count(*) AS number FROM {_TABLES.queue_table}
+    WHERE {_IS_UNKNOWN} GROUP BY 1 ORDER BY 1"""
 
 
 class JobsError(Exception):
@@ -66,7 +71,7 @@ class JobRecord:
     arguments: str
     """As they were written, JSON."""
     error: str | None
-    """What the last attempt that failed said."""
+    """What the last attempt that failed said; of what is unknown, why it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -91,20 +96,20 @@ class Step:
 
 async def find_jobs(
     queue: Queries,
-    known: Collection[str],
+    known: Known,
     *,
     module: str | None = None,
     state: str | None = None,
     ids: Sequence[int] | None = None,
     limit: int | None = None,
 ) -> list[JobRecord]:
-    """Return the jobs in the queue, oldest first. `known` are the names that the code has."""
+    """Return the jobs in the queue, oldest first. `known` are those that the code has."""
     status = STATES[state] if state else None
-    rows = await queue.driver.fetch(_JOBS, list(known), module, status, ids, limit)
+    rows = await queue.driver.fetch(_JOBS, *_of(known), module, status, ids, limit)
     return [_record(row) for row in rows]
 
 
-async def find_job(queue: Queries, known: Collection[str], id: int) -> JobRecord:
+async def find_job(queue: Queries, known: Known, id: int) -> JobRecord:
     """Return one job. Raises JobsError."""
     found = await find_jobs(queue, known, ids=[id])
     if not found:
@@ -126,19 +131,19 @@ async def history_of(queue: Queries, id: int) -> list[Step]:
     ]
 
 
-async def count_jobs(queue: Queries, known: Collection[str]) -> dict[str, dict[str, int]]:
+async def count_jobs(queue: Queries, known: Known) -> dict[str, dict[str, int]]:
     """Return how many jobs of each module are in each state."""
     counts: dict[str, Counter[str]] = {}
-    for row in await queue.driver.fetch(_COUNTS, list(known)):
+    for row in await queue.driver.fetch(_COUNTS, *_of(known)):
         counts.setdefault(str(row["module"]), Counter())[_state(row)] = int(str(row["number"]))
     return {module: {state: found[state] for state in STATES} for module, found in counts.items()}
 
 
-async def measure_queue(queue: Queries, known: Collection[str]) -> dict[str, ModuleQueue]:
+async def measure_queue(queue: Queries, known: Known) -> dict[str, ModuleQueue]:
     """Return what each module has in the queue; modules that have nothing there are left out."""
     counts: dict[str, Counter[str]] = {}
     oldest: dict[str, float] = {}
-    for row in await queue.driver.fetch(_MEASURE, list(known)):
+    for row in await queue.driver.fetch(_MEASURE, *_of(known)):
         module = str(row["module"])
         counts.setdefault(module, Counter())[_state(row)] = int(str(row["number"]))
         due = float(str(row["oldest"] or 0))
@@ -149,44 +154,10 @@ async def measure_queue(queue: Queries, known: Collection[str]) -> dict[str, Mod
     }
 
 
-async def count_unknown(queue: Queries, known: Collection[str]) -> dict[str, int]:
-    """Return how many jobs wait for each function that the code does not have."""
-    rows = await queue.driver.fetch(_UNKNOWN, list(known))
+async def count_unknown(queue: Queries, known: Known) -> dict[str, int]:
+    """Return how many jobs of each name wait for another version of the code."""
+    rows = await queue.driver.fetch(_UNKNOWN, *_of(known))
     return {str(row["name"]): int(str(row["number"])) for row in rows}
-
-
-async def retry_jobs(queue: Queries, known: Collection[str], ids: Sequence[int]) -> None:
-    """Let held jobs run again, with all their attempts. Raises JobsError, and then changes none."""
-    for id in ids:
-        job = await find_job(queue, known, id)
-        if job.state != "held":
-            raise JobsError(f"Job {id} is {job.state}, not held: there is nothing to retry.")
-    await queue.driver.execute(_FORGIVE, ids)
-    try:
-        await queue.requeue_jobs([JobId(id) for id in ids])
-    except UniqueViolationError as error:
-        raise JobsError(
-            "Another job with the same key waits or runs already. Wait until it has ended, or drop "
-            f"the held one. ({error.detail})"
-        ) from None
-
-
-async def drop_jobs(
-    queue: Queries, known: Collection[str], ids: Sequence[int], silence: float
-) -> None:
-    """Delete jobs that wait, are held, or whose worker has been silent for so many seconds.
-
-    Raises JobsError, and then deletes none.
-    """
-    for id in ids:
-        await find_job(queue, known, id)
-    for row in await queue.driver.fetch(_RUNNING, ids, timedelta(seconds=silence)):
-        raise JobsError(
-            f"Job {row['id']} is running. Wait until it has ended or is held, or until its worker "
-            f"has been silent for {silence:g} s (WORKER_LOST_AFTER)."
-        )
-    jobs = [await queue.queue_job_by_id(JobId(id)) for id in ids]
-    await queue.log_jobs([(job, "deleted", None) for job in jobs if job is not None])
 
 
 def _record(row: Mapping[str, Any]) -> JobRecord:
@@ -201,8 +172,13 @@ def _record(row: Mapping[str, Any]) -> JobRecord:
         due=row["due"],
         key=row["dedupe_key"],
         arguments=(row["payload"] or b"null").decode(errors="replace"),
-        error=row["error"],
+        error=row["misfit"] or row["error"],
     )
+
+
+def _of(known: Known) -> tuple[list[str], list[str]]:
+    """Return the names of jobs, and the shapes of their arguments."""
+    return list(known), [job.shape for job in known.values()]
 
 
 def _state(row: Mapping[str, Any]) -> str:

@@ -15,7 +15,9 @@ after the e-mail was sent and before the commit. Whoever receives such an effect
 recognise the second one; `delivery: Delivery` holds the key to give them.
 """
 
+import hashlib
 import inspect
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, is_dataclass
 from datetime import timedelta
@@ -23,6 +25,7 @@ from functools import cached_property
 from typing import Any, cast, Concatenate, Generic, get_type_hints, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 
 from app.platform import queue
 from app.platform.database import Tx
@@ -45,6 +48,14 @@ class Delivery:
 
 class ArgumentsError(Exception):
     """A job's arguments are not what its code takes; tells which, and what to do."""
+
+    def __init__(self, name: str, wrong: str) -> None:
+        super().__init__(
+            f"The arguments of {name} do not fit its code: {wrong}. Give a new field a default, take a "
+            "removed one back in, or mend what enqueues it; deploy, and run `app jobs retry`; or `app "
+            "jobs drop`."
+        )
+        self.wrong = wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +98,16 @@ class Job(Generic[A]):
         if priority is None:
             priority = self.options.priority
         written = self._adapter.dump_json(arguments)
-        return await queue.enqueue(tx, [NewJob(self.name, written, priority, delay, key)]) == 1
+        new = NewJob(self.name, written, priority, delay, key, self._shape)
+        return await queue.enqueue(tx, [new]) == 1
 
     @cached_property
     def _adapter(self) -> TypeAdapter[A]:
         return TypeAdapter(list(parameters_of(self.function).values())[1])
+
+    @cached_property
+    def _shape(self) -> str:
+        return shape_of(self.name, self._adapter)
 
 
 def job(
@@ -133,7 +149,13 @@ class BoundJob:
 
     def write(self, arguments: object) -> NewJob:
         """Return a job with these arguments, to be enqueued."""
-        return NewJob(self.name, self.adapter.dump_json(arguments), self.options.priority)
+        written = self.adapter.dump_json(arguments)
+        return NewJob(self.name, written, self.options.priority, shape=self.shape)
+
+    @cached_property
+    def shape(self) -> str:
+        """What its arguments look like in this version of the code."""
+        return shape_of(self.name, self.adapter)
 
     def read(self, written: bytes | None) -> object:
         """Return the arguments of a job that was written, perhaps by another version of the code.
@@ -147,16 +169,24 @@ class BoundJob:
                 f"{'.'.join(map(str, each['loc'])) or 'all'}: {each['msg']}"
                 for each in error.errors()
             )
-            raise ArgumentsError(
-                f"The arguments of {self.name} do not fit its code: {wrong}. They were written by "
-                "another version of it. Give a new field a default, or take a removed one back in, "
-                "deploy, and run `app jobs retry`; or `app jobs drop`."
-            ) from None
+            raise ArgumentsError(self.name, wrong) from None
 
     async def run(self, tx: Tx, arguments: object, delivery: Delivery) -> None:
         """Run the function in the module's view of a transaction."""
         more = {self.delivery: delivery} if self.delivery else {}
         await self.function(tx, arguments, **more)
+
+
+def shape_of(name: str, adapter: TypeAdapter[Any]) -> str:
+    """Return what tells two versions of a job's arguments apart: fields, types, values of enums.
+
+    Rules that only code knows, as in `__post_init__`, are no part of it.
+    """
+    try:
+        shape = json.dumps(adapter.json_schema(), sort_keys=True)
+    except PydanticInvalidForJsonSchema:  # A type with a serializer of its own.
+        shape = repr(adapter.core_schema)
+    return hashlib.sha256(f"{name} {shape}".encode()).hexdigest()[:12]
 
 
 def name_of(function: Callable[..., object]) -> str:

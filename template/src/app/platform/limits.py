@@ -12,6 +12,7 @@ from app.platform.problems import later, problem
 from app.platform.settings import Settings
 
 _TOO_LARGE = "The body is larger than {} bytes."
+_TOO_SLOW = "The request took too long. Look whether it was done, then try again."
 PROBES = ("/healthz", "/readyz")
 """Must answer when nothing else does."""
 
@@ -47,12 +48,14 @@ class Limits:
             scope["refused"] = "size"
             await problem(413, _TOO_LARGE.format(self._bytes))(scope, receive, send)
             return
-        received = 0
-        has_arrived = not length and b"transfer-encoding" not in headers
+        has_body = bool(length.strip(b"0")) or b"transfer-encoding" in headers
+        received, has_arrived, is_awaited = 0, False, False
 
         async def receive_some() -> Message:
-            nonlocal received, has_arrived
+            nonlocal received, has_arrived, is_awaited
+            is_awaited = not has_arrived  # Stays so where the wait is given up.
             message = await receive()
+            is_awaited = False
             received += len(message.get("body", b""))
             has_arrived = has_arrived or not message.get("more_body", False)
             if received > self._bytes:  # Sent in chunks, whose sum nobody declares.
@@ -62,15 +65,15 @@ class Limits:
 
         try:
             async with asyncio.timeout(self._seconds) as time:
-                await self._app(scope, receive if has_arrived else receive_some, send)
-        except TimeoutError:
+                await self._app(scope, receive_some if has_body else receive, send)
+        except Exception:  # Or what became of a TimeoutError on its way.
             if "status" in scope or not time.expired():
                 raise
             scope["refused"] = "time"
             refusal = (
+                problem(408, f"The body did not arrive within {self._seconds:g} seconds.")
+                if is_awaited
                 # Not to be tried again unseen: it may have been given up while it was committed.
-                problem(503, "The request took too long. Look whether it was done, then try again.")
-                if has_arrived
-                else problem(408, f"The body did not arrive within {self._seconds:g} seconds.")
+                else problem(503, _TOO_SLOW)
             )
             await refusal(scope, receive, send)

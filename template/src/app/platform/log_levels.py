@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
+from app.platform.slow_texts import without_values
+
 logger = logging.getLogger("app.logs")
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -15,6 +17,7 @@ _OURS = ("app", "uvicorn")
 """What LOG_LEVEL speaks of. Libraries say only what is wrong, unless they are named: of some, more
 would be whole URLs."""
 _MODULES = "app.modules."
+_STATEMENTS = "sqlalchemy.engine.Engine"
 _PAUSE = 1.0
 """Seconds between two looks at the file."""
 
@@ -36,11 +39,18 @@ def parse_levels(text: str) -> dict[str, str]:
 
 
 class LogLevels:
-    """The levels that hold: LOG_LEVEL, but for what LOG_LEVELS names, but for what its file names."""
+    """The levels that hold: LOG_LEVEL, but for what LOG_LEVELS names, but for what its file names.
 
-    def __init__(self, level: Level, levels: str, file: Path | None) -> None:
+    Where there are people's data, libraries say nothing below info, at which SQLAlchemy logs
+    statements without values; at debug it logs rows.
+    """
+
+    def __init__(
+        self, level: Level, levels: str, file: Path | None, *, is_development: bool = False
+    ) -> None:
         self._default = dict.fromkeys(_OURS, level) | parse_levels(levels)
         self._file = file
+        self._is_development = is_development
         self._read = ""
         self._unreadable = ""
         self._set: Mapping[str, str] = {}
@@ -96,6 +106,24 @@ class LogLevels:
         levels = {**self._default, **levels}
         for name in self._set.keys() - levels.keys():
             logging.getLogger(name).setLevel(logging.NOTSET)
+        quiet = [] if self._is_development else sorted(filter(_is_too_much, levels.items()))
+        levels |= dict.fromkeys((name for name, _ in quiet), "info")
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level.upper())
+        statements = logging.getLogger(_STATEMENTS)
+        (statements.removeFilter if self._is_development else statements.addFilter)(_withhold)
+        for name, level in quiet:
+            said = "%s=%s holds in development only, since libraries log data there: it is info."
+            logger.warning(said, name, level)
         self._set = levels
+
+
+def _withhold(record: logging.LogRecord) -> bool:
+    """Take out of a statement what its module wrote into it, and what it is sent with."""
+    record.msg, record.args = without_values(record.getMessage()), ()
+    return True
+
+
+def _is_too_much(named: tuple[str, str]) -> bool:
+    name, level = named
+    return level == "debug" and name.partition(".")[0] not in _OURS

@@ -67,7 +67,12 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> Logs:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    levels = LogLevels(settings.log_level, settings.log_levels, settings.log_levels_file)
+    levels = LogLevels(
+        settings.log_level,
+        settings.log_levels,
+        settings.log_levels_file,
+        is_development=settings.is_development,
+    )
     return Logs(levels, writer)
 
 

@@ -53,7 +53,7 @@ outcomes = Counter(
 )
 calls = Counter(
     "boundary_calls",
-    "Calls of a module's methods by other modules: ok, refused with a DomainError, or error.",
+    "Calls of a module's methods by other modules: ok, refused, or error.",
     ("module", "method", "outcome"),
 )
 call_seconds = Histogram(

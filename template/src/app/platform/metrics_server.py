@@ -1,20 +1,23 @@
 """Where Prometheus asks: `/metrics`, on a port of its own, in a thread of its own.
 
-And whoever watches a worker, which has no other port: `/healthz` says that its event loop turns.
+And whoever watches a worker, which has no other port: `/healthz` says that its event loop turns, and
+when the queue answered last.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import REGISTRY, start_http_server
 from prometheus_client.registry import Collector
 
+from app.platform import waits
 from app.platform.settings import Settings
+from app.platform.worker import Worker
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -23,13 +26,11 @@ logger = logging.getLogger("app.metrics")
 
 _PORTS = 32
 """Each process needs a port of its own: the first of so many that is free."""
-_PATIENCE = 3.0
-"""Seconds in which an event loop that is merely busy has a turn for whoever asks."""
 
 
 @asynccontextmanager
 async def metrics_served(
-    settings: Settings, collectors: Sequence[Collector]
+    settings: Settings, collectors: Sequence[Collector], worker: Worker | None = None
 ) -> AsyncIterator[None]:
     """Serve what this process counts, and what these look at, while the block lasts.
 
@@ -43,7 +44,8 @@ async def metrics_served(
     started = _start(settings.metrics_host, settings.metrics_port)
     if started is not None:
         server = started[0]
-        server.set_app(_with_health(server.get_app(), asyncio.get_running_loop()))  # type: ignore[arg-type]
+        answer = _with_health(server.get_app(), asyncio.get_running_loop(), worker)  # type: ignore[arg-type]
+        server.set_app(_with_head(answer))
     try:
         yield
     finally:
@@ -68,19 +70,41 @@ def _start(host: str, first: int) -> tuple[WSGIServer, Thread] | None:
     return None
 
 
-def _with_health(metrics: "WSGIApplication", loop: asyncio.AbstractEventLoop) -> "WSGIApplication":
+def _with_health(
+    metrics: "WSGIApplication", loop: asyncio.AbstractEventLoop, worker: Worker | None
+) -> "WSGIApplication":
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/healthz":
             return metrics(environ, start_response)
         turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
         try:
-            turn.result(_PATIENCE)
+            turn.result(waits.TURN)
         except TimeoutError:
             turn.cancel()
             start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
             return [b"The event loop is blocked.\n"]
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"ok\n"]
+        is_well = worker is None or worker.is_well
+        heard = f"The queue answered {worker.silence:.1f} s ago.\n" if worker is not None else ""
+        status = "200 OK" if is_well else "503 Service Unavailable"
+        start_response(status, [("Content-Type", "text/plain")])
+        return [b"ok\n" * is_well, heard.encode()]
+
+    return answer
+
+
+def _with_head(get: "WSGIApplication") -> "WSGIApplication":
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return get(environ, start_response)
+        told: list[Any] = []
+
+        def start(*head: Any) -> Callable[[bytes], object]:
+            told.extend(head)
+            return lambda _part: None
+
+        whole = b"".join(get({**environ, "REQUEST_METHOD": "GET"}, start))
+        start_response(told[0], [*told[1], ("Content-Length", str(len(whole)))])
+        return []
 
     return answer
 

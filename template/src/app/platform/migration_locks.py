@@ -20,7 +20,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.platform.engine import sqlstate_of
+from app.platform.passwords import connect
 from app.platform.roles import MigrationError
+from app.platform.waits import CONNECT, GAUGE, SILENCE
 
 logger = logging.getLogger("app.migrations")
 Done = TypeVar("Done")
@@ -44,6 +46,13 @@ _HOLDER = text(
     f"""SELECT {_SESSION} FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND database = datid AND datname = current_database()
         AND (classid::bigint << 32) + objid::bigint = :key"""
+)
+_SIGN = """SELECT CASE WHEN state LIKE 'idle%' THEN state_change ELSE clock_timestamp() END
+    FROM pg_stat_activity WHERE pid = $1"""
+"""Changes while a session works: whoever waits for one that does not will hear nothing any more."""
+_SILENT = (
+    "The connection to Postgres fell silent and was given up; a migration that was under way is undone. "
+    "Run `app migrate` again."
 )
 _BLOCKERS = f"SELECT {_SESSION} FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids($1))"
 
@@ -73,6 +82,7 @@ class Patience:
         self._blockers = ""
         self._seen: dict[int, float] = {}
         """When each of them was first in the way, on the monotonic clock."""
+        self._is_silent = False
 
     async def attempt(self, what: str, work: Callable[[], Awaitable[Done]]) -> Done:
         """Do work that can be done again, and return what it returns.
@@ -80,10 +90,10 @@ class Patience:
         Raises MigrationError, which names who holds the lock, when all attempts have failed.
         """
         for number, pause in enumerate((*_PAUSES, None), 1):
-            await self._connection.run_sync(_be_impatient)
             self._blockers = ""
             try:
-                async with self._watched():
+                async with self.watched():
+                    await self._connection.run_sync(_be_impatient)
                     return await work()
             except (DBAPIError, asyncpg.PostgresError) as error:
                 if sqlstate_of(error) not in _NOT_GIVEN:
@@ -106,32 +116,56 @@ class Patience:
         raise AssertionError
 
     @asynccontextmanager
-    async def _watched(self) -> AsyncIterator[None]:
-        pid = await self._connection.scalar(text("SELECT pg_backend_pid()"))
-        await self._connection.commit()
-        watching = asyncio.create_task(self._watch(pid))
+    async def watched(self) -> AsyncIterator[None]:
+        """Look from outside at what is done on the connection in the block. Raises MigrationError where
+        the network has lost it: a statement may take hours, but not where Postgres has none."""
+        raw = await self._connection.get_raw_connection()
+        try:
+            async with asyncio.timeout(SILENCE):
+                pid = await self._connection.scalar(text("SELECT pg_backend_pid()"))
+                await self._connection.commit()
+        except TimeoutError as error:
+            raise MigrationError(_SILENT) from error
+        watching = asyncio.create_task(self._watch(pid, raw.driver_connection))
         try:
             yield
+        except Exception as error:
+            if self._is_silent:
+                raise MigrationError(_SILENT) from error
+            raise
         finally:
             watching.cancel()
             await asyncio.wait([watching])
 
-    async def _watch(self, pid: int) -> None:
-        """Look from outside who is in the way: whoever waits cannot, and afterwards it is late."""
-        await asyncio.sleep(_LOOK)
+    async def _watch(self, pid: int, driver: Any) -> None:
+        """Whoever waits cannot look, and afterwards it is late."""
+        watcher: asyncpg.Connection | None = None
+        quiet, sign, looked = 0.0, None, time.monotonic()
         try:
-            watcher = await asyncpg.connect(self._url, timeout=5)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            return
-        try:
-            while True:
-                if found := await watcher.fetch(_BLOCKERS, pid):
-                    if not self._blockers:
-                        logger.warning("Waiting for %s.", self._told(found[0]))
-                    self._blockers = "; ".join(map(self._told, found))
+            while quiet < SILENCE:
                 await asyncio.sleep(_LOOK)
+                try:
+                    watcher = watcher or await connect(self._url, command_timeout=GAUGE)
+                    await self._look(watcher, pid)
+                    before, sign = sign, await watcher.fetchval(_SIGN, pid)
+                except OSError:
+                    before, watcher = sign, None
+                except (asyncpg.PostgresError, asyncpg.InterfaceError):
+                    before, sign, watcher = sign, object(), None  # Postgres is there.
+                # While Python computes, nobody looks: that is no silence.
+                passed = min(time.monotonic() - looked, _LOOK + CONNECT)
+                quiet, looked = quiet + passed if sign == before else 0.0, time.monotonic()
+            self._is_silent = True
+            driver.terminate()
         finally:
-            watcher.terminate()
+            if watcher is not None:
+                watcher.terminate()
+
+    async def _look(self, watcher: asyncpg.Connection, pid: int) -> None:
+        if found := await watcher.fetch(_BLOCKERS, pid):
+            if not self._blockers:
+                logger.warning("Waiting for %s.", self._told(found[0]))
+            self._blockers = "; ".join(map(self._told, found))
 
     def _told(self, session: asyncpg.Record) -> str:
         since = self._seen.setdefault(session["pid"], time.monotonic())

@@ -6,6 +6,7 @@ migrations are one transaction, so that a run that was killed leaves modules tha
 modules that are as they were.
 """
 
+import asyncio
 import logging
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -20,21 +21,24 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationInfo
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.platform.discretion import cause
 from app.platform.engine import async_url, sqlstate_of
+from app.platform.extensions import install_extensions
 from app.platform.idempotency import SCHEMA as REQUESTS
 from app.platform.invalid_indexes import clear_invalid_indexes
 from app.platform.migration_locks import let_concurrent_wait, Patience, take_turn
+from app.platform.passwords import connect_in_greenlet
 from app.platform.queue import SCHEMA as QUEUE
 from app.platform.queue_schema import install_queue, is_outdated
 from app.platform.roles import (
     check_login,
     DatabaseAheadError,
+    EXTENSIONS,
     MigrationError,
     owner_of,
     prepare_schema,
@@ -43,11 +47,15 @@ from app.platform.roles import (
 )
 from app.platform.statements_schema import find_extension, install_views
 from app.platform.statements_schema import SCHEMA as PLATFORM
+from app.platform.waits import CONNECT
 from app.platform.wiring import ModuleFolder
 
 logger = logging.getLogger("app.migrations")
 
 _CANCELLED = "57014"
+_MAY_ALL_CREATE = text(
+    "SELECT has_schema_privilege('public', oid, 'CREATE') FROM pg_namespace WHERE nspname = 'public'"
+)
 
 
 class History(Protocol):
@@ -83,38 +91,48 @@ async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
     """
     histories: list[History] = [*folders, _REQUESTS]
     async with admin_connection(admin_url) as connection:
-        await take_turn(connection)
-        await connection.run_sync(_prepare_all, login, histories)
-        await connection.run_sync(_check_not_ahead, login, histories)
-        await connection.run_sync(let_concurrent_wait)
         patience, applied = Patience(connection, admin_url), list[str]()
+        async with patience.watched():
+            await take_turn(connection)
+            await connection.run_sync(_prepare_all, login, histories)
+            await connection.run_sync(install_extensions, folders)
+            await connection.run_sync(_check_not_ahead, login, histories)
+        await connection.run_sync(let_concurrent_wait)
         for history in histories:
             applied += await _upgrade_patiently(patience, connection, login, history)
-        owner = await connection.run_sync(prepare_schema, login, QUEUE)
+        async with patience.watched():
+            owner = await connection.run_sync(prepare_schema, login, QUEUE)
         applied += await patience.attempt(QUEUE, lambda: install_queue(connection, owner))
         names = [folder.name for folder in folders]
-        await connection.run_sync(_let_read_statistics, login, [*names, QUEUE, REQUESTS])
+        async with patience.watched():
+            await connection.run_sync(_let_read_statistics, login, [*names, QUEUE, REQUESTS])
         return applied
 
 
 async def prepare(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -> None:
-    """Create every module's schema and roles, and nothing in them: what `pg_restore` needs.
+    """Create every module's schema and roles, nothing in them, and extensions: what `pg_restore` needs.
 
     Raises MigrationError as `migrate` does.
     """
-    async with admin_connection(admin_url) as connection:
+    async with (
+        admin_connection(admin_url) as connection,
+        Patience(connection, admin_url).watched(),
+    ):
         await take_turn(connection)
         await connection.run_sync(_prepare_all, login, [*folders, _REQUESTS, _QUEUE])
+        await connection.run_sync(install_extensions, folders)
 
 
 @asynccontextmanager
 async def admin_connection(admin_url: str) -> AsyncIterator[AsyncConnection]:
     """Connect as the admin while the block lasts. Raises MigrationError where that fails."""
-    about = {"timeout": 10, "server_settings": {"application_name": "app migrate"}}
+    about = {"server_settings": {"application_name": "app migrate"}}
     engine = create_async_engine(async_url(admin_url), poolclass=NullPool, connect_args=about)
+    event.listen(engine.sync_engine, "do_connect", connect_in_greenlet)
     connection = engine.connect()
     try:
-        await connection.start()
+        async with asyncio.timeout(2 * CONNECT):  # To connect, and to ask which version it is.
+            await connection.start()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
         url = make_url(admin_url)
         raise MigrationError(
@@ -143,12 +161,25 @@ async def pending_migrations(
 def _prepare_all(connection: Connection, login: str, histories: Sequence[History]) -> None:
     check_login(connection, login)
     try:
-        connection.execute(text("REVOKE ALL ON SCHEMA public FROM PUBLIC"))
-        connection.commit()
+        _close_public(connection)
     except DBAPIError as error:
         raise refused("the database", error) from error
     for history in histories:
         prepare_schema(connection, login, history.name)
+
+
+def _close_public(connection: Connection) -> None:
+    """Let nobody make tables in `public`, where any module could read and write them.
+
+    So it is from PostgreSQL 15 on. A database that is older, or was once, may be used by others, too.
+    """
+    if connection.scalar(_MAY_ALL_CREATE):
+        connection.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
+        logger.warning(
+            "Took from all roles the right to create in the schema public of this database. Give "
+            "it back to those of other applications that need it: GRANT CREATE ON SCHEMA public TO"
+        )
+    connection.commit()
 
 
 def _check_not_ahead(connection: Connection, login: str, histories: Sequence[History]) -> None:
@@ -233,6 +264,7 @@ def explained(history: History) -> Iterator[None]:
 def as_owner(connection: Connection, owner: str) -> Iterator[None]:
     """Run as the role that owns a module's schema: its migrations can reach nothing else."""
     connection.execute(text(f'SET ROLE "{owner}"'))
+    connection.execute(text(f"SET search_path = {EXTENSIONS}"))
     connection.commit()
     try:
         yield
@@ -240,6 +272,7 @@ def as_owner(connection: Connection, owner: str) -> Iterator[None]:
     finally:
         connection.rollback()
         connection.execute(text("RESET ROLE"))
+        connection.execute(text("RESET search_path"))
         connection.commit()
 
 

@@ -66,12 +66,13 @@ def _is_number(value: object) -> bool:
 class _Request:
     """Who takes part in a request, and who raised what it fails with, if it does."""
 
-    __slots__ = ("culprit", "error", "modules")
+    __slots__ = ("culprit", "error", "has_written", "modules")
 
     def __init__(self) -> None:
         self.modules: set[str] = set()
         self.error: BaseException | None = None
         self.culprit: str | None = None
+        self.has_written = False
 
 
 _request: ContextVar[_Request | None] = ContextVar("request", default=None)
@@ -95,6 +96,17 @@ def take_part(module: str, error: BaseException | None) -> None:
         request.error, request.culprit = error, module
 
 
+def note_commit() -> None:
+    """Note that a transaction of the request is committed, whatever becomes of the rest."""
+    if (request := _request.get()) is not None:
+        request.has_written = True
+
+
+def has_written() -> bool:
+    """Say whether the request has committed anything until now."""
+    return (request := _request.get()) is not None and request.has_written
+
+
 def parts() -> Collection[str]:
     """Return the modules that were called in the request."""
     return () if (request := _request.get()) is None else request.modules
@@ -115,6 +127,8 @@ def culprit_of(error: BaseException | None) -> str | None:
         if each is not None and id(each) not in seen:
             seen.add(id(each))
             waiting += (each.__cause__, each.__context__)
+            if isinstance(each, BaseExceptionGroup):
+                waiting += each.exceptions
     return None
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -13,11 +13,12 @@ from pgqueuer.models import Job as Row
 from prometheus_client import Counter
 
 from app.platform import metrics
-from app.platform.boundary import BoundaryCall, Method
+from app.platform.boundary import BoundaryCall, CallError, read
 from app.platform.context import bound, place, speaking
 from app.platform.deferred import deferred
 from app.platform.discretion import text_of
 from app.platform.errors import DomainError
+from app.platform.interfaces import Method
 from app.platform.jobs import BoundJob
 from app.platform.objectives import take_part
 from app.platform.traces import Attribute, begin, begin_trace, exemplar_of, Span
@@ -41,8 +42,8 @@ def observe_call(call: BoundaryCall, method: Method) -> Method:
             error = raised
             raise
         finally:
-            calls.end(span, error, time.perf_counter() - begun)
             speaking.reset(token)
+            calls.end(span, error, time.perf_counter() - begun)
 
     @wraps(method)
     def observed_sync(*args: Any, **kwargs: Any) -> Any:
@@ -54,14 +55,55 @@ def observe_call(call: BoundaryCall, method: Method) -> Method:
             error = raised
             raise
         finally:
+            speaking.reset(token)
             calls.end(span, error, time.perf_counter() - begun)
+
+    @wraps(method)
+    def observed_stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        return _observed_stream(calls, lambda: method(*args, **kwargs))
+
+    return observed_stream if call.streams else observed if call.is_async else observed_sync
+
+
+async def _observed_stream(
+    calls: "_Calls", begin: Callable[[], AsyncIterator[Any]]
+) -> AsyncIterator[Any]:
+    """Tell of a stream as of one call, which takes as long as its module works for it."""
+    span: Span | None = None
+    seconds = 0.0
+    error: BaseException | None = None
+
+    @contextmanager
+    def step() -> Iterator[None]:
+        nonlocal span, seconds, error
+        token, begun, outside = speaking.set(calls.module), time.perf_counter(), place.get()
+        if span is None:
+            span = calls.begin()
+        else:
+            place.set(span)
+        try:
+            yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            seconds += time.perf_counter() - begun
+            place.set(outside)
             speaking.reset(token)
 
-    return observed if call.is_async else observed_sync
+    reading = read(begin, step)
+    try:
+        async for item in reading:
+            yield item
+    finally:
+        try:
+            await reading.aclose()
+        finally:
+            calls.tell(span, error, seconds)
 
 
 class _Calls:
-    """What is told of the calls of one method. Its metrics are there before the first."""
+    """What is told of the calls of one method."""
 
     def __init__(self, call: BoundaryCall, method: Method) -> None:
         self._ok, self._refused, self._error = (
@@ -69,7 +111,7 @@ class _Calls:
             for outcome in ("ok", "refused", "error")
         )
         self._seconds = metrics.call_seconds.labels(call.module, call.method)
-        self._module = call.module
+        self.module = call.module
         self._name = f"{call.module}.{call.method}"
         self._about = {"code.function.name": f"{method.__module__}.{method.__qualname__}"}
 
@@ -81,10 +123,19 @@ class _Calls:
 
     def end(self, span: Span | None, error: BaseException | None, seconds: float) -> None:
         """Tell of a call that has ended, and go back to where it was called."""
-        is_refused = isinstance(error, DomainError)
-        take_part(self._module, None if is_refused else error)
         if span is not None:
             place.set(span.parent)
+        self.tell(span, error, seconds)
+
+    def tell(self, span: Span | None, error: BaseException | None, seconds: float) -> None:
+        """Tell of a call that has ended, where the caller speaks again."""
+        is_refused = isinstance(error, DomainError)
+        if isinstance(error, CallError) and not error.is_told:
+            error.is_told = is_refused = True
+            take_part(speaking.get(), error)
+        else:
+            take_part(self.module, None if is_refused else error)
+        if span is not None:
             span.end(error, expected=is_refused)
         outcome = self._ok if error is None else self._refused if is_refused else self._error
         deferred.call(self._count, outcome, seconds, span)

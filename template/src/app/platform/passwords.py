@@ -1,12 +1,15 @@
-"""Connections to a database whose password changes while this process runs.
+"""Connections to a database: all there are are made here, so that none waits for ever.
 
-Where a URL came from a file in /run/secrets, that file is read again for each new connection.
+Its password may change while this process runs. Where a URL came from a file in /run/secrets, that file is read again for each new connection.
 Postgres knows one password of a role at a time, and files reach processes one after the other: so
 the password that worked last is tried as well. Change the file first, and when it is everywhere the
 role; connections that are open live on.
 """
 
+import asyncio
 import os
+import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,11 +19,27 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import ArgumentError, MissingGreenlet
 from sqlalchemy.util.concurrency import in_greenlet
 
+from app.platform.waits import (
+    CONNECT,
+    KEEPALIVE_COUNT,
+    KEEPALIVE_IDLE,
+    KEEPALIVE_INTERVAL,
+    MARGIN,
+    UNACKNOWLEDGED,
+)
+
 Connected = TypeVar("Connected")
 
 _SECRETS = Path("/run/secrets")
 _NAMES = ("database_url", "database_replica_url")
 _REFUSED = "28P01"
+_KEEP_ALIVE = {
+    "TCP_KEEPIDLE": KEEPALIVE_IDLE,
+    "TCP_KEEPALIVE": KEEPALIVE_IDLE,  # What macOS calls it.
+    "TCP_KEEPINTVL": KEEPALIVE_INTERVAL,
+    "TCP_KEEPCNT": KEEPALIVE_COUNT,
+    "TCP_USER_TIMEOUT": UNACKNOWLEDGED * 1000,
+}
 
 
 class _Login(NamedTuple):
@@ -36,16 +55,37 @@ _worked: dict[_Login, str] = {}
 """The password with which each logged in last."""
 
 
+class Connection(asyncpg.Connection):
+    """Leaves without waiting for a server that may be gone."""
+
+    _config: Any
+    _protocol: Any
+
+    async def _cleanup_stmts(self) -> None:
+        # Before it prepares another one, asyncpg closes old ones, without any limit.
+        async with asyncio.timeout(self._config.command_timeout):
+            await super()._cleanup_stmts()  # type: ignore[misc]
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Close it. A statement that was given up is cancelled first, if Postgres answers soon."""
+        with suppress(TimeoutError):
+            if not self.is_closed() and self._protocol._is_cancelling():
+                await super().close(timeout=MARGIN)
+        self.terminate()
+
+
 async def connect(url: str, **options: Any) -> asyncpg.Connection:
-    """Connect past the pool, with options of `asyncpg.connect`."""
+    """Connect past the pool, with options of `asyncpg.connect`. Give `command_timeout`."""
+    options = {"timeout": CONNECT, "connection_class": Connection, **options}
     login, given = _parse(url)
     *others, last = _candidates(login, given)
     for password in others:
         try:
-            return _keep(login, password, await asyncpg.connect(url, password=password, **options))
+            connected = await asyncpg.connect(url, password=password, **options)
         except asyncpg.InvalidPasswordError:
             continue
-    return _keep(login, last, await asyncpg.connect(url, password=last, **options))
+        return _keep(login, password, _keep_alive(connected))
+    return _keep(login, last, _keep_alive(await asyncpg.connect(url, password=last, **options)))
 
 
 def connect_in_greenlet(
@@ -54,6 +94,7 @@ def connect_in_greenlet(
     """Connect for a pool; nobody who could not wait for it: see `fetch`, which tries without."""
     if not in_greenlet():
         raise MissingGreenlet
+    options = {"timeout": CONNECT, "connection_class": Connection, **options}
     login = _Login(*(options.get(name) for name in _Login._fields))
     *others, last = _candidates(login, options.get("password"))
     for password in others:
@@ -63,8 +104,23 @@ def connect_in_greenlet(
             if _sqlstate_of(error) != _REFUSED:
                 raise
         else:
-            return _keep(login, password, connected)
-    return _keep(login, last, dialect.connect(*arguments, **{**options, "password": last}))
+            break
+    else:
+        password = last
+        connected = dialect.connect(*arguments, **{**options, "password": password})
+    _keep_alive(dialect.get_driver_connection(connected))
+    return _keep(login, password, connected)
+
+
+def _keep_alive(connection: Any) -> Any:
+    """Let the kernel find out when the other end of a connection is gone."""
+    end = connection._transport.get_extra_info("socket")
+    if end.family in (socket.AF_INET, socket.AF_INET6):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE.items():
+            if hasattr(socket, name):
+                end.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return connection
 
 
 def _candidates(login: _Login, given: str | None) -> list[str | None]:

@@ -5,12 +5,13 @@ pgqueuer makes the tables and knows the SQL that works on them. Modules reach th
 """
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from asyncpg import PostgresError
 from opentelemetry.trace import SpanKind
 from pgqueuer import Queries
 from pgqueuer.adapters.persistence.qb import (
@@ -25,16 +26,23 @@ from pgqueuer.types import QueueManagerId
 
 from app.platform.context import get_request, Place, place
 from app.platform.database import Tx
+from app.platform.database_errors import is_lost, OF_DRIVER, sqlstate_of, unreachable
 from app.platform.engine import login_of
 from app.platform.passwords import connect
 from app.platform.roles import role_of
 from app.platform.settings import Settings
 from app.platform.trace_statements import begin_statement, end_statement
 from app.platform.traces import begin, begin_trace, inside
+from app.platform.transaction import connect as connect_tx
+from app.platform.transaction import send, view_of
+from app.platform.waits import QUEUE
 
 SCHEMA = "queue"
 NAMES = DBSettings(db_schema=SCHEMA)
 """How pgqueuer names its tables. Each of its objects is given this: its default is another schema."""
+
+UNREACHABLE = (OSError, *OF_DRIVER)
+"""What a connection to the queue raises that does not work, or not any more."""
 
 _SQL = QueryQueueBuilder(NAMES)
 _ENQUEUE = _SQL.build_enqueue_query("skip")
@@ -50,7 +58,7 @@ _ENDED = f"DELETE FROM {NAMES.qualified.queue_table} WHERE id = $1"
 _RELEASE = f"""UPDATE {NAMES.qualified.queue_table}
     SET status = 'queued', queue_manager_id = NULL, slot = NULL, execute_after =
         CASE WHEN headers ? 'lost' THEN now() + interval '10 seconds' ELSE execute_after END
-    WHERE queue_manager_id = $1 AND status = 'picked' AND id = ANY($2)"""
+    WHERE queue_manager_id = $1 AND status = 'picked' AND"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,8 @@ class NewJob:
     delay: timedelta = timedelta(0)
     key: str | None = None
     """No second job of the same name and key is written while one waits or runs."""
+    shape: str | None = None
+    """Of the arguments; see `jobs.shape_of`."""
 
 
 async def enqueue(tx: Tx, jobs: Sequence[NewJob], what: str = "") -> int:
@@ -89,16 +99,18 @@ async def _write(tx: Tx, jobs: Sequence[NewJob], origin: Place | None) -> int:
         [job.arguments for job in jobs],
         [job.delay for job in jobs],
         [job.key and f"{job.name} {job.key}" for job in jobs],
-        [_headers(origin)] * len(jobs),
+        [_headers(origin, job.shape) for job in jobs],
     )
-    connection = await tx.of(SCHEMA).connection()
-    return (await connection.exec_driver_sql(_ENQUEUE, columns)).rowcount
+    return await send(view_of(tx, SCHEMA), _ENQUEUE, columns)
 
 
-def _headers(origin: Place | None) -> str:
-    """Return what a job takes along from whoever enqueues it: the signals of both belong together."""
+def _headers(origin: Place | None, shape: str | None) -> str:
+    """Return what a job takes along from whoever enqueues it: the signals of both belong together,
+    and what another version cannot read must not be taken for a mistake."""
     request_id = get_request()
     headers: dict[str, object] = {"request_id": request_id} if request_id else {}
+    if shape is not None:
+        headers["shape"] = shape
     if origin is not None:
         headers["otel"] = {"traceparent": origin.trace_parent}  # Where pgqueuer has it as well.
     return json.dumps(headers) if headers else "null"
@@ -110,10 +122,9 @@ async def end(tx: Tx, id: int) -> bool:
     The last statement of all: it leaves the transaction in the role of the queue. Returns False if
     the job was done before: then the transaction must not be committed.
     """
-    connection = await tx.connection()
+    connection = await connect_tx(tx)
     login = connection.engine.url.username or ""
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert driver is not None
+    driver: Any = connection.connection.driver_connection
     # Past SQLAlchemy, for one message instead of two: every job that writes pays for this.
     role = role_of(login, SCHEMA)
     span = begin_statement(_ENDED, connection.engine.url.database, role)
@@ -122,6 +133,8 @@ async def end(tx: Tx, id: int) -> bool:
         ended = await driver.execute(_END % {"role": role, "id": id})
     except BaseException as raised:
         error = raised
+        if isinstance(raised, Exception) and is_lost(raised, driver):
+            raise unreachable(raised) from raised
         raise
     finally:
         if span is not None:
@@ -132,21 +145,37 @@ async def end(tx: Tx, id: int) -> bool:
 async def release(queue: Queries, worker: QueueManagerId, ids: Sequence[JobId]) -> None:
     """Give back what a worker has taken and not ended; what is suspected (see `recovery`) can wait,
     since it may be turned away again."""
-    await queue.driver.execute(_RELEASE, worker, ids)
+    await queue.driver.execute(f"{_RELEASE} id = ANY($2)", worker, ids)
+
+
+async def release_all_but(queue: Queries, worker: QueueManagerId, held: Collection[JobId]) -> None:
+    """Give back what a worker has taken without having heard of it."""
+    await queue.driver.execute(f"{_RELEASE} id <> ALL($2)", worker, sorted(held))
+
+
+def has_answered(error: Exception) -> bool:
+    """Say whether it was Postgres that refused what the queue was asked, and the connection lives."""
+    return isinstance(error, PostgresError) and not sqlstate_of(error).startswith(("08", "57P"))
 
 
 @asynccontextmanager
-async def connect_queue(settings: Settings) -> AsyncIterator[Queries]:
-    """Open a connection of its own that speaks as the queue; pgqueuer's queries on it."""
+async def connect_queue(settings: Settings, patience: float = QUEUE) -> AsyncIterator[Queries]:
+    """Open a connection of its own that speaks as the queue; pgqueuer's queries on it.
+
+    Who gets no answer within so many seconds gets a TimeoutError, and has no connection any more.
+    """
     role = role_of(login_of(settings.database_url), SCHEMA).replace('"', '""')
-    about = {"application_name": "app worker"}
-    connection = await connect(settings.database_url, timeout=5, server_settings=about)
+    connection = await connect(
+        settings.database_url,
+        command_timeout=patience,
+        server_settings={"application_name": "app worker"},
+    )
     try:
         # Not as a parameter of the start, which poolers refuse.
-        await connection.execute(f'SET ROLE "{role}"', timeout=5)
+        await connection.execute(f'SET ROLE "{role}"')
         yield queries_on(connection)
     finally:
-        await connection.close(timeout=5)
+        connection.terminate()  # A close waits for a network that may be silent.
 
 
 def queries_on(connection: Any) -> Queries:

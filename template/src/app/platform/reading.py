@@ -14,21 +14,29 @@ from contextvars import ContextVar
 from typing import Any, overload, TypeVar, TypeVarTuple
 
 from sqlalchemy import CompoundSelect, Result, ScalarResult, Select, TextClause
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.platform.engine import BoundaryError, sqlstate_of, TransactionError
+from app.platform.engine import (
+    BoundaryError,
+    sqlstate_of,
+    TransactionError,
+    UnreachableError,
+)
+from app.platform.objectives import note_commit
 from app.platform.replica import Replica
 from app.platform.roles import role_of
+from app.platform.speaking import speaking_on
 
 logger = logging.getLogger("app.replica")
 
 T = TypeVar("T")
 Columns = TypeVarTuple("Columns")
 
-TOO_LONG = "57014"
+_TOO_LONG = "57014"
 """The SQLSTATE of a statement that took too long: it would on the primary as well."""
+_OF_DATABASE = (SQLAlchemyError, BoundaryError, UnreachableError)
 
 
 class Reading:
@@ -85,17 +93,12 @@ class Reading:
         self._check_usable()
         try:
             answer = await ask(await self._connected())
-        except (DBAPIError, BoundaryError, OSError) as error:
-            if self._replica is None:
+        except BaseException as error:
+            await self._disconnect()  # What is asked next gets a connection that works.
+            if self._replica is None or not falls_back(self._replica, error, self._has_answered):
                 raise
-            self._replica.has_failed(error)
-            # Anything else may be due to the replica, and be it that a migration has yet to arrive.
-            if self._has_answered or sqlstate_of(error) == TOO_LONG:
-                raise
-            logger.warning("A read failed on the replica and goes to the primary: %s", error)
-            await self._disconnect(broken=True)
             self._replica = None
-            answer = await ask(await self._connected())
+            return await self._ask(ask)
         self._has_answered = True
         return answer
 
@@ -111,24 +114,27 @@ class Reading:
     async def _connected(self) -> AsyncSession:
         if self._session is None:
             engine = self._primary if self._replica is None else self._replica.engine
-            self._session = AsyncSession(engine, autoflush=False)
-            connection = await self._session.connection()
+            session = AsyncSession(engine, autoflush=False)
+            connection = await session.connection()
             role = role_of(engine.url.username or "", self._module)
-            connection.sync_connection.info.update(speaker=role, read_only=True)  # type: ignore[union-attr]
+            assert connection.sync_connection is not None
+            speaking = speaking_on(connection.sync_connection)
+            speaking.speaker, speaking.read_only = role, True
+            # Only now: without its connection, it would get itself one that nobody has prepared.
+            self._session = session
         return self._session
 
-    async def _disconnect(self, *, broken: bool) -> None:
+    async def _disconnect(self) -> None:
         """Give the connection back. Nothing is lost with it, so that it may fail."""
         session, self._session = self._session, None
         if session is not None:
-            with suppress(DBAPIError, OSError):
-                ending = session.invalidate() if broken else session.close()
+            with suppress(*_OF_DATABASE):
                 # Shielded: a request that is given up must not leave its connection behind.
-                await asyncio.shield(asyncio.ensure_future(ending))
+                await asyncio.shield(asyncio.ensure_future(session.close()))
 
     async def _end(self) -> None:
         self.open = False
-        await self._disconnect(broken=False)
+        await self._disconnect()
 
     def _check_unchanged(self) -> None:
         if self._session is not None and self._session.dirty:
@@ -169,8 +175,24 @@ def is_recent(replica: Replica | None) -> bool:
     return replica is not None and replica.holds(request.must_hold if request else -math.inf)
 
 
+def falls_back(replica: Replica, error: BaseException, has_answered: bool = False) -> bool:
+    """Take note of what a read of the replica raised, and say whether it is put to the primary.
+
+    It may be due to the replica, whatever it is: that is busy, or gone, or a migration has yet to
+    arrive. Not so where it took too long, or the replica `has_answered` in the same read.
+    """
+    if not isinstance(error, _OF_DATABASE):
+        return False
+    replica.has_failed(error)
+    if has_answered or sqlstate_of(error) == _TOO_LONG:
+        return False
+    logger.warning("A read failed on the replica and goes to the primary: %s", error)
+    return True
+
+
 def has_committed() -> None:
     """Let the reads behind this in the same request see what was committed until now."""
+    note_commit()
     request = _request.get()
     if request is None:
         _request.set(request := _Request())

@@ -4,11 +4,16 @@ A job that a worker died with is suspected, and a worker runs one such job at a 
 only ran beside the one that kills are not taken for it.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from pgqueuer import Queries
 from pgqueuer.models import Job as Row
+from pgqueuer.models import JobId
+from pgqueuer.types import QueueManagerId
+from sqlalchemy import text
 
+from app.platform.database import Database
 from app.platform.queue import NAMES
 
 _MOST = 5
@@ -32,8 +37,30 @@ _START = f"""UPDATE {_TABLE} SET headers = headers || jsonb_build_object('starte
     WHERE id = $1"""
 
 
+_BEAT = text(f"""UPDATE {_TABLE} SET heartbeat = now()
+    WHERE id IN (
+        SELECT id FROM {_TABLE}
+        WHERE id = ANY(CAST(:ids AS bigint[])) AND queue_manager_id = CAST(:worker AS uuid)
+        FOR UPDATE SKIP LOCKED
+    )""")
+"""What is locked is being ended, and is not recovered either: no heartbeat waits for it."""
+
+_HAS = f"SELECT FROM {_TABLE} WHERE id = $1 AND queue_manager_id = $2 AND status = 'picked'"
+
+
 class DeadlyJobError(Exception):
     """Worker after worker died with a job, so it is not run again."""
+
+
+async def keep_alive(database: Database, worker: QueueManagerId, ids: Collection[JobId]) -> None:
+    """Say that a worker lives, and has these jobs in hand."""
+    async with database.transaction() as tx:
+        await tx.execute(_BEAT, {"ids": sorted(ids), "worker": worker})
+
+
+async def has(queue: Queries, worker: QueueManagerId, id: JobId) -> bool:
+    """Say whether a job is still in a worker's hands."""
+    return bool(await queue.driver.fetch(_HAS, id, worker))
 
 
 async def recover(queue: Queries, silence: float) -> None:
@@ -48,8 +75,6 @@ def is_suspected(row: Row) -> bool:
 
 async def check_not_deadly(queue: Queries, row: Row) -> None:
     """Note that a suspected job is being run. Raises DeadlyJobError where it must not be."""
-    if not is_suspected(row):
-        return
     if (lost := _workers_lost(row)) >= _MOST:
         raise DeadlyJobError(
             f"{lost} workers that ran {row.entrypoint} died, or were silent for longer than "

@@ -3,6 +3,8 @@
 import re
 from functools import cache
 from importlib.metadata import Distribution, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -44,7 +46,19 @@ def application_name() -> str:
     return "app" if installed is None else installed.name
 
 
+def user_agent(version: str) -> str:
+    """Return how this application calls itself where it asks others: `shop/1.4.2`."""
+    return f"{application_name()}/{version}"
+
+
 def installed_version() -> str:
     """Return the version in `pyproject.toml`, which counts where nobody says another."""
     installed = _distribution()
     return "0" if installed is None else installed.version
+
+
+def is_for_development() -> bool:
+    """Say whether this is a developer's installation: what is deployed lacks `app.development`, and
+    what that needs."""
+    development = Path(__file__).parents[1] / "development"
+    return development.is_dir() and find_spec("jinja2") is not None

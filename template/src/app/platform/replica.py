@@ -17,14 +17,13 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from app.platform.engine import create_engine, is_unanswered
+from app.platform.engine import close, create_engine, UnreachableError
 from app.platform.passwords import connect
 from app.platform.settings import Settings
+from app.platform.waits import GAUGE
 
 logger = logging.getLogger("app.replica")
 
-_PATIENCE = 2.0
-"""Seconds after which a server that does not answer counts as unreachable."""
 _UNFLUSHED = 1.0
 """Seconds after which the log holds even what was committed without waiting for the disk: three
 times `wal_writer_delay`, and some more."""
@@ -44,11 +43,7 @@ class Replica:
     """The replica in the settings: a pool of connections to it, and how recent it is."""
 
     def __init__(self, settings: Settings, url: str) -> None:
-        self.engine = create_engine(
-            settings.model_copy(update={"database_url": url}),
-            # The replica may be gone so far that not even its time limit works.
-            patience=settings.database_statement_timeout + 1,
-        )
+        self.engine = create_engine(settings.model_copy(update={"database_url": url}))
         self._max_lag = settings.database_replica_max_lag
         self._primary = _Probe(settings.database_url, _WRITTEN)
         self._replica = _Probe(url, _REPLAYED)
@@ -69,7 +64,7 @@ class Replica:
     def has_failed(self, error: Exception) -> None:
         """Take note of what a read of the replica raised: one that is gone is read no more until
         the next check has found it."""
-        if is_unanswered(error):
+        if isinstance(error, UnreachableError):
             self._holds_until = -math.inf
 
     async def check(self) -> None:
@@ -122,7 +117,7 @@ class Replica:
             await asyncio.wait([watching])
             self._primary.close()
             self._replica.close()
-            await self.engine.dispose()
+            await close(self.engine)
 
     async def _watch(self) -> None:
         while True:
@@ -153,9 +148,9 @@ class _Probe:
 
     async def ask(self) -> asyncpg.Record:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(GAUGE):
                 if self._connection is None:
-                    self._connection = await connect(self._url)
+                    self._connection = await connect(self._url, command_timeout=GAUGE)
                 answer = await self._connection.fetchrow(self._question)
                 assert answer is not None
                 return answer

@@ -7,6 +7,8 @@
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+EXTENSIONS = "extensions"
+"""The schema of Postgres's extensions: where names without a schema are looked up."""
 _LONGEST_NAME = 63
 """Postgres cuts longer names off without an error (NAMEDATALEN - 1)."""
 

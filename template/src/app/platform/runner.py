@@ -8,13 +8,16 @@ from datetime import timedelta
 from pgqueuer import Queries
 from pgqueuer.models import Job as Row
 from pgqueuer.models import TracebackRecord
+from pgqueuer.types import QueueManagerId
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database import Database
+from app.platform.engine import statements_may_take
 from app.platform.jobs import ArgumentsError, BoundJob, Delivery
 from app.platform.queue import end
-from app.platform.recovery import DeadlyJobError
+from app.platform.recovery import DeadlyJobError, has
 from app.platform.transaction import has_begun
+from app.platform.waits import MARGIN
 
 logger = logging.getLogger("app.worker")
 
@@ -45,25 +48,20 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
     arguments = job.read(row.payload)
     delivery = Delivery(f"{job.name}-{row.id}", row.attempts + 1)
     try:
-        async with asyncio.timeout(job.options.deadline) as limit:
-            async with Database(engine, job.module).transaction() as tx:
-                await job.run(tx, arguments, delivery)
-                if not await has_begun(tx):
-                    return False
-                # Last, so that a job may speak to the network before its first statement without
-                # keeping a transaction open meanwhile.
-                if not await end(tx, row.id):
-                    raise _AlreadyDoneError
+        # A little longer than the attempt, so that it is the attempt that ends.
+        with statements_may_take(job.options.deadline + MARGIN):
+            async with asyncio.timeout(job.options.deadline) as limit:
+                async with Database(engine, job.module).transaction() as tx:
+                    await job.run(tx, arguments, delivery)
+                    if not await has_begun(tx):
+                        return False
+                    # Last, so that a job may speak to the network before its first statement without
+                    # keeping a transaction open meanwhile.
+                    if not await end(tx, row.id):
+                        raise _AlreadyDoneError
     except _AlreadyDoneError:
         logger.info("Another worker has done it meanwhile.")
         return True
-    except TimeoutError as error:
-        if not limit.expired():
-            raise
-        raise DeadlineError(
-            f"{job.name} did not end within {job.options.deadline:g} s. Make it shorter, or give it "
-            "a longer `deadline`."
-        ) from error
     except asyncio.CancelledError as error:
         if (task := asyncio.current_task()) and task.cancelling():
             raise
@@ -71,16 +69,25 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
             f"{job.name} awaited something that was cancelled, by whoever else had it. Catch "
             "CancelledError where it does."
         ) from error
-    except BaseExceptionGroup as error:
-        if isinstance(error, Exception):
+    except Exception as error:
+        if not limit.expired():
             raise
+        raise DeadlineError(
+            f"{job.name} did not end within {job.options.deadline:g} s. Make it shorter, or give it "
+            "a longer `deadline`."
+        ) from error
+    except (BaseExceptionGroup, GeneratorExit, SystemExit) as error:
         raise AbortedError(f"{job.name} raised {error!r}, which is no Exception.") from error
     return True
 
 
-async def record(queue: Queries, job: BoundJob, row: Row, error: Exception) -> str:
+async def record(
+    queue: Queries, worker: QueueManagerId, job: BoundJob, row: Row, error: Exception
+) -> str:
     """Let a job that failed be tried again later, or hold it with its error; return which of them:
-    `retried` or `held`."""
+    `retried` or `held`, or `lost` where the worker does not have it any more."""
+    if not await has(queue, worker, row.id):
+        return "lost"
     failure = TracebackRecord.from_exception(error, row.id, {"attempt": row.attempts + 1})
     failure.exception_message = _storable(failure.exception_message)
     failure.traceback = _storable(failure.traceback)

@@ -16,6 +16,8 @@ from fastapi import FastAPI
 from uvicorn.importer import import_from_string
 from uvicorn.supervisors import Multiprocess
 
+from app.platform import waits
+
 leaving = threading.Event()
 """Set while this process still serves, but asks to be sent nothing more."""
 
@@ -38,6 +40,7 @@ def serve(
         timeout_graceful_shutdown=math.ceil(shutdown_timeout),
         access_log=False,  # `requests` tells of each, without the query.
         log_config=None,
+        timeout_worker_healthcheck=waits.PROCESS,
         reset_contextvars=True,  # Or a pipelined request would begin in what the last one set.
     )
     if processes == 1:

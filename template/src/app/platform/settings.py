@@ -90,19 +90,21 @@ class Settings(BaseSettings):
     app_commit: Commit | None = None
     """What it was built from."""
     oidc_issuer: str | None = None
-    """The URL of the OpenID Connect issuer whose tokens count."""
+    """The URL of the OpenID Connect issuer whose access tokens count."""
     oidc_audience: str | None = None
     """Whom the tokens must be for: what the issuer calls this application."""
+    oidc_clients: str = ""
+    """The clients whose tokens count, as the issuer calls them: `web-shop back-office`; or all."""
     cors_origins: str = ""
     """Web sites whose scripts may call: `https://shop.example.com https://example.com`."""
     rate_limit: float = Field(default=100, gt=0, allow_inf_nan=False)
     """Requests a second that one caller may send to one process; for a moment, ten times as many."""
 
-    database_url: DatabaseUrl
+    database_url: DatabaseUrl = Field(repr=False)
     """The login that serves requests. By itself it may read no table."""
-    migration_database_url: DatabaseUrl | None = None
+    migration_database_url: DatabaseUrl | None = Field(default=None, repr=False)
     """An admin with CREATEROLE who owns the database. Only `app migrate` uses it."""
-    database_replica_url: DatabaseUrl | None = None
+    database_replica_url: DatabaseUrl | None = Field(default=None, repr=False)
     """A streaming replica of that database, for reads."""
     database_replica_max_lag: Seconds = Field(default=5, ge=2, le=600)
     """Seconds that a read from the replica may be behind the primary."""
@@ -113,7 +115,7 @@ class Settings(BaseSettings):
     """Seconds until Postgres stops a statement."""
     database_size_limit: int | None = Field(default=None, ge=1)
     """Bytes to which the database may grow, of which alerts warn. Nobody is told where none is set."""
-    cache_url: CacheUrl = MEMORY
+    cache_url: CacheUrl = Field(default=MEMORY, repr=False)
     """A Redis that all processes share; otherwise each has a cache of its own, in memory."""
     request_body_limit: int = Field(default=1_000_000, ge=1)
     """Bytes."""
@@ -153,7 +155,8 @@ class Settings(BaseSettings):
     otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_collector)] | None = None
     """Where traces are sent, by OTLP over HTTP: http://127.0.0.1:4318. None are made without."""
     traces_sample_ratio: float = Field(default=0.05, ge=0, le=1, allow_inf_nan=False)
-    """The share of the traces that begin here which are recorded. Who calls decides for theirs."""
+    """The share of the traces that begin here which are recorded. Callers whom we know decide for
+    theirs."""
 
     @property
     def is_development(self) -> bool:
@@ -200,6 +203,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
             )
     if bool(settings.oidc_issuer) != bool(settings.oidc_audience):
         yield "OIDC_AUDIENCE", "belongs to OIDC_ISSUER: set both or none"
+    elif settings.oidc_clients and not settings.oidc_issuer:
+        yield "OIDC_CLIENTS", "belongs to OIDC_ISSUER: set that as well, or none of them"
     elif settings.oidc_issuer and settings.oidc_audience:
         if not settings.oidc_audience.strip():
             yield "OIDC_AUDIENCE", "is blank: name whom the tokens must be for"

@@ -1,7 +1,7 @@
 """What a process tells of itself while it runs: its log, its metrics, and its traces."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -9,9 +9,10 @@ from prometheus_client.registry import Collector
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.deferred import deferred
-from app.platform.gauges import Modules, Pools, Release, ReplicaLag
+from app.platform.gauges import Modules, Pools, QueueSilence, Release, ReplicaLag
 from app.platform.gauges_database import Queue, Readiness, Size
 from app.platform.health import Probe
+from app.platform.job_records import Known
 from app.platform.logs import configure_logs
 from app.platform.metrics_server import metrics_served
 from app.platform.replica import Replica
@@ -19,6 +20,7 @@ from app.platform.settings import Settings
 from app.platform.statements import Statements
 from app.platform.trace_statements import trace_statements
 from app.platform.wiring import ModuleFolder
+from app.platform.worker import Worker
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
@@ -38,10 +40,11 @@ class Signals:
     async def running(
         self,
         folders: Sequence[ModuleFolder],
-        jobs: Collection[str],
+        jobs: Known,
         engine: AsyncEngine,
         probe: Probe,
         replica: Replica | None = None,
+        worker: Worker | None = None,
     ) -> AsyncIterator[None]:
         """Tell, while the block lasts, of these modules, jobs and pools as well."""
         names = [folder.name for folder in folders]
@@ -58,9 +61,11 @@ class Signals:
         ]
         if replica is not None:
             collectors.append(ReplicaLag(replica, self._settings.database_replica_max_lag))
+        if worker is not None:
+            collectors.append(QueueSilence(worker))
         async with AsyncExitStack() as all:
             await all.enter_async_context(self._logs.running(names))
-            await all.enter_async_context(metrics_served(self._settings, collectors))
+            await all.enter_async_context(metrics_served(self._settings, collectors, worker))
             if self._span_processors or self._settings.otel_exporter_otlp_endpoint:
                 from app.platform.trace_export import traces_recorded  # Slow to import.
 

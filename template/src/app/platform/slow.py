@@ -22,6 +22,7 @@ from app.platform.slow_hints import advise, Statistics
 from app.platform.slow_plans import explain, render, tables_of
 from app.platform.slow_texts import without_values
 from app.platform.statements_schema import BY_ROLE, OWN, SCHEMA, why_absent
+from app.platform.waits import STATISTICS
 
 _SPEAK = "SELECT set_config('role', $1, true)"
 _LIMITS = "SET LOCAL statement_timeout = 5000; SET LOCAL lock_timeout = 1000"
@@ -102,11 +103,11 @@ async def sums_by_role(connection: Any, login: str) -> Sequence[Mapping[str, Any
 @asynccontextmanager
 async def connect_statistics(url: str) -> AsyncIterator[Any]:
     """Open a connection of its own: a busy pool is when the answer matters."""
-    connection = await connect(url, timeout=5, command_timeout=10, statement_cache_size=0)
+    connection = await connect(url, command_timeout=STATISTICS, statement_cache_size=0)
     try:
         yield connection
     finally:
-        await connection.close(timeout=5)
+        await connection.close()
 
 
 async def _of_module(

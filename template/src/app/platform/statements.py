@@ -18,11 +18,10 @@ from app.platform.roles import role_of
 from app.platform.settings import Settings
 from app.platform.slow import connect_statistics, StatisticsError, sums_by_role
 from app.platform.statements_schema import SCHEMA
+from app.platform.waits import GAUGE, MARGIN
 
 logger = logging.getLogger("app.metrics")
 
-_PATIENCE = 2.0
-"""Seconds that the database has to answer; without it, the rest is told."""
 _PAUSE = 15.0
 """Seconds for which an answer counts; and at least so many times as long as it took."""
 _SHARE = 20
@@ -83,7 +82,7 @@ class Statements(Collector):
         begun = time.monotonic()
         asked = asyncio.run_coroutine_threadsafe(self._measure(), self._loop)
         try:
-            self._add(asked.result(_PATIENCE + 1))
+            self._add(asked.result(GAUGE + MARGIN))
             pause = _PAUSE
         except StatisticsError as error:
             pause = _LONG_PAUSE
@@ -100,7 +99,7 @@ class Statements(Collector):
 
     async def _measure(self) -> dict[str, Sums]:
         sums: dict[str, Sums] = dict.fromkeys(self._modules.values(), (0.0, 0.0))
-        async with asyncio.timeout(_PATIENCE), connect_statistics(self._url) as connection:
+        async with asyncio.timeout(GAUGE), connect_statistics(self._url) as connection:
             rows = await sums_by_role(connection, self._login)
         for row in rows:
             if module := self._modules.get(row["role"]):

@@ -13,7 +13,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from app.platform.discretion import cause
+from app.platform.passwords import connect
 from app.platform.roles import owner_of, role_of
+from app.platform.waits import STATISTICS
 
 SCHEMA = "platform"
 EXTENSION = "pg_stat_statements"
@@ -85,11 +87,11 @@ def install_views(connection: Connection, login: str, modules: list[str]) -> Non
 async def why_unreadable(admin_url: str, login: str) -> str | None:
     """Return, in a sentence, why `app migrate` could not let a login read statistics, if so."""
     try:
-        connection = await asyncpg.connect(admin_url, timeout=5)
+        connection = await connect(admin_url, command_timeout=STATISTICS)
         try:
             return await why_absent(connection, owner_of(login, SCHEMA))
         finally:
-            await connection.close(timeout=5)
+            await connection.close()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return f"Postgres did not say why: {cause(error)}"
 

@@ -18,9 +18,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
+from app.platform import waits
 from app.platform.context import Place
 from app.platform.discretion import text_of, without_secrets
-from app.platform.release import application_name
+from app.platform.release import application_name, user_agent
 from app.platform.settings import Settings
 from app.platform.traces import Span, tracing
 
@@ -30,8 +31,6 @@ _LIBRARY = ("opentelemetry.exporter.otlp.proto.http", "opentelemetry.sdk._shared
 """Loggers that would tell of each batch that is lost, and of each try: `_Sender` tells it once."""
 _TELL_AGAIN = 300.0
 """Seconds for which it is silent then."""
-_PATIENCE = 1.5
-"""Seconds that the last spans have, at the end, to be sent."""
 _LONGEST = 1000
 """Characters of what an error says."""
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
@@ -47,7 +46,8 @@ async def traces_recorded(
     the settings; and send them where these say."""
     recorder = _Recorder(_describe(settings), processors)
     if settings.otel_exporter_otlp_endpoint:
-        recorder.processors += (BatchSpanProcessor(_Sender(settings.otel_exporter_otlp_endpoint)),)
+        sender = _Sender(settings.otel_exporter_otlp_endpoint, user_agent(settings.app_version))
+        recorder.processors += (BatchSpanProcessor(sender),)
     try:
         with tracing.on(recorder, 1 if processors else settings.traces_sample_ratio):
             yield
@@ -55,7 +55,7 @@ async def traces_recorded(
         # In a thread that nobody has to wait for: one that is sending now can take its time.
         ending = Thread(target=recorder.shutdown, name="traces", daemon=True)
         ending.start()
-        await asyncio.to_thread(ending.join, _PATIENCE)
+        await asyncio.to_thread(ending.join, waits.LAST_SPANS)
 
 
 class _Resource(Resource):
@@ -121,8 +121,9 @@ class _Recorder:
 class _Sender(SpanExporter):
     """Sends spans to a collector. That they cannot be sent is said once, and now and then again."""
 
-    def __init__(self, endpoint: str) -> None:
-        self._exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")
+    def __init__(self, endpoint: str, user_agent: str) -> None:
+        headers = {"User-Agent": user_agent}
+        self._exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", headers=headers)
         where = urlsplit(endpoint)
         self._where = f"{where.scheme}://{where.netloc.rpartition('@')[2]}"
         self._told = -_TELL_AGAIN

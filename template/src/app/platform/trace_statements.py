@@ -11,6 +11,7 @@ from sqlalchemy.engine.interfaces import ExceptionContext
 
 from app.platform.engine import sqlstate_of
 from app.platform.slow_texts import without_values
+from app.platform.speaking import speaking_on
 from app.platform.traces import recorded_place, Span
 
 _TABLE = r'\s+(?:ONLY\s+)?((?:"?\w+"?\.)?"?\w+"?)'
@@ -77,7 +78,7 @@ def trace_statements(engines: Iterable[Engine]) -> None:
     for engine in engines:
         event.listen(engine, "before_cursor_execute", _before)
         event.listen(engine, "after_cursor_execute", _after)
-        event.listen(engine, "handle_error", _failed, insert=True)  # Others raise in it.
+        event.listen(engine, "handle_error", _failed)
         event.listen(engine, "commit", _before_commit)
         event.listen(engine, "checkin", _after_commit)
 
@@ -86,7 +87,7 @@ def _before(
     connection: Connection, _cursor: object, statement: str, _values: object, context: Any, _m: bool
 ) -> None:
     database = connection.engine.url.database
-    context.span = begin_statement(statement, database, connection.info.get("speaker"))
+    context.span = begin_statement(statement, database, speaking_on(connection).speaker)
 
 
 def _after(

@@ -3,29 +3,57 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, AsyncExitStack
+from contextlib import asynccontextmanager, AsyncExitStack, nullcontext
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, Table
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
-from sqlalchemy.util import await_only
+from sqlalchemy.util import await_only, greenlet_spawn
 
-from app.platform.engine import TransactionError, UNDONE
+from app.platform.copying import copy, Records
+from app.platform.engine import seconds_of, TransactionError, UNDONE, UnreachableError
 from app.platform.roles import role_of
+from app.platform.speaking import Speaking, speaking_on
 
 logger = logging.getLogger("app.database")
+
+_GIVEN_UP = (
+    "The transaction was undone when one of its statements was cancelled, by a time limit that was "
+    "caught inside it, so nothing was committed: let the error out."
+)
+_LOST = "The connection was lost earlier in this transaction, so all of it is undone."
+_RAW = (
+    "A Tx hands out no connection: what is sent past it runs under whichever role spoke last. Use its "
+    "`execute`, `scalars`, `add_all` and `copy_records`."
+)
 
 
 class _ModuleSession(Session):
     """A session that says who speaks before each statement it sends."""
 
-    def get_bind(self, *_args: Any, **_kwargs: Any) -> Connection:
+    def __init__(self, *, shared: "Transaction", role: str, **options: Any) -> None:
+        self._shared, self._role = shared, role
+        self._beginning = False
+        super().__init__(**options)
+
+    def get_bind(self, *args: Any, **kwargs: Any) -> Connection:
         # Every way to the database asks for the bind first: queries, flushes, lazy loads.
-        transaction: Transaction = self.info["transaction"]
-        transaction.check_usable()
-        connection = transaction.connect()
-        connection.info["speaker"] = self.info["role"]
+        if not args and not kwargs:  # Only somebody who wants it for himself.
+            raise TransactionError(_RAW)
+        return self._speak()
+
+    def connection(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise TransactionError(_RAW)
+
+    def connect(self) -> Connection:
+        """Return the connection, for the platform. Sends SAVEPOINT, where one is due."""
+        return super().connection({"bind": self._speak()})
+
+    def _speak(self) -> Connection:
+        self._shared.check_usable()
+        connection = self._shared.connect()
+        self._shared.speaking.speaker = self._role
         return connection
 
     def flush(self, objects: Sequence[Any] | None = None) -> None:
@@ -36,12 +64,13 @@ class _ModuleSession(Session):
         """
         if not self.in_nested_transaction() or not (self.new or self.dirty or self.deleted):
             super().flush(objects)
-        elif not self.info.get("beginning"):
-            self.info["beginning"] = True
+        elif not self._beginning:
+            self._shared.check_usable()
+            self._beginning = True
             savepoint = self.begin_nested()  # Would flush, before the savepoint.
-            self.info["beginning"] = False
+            self._beginning = False
             with savepoint:
-                self.connection()  # Sends SAVEPOINT.
+                self.connect()
                 super().flush(objects)
 
 
@@ -53,21 +82,19 @@ class Tx(AsyncSession):
     """
 
     sync_session_class = _ModuleSession
+    sync_session: _ModuleSession
 
     def __init__(self, transaction: "Transaction", module: str) -> None:
-        self._transaction = transaction
+        self._transaction, self._module = transaction, module
         connection = transaction.connection
         inside = connection is not None and connection.in_nested_transaction()
         super().__init__(
-            info={"transaction": transaction, "role": role_of(transaction.login, module)},
+            shared=transaction,
+            role=role_of(transaction.login, module),
             # A view born inside a savepoint must not undo the whole savepoint by its own failure.
             join_transaction_mode="create_savepoint" if inside else "rollback_only",
             expire_on_commit=False,
         )
-
-    def of(self, module: str) -> "Tx":
-        """Return the view that another module has of this transaction."""
-        return self._transaction.view(module)
 
     def after_commit(self, do: Callable[[], Awaitable[None]]) -> None:
         """Do something once the transaction is committed; not if it, or a savepoint around this, is
@@ -85,25 +112,70 @@ class Tx(AsyncSession):
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo only the block when it raises: what every module did in it."""
         transaction = self._transaction
+        transaction.check_usable()
         await transaction.flush()
         before = dict(transaction.views)
         was_undone, registered = transaction.is_undone, len(transaction.afterwards)
+        closing: GeneratorExit | None = None
         async with AsyncExitStack() as savepoints:
             for view in before.values():
-                await savepoints.enter_async_context(super(Tx, view).begin_nested())
-                await view.connection()  # SQLAlchemy sends SAVEPOINT only now.
+                await savepoints.enter_async_context(view._savepoint())
             try:
-                yield
+                try:
+                    yield
+                except GeneratorExit as error:
+                    if not is_of_this_task(self):
+                        raise  # Closed by the event loop, at any time: see `take_back`.
+                    # A stream that is closed early undoes nothing: what its reader has written
+                    # meanwhile is in the savepoint as well.
+                    closing = error
                 transaction.check_not_undone()
                 await transaction.flush()
-            except BaseException:
+            except BaseException as error:
                 transaction.is_undone = was_undone
                 del transaction.afterwards[registered:]
                 for view in transaction.forget_since(before):
-                    await super(Tx, view).rollback()
+                    await transaction.take_back(super(Tx, view).rollback, error)
                 raise
             for view in transaction.forget_since(before):
                 await super(Tx, view).commit()
+        if closing is not None:
+            raise closing
+
+    @asynccontextmanager
+    async def _savepoint(self) -> AsyncIterator[None]:
+        nested = await super().begin_nested()
+        try:
+            await connect(self)  # SQLAlchemy sends SAVEPOINT only now.
+            yield
+        except BaseException as error:
+            await self._transaction.take_back(nested.rollback, error)
+            raise
+        await nested.commit()
+
+    async def copy_records(
+        self,
+        table: type[Any] | Table,
+        records: Records,
+        *,
+        columns: Sequence[str] | None = None,
+    ) -> int:
+        """Write many rows into a table of this module with COPY; return how many.
+
+        Each record has a value for each of the columns, in order: without names, for all but those
+        that Postgres makes by itself. Defaults in Python do not count.
+        Raises what an INSERT would raise, and ValueError for a column or a table that is not there.
+        """
+        into = table if isinstance(table, Table) else inspect(table).local_table
+        if into.schema != self._module:
+            raise ValueError(
+                f"{self._module} cannot copy into {into.fullname}: it has its own tables."
+            )
+        await self.flush()
+        seconds = seconds_of(self._transaction.engine)
+        return await greenlet_spawn(
+            lambda: copy(self.sync_session.connect(), into, columns, records, seconds)
+        )
 
     def begin_nested(self) -> NoReturn:
         """Refuse: it would cover this module's part alone."""
@@ -117,17 +189,34 @@ class Tx(AsyncSession):
         """Refuse: whoever opened the transaction ends it."""
         raise TransactionError("Do not roll back a Tx: raise an exception to undo it.")
 
+    async def connection(self, *_args: Any, **_options: Any) -> NoReturn:
+        """Refuse: what is sent on it runs under whichever role spoke last."""
+        raise TransactionError(_RAW)
+
+    def get_bind(self, *_args: Any, **_options: Any) -> NoReturn:
+        """Refuse, as `connection`."""
+        raise TransactionError(_RAW)
+
+    async def run_sync(self, *_args: Any, **_options: Any) -> NoReturn:
+        """Refuse, as `connection`."""
+        raise TransactionError(_RAW)
+
+    def get_transaction(self) -> NoReturn:
+        """Refuse, as `connection`."""
+        raise TransactionError(_RAW)
+
 
 class Transaction:
     """What all views of one transaction share."""
 
     def __init__(self, engine: AsyncEngine, ended: AsyncExitStack) -> None:
-        self._engine, self._ended = engine, ended
+        self.engine, self._ended = engine, ended
         self.connection: Connection | None = None
         self.login = engine.url.username or ""
         self.open = True
         self.is_undone = False
         """Whether a method that joined it has failed; see `boundary`."""
+        self.speaking = Speaking()
         self._task = asyncio.current_task()
         self.views: dict[str, Tx] = {}
         self.afterwards: list[Callable[[], Awaitable[None]]] = []
@@ -139,12 +228,13 @@ class Transaction:
         """
         if self.connection is None:
             try:
-                begun = await_only(self._ended.enter_async_context(self._engine.begin()))
+                begun = await_only(self._ended.enter_async_context(self.engine.begin()))
             except BaseException:
                 self.is_undone = True  # A session forgets what it could not write.
                 raise
             self.connection = begun.sync_connection
             assert self.connection is not None
+            self.speaking = speaking_on(self.connection)
         return self.connection
 
     def check_usable(self) -> None:
@@ -161,9 +251,34 @@ class Transaction:
         self.check_not_undone()
 
     def check_not_undone(self) -> None:
-        broken = self.connection is not None and not self.connection.in_transaction()
-        if self.is_undone or broken:
+        if self.connection is not None:
+            if self.speaking.lost:
+                raise UnreachableError(_LOST)
+            if self.connection.invalidated:
+                raise TransactionError(_GIVEN_UP)
+            if not self.connection.in_transaction():
+                raise TransactionError(UNDONE)
+        if self.is_undone:
             raise TransactionError(UNDONE)
+
+    async def take_back(
+        self, roll_back: Callable[[], Awaitable[None]], error: BaseException
+    ) -> None:
+        """Undo a part of it. This raises nothing: what the part is undone for counts."""
+        connection = self.connection
+        if asyncio.current_task() is not self._task:
+            self.is_undone = True  # Whoever has the transaction may be sending something now.
+            return
+        if connection is None or connection.invalidated:
+            return  # Postgres has undone all of it.
+        driver: Any = connection.connection.driver_connection
+        try:
+            # Whoever was given up has no time left.
+            with nullcontext() if isinstance(error, Exception) else driver.in_a_hurry():
+                await roll_back()
+        except Exception:
+            self.is_undone = True
+            logger.debug("A savepoint could not be taken back.", exc_info=True)
 
     def view(self, module: str) -> Tx:
         if module not in self.views:
@@ -182,7 +297,7 @@ class Transaction:
         for do in self.afterwards:
             try:
                 await do()
-            except Exception:
+            except (Exception, asyncio.CancelledError):  # Nobody cancels this: see `Database`.
                 logger.exception("Committed, but what was to be done afterwards failed.")
 
     def close(self) -> None:
@@ -191,8 +306,42 @@ class Transaction:
             view.sync_session.expunge_all()
 
 
+def view_of(tx: Tx, module: str) -> Tx:
+    """Return the view that another module has of a transaction. No module calls this: `boundary` does.
+
+    Raises TransactionError where the transaction can be used no more.
+    """
+    transaction = tx._transaction
+    if transaction.is_undone or not transaction.open:
+        transaction.check_usable()
+    return transaction.view(module)
+
+
+def is_of_this_task(tx: Tx) -> bool:
+    """Say whether a transaction may be used here."""
+    return asyncio.current_task() is tx._transaction._task
+
+
+def when_ended(tx: Tx, tell: Callable[[bool], None]) -> None:
+    """Say, once all is over, whether it was committed. Ask before the first statement."""
+    tx._transaction._ended.push(lambda error, *_: tell(error is None))
+
+
+async def connect(tx: Tx) -> Connection:
+    """Return the connection of a transaction, on which its module speaks next. The platform's alone."""
+    return await greenlet_spawn(tx.sync_session.connect)
+
+
+async def send(tx: Tx, statement: str, values: tuple[Any, ...]) -> int:
+    """Send a statement of the driver's as a module; return how many rows it was about. The platform's
+    alone."""
+    return await greenlet_spawn(
+        lambda: tx.sync_session.connect().exec_driver_sql(statement, values).rowcount
+    )
+
+
 async def has_begun(tx: Tx) -> bool:
     """Say whether any statement of a transaction has been sent, once what waits has been."""
     transaction = tx._transaction
     await transaction.flush()
-    return transaction.connection is not None and bool(transaction.connection.info["begun"])
+    return transaction.speaking.begun

@@ -10,18 +10,21 @@ from fastapi import APIRouter
 from pydantic import PydanticSchemaGenerationError, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.boundary import at_boundary, Instrument, InterfaceError
+from app.platform.boundary import at_boundary, Instrument
 from app.platform.cache import Cache
 from app.platform.cache_store import CacheStore
 from app.platform.database import Database, Tx
 from app.platform.events import Event, Events, Handler
 from app.platform.flags import Flags
+from app.platform.interfaces import InterfaceError
 from app.platform.jobs import BoundJob, Delivery, is_frozen, Job, name_of, Options, parameters_of
 from app.platform.objectives import Objectives
 from app.platform.replica import Replica
 from app.platform.schedule import is_valid_cron
 
 Interface = TypeVar("Interface")
+
+_LONGEST_DEADLINE = 1_000_000
 
 
 class WiringError(Exception):
@@ -56,6 +59,8 @@ class ModuleFolder:
     needs: Mapping[str, type]
     """The parameters of `build`, by name."""
     objectives: Objectives = field(default_factory=Objectives)
+    extensions: Sequence[str] = ()
+    """The extensions of Postgres that it uses."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +222,11 @@ def _bind(
     provided: Mapping[type, object],
 ) -> BoundJob:
     name = f"{folder.name}.{name_of(function)}"
+    if not 0 < (options.deadline or 0) <= _LONGEST_DEADLINE:
+        raise WiringError(
+            f"{name}: deadline={options.deadline} is no number of seconds between 0 and "
+            f"{_LONGEST_DEADLINE}: a job that may take longer does its work in parts."
+        )
     deliveries = [each for each, kind in parameters_of(function).items() if kind is Delivery]
     wanted = _pick(folder, function, {**provided, Delivery: None}, given=2)
     interfaces = {each: given for each, given in wanted.items() if each not in deliveries}

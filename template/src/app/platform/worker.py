@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from typing import TypeVar
 from uuid import uuid4
 
-from asyncpg import InterfaceError, InternalClientError, PostgresError
 from pgqueuer import Queries
 from pgqueuer.models import Job as Row
 from pgqueuer.models import JobId
@@ -17,16 +17,28 @@ from pgqueuer.types import QueueEntrypoint, QueueManagerId
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.backlog import Backlog
+from app.platform.discretion import cause
 from app.platform.job_records import count_unknown
 from app.platform.jobs import BoundJob
+from app.platform.lifeline import lifeline
 from app.platform.observing import observed_attempt
-from app.platform.queue import connect_queue, NAMES, release
-from app.platform.recovery import check_not_deadly, recover
+from app.platform.queue import (
+    connect_queue,
+    has_answered,
+    NAMES,
+    release,
+    release_all_but,
+    UNREACHABLE,
+)
+from app.platform.recovery import check_not_deadly, is_suspected, recover
 from app.platform.runner import attempt, record
-from app.platform.schedule import keep_schedule
 from app.platform.settings import Settings
+from app.platform.versions import Versions
+from app.platform.waits import CLOSE, LEAVE, MARGIN
 
 logger = logging.getLogger("app.worker")
+
+Answer = TypeVar("Answer")
 
 _POLL = 1.0
 """Seconds after which a worker looks for jobs although nobody told it of one: those whose delay is
@@ -35,7 +47,8 @@ _GATHER = 0.02
 """Seconds for which a busy worker lets jobs end, to take several new ones with one query."""
 _NEVER = timedelta(days=36500)
 """pgqueuer does not look for what dead workers left: see `recovery`."""
-_UNREACHABLE = (OSError, PostgresError, InterfaceError, InternalClientError, TimeoutError)
+_LONG = 6
+"""A worker is not well that has heard nothing of the queue for so many times WORKER_LOST_AFTER."""
 
 
 class ClockError(Exception):
@@ -56,41 +69,58 @@ class Worker:
         }
         self._running: dict[JobId, asyncio.Task[Exception | None]] = {}
         self._backlog = Backlog(settings.worker_concurrency)
+        self._versions = Versions(jobs)
         self._recovered = 0.0
         """When what dead workers left was looked for."""
+        self._answered = time.monotonic()
+        """When the queue answered last."""
         self._wake = asyncio.Event()
         self._idle: list[Row] = []
         """Jobs that have ended and wrote nothing, so that no transaction took them out."""
-        self._stopping = False
+        self._stopped = asyncio.Event()
+        self._quiet = asyncio.Event()
+        """Whether no more jobs are being taken."""
+        self._serving: asyncio.Task[None] | None = None
         self._queue: Queries
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when those that run have ended."""
-        self._stopping = True
+        self._stopped.set()
         self._wake.set()
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the queue answered."""
+        return time.monotonic() - self._answered
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the queue has answered within a reasonable time."""
+        return self.silence < self._settings.worker_lost_after * _LONG
 
     async def run(self) -> None:
         """Run jobs until `stop` is called; outlive a database that is away for a while.
 
         Raises ClockError once running jobs have ended, where its schedule is not kept any more.
         """
-        schedule = asyncio.create_task(keep_schedule(self._engine, self._jobs))
-        schedule.add_done_callback(lambda _ended: self.stop())
-        try:
-            while not self._stopping:
-                try:
-                    async with connect_queue(self._settings) as self._queue:
-                        await self._work()
-                except _UNREACHABLE as error:
-                    logger.warning("The queue is not reachable, trying again: %s", error)
-                    await self._wait(_POLL)
+        serving = self._serving = asyncio.create_task(self._serve())
+        async with lifeline(self._settings, self._jobs, self._id, self._held) as schedule:
+            for task in (schedule, serving):
+                task.add_done_callback(lambda _ended: self.stop())
+            try:
+                await self._stopped.wait()
+                late = await self._drain()
+                has_failed = serving.done()
+            finally:
+                serving.cancel()
+                await asyncio.wait([serving], timeout=CLOSE)
+            await self._hand_over(late)
             if schedule.done():
                 reason = None if schedule.cancelled() else schedule.exception()
                 logger.critical("The clock of this worker stopped.", exc_info=reason)
                 raise ClockError("The clock of this worker stopped, so it stops too.") from reason
-        finally:
-            schedule.cancel()
-            await asyncio.wait([schedule])
+            if has_failed:
+                serving.result()
 
     @asynccontextmanager
     async def in_background(self) -> AsyncIterator[None]:
@@ -110,36 +140,62 @@ class Worker:
         errors = []
         ended = 0
         async with connect_queue(self._settings) as self._queue:
-            while rows := await self._take(1):
-                if error := await self._run(rows[0]):
-                    errors.append(error)
-                else:
-                    ended += 1
-            await self._end_idle()
+            is_more = True
+            while is_more:
+                rows, is_more = await self._take(1)
+                for row in rows:
+                    if error := await self._run(row):
+                        errors.append(error)
+                    else:
+                        ended += 1
+            await self._end_idle(self._queue)
         if errors:
             raise errors[0]
         return ended
 
-    async def _work(self) -> None:
-        await self._warn_of_unknown()
-        await self._queue.driver.add_listener(NAMES.channel, lambda _payload: self._wake.set())
-        beats = asyncio.create_task(self._beat())
-        try:
-            while not self._stopping:
-                self._wake.clear()
-                await self._end_idle()
-                await self._hand_back(_POLL)
-                await self._recover()
-                if room := self._backlog.room(len(self._running)):
-                    rows = await self._take(room)
-                    self._backlog.add(rows, room, len(self._running))
-                    self._start_waiting()
-                await self._wait(_GATHER if self._backlog.has_more else _POLL)
-            await self._drain()
-        finally:
-            beats.cancel()
+    async def _serve(self) -> None:
+        """Take jobs and start them, until cancelled; on a new connection where one does not answer."""
+        is_away = False
+        while True:
+            try:
+                async with connect_queue(
+                    self._settings, self._settings.worker_lost_after + MARGIN
+                ) as self._queue:
+                    await self._warn_of_unknown()
+                    await self._queue.driver.add_listener(NAMES.channel, lambda _: self._wake.set())
+                    if is_away:
+                        logger.warning("The queue answers again.")
+                        # What was taken, and never arrived here.
+                        await release_all_but(self._queue, self._id, self._held())
+                    is_away = False
+                    while True:
+                        await self._work()
+            except UNREACHABLE as error:
+                if not is_away:
+                    logger.warning("The queue does not answer, trying again: %s", cause(error))
+                is_away = True
+                await asyncio.sleep(_POLL)
 
-    async def _take(self, number: int) -> list[Row]:
+    async def _work(self) -> None:
+        """Take as many jobs as there is room for, and wait for news."""
+        self._wake.clear()
+        await self._end_idle(self._queue)
+        if self._stopped.is_set():
+            self._quiet.set()
+            await self._hand_back(0)
+        else:
+            await self._hand_back(_POLL)
+            await self._recover()
+            if room := self._backlog.room(len(self._running)):
+                await self._versions.take_back(self._queue, room)
+                rows, is_more = await self._take(room)
+                self._backlog.add(rows, is_more, len(self._running))
+                self._start_waiting()
+        self._answered = time.monotonic()
+        await self._wait(_GATHER if self._backlog.has_more else _POLL)
+
+    async def _take(self, number: int) -> tuple[list[Row], bool]:
+        """Take so many jobs; return them, and whether the queue may hold more that are due."""
         taken = await self._queue.dequeue(
             batch_size=number,
             entrypoints=self._limits,
@@ -148,7 +204,16 @@ class Worker:
             heartbeat_timeout=_NEVER,
         )
         # With a heartbeat that came too late, a worker is handed what it has already.
-        return [row for row in taken if row.id not in {**self._running, **self._backlog.rows}]
+        held = self._held()
+        new = [row for row in taken if row.id not in held]
+        rows = await self._versions.lay_aside(self._queue, self._id, new)
+        if len(rows) < len(new):
+            self._wake.set()  # What is behind those has waited for long enough.
+        return rows, len(taken) == number
+
+    def _held(self) -> set[JobId]:
+        """Return the jobs that are in hand here."""
+        return {*self._running, *self._backlog.rows, *(row.id for row in self._idle)}
 
     def _start_waiting(self) -> None:
         while row := self._backlog.next(len(self._running)):
@@ -158,7 +223,7 @@ class Worker:
         def ended(_task: asyncio.Task[object]) -> None:
             del self._running[row.id]
             self._backlog.ended(row)
-            if not self._stopping:
+            if not self._stopped.is_set():
                 self._start_waiting()
             limited = self._jobs[row.entrypoint].options.concurrency
             idle = self._idle and not self._backlog.has_more
@@ -174,41 +239,45 @@ class Worker:
         job = self._jobs[row.entrypoint]
         with observed_attempt(job, row) as observed:
             try:
-                await check_not_deadly(self._queue, row)
+                if is_suspected(row):
+                    await self._ask(lambda queue: check_not_deadly(queue, row))
                 if not await attempt(self._engine, job, row):
                     self._idle.append(row)
                 observed.outcome = "done"
             except Exception as error:
-                observed.error = error
+                observed.error = failed = error
                 try:
-                    observed.outcome = await record(self._queue, job, row, error)
-                except _UNREACHABLE as failure:
+                    observed.outcome = await self._ask(
+                        lambda queue: record(queue, self._id, job, row, failed)
+                    )
+                except UNREACHABLE as failure:
                     observed.outcome = "lost"  # It stays marked as running, for a moment.
-                    logger.warning("What became of it could not be recorded: %s", failure)
+                    logger.warning("What became of it could not be recorded: %s", cause(failure))
                 return error
         return None
 
-    async def _end_idle(self) -> None:
-        """Take out together what ended without a transaction."""
-        ended, self._idle = self._idle, []
-        if ended:
-            await self._queue.log_jobs([(row, "successful", None) for row in ended])
-
-    async def _beat(self) -> None:
-        """Tell the other workers what is still in hand here."""
+    async def _ask(self, question: Callable[[Queries], Awaitable[Answer]]) -> Answer:
+        """Ask the queue; again where it does not answer, on the next connection."""
         while True:
-            await asyncio.sleep(self._settings.worker_lost_after / 4)
-            if held := [*self._running, *self._backlog.rows]:
-                try:
-                    await self._queue.update_heartbeat(held)
-                except _UNREACHABLE as error:  # The next one may pass; a lost connection ends all.
-                    logger.warning("A heartbeat failed: %s", error)
+            try:
+                return await question(self._queue)
+            except UNREACHABLE as error:
+                if self._serving is None or has_answered(error):
+                    raise
+                await asyncio.sleep(_POLL)
+
+    async def _end_idle(self, queue: Queries) -> None:
+        """Take out together what ended without a transaction."""
+        if ended := list(self._idle):
+            await queue.log_jobs([(row, "successful", None) for row in ended])
+            del self._idle[: len(ended)]
 
     async def _recover(self) -> None:
-        """Put back what dead workers left, now and then."""
+        """Put back what dead workers left, and see what others could not read, now and then."""
         if time.monotonic() - self._recovered > _POLL:
             self._recovered = time.monotonic()
             await recover(self._queue, self._settings.worker_lost_after)
+            await self._versions.look_aside(self._queue)
 
     async def _warn_of_unknown(self) -> None:
         """Say what no worker of this version runs: for those of another, or left behind by one."""
@@ -225,22 +294,39 @@ class Worker:
         if late := self._backlog.take_late(seconds):
             await release(self._queue, self._id, late)
 
-    async def _drain(self) -> None:
-        """Let running jobs end, and hand those back that do not in time."""
-        await self._hand_back(0)
+    async def _drain(self) -> list[JobId]:
+        """Let running jobs end, whether or not the queue answers; return those that did not in time."""
         seconds = self._settings.worker_drain_timeout
         late: set[asyncio.Task[Exception | None]] = set()
         if self._running:
             logger.info("Stopping: %s jobs have %g s to end.", len(self._running), seconds)
             _, late = await asyncio.wait(self._running.values(), timeout=seconds)
-        await self._end_idle()
+        ids = [id for id, task in self._running.items() if task in late]
         if late:
             logger.warning("%s jobs did not end in time; another worker takes them.", len(late))
-            ids = [id for id, task in self._running.items() if task in late]
             for task in late:
                 task.cancel()
-            await asyncio.wait(late, timeout=5)
-            await release(self._queue, self._id, ids)
+            await asyncio.wait(late, timeout=LEAVE)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE):
+                await self._quiet.wait()
+        return ids
+
+    async def _hand_over(self, late: list[JobId]) -> None:
+        """Leave nothing in hand: others take what did not end."""
+        left = [*late, *self._backlog.take_late(0)]
+        if not left and not self._idle:
+            return
+        try:
+            async with asyncio.timeout(LEAVE), connect_queue(self._settings) as queue:
+                await self._end_idle(queue)
+                await release(queue, self._id, left)
+        except UNREACHABLE as error:
+            logger.warning(
+                "The queue does not answer, so that others wait for WORKER_LOST_AFTER until they take "
+                "what is left: %s",
+                cause(error),
+            )
 
     async def _wait(self, seconds: float) -> None:
         try:

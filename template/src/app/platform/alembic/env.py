@@ -2,20 +2,9 @@
 
 from alembic import context
 
-schema = context.config.attributes["schema"]
-
-
-def _own_schema(name: str | None, kind: str, _parents: object) -> bool:
-    return kind != "schema" or name == schema
-
-
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=context.config.attributes.get("metadata"),
-    version_table_schema=schema,
-    include_schemas=True,
-    include_name=_own_schema,
-    compare_server_default=True,
+    version_table_schema=context.config.attributes["schema"],
     on_version_apply=context.config.attributes.get("on_version_apply", ()),
 )
 with context.begin_transaction():

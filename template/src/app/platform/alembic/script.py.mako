@@ -4,16 +4,18 @@ Revision: ${up_revision}
 Revises: ${down_revision or "nothing"}
 """
 
-import sqlalchemy as sa
 from alembic import op
-${imports if imports else ""}
+
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
+% if allowed:
+allowed = ${allowed}
+% endif
 
 
 def upgrade() -> None:
-    ${upgrades if upgrades else "pass"}
+    ${upgrades}
 
 
 def downgrade() -> None:
-    ${downgrades if downgrades else "pass"}
+    ${downgrades}

@@ -1,0 +1,53 @@
+"""What the command `app` can do where the package `app.development` is there: not in production."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from app.cli_errors import fail
+from app.platform.release import is_for_development
+from app.platform.settings import load_settings, Settings, SettingsError
+
+_COMMANDS = ("dev", "make-migration", "token", "map", "catalog")
+
+
+def add_commands(cli: typer.Typer) -> None:
+    """Add the commands for developers; without what they need, each says so, and none is listed."""
+    if is_for_development():
+        from app.development.commands import commands
+
+        cli.add_typer(commands)
+        return
+    unknown = {"allow_extra_args": True, "ignore_unknown_options": True}
+    for name in _COMMANDS:
+        cli.command(name, hidden=True, add_help_option=False, context_settings=unknown)(_refuse)
+
+
+@contextmanager
+def present_settings() -> Iterator[Settings]:
+    """Yield the settings of this environment; without DATABASE_URL, of what `app dev` runs now.
+
+    Starts no server. Raises SettingsError.
+    """
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        if "DATABASE_URL" in os.environ or not is_for_development():
+            raise
+        from app.development.database import development_settings, is_server_running
+
+        if not is_server_running():
+            raise SettingsError(f"{error}. No `app dev` runs here either") from None
+        with development_settings() as settings:
+            yield settings
+    else:
+        yield settings
+
+
+def _refuse(context: typer.Context) -> None:
+    fail(
+        f"This is an installation for production, without `app {context.info_name}`. Run it in the "
+        "repository."
+    )

@@ -1,0 +1,256 @@
+"""Migrations written from the difference between what a module's migrations make and its tables.
+
+Both are made on a real database, and read from its catalogs: `schema_reading` says what of them.
+"""
+
+import re
+from ast import literal_eval
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, UTC
+from itertools import chain
+from pathlib import Path
+from uuid import uuid4
+
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from app.development.database import create_login, with_database
+from app.development.schema_changes import Changes, Step
+from app.development.schema_differences import differences, remedy
+from app.development.schema_making import read_tables, settle
+from app.development.schema_reading import Key, read_schema, Schema
+from app.platform.migrations import admin_connection, as_owner, config_of, explained, migrate
+from app.platform.roles import MigrationError, owner_of
+from app.platform.wiring import ModuleFolder
+
+_LOGIN = "app_test"
+"""Whose roles stand on the server beside those of an application: the tests' own."""
+_ROUNDS = 3
+"""What goes with a column that is made anew, is made anew in the next round."""
+_FORMAT_WITH_RUFF = {
+    "hooks": "ruff",
+    "ruff.type": "module",
+    "ruff.module": "ruff",
+    "ruff.options": "format --quiet REVISION_SCRIPT_FILENAME",
+}
+_COMMIT = "pass  # Commits what came before: nobody waits for it while rows are looked at."
+_MEANS_MORE = re.compile(r"(?<![:\w\\]):(?=\w+(?![:\w]))|\\(?=:\w*(?![:\w]))")
+"""What `sqlalchemy.text` takes for the name of a parameter, or for a backslash before one."""
+_QUOTED = re.compile(r"""('[^']*'|"[^"]*")""")
+
+
+@dataclass
+class Written:
+    """What `make_migration` has done."""
+
+    files: list[Path] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """What differs and has to be written by hand, in sentences."""
+
+
+@dataclass(frozen=True)
+class _Migration:
+    up: Step
+    down: Step
+
+
+async def make_migration(
+    admin_url: str,
+    folders: Sequence[ModuleFolder],
+    folder: ModuleFolder,
+    message: str,
+    *,
+    by_hand: bool = False,
+) -> Written:
+    """Write what makes of a module's schema what its tables say: one migration, or two.
+
+    What reads whole tables comes second, outside of a transaction. All of it is tried before, on a
+    database of its own, for which the admin needs the right to create databases.
+    With `by_hand` it writes what it can, were it nothing, and returns what is left to do.
+    Raises MigrationError where there is no difference, one for which it knows no statement, or the
+    message cannot stand in a file.
+    """
+    if not message.isprintable() or set(message) & set('"\\'):
+        raise MigrationError("Write the message without quotation marks, backslashes, line breaks.")
+    async with _scratch(admin_url) as url:
+        await migrate(url, _LOGIN, folders)
+        async with admin_connection(url) as connection:
+            migrations, left = await connection.run_sync(_plan, folder)
+    if left and not by_hand:
+        raise MigrationError(
+            "\n".join(left) + "\nNothing was written. To write that by hand, "
+            f'`app make-migration {folder.name} "{message}" --by-hand` makes a file with the rest.'
+        )
+    if not migrations and not by_hand:
+        raise MigrationError(f"{folder.name}/tables.py and its migrations agree: nothing to write.")
+    return Written(_write(folder, message, migrations or [_Migration(Step(), Step())]), left)
+
+
+async def missing_migrations(
+    admin_url: str, login: str, folders: Sequence[ModuleFolder]
+) -> dict[str, list[str]]:
+    """Return, by module, in sentences, how its migrations and its tables differ.
+
+    The database must be up to date, and stays as it is.
+    """
+    async with admin_connection(admin_url) as connection:
+        return await connection.run_sync(_missing, login, folders)
+
+
+def _missing(
+    connection: Connection, login: str, folders: Sequence[ModuleFolder]
+) -> dict[str, list[str]]:
+    missing = {}
+    for folder in folders:
+        owner = owner_of(login, folder.name)
+        present = _read(connection, folder)
+        wanted = read_tables(connection, folder, owner)
+        if differences(present, wanted):
+            present, wanted = (
+                settle(connection, each, folder.name, owner) for each in (present, wanted)
+            )
+        if found := differences(present, wanted):
+            missing[folder.name] = list(found.values())
+    return missing
+
+
+def _read(connection: Connection, folder: ModuleFolder) -> Schema:
+    try:
+        return read_schema(connection, folder.name)
+    finally:
+        connection.rollback()
+
+
+@asynccontextmanager
+async def _scratch(admin_url: str) -> AsyncIterator[str]:
+    """Create a database for as long as the block lasts, and yield the admin's URL of it."""
+    name = f"make_migration_{uuid4().hex}"
+    await create_login(admin_url, _LOGIN)
+    async with admin_connection(admin_url) as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            await connection.execute(text(f"CREATE DATABASE {name}"))
+        except DBAPIError as error:
+            raise MigrationError(
+                f"A migration is tried on a database of its own, which Postgres refused: "
+                f"{error.orig}. Give the admin CREATEDB, or unset DATABASE_URL: the local server's "
+                "has it."
+            ) from error
+        try:
+            yield with_database(admin_url, name)
+        finally:
+            await connection.execute(text(f"DROP DATABASE {name}"))
+
+
+def _plan(connection: Connection, folder: ModuleFolder) -> tuple[list[_Migration], list[str]]:
+    """Make what the tables say, and return how, and what could not be made."""
+    owner = owner_of(_LOGIN, folder.name)
+
+    def read() -> Schema:
+        return settle(connection, _read(connection, folder), folder.name, owner)
+
+    wanted = settle(connection, read_tables(connection, folder, owner), folder.name, owner)
+    state = read()
+    migrations = []
+    refused: dict[object, list[str]] = {}
+    for part in (Changes.structure, Changes.rules) * 2:  # A key may refer to what the rules made.
+        before, up = state, Step()
+        refused[part] = []
+        for _ in range(_ROUNDS):
+            step = part(Changes(folder.name, state, wanted))
+            done = _try(connection, owner, step, refused[part])
+            if not done:
+                break
+            up.beside += done.beside
+            up.looks += done.looks
+            up.within += done.within
+            up.allowed |= step.allowed
+            state = read()
+        if up:
+            down = Changes(folder.name, state, before, careful=False).at_once()
+            migrations.append(_Migration(up, down))
+    left = differences(state, wanted)
+    return migrations, [*_explained(left, state, wanted), *chain(*refused.values())]
+
+
+def _try(connection: Connection, owner: str, step: Step, refused: list[str]) -> Step:
+    """Do what a migration would do, each statement by itself; return what Postgres took.
+
+    A statement is run as it is read from the file.
+    """
+    done = Step()
+    with as_owner(connection, owner):
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            for part in ("beside", "looks", "within"):
+                for statement in getattr(step, part):
+                    try:
+                        connection.execute(text(literal_eval(_as_literal(statement))))
+                    except DBAPIError as error:
+                        why = f"Postgres refuses `{statement}`: {error.orig}."
+                        refused += [] if why in refused else [why]
+                    else:
+                        getattr(done, part).append(statement)
+        finally:
+            connection.rollback()
+            connection.execution_options(isolation_level=connection.default_isolation_level)
+    return done
+
+
+def _explained(left: dict[Key, str], state: Schema, wanted: Schema) -> list[str]:
+    return [
+        f"{sentence} {remedy(state.get(key), wanted.get(key))}" for key, sentence in left.items()
+    ]
+
+
+def _write(folder: ModuleFolder, message: str, migrations: list[_Migration]) -> list[Path]:
+    config = config_of(folder)
+    for name, value in _FORMAT_WITH_RUFF.items():
+        config.set_section_option("post_write_hooks", name, value)
+    files = []
+    now = datetime.now(UTC)
+    for number, migration in enumerate(migrations):
+        with explained(folder):
+            script = ScriptDirectory.from_config(config).generate_revision(
+                # A time, not a number: migrations from two branches stand side by side and both run.
+                f"{now + timedelta(seconds=number):%Y%m%d%H%M%S}",
+                message if number == 0 else f"{message}, beside the writes",
+                head="heads",
+                allowed=migration.up.allowed,
+                upgrades=_as_python(migration.up),
+                downgrades=_as_python(migration.down),
+            )
+        assert isinstance(script, Script)
+        files.append(Path(script.path))
+    return files
+
+
+def _as_python(step: Step) -> str:
+    lines = []
+    if step.beside or step.looks:
+        lines.append("with op.get_context().autocommit_block():")
+        lines += [f"    {_execute(each)}" for each in step.beside] or [f"    {_COMMIT}"]
+    lines += map(_execute, [*step.looks, *step.within])
+    return "\n    ".join(lines) or "pass"
+
+
+def _execute(statement: str) -> str:
+    return f"op.execute({_as_literal(statement)})"
+
+
+def _as_literal(statement: str) -> str:
+    """Return the text in Python that `sqlalchemy.text` reads as a statement.
+
+    Lines are indented, but for those within quotation marks, where each space counts.
+    """
+    escaped = _MEANS_MORE.sub(r"\\\g<0>", statement).replace("\\", "\\\\").replace("\r", "\\r")
+    parts = _QUOTED.split(escaped)
+    parts[1::2] = [part.replace("\n", "\\n") for part in parts[1::2]]
+    lines = "".join(parts)
+    if "\n" not in lines:
+        return '"{}"'.format(lines.replace('"', '\\"'))
+    lines = lines.replace('"""', '\\"\\"\\"').replace("\n", "\n        ")
+    return f'"""\n        {lines}\n    """'

@@ -1,0 +1,124 @@
+"""The commands of `app` that only developers have."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from app import modules
+from app.cli_errors import fail
+from app.cli_openapi import describe
+from app.development.autogenerate import make_migration
+from app.development.catalog import draw_catalog, system_of
+from app.development.database import development_server, development_settings, is_taken
+from app.development.issuer import DevelopmentIssuer
+from app.development.map import as_json, as_mermaid, as_text, draw_map
+from app.development.map_svg import as_svg
+from app.platform.discovery import discover
+from app.platform.logs import configure_logs
+
+_ROOT = Path(__file__).parents[3]
+
+commands = typer.Typer()
+File = Annotated[str | None, typer.Option(metavar="FILE", help="Write it to FILE; - prints it.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+
+
+@commands.command(epilog="Example: app dev --port 8001")
+def dev(port: Port = 8000) -> None:
+    """Run everything on this machine: Postgres, migrations, web server and worker, with reload.
+
+    Uses DATABASE_URL where it is set, and a Postgres of its own otherwise.
+    """
+    if is_taken(port):
+        fail(f"Port {port} of 127.0.0.1 is taken. Choose another: app dev --port {port + 1}")
+    with development_settings() as settings:
+        # The server runs in a process of its own, which reads its settings anew at each reload.
+        os.environ["DATABASE_URL"] = settings.database_url
+        os.environ["MIGRATION_DATABASE_URL"] = settings.admin_url
+        os.environ["ENVIRONMENT"] = settings.environment
+        configure_logs(settings)
+        typer.echo(f"Open http://127.0.0.1:{port}/_dev (Ctrl-C stops everything).", err=True)
+        typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
+        uvicorn.run(
+            "app.development.application:DevelopmentApplication",
+            factory=True,
+            port=port,
+            reload=True,
+            reload_dirs=[str(Path(__file__).parents[1])],
+            reload_includes=["modules/*", "module.toml"],  # A module's folder arrives as a whole.
+            access_log=False,
+            log_config=None,
+            reset_contextvars=True,
+        )
+
+
+@commands.command("make-migration", epilog='Example: app make-migration billing "add a due date"')
+def write_migration(
+    module: str,
+    message: str,
+    by_hand: Annotated[
+        bool, typer.Option("--by-hand", help="Write what can be written; the rest is for you.")
+    ] = False,
+) -> None:
+    """Write what makes of a module's migrations what its tables say.
+
+    It is tried first, on a database of its own. The last word is with the tests, which compare both.
+    """
+    folders = discover(modules)
+    folder = next((each for each in folders if each.name == module), None)
+    if folder is None:
+        fail(f"There is no module {module}. `app modules` lists them.")
+    with development_server() as url:
+        written = asyncio.run(make_migration(url, folders, folder, message, by_hand=by_hand))
+    for path in written.files:
+        typer.echo(f"Wrote {path}. Read it before you commit it.")
+    for sentence in written.left:
+        typer.echo(f"Left for you: {sentence}", err=True)
+
+
+@commands.command(epilog="Example: app token --subject ada --scope catalog:write")
+def token(
+    subject: Annotated[str, typer.Option(help="Who sends it: the id of the principal.")] = "me",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What it allows; give it several times for several.")
+    ] = None,
+) -> None:
+    """Print a token for a day, which `app dev` believes: curl -H "Authorization: Bearer $(app token)"
+
+    In production, the issuer in OIDC_ISSUER makes tokens.
+    """
+    if os.environ.get("ENVIRONMENT", "development") != "development":
+        fail("ENVIRONMENT is production, where only the issuer in OIDC_ISSUER makes tokens.")
+    typer.echo(DevelopmentIssuer().token(subject, *(scope or [])))
+
+
+@commands.command("map", epilog="Example: app map --svg docs/architecture.svg")
+def show_map(svg: File = None, mermaid: File = None, json: File = None) -> None:
+    """Draw the modules, their interfaces and what they depend on: here, or into files."""
+    mapped = draw_map(discover(modules))
+    if not (svg or mermaid or json):
+        typer.echo(as_text(mapped), nl=False)
+    for file, draw in ((svg, as_svg), (mermaid, as_mermaid), (json, as_json)):
+        if file == "-":
+            typer.echo(draw(mapped), nl=False)
+        elif file:
+            _write(Path(file), draw(mapped))
+
+
+@commands.command("catalog", epilog="Example: app catalog")
+def write_catalog() -> None:
+    """Write catalog-info.yaml and openapi.json of each module, from the code."""
+    for path, content in draw_catalog(system_of(_ROOT), discover(modules), describe()).items():
+        _write(path, content)
+        typer.echo(f"Wrote {path.relative_to(_ROOT)}.")
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.write_text(content, "utf-8", newline="\n")
+    except OSError as error:
+        fail(f"Cannot write {path}: {error.strerror}.")

@@ -1,0 +1,219 @@
+"""The console's addresses, all below `/_dev`, in front of the application."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import parse_qs
+
+import asyncpg
+from fastapi import FastAPI
+from pgqueuer import Queries
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.development.console import views
+from app.development.console.guard import Guard
+from app.development.console.operations import operations_of, send_get
+from app.development.console.pages import Pages
+from app.development.console.recorder import Recorder
+from app.development.map import draw_map
+from app.development.map_svg import STYLE
+from app.platform.flag_provider import FlagFiles
+from app.platform.job_changes import retry_jobs
+from app.platform.job_records import find_job, find_jobs, JobsError, Known, measure_queue
+from app.platform.queue import connect_queue
+from app.platform.release import application_name
+from app.platform.settings import Settings
+from app.platform.slow import slow_statements, StatisticsError
+from app.platform.wiring import ModuleFolder
+
+Result = TypeVar("Result")
+
+PATH = "/_dev"
+_FOLDER = Path(__file__).parent
+_LONGEST_FORM = 10_000
+"""Bytes."""
+_SHOWN = 50
+"""Jobs in a table."""
+_SLOW = 3
+"""Statements of each module, which are planned anew each time."""
+
+
+class Console:
+    """An application with its console: what is asked below `/_dev` is answered here, and neither
+    counted nor traced; all else is the application's."""
+
+    def __init__(
+        self,
+        api: FastAPI,
+        settings: Settings,
+        folders: Sequence[ModuleFolder],
+        jobs: Known,
+        flags: FlagFiles,
+        recorder: Recorder,
+    ) -> None:
+        self._api, self._settings, self._jobs = api, settings, jobs
+        self._flags, self._recorder = flags, recorder
+        self._folders, self._map = folders, draw_map(folders)
+        self._pages = Pages(application_name(), [folder.name for folder in folders])
+        self._console: ASGIApp = Guard(self._routes())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_ours = scope["type"] == "http" and f"{scope['path']}/".startswith(f"{PATH}/")
+        await (self._console if is_ours else self._api)(scope, receive, send)
+
+    def _routes(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route(PATH, self._overview),
+                Route(PATH + "/requests", self._requests),
+                Route(PATH + "/traces/{id}", self._trace),
+                Route(PATH + "/logs", self._logs),
+                Route(PATH + "/queue", self._queue),
+                Route(PATH + "/queue/{id:int}/retry", self._retry, methods=["POST"]),
+                Route(PATH + "/sql", self._sql),
+                Route(PATH + "/flags", self._show_flags),
+                Route(PATH + "/try", self._try, methods=["GET", "POST"]),
+                Route(PATH + "/style.css", self._style),
+                Route(PATH + "/live.js", self._script),
+                Route(PATH + "/icon.svg", self._icon),
+            ]
+        )
+
+    async def _overview(self, request: Request) -> Response:
+        queues = await self._ask(lambda queue: measure_queue(queue, self._jobs))
+        shown = views.overview(self._map, self._recorder, queues or {}, self._pages.tone)
+        curl = views.first_curl(operations_of(self._api), _address(request))
+        more = {"curl": curl, "has_queue": queues is not None}
+        return self._pages.show("overview", {**shown, **more})
+
+    async def _requests(self, request: Request) -> Response:
+        module, failed = request.query_params.get("module", ""), "failed" in request.query_params
+        curl = views.first_curl(operations_of(self._api), _address(request))
+        rows = views.requests(self._recorder, module, failed)
+        shown = {"rows": rows, "module": module, "failed": failed, "curl": curl}
+        return self._pages.show("requests", shown)
+
+    async def _trace(self, request: Request) -> Response:
+        trace = self._recorder.trace(request.path_params["id"])
+        if trace is None:
+            return self._pages.show("missing", status=404)
+        return self._pages.show("trace", views.trace(trace))
+
+    async def _logs(self, request: Request) -> Response:
+        asked = {name: request.query_params.get(name, "") for name in ("module", "level")}
+        return self._pages.show("logs", {**asked, "lines": views.lines(self._recorder, **asked)})
+
+    async def _queue(self, request: Request) -> Response:
+        retried = request.query_params.get("retried", "")
+        return await self._show_queue(retried=retried if retried.isdecimal() else "")
+
+    async def _show_queue(
+        self, status: int = 200, retried: str = "", refused: str = ""
+    ) -> Response:
+        async def look(queue: Queries) -> dict[str, object]:
+            return {
+                "queues": await measure_queue(queue, self._jobs),
+                "held": await find_jobs(queue, self._jobs, state="held", limit=_SHOWN),
+                "others": [
+                    job
+                    for state in ("running", "waiting", "unknown")
+                    for job in await find_jobs(queue, self._jobs, state=state, limit=_SHOWN)
+                ],
+            }
+
+        shown = {
+            "shown": await self._ask(look),
+            "traces": views.traces_of_jobs(self._recorder),
+            "names": sorted(self._jobs),
+            "retried": retried,
+            "refused": refused,
+        }
+        return self._pages.show("queue", shown, status)
+
+    async def _retry(self, request: Request) -> Response:
+        id = request.path_params["id"]
+
+        async def retry(queue: Queries) -> str:
+            try:
+                await find_job(queue, self._jobs, id)
+                await retry_jobs(queue, [id])
+            except JobsError as error:
+                return str(error)
+            return ""
+
+        refused = await self._ask(retry)
+        if refused:
+            return await self._show_queue(409, refused=refused)
+        return RedirectResponse(f"{PATH}/queue?retried={id}#said", 303)
+
+    async def _sql(self, request: Request) -> Response:
+        module = request.query_params.get("module", "")
+        names = [folder.name for folder in self._folders if module in ("", folder.name)]
+        slow, reason = [], ""
+        try:
+            slow = await slow_statements(self._settings.database_url, names, _SLOW)
+        except StatisticsError as error:
+            reason = str(error)
+        except (OSError, asyncpg.PostgresError):
+            reason = "The database does not answer."
+        statements = views.statements(self._recorder, module)
+        shown = {"module": module, "slow": slow, "reason": reason, "statements": statements}
+        return self._pages.show("sql", shown)
+
+    async def _show_flags(self, _request: Request) -> Response:
+        return self._pages.show("flags", {"flags": views.flags(self._flags)})
+
+    async def _try(self, request: Request) -> Response:
+        operations = operations_of(self._api)
+        answer, status = None, 200
+        if request.method == "POST":
+            path = await _field(request, "path")
+            if path.startswith("/"):
+                scopes = {s for each in operations.values() for one in each for s in one.scopes}
+                answer = await send_get(self._api, path, sorted(scopes))
+            else:
+                status = 422
+        shown = {
+            "operations": operations,
+            "answer": answer,
+            "address": _address(request),
+            "has_tokens": not self._settings.oidc_issuer,
+        }
+        return self._pages.show("try", shown, status)
+
+    async def _ask(self, question: Callable[[Queries], Awaitable[Result]]) -> Result | None:
+        """Ask the queue; None where the database does not answer, which its page says."""
+        try:
+            async with asyncio.timeout(5), connect_queue(self._settings) as queue:
+                return await question(queue)
+        except (OSError, asyncpg.PostgresError):
+            return None
+
+    async def _style(self, _request: Request) -> Response:
+        own = (_FOLDER / "style.css").read_text("utf-8")
+        return Response("\n".join((own, ".map {", STYLE, "}")), media_type="text/css")
+
+    async def _script(self, _request: Request) -> Response:
+        return Response((_FOLDER / "live.js").read_text("utf-8"), media_type="text/javascript")
+
+    async def _icon(self, _request: Request) -> Response:
+        return Response((_FOLDER / "icon.svg").read_text("utf-8"), media_type="image/svg+xml")
+
+
+def _address(request: Request) -> str:
+    return f"{request.url.scheme}://{request.url.netloc}"
+
+
+async def _field(request: Request, name: str) -> str:
+    """Return what stands in a field of a form."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LONGEST_FORM:
+            return ""
+    return parse_qs(body.decode(errors="replace")).get(name, [""])[0]

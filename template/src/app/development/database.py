@@ -1,0 +1,101 @@
+"""The database of a developer's machine: the one in DATABASE_URL, or a Postgres of our own."""
+
+import asyncio
+import hashlib
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, ExitStack
+from pathlib import Path
+
+import asyncpg
+from sqlalchemy import make_url
+
+from app.development.local_postgres import is_running, local_postgres, LocalPostgresError
+from app.platform.settings import load_settings, Settings, SettingsError
+
+_FOLDER = Path(__file__).parents[3] / ".local" / "postgres"
+
+
+@contextmanager
+def development_settings() -> Iterator[Settings]:
+    """Yield settings with a database to develop on; it lives as long as the block.
+
+    Without DATABASE_URL, that is a database `app` on the local Postgres, where the application
+    logs in with as few rights as in production. Raises SettingsError.
+    """
+    if not _is_development():
+        raise SettingsError("ENVIRONMENT: this is for development only, so unset it")
+    if "DATABASE_URL" in os.environ:
+        yield load_settings(environment="development")
+        return
+    with development_server() as admin_url:
+        asyncio.run(_create_database(admin_url, "app"))
+        login_url = asyncio.run(create_login(admin_url, "app"))
+        yield load_settings(
+            environment="development",
+            database_url=with_database(login_url, "app"),
+            migration_database_url=with_database(admin_url, "app"),
+        )
+
+
+@contextmanager
+def development_server() -> Iterator[str]:
+    """Yield the URL of an admin who may create databases and roles. Raises SettingsError."""
+    if "DATABASE_URL" in os.environ:
+        yield load_settings(environment="development").admin_url
+        return
+    with ExitStack() as stack:
+        try:
+            admin_url = stack.enter_context(local_postgres(_FOLDER))
+        except LocalPostgresError as error:
+            raise SettingsError(str(error)) from None
+        yield admin_url
+
+
+def is_server_running() -> bool:
+    """Say whether somebody uses the local Postgres now, such as `app dev`."""
+    return _is_development() and is_running(_FOLDER)
+
+
+def is_taken(port: int) -> bool:
+    """Say whether something listens on a port of this machine already."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def create_login(admin_url: str, login: str) -> str:
+    """Create a login that may do nothing yet, if it is missing; return its URL.
+
+    Its password follows from the admin's, so that processes side by side agree on it.
+    """
+    url = make_url(admin_url)
+    secret = hashlib.sha256(f"{login} {url.password}".encode()).hexdigest()
+    connection = await asyncpg.connect(admin_url)
+    try:
+        await connection.execute(
+            f"DO $$ BEGIN CREATE ROLE \"{login}\" LOGIN NOINHERIT PASSWORD '{secret}'; "
+            "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+        )
+    finally:
+        await connection.close()
+    return url.set(username=login, password=secret).render_as_string(hide_password=False)
+
+
+def with_database(url: str, name: str) -> str:
+    """Return the URL of another database on the same server, for the same login."""
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def _is_development() -> bool:
+    return os.environ.get("ENVIRONMENT", "development") == "development"
+
+
+async def _create_database(admin_url: str, name: str) -> None:
+    connection = await asyncpg.connect(admin_url)
+    try:
+        await connection.execute(f'CREATE DATABASE "{name}"')
+    except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+        pass
+    finally:
+        await connection.close()
