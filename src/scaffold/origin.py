@@ -117,7 +117,7 @@ def newer(
     address = given or source
     addresses.check(address)
     if address == bundled.ADDRESS and bundled.FILES.is_dir():
-        place = bundled.repository(_tag())
+        place = bundled.repository(installation.tag())
     elif addresses.is_remote(address):
         place = mirror.of(addresses.for_git(address), None, note)
     else:

@@ -1,0 +1,43 @@
+"""The template read without Copier is what Copier renders: byte for byte, mode for mode."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from generated import ROOT
+from helpers import git
+
+from scaffold.reader import TemplateVersion
+
+ANSWERS: list[dict[str, Any]] = [
+    {},
+    {"ci": "gitlab", "modules": "[billing, line_items]", "project_name": "web-shop"},
+    {"ci": "none", "modules": "[]"},
+    {"module": "parts", "entity": "box", "depends_on": {"catalog": "Catalog"}},
+    {"example": "shop"},
+    {"example": "shop", "module": "billing"},
+]
+
+
+@pytest.mark.parametrize("answers", ANSWERS)
+def test_what_is_rendered_is_what_copier_renders(answers: dict[str, Any], tmp_path: Path) -> None:
+    from copier import run_copy
+
+    commit = git(ROOT, "rev-parse", "HEAD")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = tmp_path / "made"
+        copied = run_copy(
+            f"git+{ROOT}", made, data=answers, vcs_ref=commit, defaults=True, quiet=True
+        )
+    recorded = str(copied.template.commit)
+    read = TemplateVersion(ROOT, commit).render(f"git+{ROOT}", recorded, given=answers)
+    expected = {
+        path.relative_to(made).as_posix(): (path.stat().st_mode & 0o100 > 0, path.read_bytes())
+        for path in made.rglob("*")
+        if path.is_file()
+    }
+    got = {path: (file.mode == "100755", file.content) for path, file in read.files.items()}
+    assert got.keys() == expected.keys()
+    assert [path for path in got if got[path] != expected[path]] == []
