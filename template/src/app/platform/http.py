@@ -268,16 +268,12 @@ def _several(request: Request, error: Exception) -> Response:
         else:
             raise error
     # The gravest: nobody is to come again by himself because another part may be tried again.
-    return max(answers, key=lambda answer: (answer.status_code >= 500, _gravity(answer)))
+    return max(answers, key=_gravity)
 
 
 def _gravity(answer: Response) -> tuple[bool, bool, bool]:
-    said = bytes(answer.body)
-    return (
-        answer.status_code == 500,
-        b"Part of the request" in said,
-        "retry-after" not in answer.headers,
-    )
+    status = answer.status_code
+    return status >= 500, status == 500, "retry-after" not in answer.headers
 
 
 _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
