@@ -118,7 +118,7 @@ def send_roles_separately(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
         driver: Any = connection.connection.driver_connection
-        driver.opening = " SET LOCAL statement_timeout = 5000;"
+        driver.opening = ""
         speaking_on(connection).begun = True
 
 

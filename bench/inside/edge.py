@@ -1,8 +1,9 @@
 """Runs inside the generated example: its web server beside a bare one, each in one process.
 
 Both answer `GET …/customers/{id}`, with the same SELECT in a transaction and the same response
-model, under the same uvicorn, and both are sent a token. The bare one has neither module nor role,
-limits, headers or principal: just FastAPI and a pool of asyncpg's. That pool resets a connection
+model, under the same uvicorn, and both are sent a token. Both ask by a dependency who calls, as the
+rows are somebody's; the bare one is told a constant. It has neither module nor role, limits or
+headers: just FastAPI and a pool of asyncpg's. That pool resets a connection
 when it is given back, which is one more round trip to Postgres; a second bare server goes without.
 """
 
@@ -16,7 +17,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
@@ -27,7 +28,7 @@ from app.modules.identity import Customer
 from app.platform.discovery import discover
 from app.platform.migrations import migrate
 from app.platform.serving import serve
-from fastapi import FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Request
 
 LOGIN, NAME = "bench_edge", f"bench_edge_{os.getpid()}"
 SECONDS, ROUNDS = 0.7, 25
@@ -119,10 +120,13 @@ def create_bare(**options: Any) -> FastAPI:
     pool: asyncpg.Pool[asyncpg.Record]
     api = FastAPI(lifespan=lifespan)
 
+    async def find_caller(_request: Request) -> str:
+        return CALLER
+
     @api.get("/customers/{id}")
-    async def get_customer(id: UUID) -> Customer:
+    async def get_customer(id: UUID, caller: Annotated[str, Depends(find_caller)]) -> Customer:
         async with pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(SELECT, id, CALLER)
+            row = await connection.fetchrow(SELECT, id, caller)
         if row is None:
             raise HTTPException(404)
         return Customer(*row)

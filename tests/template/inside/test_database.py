@@ -489,7 +489,7 @@ async def test_the_pool_hands_out_clean_connections_after_a_thousand_mixed_trans
             driver = (await connection.get_raw_connection()).driver_connection
             assert driver is not None
             assert not driver.is_in_transaction()
-            assert await driver.fetchrow(STATE) == ("app_test", "app_test", "0", 0)
+            assert await driver.fetchrow(STATE) == ("app_test", "app_test", "5s", 0)
     await engine.dispose()
 
 

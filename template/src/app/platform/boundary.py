@@ -107,15 +107,18 @@ def _joining(method: Method, module: str, is_async: bool, streams: bool) -> Meth
     """Hand over the module's view of the transaction. What fails in it is undone, even if caught:
     a method may raise when half of its work is done."""
 
-    def view(tx: Any) -> Tx:
+    def refusal(error: Exception, tx: Any) -> Exception:
         if not isinstance(tx, Tx):
-            raise TransactionCallError(
+            return TransactionCallError(
                 f"{module}.{method.__name__} joins its caller's transaction: pass `tx` first."
             )
+        return TransactionCallError(str(error)) if isinstance(error, TransactionError) else error
+
+    def view(tx: Any) -> Tx:
         try:
             return view_of(tx, module)
-        except TransactionError as error:
-            raise TransactionCallError(str(error)) from None
+        except Exception as error:
+            raise refusal(error, tx) from None
 
     def fail(error: BaseException, tx: Tx, *args: Any, **kwargs: Any) -> None:
         tx.undo()
@@ -125,7 +128,10 @@ def _joining(method: Method, module: str, is_async: bool, streams: bool) -> Meth
 
     @wraps(method)
     async def join(tx: Any = None, *args: Any, **kwargs: Any) -> Any:
-        own = view(tx)
+        try:  # As `view`, but for one call less on the way that everything takes.
+            own = view_of(tx, module)
+        except Exception as error:
+            raise refusal(error, tx) from None
         try:
             return await method(own, *args, **kwargs)
         except BaseException as error:
@@ -157,19 +163,17 @@ def _joining(method: Method, module: str, is_async: bool, streams: bool) -> Meth
 
 
 def _standing_alone(method: Method, module: str, _is_async: bool, streams: bool) -> Method:
-    def check() -> None:
-        # It would need a second connection while the first is held, which deadlocks the pool; and
-        # as a service of its own, it would be a network call inside a transaction.
-        if in_transaction():
-            raise TransactionCallError(
-                f"{module}.{method.__name__} does not take `tx`, so it cannot be called inside a "
-                "transaction: call it before or after the block, or give it `tx: Tx` as its first "
-                "parameter."
-            )
+    # It would need a second connection while the first is held, which deadlocks the pool; and as a
+    # service of its own, it would be a network call inside a transaction.
+    refused = (
+        f"{module}.{method.__name__} does not take `tx`, so it cannot be called inside a transaction: "
+        "call it before or after the block, or give it `tx: Tx` as its first parameter."
+    )
 
     @wraps(method)
     def stand_alone(*args: Any, **kwargs: Any) -> Any:
-        check()
+        if in_transaction():
+            raise TransactionCallError(refused)
         try:
             return method(*args, **kwargs)
         except TypeError as error:
@@ -181,8 +185,8 @@ def _standing_alone(method: Method, module: str, _is_async: bool, streams: bool)
         reads = False  # Whether the stream has left a read of its own open, for the next item.
 
         def check_outside() -> None:
-            if not reads:
-                check()
+            if not reads and in_transaction():
+                raise TransactionCallError(refused)
 
         @contextmanager
         def step() -> Iterator[None]:

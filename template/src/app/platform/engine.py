@@ -5,11 +5,11 @@ the module that speaks, until the transaction ends.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, cast, TypeVar
 
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
@@ -67,6 +67,8 @@ __all__ = [
 _SECONDS = "statement_timeout"
 """The engine's option that holds DATABASE_STATEMENT_TIMEOUT."""
 _SAVEPOINTS = (SavepointClause, ReleaseSavepointClause, RollbackToSavepointClause)
+_NEVER = float("inf")
+_Answer = TypeVar("_Answer")
 _longest: ContextVar[float | None] = ContextVar("longest", default=None)
 
 
@@ -107,6 +109,16 @@ def create_engine(settings: Settings, *, name: str = "app serve") -> AsyncEngine
     event.listen(engine.sync_engine, "do_execute", copy_instead)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     event.listen(engine.sync_engine, "do_connect", connect_in_greenlet)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def begin_connection(connection: Any, _record: object) -> None:
+        """Let each statement take so long, and look names without a schema up where extensions are.
+
+        Said with the first words on a connection: poolers refuse it of one that connects.
+        """
+        limits = f"SET statement_timeout = {_milliseconds(seconds)}; SET search_path = {EXTENSIONS}"
+        connection.run_async(lambda driver: driver.execute(limits))
+
     return engine
 
 
@@ -153,10 +165,15 @@ class _Connection(BoundedConnection):
     """Sends the first role of a transaction with BEGIN, and hears what became of its end."""
 
     opening = ""
+    _loop: asyncio.AbstractEventLoop
+    _unlimited: Any = None
+    """What asyncpg goes by where it is to set no timer of its own."""
+    _late, _rings = _NEVER, _NEVER
+    """When an answer is late, and when the timer looks whether it is: seconds of the loop's clock."""
 
     def begin_with(self, seconds: float, more: str) -> None:
         """Send more with the next BEGIN, and let each statement behind it take so many seconds."""
-        self.opening = _limit(seconds, _longest.get() is None) + more
+        self.opening = more if _longest.get() is None else _limit(seconds) + more
         if self._config.command_timeout != seconds + MARGIN:
             self._config = self._config._replace(command_timeout=seconds + MARGIN)
 
@@ -169,17 +186,53 @@ class _Connection(BoundedConnection):
         finally:
             self._config = config
 
+    async def in_time(self, answer: Awaitable[_Answer], seconds: float | None = None) -> _Answer:
+        """Return an answer. Raises TimeoutError, and gives the connection up, where none comes in so
+        many seconds, or in those of `begin_with`.
+
+        A timer for each costs more than the rest of this. Here one serves whoever waits when it rings.
+        """
+        config = self._config
+        if self._unlimited is None:
+            self._unlimited = config._replace(command_timeout=None)
+        self._late = self._loop.time() + (seconds or config.command_timeout)
+        if self._late < self._rings:
+            self._ring_at(self._late)
+        self._config = self._unlimited
+        try:
+            return await answer
+        except Exception as error:
+            if self._late < 0:
+                raise TimeoutError from error
+            raise
+        finally:
+            self._late, self._config = _NEVER, config
+
+    def _ring_at(self, when: float) -> None:
+        self._rings = when
+        self._loop.call_at(when, self._ring, when)
+
+    def _ring(self, when: float) -> None:
+        if when != self._rings:
+            return  # Another timer rings sooner.
+        self._rings = _NEVER
+        if self._late <= self._loop.time():
+            self._late = -1.0
+            self.terminate()
+        elif self._late < _NEVER:
+            self._ring_at(self._late)
+
     async def execute(self, query: str, *args: Any, **options: Any) -> str:
         if query == "ROLLBACK;":
             return await self._roll_back(query)
         if not query.startswith(("BEGIN", "COMMIT")):
             return await super().execute(query, *args, **options)
-        opening = ""
+        seconds = None
         if query.startswith("BEGIN"):
             # However long the statements may take: who does not answer this does not answer.
-            opening, options = self.opening, {"timeout": CONNECT}
+            query, seconds = query + self.opening, CONNECT
         try:
-            status = await super().execute(query + opening, *args, **options)
+            status = await self.in_time(super().execute(query), seconds)
         except BaseException:
             # BEGIN may have passed and the rest failed, or COMMIT never have been sent. The driver
             # believes that no transaction is open and would hand the connection to the next
@@ -216,14 +269,15 @@ async def close(engine: AsyncEngine) -> None:
 
 
 @lru_cache(1000)
-def _limit(seconds: float, is_request: bool) -> str:
-    milliseconds = max(round(seconds * 1000), 1)
-    limit = f" SET LOCAL search_path = {EXTENSIONS}; SET LOCAL statement_timeout = {milliseconds};"
-    if is_request:
-        return limit
+def _limit(seconds: float) -> str:
     # Of a process that is gone with its machine, Postgres hears nothing for hours; so long would what
     # its transaction has locked be locked.
-    return f"{limit} SET LOCAL idle_in_transaction_session_timeout = {milliseconds};"
+    settings = "statement_timeout", "idle_in_transaction_session_timeout"
+    return "".join(f" SET LOCAL {name} = {_milliseconds(seconds)};" for name in settings)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(round(seconds * 1000), 1)
 
 
 def _switch_roles(engine: Engine) -> None:

@@ -50,7 +50,6 @@ _SECURITY = (
 )
 _UNFIT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """What the server would close the connection for, without an answer."""
-_OF_CONTENT = (b"content-length", b"content-type")
 _OURS = frozenset((b"x-request-id", *(name for name, _ in (_FOR_DATA, *_SECURITY))))
 _EXPOSED = ("Idempotent-Replayed", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 _PAGES = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
@@ -190,9 +189,8 @@ def _is_cancelled() -> bool:
 def _with_headers(scope: Scope, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     # Sent as they are: Starlette's MutableHeaders would look each of them up among the others.
     headers = [each for each in given if each[0] not in _OURS]
-    for name, value in headers:
-        if name not in _OF_CONTENT and _UNFIT.search(value):
-            raise ValueError("A header holds what no header may, as a line break.")
+    if _UNFIT.search(b"".join([value for _name, value in headers])):
+        raise ValueError("A header holds what no header may, as a line break.")
     headers.extend(_SECURITY)
     headers.append((b"x-request-id", scope["request_id"].encode()))
     if scope["path"] not in _PAGES:

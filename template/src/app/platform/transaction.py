@@ -32,10 +32,9 @@ _RAW = (
 class _ModuleSession(Session):
     """A session that says who speaks before each statement it sends."""
 
-    def __init__(self, *, shared: "Transaction", role: str, **options: Any) -> None:
-        self._shared, self._role = shared, role
-        self._beginning = False
-        super().__init__(**options)
+    _shared: "Transaction"
+    _role: str
+    _beginning = False
 
     def get_bind(self, *args: Any, **kwargs: Any) -> Connection:
         # Every way to the database asks for the bind first: queries, flushes, lazy loads.
@@ -89,12 +88,12 @@ class Tx(AsyncSession):
         connection = transaction.connection
         inside = connection is not None and connection.in_nested_transaction()
         super().__init__(
-            shared=transaction,
-            role=role_of(transaction.login, module),
             # A view born inside a savepoint must not undo the whole savepoint by its own failure.
             join_transaction_mode="create_savepoint" if inside else "rollback_only",
             expire_on_commit=False,
         )
+        session = self.sync_session
+        session._shared, session._role = transaction, role_of(transaction.login, module)
 
     def after_commit(self, do: Callable[[], Awaitable[None]]) -> None:
         """Do something once the transaction is committed; not if it, or a savepoint around this, is
@@ -314,7 +313,8 @@ def view_of(tx: Tx, module: str) -> Tx:
     transaction = tx._transaction
     if transaction.is_undone or not transaction.open:
         transaction.check_usable()
-    return transaction.view(module)
+    own = transaction.views.get(module)
+    return transaction.view(module) if own is None else own
 
 
 def is_of_this_task(tx: Tx) -> bool:
