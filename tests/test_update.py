@@ -2,10 +2,12 @@
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -349,6 +351,60 @@ def test_new_questions_take_their_defaults_and_it_is_said(
     assert "region: 'eu'" in result.out
     assert Path("region.txt").read_text() == "eu\n"
     assert "region: eu" in Path(".copier-answers.yml").read_text()
+
+
+def test_new_questions_are_asked_on_a_terminal(origin: Template, team: Path) -> None:
+    with (origin.root / "copier.yml").open("a") as questions:
+        questions.write("\nregion:\n  type: str\n  help: Where it runs.\n  default: eu\n")
+        questions.write("  choices: [eu, us]\nzone:\n  type: str\n  default: '{{ region }}-1'\n")
+    origin.write("region.txt.jinja", "{{ region }} {{ zone }}\n")
+    origin.release("v1.1.0")
+    code, said = on_a_terminal(b"mars\rus\r\r", "update")
+    assert code == 0, said
+    assert "Where it runs." in said
+    assert "'mars' to region is none of eu, us" in said
+    assert "answered by their defaults" not in said
+    assert Path("region.txt").read_text() == "us us-1\n"
+    assert "region: us" in Path(".copier-answers.yml").read_text()
+    assert git(team, "status", "--porcelain") == ""
+
+
+def on_a_terminal(typed: bytes, *arguments: str) -> tuple[int, str]:
+    """Run scaffold on a terminal; return its exit code, and what it said there."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvp("env", command(*arguments))
+    said = b""
+    os.write(terminal, typed)
+    with suppress(OSError):  # How a terminal says that nobody is left at its other end.
+        while some := os.read(terminal, 65536):
+            said += some
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said.decode()
+
+
+@pytest.mark.usefixtures("team")
+def test_changed_bounds_of_dependencies_are_told(origin: Template, run: Run) -> None:
+    for version, bound in (("v1.1.0", "httpx>=0.27,<0.28"), ("v1.2.0", "httpx>=0.28,<0.29")):
+        project = f'[project]\nname = "shop"\ndependencies = ["{bound}"]\n'
+        origin.write("pyproject.toml", f'{project}[dependency-groups]\ndev = ["ruff>=1"]\n')
+        origin.release(version)
+    assert run("update", "--to", "v1.1.0").code == 0
+    result = run("update")
+    assert "Dependencies:\n  httpx: <0.28,>=0.27 -> <0.29,>=0.28\n" in result.out
+
+
+@pytest.mark.usefixtures("team")
+def test_a_conflict_is_told_with_the_versions_of_both_sides(origin: Template, run: Run) -> None:
+    edit("docs/guide.md", "line 5", "our line 5")
+    commit()
+    origin.write("docs/guide.md", TEN.replace("line 5", "their line 5"))
+    origin.release("v1.1.0")
+    result = run("update", "--json")
+    (found,) = json.loads(result.out)["conflicts"]
+    assert (found["path"], found["kind"]) == ("docs/guide.md", "content")
+    assert (found["from"], found["to"]) == ("v1.0.0", "v1.1.0")
+    for stage, side in ((1, "base"), (2, "yours"), (3, "template")):
+        assert found[side] == git(Path(), "rev-parse", f":{stage}:docs/guide.md")
 
 
 def test_an_answer_that_the_new_version_refuses_is_refused_by_name(

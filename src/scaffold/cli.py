@@ -265,6 +265,7 @@ def update(
         branch=branch,
         dry_run=dry_run or check,
         note=screen.note,
+        ask=screen.ask if sys.stdin.isatty() and not (dry_run or check or as_json) else None,
     )
     if as_json:
         print(json.dumps(as_dict(done), indent=2))

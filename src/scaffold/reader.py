@@ -118,6 +118,11 @@ class TemplateVersion:
         except TemplateError as error:
             raise ScaffoldError(f"the template {source} cannot be rendered: {error}") from error
 
+    def about(self, question: str) -> str:
+        """What the template says of a question."""
+        details = self._questions[question]
+        return str(details.get("help", "")) if isinstance(details, dict) else ""
+
     @cached_property
     def _questions(self) -> dict[str, Any]:
         return {name: asked for name, asked in self._config.items() if name[0] != "_"}

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 
 from scaffold import moves, objects, sound
-from scaffold.merging import Merged, Scratch
+from scaffold.merging import Merged, Scratch, Stages
 from scaffold.objects import Tree
 from scaffold.reader import Files
 from scaffold.rendered import Both
@@ -21,10 +21,16 @@ class Conflict:
     Attributes:
         path: of the file.
         kind: what is in conflict, in words.
+        old: the template's version that the team began with, there.
+        new: the template's version to come.
+        stages: mode and hash of the file in the old version, with the team, and in the new one.
     """
 
     path: str
     kind: str
+    old: str
+    new: str
+    stages: Stages
 
 
 @dataclass
@@ -101,7 +107,7 @@ def reconcile(scratch: Scratch, both: Both, team: Tree) -> Reconciled:
     if labels[0] == labels[2]:
         labels = (f"{labels[0]}-before", *labels[1:])
     done.merged = scratch.merge(base, ours, theirs, labels)
-    done.conflicts = _conflicts(scratch, done.merged)
+    done.conflicts = _conflicts(scratch, done.merged, both)
     return done
 
 
@@ -151,9 +157,9 @@ def _keep_line_ends(scratch: Scratch, base: Tree, ours: Tree, theirs: Tree) -> N
         side[path] = (side[path][0], blob)
 
 
-def _conflicts(scratch: Scratch, merged: Merged) -> list[Conflict]:
+def _conflicts(scratch: Scratch, merged: Merged, both: Both) -> list[Conflict]:
     """List what git could not merge, and what it merged into something broken."""
-    found = [Conflict(path, stages.kind) for path, stages in merged.conflicts.items()]
+    found = {path: stages.kind for path, stages in merged.conflicts.items()}
     mixed = {path: each for path, each in merged.mixed.items() if path not in merged.conflicts}
     for path, stages in mixed.items():
         sides = [each[1] for each in (merged.files[path], stages.ours, stages.theirs) if each]
@@ -163,5 +169,8 @@ def _conflicts(scratch: Scratch, merged: Merged) -> list[Conflict]:
         )
         if wrong and not any(before):  # Else it was broken before.
             merged.conflicts[path] = stages
-            found.append(Conflict(path, f"merged line by line, it is broken: {wrong}"))
-    return sorted(found, key=lambda each: each.path)
+            found[path] = f"merged line by line, it is broken: {wrong}"
+    return [
+        Conflict(path, kind, both.version_at(path), both.new, merged.conflicts[path])
+        for path, kind in sorted(found.items())
+    ]

@@ -41,12 +41,25 @@ class Both:
     defaults: dict[str, Any] = field(default_factory=dict)
     changelog: str = ""
 
+    def version_at(self, path: str) -> str:
+        """The version that the repository has of what stands at a path."""
+        for module, version in self.behind.items():
+            if path.startswith(f"{_MODULES}/{module}/"):
+                return version
+        return self.old
+
+
+Ask = Callable[[str, str, Any, str], Any]
+"""Puts a question to the user: its name, what it is about, its default, and what was wrong with the
+answer before. Returns an answer."""
+
 
 def render_both(
     root: Path,
     to: str | None,
     source: str | None = None,
     note: Callable[[str], None] = lambda _: None,
+    ask: Ask | None = None,
 ) -> Both:
     """Render a repository at the versions that it has, and at the one to come.
 
@@ -55,6 +68,7 @@ def render_both(
         to: the version to come; none is the newest release.
         source: path or URL to read the template from, instead of where it is recorded.
         note: is told what takes long, before it does.
+        ask: puts the app's new questions to the user; none takes their defaults, as modules do.
 
     Raises:
         ScaffoldError: where a version, an answer or the template is not to be had.
@@ -77,12 +91,15 @@ def render_both(
                 both.behind[module] = recorded.version
     listed = app.answers.get("modules")
     first = [f"{_MODULES}/{name}/" for name in listed] if isinstance(listed, list) else []
+    fresh: dict[str, Any] = {}  # The app's answers to new questions, which its modules share.
     for module, recorded, given in faces:
         where = f"{_MODULES}/{module}/" if module else ""
         sides = []
         for version in (recorded.version, new):
+            is_asked = ask if not module and version == new != app.version else None
+            given = {**fresh, **given} if version == new else given
             try:
-                made = history.render(version, given, {} if module else app.answers)
+                made = history.render(version, given, {} if module else app.answers, is_asked)
             except RefusedAnswerError as error:
                 what = f"{where}{repository.MODULE_ANSWERS if module else repository.ANSWERS}"
                 raise ScaffoldError(
@@ -99,6 +116,12 @@ def render_both(
         both.theirs |= theirs
         both.moved |= _moved(history.moves(recorded.version), base, theirs)
         known = {**given, **(app.answers if not module else {})}
+        if not module:
+            fresh = {
+                name: value
+                for name, value in answers.values.items()
+                if name not in known and name not in answers.hidden and name != "modules"
+            }
         for name, value in answers.defaults.items():
             if name not in known:
                 both.defaults[f"{module}.{name}" if module else name] = value
@@ -107,6 +130,28 @@ def render_both(
         )
     both.changelog = history.changelog(app.version)
     return both
+
+
+def render_module(found: origin.Origin, given: Mapping[str, Any], folder: Path) -> None:
+    """Render one module, with answers, into a folder that does not exist yet.
+
+    Raises:
+        ScaffoldError: where an answer will not do, or the template cannot be rendered.
+        OSError: when the disk did not take it.
+    """
+    try:
+        made = TemplateVersion(Path(found.place), found.revision).render(
+            found.source, found.version, given=given
+        )
+    except UnknownFeatureError:
+        rendering.render(found, folder, given)
+        return
+    folder.mkdir(parents=True)
+    for path, file in made.files.items():
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(file.content)
+        place.chmod(place.stat().st_mode | (0o111 if file.mode == "100755" else 0))
 
 
 def _moved(sources: Mapping[str, str], base: Files, theirs: Files) -> dict[str, str]:
@@ -144,16 +189,33 @@ class _History:
         return self._origins[version]
 
     def render(
-        self, version: str, given: Mapping[str, Any], recorded: Mapping[str, Any]
+        self,
+        version: str,
+        given: Mapping[str, Any],
+        recorded: Mapping[str, Any],
+        ask: Ask | None = None,
     ) -> Rendered:
         """Render a version; by Copier, where it uses what only Copier knows."""
         found = self._origin(version)
         try:
             if version not in self._versions:
                 self._versions[version] = TemplateVersion(Path(found.place), found.revision)
-            return self._versions[version].render(
-                found.source, version, given=given, recorded=recorded
-            )
+            template = self._versions[version]
+            made = template.render(found.source, version, given=given, recorded=recorded)
+            asked: dict[str, Any] = {}
+            wrong = ""
+            # An answer may change what is asked next, and with which default.
+            while ask and (new := made.answers.defaults.keys() - asked.keys() - recorded.keys()):
+                name = next(each for each in made.answers.defaults if each in new)
+                answer = ask(name, template.about(name), made.answers.defaults[name], wrong)
+                more = {**given, **asked, name: answer}
+                try:
+                    made = template.render(found.source, version, given=more, recorded=recorded)
+                except RefusedAnswerError as error:
+                    wrong = str(error)
+                else:
+                    asked[name], wrong = answer, ""
+            return made
         except UnknownFeatureError:
             return _by_copier(found, {**recorded, **given})
 

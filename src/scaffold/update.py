@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scaffold import git, merging, objects, plan, repository
+from scaffold import dependencies, git, merging, objects, plan, repository
 from scaffold.errors import ScaffoldError
 from scaffold.landing import Result, land
 from scaffold.reconcile import Conflict, reconcile
-from scaffold.rendered import render_both
+from scaffold.rendered import Ask, render_both
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Updated:
         stays_deleted: what the team deleted and the template has changed since.
         kept: what the template dropped and the team had edited.
         defaults: answers to new questions, by where and question.
+        bounds: of dependencies that the template has changed.
         changelog: what the template's changelog gained.
         commit: of the result; none where there is nothing to commit.
         branch: that was made for it.
@@ -44,6 +45,7 @@ class Updated:
     stays_deleted: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     defaults: dict[str, Any] = field(default_factory=dict)
+    bounds: list[str] = field(default_factory=list)
     changelog: str = ""
     commit: str | None = None
     branch: str | None = None
@@ -63,6 +65,7 @@ def update(
     branch: str | None = None,
     dry_run: bool = False,
     note: Callable[[str], None] = lambda _: None,
+    ask: Ask | None = None,
 ) -> Updated:
     """Merge what the template has changed into a repository, all of it or nothing.
 
@@ -73,6 +76,7 @@ def update(
         branch: leave the checkout alone, and put the result on a new branch of this name.
         dry_run: write nothing into the repository.
         note: is told what takes long, before it does.
+        ask: puts new questions to the user; none takes their defaults.
 
     Raises:
         ScaffoldError: with nothing written.
@@ -84,9 +88,10 @@ def update(
         if not dry_run:
             stack.enter_context(plan.lock(root / repository.ANSWERS))
         note("rendering both versions")
-        both = render_both(root, to, source, note)
+        both = render_both(root, to, source, note, ask)
         done = Updated(root, both.old, both.new, both.behind, defaults=both.defaults)
         done.changelog = both.changelog
+        done.bounds = dependencies.changed(both.base, both.theirs)
         attributes = root / ".gitattributes"
         team = attributes.read_bytes() if attributes.is_file() else b""
         scratch = stack.enter_context(merging.scratch(root, team))

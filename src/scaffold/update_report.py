@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from scaffold.reconcile import Conflict
 from scaffold.update import Updated
 
 _MOST = 20
@@ -17,15 +18,29 @@ def as_dict(done: Updated) -> dict[str, Any]:
         "current": done.is_current,
         "modules_behind": done.behind,
         "changed": done.changed,
-        "conflicts": [{"path": each.path, "kind": each.kind} for each in done.conflicts],
+        "conflicts": [_conflict(each) for each in done.conflicts],
         "moved": done.moved,
         "stays_deleted": done.stays_deleted,
         "kept": done.kept,
         "defaults": done.defaults,
+        "dependencies": done.bounds,
         "changelog": done.changelog.splitlines(),
         "written": done.written,
         "commit": done.commit,
         "branch": done.branch,
+    }
+
+
+def _conflict(found: Conflict) -> dict[str, Any]:
+    stages = found.stages
+    return {
+        "path": found.path,
+        "kind": found.kind,
+        "from": found.old,
+        "to": found.new,
+        "base": stages.base and stages.base[1],
+        "yours": stages.ours and stages.ours[1],
+        "template": stages.theirs and stages.theirs[1],
     }
 
 
@@ -59,8 +74,12 @@ def _details(done: Updated) -> Iterable[str]:
     yield from _listed("Kept as edited, though the template dropped them:", done.kept)
     taken = [f"{name}: {value!r}" for name, value in done.defaults.items()]
     yield from _listed("New questions, answered by their defaults:", taken)
+    yield from _listed("Dependencies:", done.bounds)
     yield from _listed("New in the template:", done.changelog.splitlines())
-    conflicts = [f"{each.path}: {each.kind}" for each in done.conflicts]
+    conflicts = [
+        f"{each.path}: {each.kind} (yours since {each.old}, the template's {each.new})"
+        for each in done.conflicts
+    ]
     yield from _listed("Conflicts:", conflicts, most=len(conflicts))
 
 
