@@ -55,6 +55,7 @@ bench: | $(UV)  ## Measure: zero to green, what boundaries, jobs, edge and signa
 	$(UV) run python bench/edge.py
 	$(UV) run python bench/signals.py
 	$(UV) run python bench/add_module.py
+	$(UV) run python bench/update.py
 
 format: | $(UV)  ## Format the code and sort the imports
 	$(UV) run ruff check --fix

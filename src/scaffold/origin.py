@@ -117,6 +117,8 @@ def newer(
     address = given or source
     addresses.check(address)
     if address == bundled.ADDRESS and bundled.FILES.is_dir():
+        if version in (None, installation.tag()) and (held := _held(None, installation.tag())):
+            return replace(held, source=source, version=installation.known_as()[1])
         place = bundled.repository(installation.tag())
     elif addresses.is_remote(address):
         place = mirror.of(addresses.for_git(address), None, note)
@@ -289,6 +291,7 @@ def _homeless(what: str) -> str:
 def _nowhere(source: str, version: str, why: str) -> ScaffoldError:
     return ScaffoldError(
         f"the template of this repository, {source} at {version}, cannot be read: "
-        f"{why.rstrip('.')}. Name a copy with --from or SCAFFOLD_TEMPLATE, or record where it is "
-        "now with `scaffold template URL`"
+        f"{why.partition(';')[0].rstrip('.')}. Name a copy with --from or SCAFFOLD_TEMPLATE, "
+        "record where it is now with `scaffold template URL`, or install the scaffold that "
+        "brings it"
     )
