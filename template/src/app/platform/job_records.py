@@ -33,8 +33,9 @@ _JOBS = f"""
             ORDER BY created DESC, id DESC LIMIT 1
         ) AS error,
         CASE WHEN {_IS_UNKNOWN} THEN (
-            SELECT why FROM jsonb_each_text(headers -> 'misfit') AS each (shape, why)
-            WHERE shape = ANY($2)
+            SELECT why FROM jsonb_each_text(
+                CASE jsonb_typeof(headers -> 'misfit') WHEN 'object' THEN headers -> 'misfit' END
+            ) AS each (shape, why) WHERE shape = ANY($2)
         ) END AS misfit
     FROM {_TABLES.queue_table} AS job
     WHERE ($3::text IS NULL OR split_part(entrypoint, '.', 1) = $3)

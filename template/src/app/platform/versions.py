@@ -34,7 +34,8 @@ _LAY_ASIDE = f"""
                 SELECT string_agg(shape, ',' ORDER BY shape) FROM jsonb_object_keys(misfit) AS shape
             )
         FROM given JOIN {_TABLES.queue_table} AS taken ON taken.id = given.id, LATERAL (
-            SELECT coalesce(taken.headers -> 'misfit', '{{}}') || jsonb_build_object(shape, why)
+            SELECT CASE jsonb_typeof(taken.headers -> 'misfit') WHEN 'object'
+                THEN taken.headers -> 'misfit' ELSE '{{}}' END || jsonb_build_object(shape, why)
         ) AS known (misfit)
         WHERE job.id = given.id AND job.queue_manager_id = $1 AND job.status = 'picked'
         RETURNING job.id, job.entrypoint, job.priority
