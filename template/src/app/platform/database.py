@@ -22,7 +22,7 @@ from app.platform.replica import Replica
 from app.platform.tables import NAMING
 from app.platform.transaction import Transaction, Tx
 
-__all__ = ["NAMING", "Database", "Tx", "in_transaction", "opening"]
+__all__ = ["NAMING", "Database", "Tx", "check_none_is_open", "in_transaction", "opening"]
 
 Columns = TypeVarTuple("Columns")
 
@@ -35,6 +35,18 @@ def in_transaction() -> bool:
     """Say whether the code that runs now is inside an open transaction, or an open read."""
     transaction = _current.get()
     return transaction is not None and transaction.open
+
+
+def check_none_is_open() -> None:
+    """Raise TransactionError where a transaction is open as an answer begins: it would say that what is
+    not yet committed was done. A dependency that yields is left behind the answer."""
+    transaction = _current.get()
+    if isinstance(transaction, Transaction) and transaction.open:
+        raise TransactionError(
+            "A transaction is open as the answer begins, which would say that something was done that "
+            "may yet fail: open it in the route, or end it there: a dependency that yields ends in time "
+            'with `Depends(..., scope="function")`.'
+        )
 
 
 class Database:
