@@ -230,6 +230,19 @@ def test_what_does_not_is_told(said: str) -> None:
     assert without_secrets(said) == said
 
 
+def test_a_pair_is_withheld_by_its_name() -> None:
+    pairs = [("X-Api-Key", "CANARY"), [b"cookie", b"CANARY"], ("a", "b"), ("token", "b", "c")]
+    shown = without_secrets({"headers": pairs})
+    assert shown == {
+        "headers": [
+            ["X-Api-Key", "[withheld]"],
+            ["b'cookie'", "[withheld]"],
+            ["a", "b"],
+            ["token", "b", "c"],
+        ]
+    }
+
+
 def test_a_key_whose_middle_was_cut_out_is_withheld() -> None:
     key = PEM.format("").replace("CANARY", "CANARY\n" * 2000)
     for before in range(0, 5000, 997):

@@ -82,6 +82,7 @@ class Tree:
         Level | int,
         Level | Turned,
         set[int] | list[int],
+        dict[int | str, int],
     ],
 )
 def test_a_union_of_look_alikes_is_found_wherever_it_stands(kind: Any) -> None:
@@ -107,6 +108,7 @@ def test_a_union_of_look_alikes_is_found_wherever_it_stands(kind: Any) -> None:
         Any | None,
         object | None,
         dict[str, Any] | None,
+        dict[int | UUID, int],
         Tree,
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from app.platform.database import Database, Tx
 from app.platform.job_changes import drop_jobs, retry_jobs
-from app.platform.job_records import count_jobs, find_jobs
+from app.platform.job_records import count_jobs, find_jobs, measure_queue
 from app.platform.jobs import job
 from app.platform.queue import connect_queue
 from app.platform.recovery import recover
@@ -66,14 +66,15 @@ PAYLOADS = [
     b'{"text": "\\ud800"}',
     b'{"\\u0000": 1}',
 ]
-COLUMNS = {
-    "created": "infinity",
-    "updated": "-infinity",
-    "heartbeat": "0044-03-15 00:00 BC",
-    "execute_after": "-infinity",
-    "attempts": "-5",
-    "dedupe_key": "",
-}
+COLUMNS = [
+    ("created", "infinity"),
+    ("created", "0044-03-15 00:00 BC"),
+    ("updated", "-infinity"),
+    ("heartbeat", "0044-03-15 00:00 BC"),
+    ("execute_after", "-infinity"),
+    ("attempts", "-5"),
+    ("dedupe_key", ""),
+]
 
 
 @pytest.fixture
@@ -120,8 +121,10 @@ async def test_no_row_stops_a_worker(
     for payload in PAYLOADS:
         await insert(queue, payload)
         await insert(queue, payload, '{"shape": "older"}')
-    for name, value in COLUMNS.items():
+    for name, value in COLUMNS:
         await insert(queue, **{name: value})
+    oldest = (await measure_queue(queue, wired.jobs))["catalog"].oldest_due
+    assert 0 < oldest < float("inf")
     await find_jobs(queue, wired.jobs)
     many = len(HEADERS) * 2 + len(PAYLOADS) * 2 + len(COLUMNS)
     async with Worker(settings, engine, wired.jobs).in_background():

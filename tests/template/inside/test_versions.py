@@ -238,7 +238,9 @@ async def test_what_would_become_another_value_is_not_read(
         read(wired(version(after)), wired(version(before)), before(value))
 
 
-@pytest.mark.parametrize(("old", "value", "new"), [(str, "0007", int), (Level, Level.HIGH, Renumbered)])
+@pytest.mark.parametrize(
+    ("old", "value", "new"), [(str, "0007", int), (Level, Level.HIGH, Renumbered)]
+)
 async def test_what_would_become_another_value_waits_for_its_own_version(
     engine: AsyncEngine,
     wired: Callable[[Job[Any]], Jobs],

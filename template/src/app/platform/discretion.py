@@ -111,6 +111,8 @@ def _without_secrets(value: object, name: str, depth: int) -> object:
         each = value.items()
         return {str(key): _without_secrets(part, str(key), depth - 1) for key, part in each}
     if depth and isinstance(value, list | tuple | set | frozenset):
+        if len(value) == 2 and _names_a_secret(str(first := next(iter(value)))):
+            return [_hidden(str(first)), _WITHHELD]  # As a header is.
         return [_without_secrets(part, "", depth - 1) for part in value]
     return _hidden(_shortened(str(value)))
 

@@ -38,8 +38,17 @@ class _Generate(GenerateJsonSchema):
         return super().enum_schema(schema) | {_MEMBERS: names}
 
     def dict_schema(self, schema: Any) -> dict[str, Any]:
-        names = {"propertyNames": self.generate_inner(schema.get("keys_schema", {"type": "any"}))}
-        return super().dict_schema(schema) | names
+        names = self.generate_inner(schema.get("keys_schema", {"type": "any"}))
+        if "anyOf" in names:
+            names = {"anyOf": [_in_quotes(each) for each in names["anyOf"]]}
+        return super().dict_schema(schema) | {"propertyNames": names}
+
+
+def _in_quotes(part: dict[str, Any]) -> dict[str, Any]:
+    """Return what a number is before a colon: a text."""
+    kind = part.get("type")
+    is_number = kind in ("integer", "number")
+    return {**part, "type": "string", "format": "number"} if is_number else part
 
 
 def shape_of(name: str, adapter: TypeAdapter[Any]) -> str:
