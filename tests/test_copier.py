@@ -59,7 +59,10 @@ def objection(question: str, **answers: object) -> str:
         ("a", "as"),
         ("x1", "x1s"),
         *((plural, plural) for plural in ("invoices", "line_items", "addresses", "categories")),
-        *((plural, plural) for plural in ("keys", "children", "contact_people", "photos", "videos")),
+        *(
+            (plural, plural)
+            for plural in ("keys", "children", "contact_people", "photos", "videos")
+        ),
         *((plural, plural) for plural in ("areas", "schemas", "ids", "statuses", "analyses")),
         ("bus", "buses"),
         ("process", "processes"),

@@ -75,6 +75,11 @@ async def make_migration(
     """
     if not message.isprintable() or set(message) & set('"\\'):
         raise MigrationError("Write the message without quotation marks, backslashes, line breaks.")
+    if not re.search(r"\w", message):
+        raise MigrationError(
+            "The message is empty. Say what the migration does, which names its file: "
+            f'app make-migration {folder.name} "add a due date"'
+        )
     async with _scratch(admin_url) as url:
         await migrate(url, _LOGIN, folders)
         async with admin_connection(url) as connection:

@@ -34,7 +34,10 @@ def dev(port: Port = 8000) -> None:
     Uses DATABASE_URL where it is set, and a Postgres of its own otherwise.
     """
     if is_taken(port):
-        fail(f"Port {port} of 127.0.0.1 is taken. Choose another: app dev --port {port + 1}")
+        fail(
+            f"Port {port} of 127.0.0.1 is taken. Choose another: `make dev port={port + 1}`, or "
+            f"`app dev --port {port + 1}`."
+        )
     with development_settings() as settings:
         # The server runs in a process of its own, which reads its settings anew at each reload.
         os.environ["DATABASE_URL"] = settings.database_url
