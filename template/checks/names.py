@@ -11,7 +11,9 @@ BUILTINS = {"__builtins__", "__import__", "__loader__", "eval", "exec"}
 _NAME_IN_TEXT = re.compile(r"app(\.\w+)+|app\.(modules|platform)(\.\w+)+:\w[\w.]*")
 _FINDS_MODULES = re.compile(r"app\.(platform|development)\.")
 GLOBALS = "__globals__"
-"""By which any function leads to all names of its file; a frame calls it `f_globals`."""
+"""By which any function leads to all names of its file."""
+_GLOBALS = {GLOBALS, "__builtins__", "f_builtins", "f_globals"}
+"""What it is called by functions and frames, and what leads as far."""
 _HANDLE = re.compile(
     r"app(\.platform(\.\w+)?|\.modules(\.\w+)?)?|alembic\.op"
     r"|sqlalchemy(\.schema|\.sql(\.(_elements_constructors|ddl|elements|expression|functions))?)?"
@@ -67,6 +69,24 @@ class Names:
                 return text.replace(":", ".")
         return None
 
+    def called(self, node: ast.expr) -> str | None:
+        """Return what is called: also by another name, and by `type(x)` (its name is `type`)."""
+        match node:
+            case ast.Call(func=ast.Name(id="type"), args=[_]) | ast.Attribute(attr="__class__"):
+                return "type"
+        if (name := self.full(node)) is not None:
+            return name
+        bound = self.scopes.bindings(node)
+        value = bound[0].value if len(bound) == 1 else None
+        return self.called(value) if isinstance(value, ast.Attribute | ast.Name) else None
+
+    def unwrapped(self, call: ast.Call) -> ast.Call:
+        """Return the call that a `partial(…)` stands for."""
+        if call.args and self.full(call.func) == "functools.partial":
+            first, *rest = call.args
+            return ast.copy_location(ast.Call(first, rest, call.keywords), call)
+        return call
+
     def defined(self) -> frozenset[str]:
         """Return the names that the file does not merely import."""
         bound = self.scopes.top.bound.items()
@@ -102,7 +122,7 @@ class Names:
         for node in self.nodes:
             if not isinstance(node, ast.Attribute | ast.Name | ast.Constant | ast.Call):
                 continue
-            if isinstance(node, ast.Attribute) and node.attr in (GLOBALS, "f_globals"):
+            if _leads_to_globals(node):
                 reached.add(Reference(node.lineno, GLOBALS))
             name = self.full(node) if id(node) not in inner else None
             if name is None or (name == "app.modules" and id(node) in to_platform):
@@ -119,6 +139,16 @@ class Names:
             if is_value and not is_type and _HANDLE.fullmatch(name):
                 handed.add(Reference(node.lineno, name))
         return frozenset(reached), frozenset(handed)
+
+
+def _leads_to_globals(node: ast.expr) -> bool:
+    """Say whether this is `f.__globals__`, or the text in `getattr(f, "__globals__")`."""
+    match node:
+        case ast.Attribute(attr=name):
+            return name in _GLOBALS
+        case ast.Constant(value=str(name)):
+            return "__" in name and not _GLOBALS.isdisjoint(name.split("."))
+    return False
 
 
 def _types_in(node: ast.AST) -> list[ast.expr]:

@@ -24,7 +24,7 @@ BELOW_MODULES = ("app.platform.", "app.development.")
 """What may find and import modules by itself, and switch roles."""
 _CACHE = ROOT / ".checks_cache" / "files"
 _NOT_OURS = {str(ROOT / name) for name in ("checks", "build", "dist", "node_modules")}
-_COMPOSED = re.compile(r"app\.(modules|platform)\.\w[\w.:]*")
+_COMPOSED = re.compile(r"app\.(modules|platform)\.\w[\w.:]*|__globals__")
 _WATCHED = {
     "app",
     "asyncpg",
@@ -32,6 +32,7 @@ _WATCHED = {
     "importlib",
     "inspect",
     "pkgutil",
+    "pydantic",
     "sqlalchemy",
     "sys",
     GLOBALS,
@@ -115,6 +116,16 @@ def read_sources() -> list[Source]:
         _CACHE.parent.mkdir(exist_ok=True)
         _CACHE.write_bytes(pickle.dumps((version.hexdigest(), fresh)))
     return list(fresh.values())
+
+
+def linked_folders() -> list[str]:
+    """Return the folders of this repository's source that are links: Python follows them, we do not."""
+    return [
+        os.path.relpath(path, ROOT)
+        for folder, names, _ in os.walk(ROOT / "src")
+        for name in names
+        if os.path.islink(path := os.path.join(folder, name))
+    ]
 
 
 def _load(version: str) -> dict[tuple[str, bytes], Source]:
