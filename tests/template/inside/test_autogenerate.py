@@ -174,6 +174,10 @@ class Odd:
             f"def upgrade():\n    [op.execute(each) for each in {statements!r}]\n"
         )
 
+    def count(self) -> int:
+        """Return how many migrations there are."""
+        return len([*(self.folder.path / "migrations").glob("*.py")])
+
     async def differs(self) -> list[str]:
         """Migrate the database, and return how it differs from what the tables say."""
         await migrate(self.url, LOGIN, [self.folder])
@@ -227,6 +231,43 @@ async def test_of_everything_that_tables_say_comes_a_migration_and_another_of_ea
     odd.says(BEFORE)
     left = await missing_migrations(odd.url, LOGIN, [odd.folder])
     assert [each.partition(":")[0] for each in left["odd"]] == ["enum state", "enum status"]
+    odd.says(after)
+    assert await odd.differs() == []
+
+
+SOME = """
+class Room(Base):
+    __tablename__ = "rooms"
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    status: Mapped[str | None] = mapped_column(String(20))
+    number: Mapped[int | None]
+    price: Mapped[Decimal] = mapped_column(Numeric(8, 2))
+"""
+"""A part of what BEFORE says, and one column of another type."""
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(BEFORE, SOME), (SOME, BEFORE), (BEFORE, ""), ("", BEFORE)],
+    ids=["some goes", "some comes", "all goes", "all comes"],
+)
+async def test_what_comes_and_goes_can_be_taken_back_and_done_again(
+    odd: Odd, first: str, second: str
+) -> None:
+    if first:
+        odd.says(first)
+        await odd.makes()
+        assert await odd.differs() == []
+    before = odd.count()
+    odd.says(second)
+    await odd.makes(by_hand=True)  # No string becomes an enum by itself.
+    told = await odd.differs()
+    assert {each.partition(":")[0] for each in told} <= {"column rooms.status", "index rooms.ix_open"}
+    await odd.goes_back(odd.count() - before)
+    odd.says(first)
+    assert await missing_migrations(odd.url, LOGIN, [odd.folder]) == {}
+    odd.says(second)
+    assert await odd.differs() == told
 
 
 async def test_on_rows_a_change_waits_for_no_second_migration(odd: Odd) -> None:
