@@ -79,6 +79,8 @@ def write_migration(
         written = asyncio.run(make_migration(url, folders, folder, message, by_hand=by_hand))
     for path in written.files:
         typer.echo(f"Wrote {path}. Read it before you commit it.")
+    for sentence in written.doubts:
+        typer.echo(f"Warning: {sentence}", err=True)
     for sentence in written.left:
         typer.echo(f"Left for you: {sentence}", err=True)
 

@@ -37,6 +37,8 @@ class Step:
     """In the same transaction, or in that of the migrations before where there is nothing else."""
     allowed: dict[str, str] = field(default_factory=dict)
     """What `make migrations` would refuse of it, by rule, and why it is safe."""
+    doubts: list[str] = field(default_factory=list)
+    """What a person should think of, who reads it."""
 
     def __bool__(self) -> bool:
         return bool(self.beside or self.looks or self.within)
