@@ -20,8 +20,17 @@ _HANDLE = re.compile(
     r"(\.(text|func|DDL|literal_column|TextClause|tstring))?"
 )
 """What is a handle to more than itself: handed on, nobody sees what is taken from it."""
-
-
+_REACH: set[type[ast.AST]] = {ast.Attribute, ast.Call, ast.Constant, ast.Name}
+"""Nodes by which a file may get hold of something."""
+_NAME_TYPES: set[type[ast.AST]] = {
+    ast.AnnAssign,
+    ast.AsyncFunctionDef,
+    ast.Call,
+    ast.FunctionDef,
+    ast.MatchClass,
+    ast.arg,
+}
+"""Nodes in which a type is named. Asking for a kind is quicker than matching, and there are many."""
 _LOGGERS = {"logging.getLogger", "structlog.get_logger", "structlog.stdlib.get_logger"}
 """They take a name, and import nothing."""
 
@@ -38,6 +47,7 @@ class Names:
 
     def __init__(self, tree: ast.Module, package: str) -> None:
         self.scopes = Scopes(tree, package)
+        self._full: dict[ast.AST, str | None] = {}
         self.nodes = self.scopes.nodes
         self.imports = frozenset(self._imports(package))
         self.reached: frozenset[Reference]
@@ -48,6 +58,11 @@ class Names:
 
     def full(self, node: ast.AST) -> str | None:
         """Return what `a`, `a.b` or `"app.a"` stands for; None where the file did not import it."""
+        if node not in self._full:
+            self._full[node] = self._find(node)
+        return self._full[node]
+
+    def _find(self, node: ast.AST) -> str | None:
         match node:
             case ast.Attribute():
                 start = self.full(node.value)
@@ -106,7 +121,8 @@ class Names:
         to_platform: set[int] = set()
         types: set[int] = set()
         for node in self.nodes:
-            types.update(id(part) for each in _types_in(node) for part in ast.walk(each))
+            if type(node) in _NAME_TYPES:
+                types.update(id(part) for each in _types_in(node) for part in ast.walk(each))
             if isinstance(node, ast.Attribute):
                 inner.add(id(node.value))
             elif isinstance(node, ast.Call):
@@ -120,14 +136,14 @@ class Names:
                     inner.add(id(node.args[0]))
         reached, handed = set(), set()
         for node in self.nodes:
-            if not isinstance(node, ast.Attribute | ast.Name | ast.Constant | ast.Call):
+            if type(node) not in _REACH:
                 continue
+            assert isinstance(node, ast.expr)
             if _leads_to_globals(node):
                 reached.add(Reference(node.lineno, GLOBALS))
             name = self.full(node) if id(node) not in inner else None
             if name is None or (name == "app.modules" and id(node) in to_platform):
                 continue  # Only these find modules by themselves: `discover(modules)`.
-            assert isinstance(node, ast.expr)
             reached.add(Reference(node.lineno, name))
             if name.endswith(".__dict__") and _HANDLE.fullmatch(
                 package := name[: -len(".__dict__")]

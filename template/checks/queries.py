@@ -44,6 +44,7 @@ _SESSION_LOCKS = re.compile(r"pg_(try_)?advisory_lock(_shared)?")
 _COMPILES = "sqlalchemy.ext.compiler.compiles"
 """Decorates what returns the SQL of a construct."""
 _SQL_KEYWORDS = {"postgresql_using", "postgresql_where"}
+_MAY_SPEAK: set[type[ast.AST]] = {ast.Assign, ast.Call, ast.ClassDef, ast.Dict, ast.FunctionDef}
 
 
 class Constant(NamedTuple):
@@ -99,6 +100,8 @@ class _Reader:
             if name.startswith(("sqlalchemy", "alembic")):
                 yield from self._excused([Finding(line, "unread", name)], line, line)
         for node in self._names.nodes:
+            if type(node) not in _MAY_SPEAK:
+                continue
             if isinstance(node, ast.FunctionDef) and self._writes_sql(node):
                 for each in ast.walk(node):
                     if isinstance(each, ast.Return) and each.value is not None:

@@ -1,6 +1,7 @@
 """Every Python file of the repository, read once; unchanged files come from a cache."""
 
 import ast
+import gc
 import hashlib
 import os
 import pickle
@@ -25,6 +26,7 @@ BELOW_MODULES = ("app.platform.", "app.development.")
 _CACHE = ROOT / ".checks_cache" / "files"
 _NOT_OURS = {str(ROOT / name) for name in ("checks", "build", "dist", "node_modules")}
 _COMPOSED = re.compile(r"app\.(modules|platform)\.\w[\w.:]*|__globals__")
+_PUT_TOGETHER: set[type[ast.AST]] = {ast.BinOp, ast.Call, ast.JoinedStr}
 _WATCHED = {
     "app",
     "asyncpg",
@@ -108,10 +110,12 @@ def read_sources() -> list[Source]:
     )
     known = _load(version.hexdigest())
     fresh: dict[tuple[str, bytes], Source] = {}
+    gc.disable()  # It would look through each syntax tree many times, and find little.
     for path in _files(str(ROOT)):
         content = Path(path).read_bytes()
         key = (os.path.relpath(path, ROOT), hashlib.sha256(content).digest())
         fresh[key] = known.get(key) or _read(key[0], content)
+    gc.enable()
     if fresh.keys() != known.keys():
         _CACHE.parent.mkdir(exist_ok=True)
         _CACHE.write_bytes(pickle.dumps((version.hexdigest(), fresh)))
@@ -182,7 +186,7 @@ def _composed(names: Names) -> Iterator[Reference]:
     """Find names that are put together: `"app.modules" + ".billing.service"`."""
     texts = Texts(names)
     for node in names.nodes:
-        if isinstance(node, ast.BinOp | ast.JoinedStr | ast.Call):
+        if type(node) in _PUT_TOGETHER and isinstance(node, ast.expr):
             found = _COMPOSED.fullmatch(texts.read(node) or "")
             if found is not None:
                 yield Reference(node.lineno, found[0].replace(":", "."))
