@@ -78,7 +78,7 @@ class Scratch:
         for name, side in zip(labels[1:], (of_ours, of_theirs), strict=True):
             commit = objects.commit_tree(self.folder, side, name, [root])
             objects.plumb("update-ref", f"refs/heads/{name}", commit, cwd=self.folder)
-        printed = objects.plumb(
+        code, printed = objects.run(
             "-c",
             "merge.conflictStyle=zdiff3",
             "merge-tree",
@@ -90,6 +90,9 @@ class Scratch:
         )
         tree, _, rest = printed.partition(b"\0")
         conflicts = _read_stages(rest)
+        if bool(code) != bool(conflicts):
+            said = " ".join(rest.decode(errors="replace").replace("\0", " ").split())
+            raise ScaffoldError(f"git could not merge, and names no file in conflict: {said}")
         files = objects.tree_of(self.folder, tree.decode())
         marked = [path for path in conflicts if files.get(path, ("", ""))[0] in _REGULAR]
         contents = objects.read_blobs(self.folder, [files[path][1] for path in marked])
@@ -114,8 +117,7 @@ class Scratch:
             names.append(f"refs/heads/result-{number}")
             objects.plumb("update-ref", names[-1], commit, cwd=self.folder)
         objects.plumb(
-            "-c",
-            "gc.auto=0",
+            *("-c", "gc.auto=0", "-c", "protocol.file.allow=always"),
             "fetch",
             "--quiet",
             "--no-tags",

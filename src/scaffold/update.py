@@ -1,5 +1,6 @@
 """Bring a repository to another version of its template: app and modules in one three-way merge."""
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ class Updated:
         stays_deleted: what the team deleted and the template has changed since.
         kept: what the template dropped and the team had edited.
         defaults: answers to new questions, by where and question.
+        dropped: answers that no question takes any more, by where and question.
+        left: modules that do not follow, each with the reason.
         changelog: what the template's changelog gained.
         commit: of the result; none where there is nothing to commit.
         branch: that was made for it.
@@ -44,6 +47,8 @@ class Updated:
     stays_deleted: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     defaults: dict[str, Any] = field(default_factory=dict)
+    dropped: dict[str, Any] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
     changelog: str = ""
     commit: str | None = None
     branch: str | None = None
@@ -79,21 +84,21 @@ def update(
     """
     git.need()
     root = repository.find_root(start)
-    _check_ready(root, branch, dry_run)
     with ExitStack() as stack:
         if not dry_run:
             stack.enter_context(plan.lock(root / repository.ANSWERS))
+        _check_ready(root, branch, dry_run)
+        head = git.head(root)
+        prefix = os.fsdecode(objects.plumb("rev-parse", "--show-prefix", cwd=root)).strip("\n")
+        ours = objects.tree_of(root, f"{head}:{prefix}")
         note("rendering both versions")
-        both = render_both(root, to, source, note)
+        both = render_both(root, ours, to, source, note)
         done = Updated(root, both.old, both.new, both.behind, defaults=both.defaults)
-        done.changelog = both.changelog
+        done.changelog, done.dropped, done.left = both.changelog, both.dropped, both.left
         attributes = root / ".gitattributes"
         team = attributes.read_bytes() if attributes.is_file() else b""
         scratch = stack.enter_context(merging.scratch(root, team))
         note("merging")
-        head = git.head(root)
-        prefix = objects.plumb("rev-parse", "--show-prefix", cwd=root).decode().strip("\n")
-        ours = objects.tree_of(root, f"{head}:{prefix}")
         found = reconcile(scratch, both, ours)
         merged = found.merged
         done.changed = sorted(
@@ -144,4 +149,5 @@ _IN_PROGRESS = {
     "REVERT_HEAD": "revert",
     "rebase-merge": "rebase",
     "rebase-apply": "rebase",
+    "BISECT_LOG": "bisect",
 }
