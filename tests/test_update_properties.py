@@ -369,7 +369,8 @@ def check_team(base: Files, ours: Files, theirs: Files, result: Files, done: Upd
             if entry[0] != "120000" and base[path][0] != "120000":
                 removed = tokens(base[path]) - tokens(entry)
                 assert not removed & tokens(there), f"{path} has back {removed & tokens(there)}"
-        if entry[1].count(b"\r\n") > len(entry[1].splitlines()) * 0.9 and b"\0" not in entry[1]:
+        is_text = b"\0" not in entry[1] + there[1]
+        if is_text and entry[1].count(b"\r\n") > len(entry[1].splitlines()) * 0.9:
             assert there[1].count(b"\r\n") == there[1].count(b"\n"), f"{path} lost its line ends"
     for path in base.keys() - ours.keys():
         if path not in conflicts and path not in done.moved.values():

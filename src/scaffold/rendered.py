@@ -148,7 +148,8 @@ def _add(
             made = history.render(version, face.given if face.module else {}, recorded, check)
         except RefusedAnswerError as error:
             raise ScaffoldError(
-                f"{face.answers_file}: at {version} {error}; mend it there, and commit it"
+                f"{face.answers_file}: at {version} {str(error).rstrip('.')}; mend it there, and "
+                "commit it"
             ) from None
         files = {face.folder + path: file for path, file in made.files.items()}
         sides.append({p: file for p, file in files.items() if not p.startswith(tuple(others))})

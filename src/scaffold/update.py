@@ -121,10 +121,8 @@ def _check_ready(root: Path, branch: str | None, dry_run: bool) -> None:
     """Refuse what an update would run over."""
     if not git.has_commit(root, "HEAD"):
         raise ScaffoldError(f"{root} has no commit yet; commit it first, so that nothing is lost")
-    for name, what in _IN_PROGRESS.items():
-        place = objects.plumb("rev-parse", "--git-path", name, cwd=root).decode().strip()
-        if (root / place).exists() and not dry_run and not branch:
-            raise ScaffoldError(f"a {what} is in progress in {root}; end it first (git status)")
+    if not dry_run and not branch:
+        _check_idle(root)
     if branch:
         if objects.status_of("check-ref-format", "--branch", branch, cwd=root):
             raise ScaffoldError(f"{branch!r} is no name for a branch; choose another")
@@ -132,7 +130,9 @@ def _check_ready(root: Path, branch: str | None, dry_run: bool) -> None:
             raise ScaffoldError(f"the branch {branch} exists already; choose another name")
     elif not dry_run:
         changed = objects.plumb(
-            "status", "--porcelain", "--untracked-files=no", "--", ".", cwd=root
+            *("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"),
+            *("--", "."),
+            cwd=root,
         ).decode(errors="replace")
         if changed:
             raise ScaffoldError(
@@ -141,6 +141,21 @@ def _check_ready(root: Path, branch: str | None, dry_run: bool) -> None:
             )
     if not dry_run:
         git.need_identity(root)
+
+
+def _check_idle(root: Path) -> None:
+    names = ["index.lock", *_IN_PROGRESS]
+    asked = [part for name in names for part in ("--git-path", name)]
+    places = os.fsdecode(objects.plumb("rev-parse", *asked, cwd=root)).splitlines()
+    there = {name: root / place for name, place in zip(names, places, strict=True)}
+    for name, what in _IN_PROGRESS.items():
+        if there[name].exists():
+            raise ScaffoldError(f"a {what} is in progress in {root}; end it first (git status)")
+    if (lock := there["index.lock"]).exists():
+        raise ScaffoldError(
+            f"{lock} is there: another git is at work, or one was killed; wait for it, or remove "
+            "the file"
+        )
 
 
 _IN_PROGRESS = {
