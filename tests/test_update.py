@@ -1,14 +1,10 @@
 """`scaffold update`: a real template with a history, real edits, real merges."""
 
 import json
-import os
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from helpers import Run, command, git, tree
+from helpers import Run, git, tree
 from histories import MODULE, TEN, Template, commit, edit
 
 
@@ -316,50 +312,3 @@ def test_a_repository_in_a_folder_of_a_bigger_one_is_updated_there(
     origin.release("v1.2.0")
     assert run("update").code == 1
     assert git(big, "diff", "--name-only", "--diff-filter=U") == "shop/docs/guide.md"
-
-
-@pytest.mark.slow
-def test_killed_at_any_moment_it_is_as_before_or_as_after(origin: Template, team: Path) -> None:
-    for number in range(40):
-        origin.write(f"docs/new_{number}.md", f"{number}\n")
-    origin.write("docs/guide.md", TEN.replace("line 5", "their line 5"))
-    origin.release("v1.1.0")
-    before, head = tree(team), git(team, "rev-parse", "HEAD")
-    started = time.monotonic()
-    subprocess.run(command("update", "--dry-run"), cwd=team, check=True, capture_output=True)
-    whole = (time.monotonic() - started) * 1.3
-    ends = set()
-    for attempt in range(12):
-        process = subprocess.Popen(
-            command("update"), cwd=team, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        time.sleep(whole * (attempt + 1) / 12)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        settle(team)
-        if git(team, "rev-parse", "HEAD") == head:
-            assert tree(team) == before
-            ends.add("before")
-        else:
-            assert git(team, "log", "-1", "--format=%s") == "Update to template v1.1.0"
-            assert git(team, "status", "--porcelain") == ""
-            ends.add("after")
-            git(team, "reset", "--hard", "--quiet", head)
-    assert "before" in ends
-
-
-def settle(team: Path) -> None:
-    """Wait until what the killed process had started is at its end."""
-    while (team / ".git/index.lock").exists() or busy(team):
-        time.sleep(0.05)
-
-
-def busy(team: Path) -> bool:
-    """Whether a git still runs in a folder."""
-    for entry in Path("/proc").glob("[0-9]*/cwd"):
-        try:
-            if entry.readlink() == team and entry.parent.name != str(os.getpid()):
-                return True
-        except OSError:
-            continue
-    return False

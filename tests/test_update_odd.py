@@ -106,6 +106,16 @@ def test_a_conflict_outside_of_a_sparse_checkout_can_be_taken_back(
     assert left == before
 
 
+def test_files_that_were_touched_are_no_changes(newer: Template, team: Path, run: Run) -> None:
+    newer.write("docs/guide.md", TEN.replace("line 9\n", "their line 9\n"))
+    newer.release("v1.2.0")
+    for file in git(team, "ls-files").splitlines():
+        os.utime(file, (0, 0))
+    result = run("update")
+    assert (result.code, result.err) == (1, "")
+    assert git(team, "diff", "--name-only", "--diff-filter=U") == "docs/guide.md"
+
+
 def test_a_submodule_stays_as_it_is(newer: Template, team: Path, run: Run, tmp_path) -> None:
     git(
         team,

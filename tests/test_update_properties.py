@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from helpers import git
+from histories import Files, on_disk, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,19 +19,8 @@ from scaffold import objects
 from scaffold.reader import TemplateVersion
 from scaffold.update import Updated, update
 
-settings.register_profile(
-    "default",
-    max_examples=120,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
-settings.register_profile("long", settings.get_profile("default"), max_examples=3000)
-settings.load_profile("default")
-
-Files = dict[str, tuple[str, bytes]]
-"""Mode and content by path."""
+EXAMPLES = os.environ.get("EXAMPLES")
+"""How many; none is as many as take less than a minute, and the same each time."""
 
 MODULES = "src/app/modules"
 NAMED = ("catalog", "ordering", "billing", "alpha", "zeta")
@@ -260,25 +251,6 @@ def changes(kinds: tuple[str, ...], most: int) -> st.SearchStrategy[Changes]:
     return st.lists(st.tuples(st.sampled_from(kinds), numbers, numbers), min_size=1, max_size=most)
 
 
-def write(folder: Path, commits: list[tuple[str, Files]]) -> None:
-    """A repository with commits, each tagged with its name."""
-    folder.mkdir()
-    git(folder, "init", "--quiet", "--initial-branch=main", "--template=")
-    stream = []
-    for name, files in commits:
-        stream.append(
-            b"commit refs/heads/main\ncommitter T <t@example.org> 0 +0000\ndata %d\n%b\ndeleteall\n"
-            % (len(name), name.encode())
-        )
-        for path, (mode, content) in files.items():
-            quoted = path.replace("\\", "\\\\").replace('"', '\\"')
-            stream.append(f'M {mode} inline "{quoted}"\ndata {len(content)}\n'.encode())
-            stream.append(content + b"\n")
-        stream.append(f"reset refs/tags/{name}\nfrom refs/heads/main\n\n".encode())
-    objects.plumb("fast-import", "--quiet", cwd=folder, given=b"".join(stream))
-    git(folder, "reset", "--hard", "--quiet")
-
-
 def rendered(repository: Path, version: str) -> Files:
     """What a version makes: the app without modules, and five modules."""
     read = TemplateVersion(repository, git(repository, "rev-parse", version))
@@ -299,28 +271,6 @@ def of_modules(files: Files, modules: Iterable[str]) -> Files:
         for path, entry in files.items()
         if not path.startswith(f"{MODULES}/") or path.split("/")[3] in modules
     }
-
-
-def of_commit(folder: Path, revision: str) -> Files:
-    tree = objects.tree_of(folder, revision)
-    contents = objects.read_blobs(folder, [blob for _, blob in tree.values()])
-    return {
-        path: (mode, content)
-        for (path, (mode, _)), content in zip(tree.items(), contents, strict=True)
-    }
-
-
-def on_disk(folder: Path) -> Files:
-    found: Files = {}
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder).as_posix()
-        if name.split("/")[0] == ".git":
-            continue
-        if path.is_symlink():
-            found[name] = ("120000", os.fsencode(path.readlink()))
-        elif path.is_file():
-            found[name] = ("100755" if path.stat().st_mode & 0o100 else "100644", path.read_bytes())
-    return found
 
 
 def state(folder: Path) -> tuple[object, ...]:
@@ -466,6 +416,14 @@ def play(by_team: Changes, by_template: Changes, releases: int, also: int) -> Up
         return check_update(origin, shop, base, team.files, also)
 
 
+@pytest.mark.slow
+@settings(
+    max_examples=int(EXAMPLES or 80),
+    derandomize=EXAMPLES is None,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(changes(Team.KINDS, 8), changes(Template.KINDS, 8), st.integers(1, 4), st.integers(0, 2))
 def test_nothing_is_lost_without_a_word(by_team, by_template, releases, also):
     play(by_team, by_template, releases, also)

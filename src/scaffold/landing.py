@@ -57,6 +57,7 @@ def land(scratch: Scratch, root: Path, result: Result, branch: str | None) -> st
         message = scratch.folder / "message"
         message.write_text(f"{result.message}\n")
         steps = (
+            "git update-index -q --refresh || true; "  # Files may be touched, or copied.
             f"git read-tree -m -u {result.head} {tree}; "
             f"trap '[ $? = 0 ] || git read-tree --reset -u {result.head}' EXIT; "
             f'cd "$(git rev-parse --show-toplevel)"; '
