@@ -2,11 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from helpers import Run, git, tree
+from helpers import Run, command, git, tree
 from histories import MODULE, TEN, Template, commit, edit
 
 ANSWERS = ".copier-answers.yml"
@@ -406,3 +407,59 @@ def test_a_repository_can_be_on_the_way_of_a_commit_meanwhile(
     assert "somebody has just committed" in result.err
     assert git(team, "log", "-1", "--format=%s") == "Mine"
     assert git(team, "status", "--porcelain") == ""
+
+
+def test_ctrl_c_while_it_writes_comes_too_late(newer: Template, team: Path, tmp_path: Path) -> None:
+    newer.write("docs/guide.md", TEN.replace("line 9\n", "their line 9\n"))
+    newer.release("v1.2.0")
+    hook = team / ".git/hooks/post-index-change"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        f"#!/bin/sh\nwhile ! [ -s {tmp_path}/pid ]; do sleep 0.01; done\n"
+        f"kill -INT $(cat {tmp_path}/pid) && echo sent >>{tmp_path}/sent\nsleep 0.5\n"
+    )
+    hook.chmod(0o755)
+    started = subprocess.Popen(
+        command("update"),
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    (tmp_path / "pid").write_text(f"{started.pid}\n")
+    said, _ = started.communicate()
+    assert (tmp_path / "sent").exists()
+    assert started.returncode == 1
+    assert b"docs/guide.md: content" in said
+    assert git(team, "diff", "--name-only", "--diff-filter=U") == "docs/guide.md"
+    assert (team / ".git/CHERRY_PICK_HEAD").exists()
+
+
+def test_a_version_that_asks_for_a_newer_copier_is_read_all_the_same(
+    origin: Template, team: Path, run: Run
+) -> None:
+    questions = (origin.root / "copier.yml").read_text()
+    (origin.root / "copier.yml").write_text(questions.replace('"9.19.0"', '"99.0.0"'))
+    origin.release("v1.1.0")
+    updated(run)
+    (origin.root / "copier.yml").write_text(questions)
+    origin.write("docs/new.md", "new\n")
+    origin.release("v1.2.0")
+    updated(run)
+    assert Path("docs/new.md").exists()
+
+
+def test_a_repository_of_another_making_is_adopted_by_its_answers(
+    newer: Template, team: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who writes down what it is like follows from there; what it never had stays away."""
+    other = tmp_path / "other"
+    (other / "src/app/modules").mkdir(parents=True)
+    (other / "docs").mkdir()
+    (other / ANSWERS).write_bytes((team / ANSWERS).read_bytes())
+    (other / "docs/guide.md").write_text(TEN.replace("line 9", "our line 9"))
+    git(other, "init", "--quiet")
+    monkeypatch.chdir(other)
+    Path("src/app/modules/.keep").touch()
+    commit("Ours")
+    updated(run)
+    check_updated(other)
+    assert not Path("README.md").exists()

@@ -251,6 +251,21 @@ def changes(kinds: tuple[str, ...], most: int) -> st.SearchStrategy[Changes]:
     return st.lists(st.tuples(st.sampled_from(kinds), numbers, numbers), min_size=1, max_size=most)
 
 
+def replace(folder: Path, files: Files) -> None:
+    """Commit other files."""
+    git(folder, "rm", "-r", "--quiet", "--force", ".")
+    for path, (mode, content) in files.items():
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if mode == "120000":
+            place.symlink_to(os.fsdecode(content))
+        else:
+            place.write_bytes(content)
+            place.chmod(0o755 if mode == "100755" else 0o644)
+    git(folder, "add", "--all", "--force")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message", "Again")
+
+
 def rendered(repository: Path, version: str) -> Files:
     """What a version makes: the app without modules, and five modules."""
     read = TemplateVersion(repository, git(repository, "rev-parse", version))
@@ -357,13 +372,15 @@ def check_template(base: Files, ours: Files, theirs: Files, result: Files, done:
             assert path not in result, f"{path} is still there"
 
 
-def check_update(origin: Path, shop: Path, all_base: Files, ours: Files, also: int) -> Updated:
+def check_update(
+    origin: Path, shop: Path, all_base: Files, ours: Files, to: str, also: int
+) -> Updated:
     """Update a repository, and compare what is said with what is there."""
     before = state(shop)
-    planned = update(shop, dry_run=True) if also == 0 else None
+    planned = update(shop, to=to, dry_run=True) if also == 0 else None
     if planned:
         assert state(shop) == before
-    done = update(shop)
+    done = update(shop, to=to)
     for name in ("changed", "conflicts", "moved", "stays_deleted", "kept", "defaults"):
         assert planned is None or getattr(planned, name) == getattr(done, name), name
     unmerged = set(objects.plumb("ls-files", "-u", "-z", cwd=shop).split(b"\0")[:-1])
@@ -380,7 +397,7 @@ def check_update(origin: Path, shop: Path, all_base: Files, ours: Files, also: i
         if also == 1:
             git(shop, "cherry-pick", "--abort")
             assert state(shop)[:5] == before[:5]
-            assert update(shop).conflicts == done.conflicts
+            assert update(shop, to=to).conflicts == done.conflicts
         git(shop, "add", "--all")
         git(shop, "commit", "--quiet", "--no-edit", "--allow-empty")
     elif done.changed:
@@ -388,13 +405,13 @@ def check_update(origin: Path, shop: Path, all_base: Files, ours: Files, also: i
     assert git(shop, "status", "--porcelain") == ""
     if also == 2:
         after = state(shop)
-        second = update(shop)
+        second = update(shop, to=to)
         assert second.is_current, (second.changed, second.conflicts)
         assert state(shop) == after
     return done
 
 
-def play(by_team: Changes, by_template: Changes, releases: int, also: int) -> Updated:
+def play(by_team: Changes, by_template: Changes, releases: int, also: int) -> None:
     """Make a template and a repository with changes to both, and update."""
     with TemporaryDirectory(prefix="properties-", ignore_cleanup_errors=True) as folder:
         origin, shop = Path(folder, "origin"), Path(folder, "shop")
@@ -404,7 +421,10 @@ def play(by_team: Changes, by_template: Changes, releases: int, also: int) -> Up
             story.change(*change)
             if number % releases == 0 or number == len(by_template):
                 versions.append((f"v1.{len(versions)}.0", dict(story.files)))
-        write(origin, versions)
+        middle = versions[-1][0]
+        for kind, one, two in by_template:
+            story.change(kind, one + 7, two + 11)
+        write(origin, [*versions, ("v2.0.0", story.files)])
         base = rendered(origin, "v1.0.0")
         team = Team(of_modules(base, ("catalog", "ordering")), base)
         start = dict(team.files)
@@ -413,7 +433,14 @@ def play(by_team: Changes, by_template: Changes, releases: int, also: int) -> Up
         team.files.setdefault(f"{MODULES}/__init__.py", ("100644", b""))
         write(shop, [("start", start), ("edited", team.files)])
         git(shop, "tag", "--delete", "start", "edited")
-        return check_update(origin, shop, base, team.files, also)
+        done = check_update(origin, shop, base, team.files, middle, also)
+        if also == 3 and not done.conflicts:  # And once more, from what has come of it.
+            team.files, team.rendered = on_disk(shop), rendered(origin, middle)
+            for kind, one, two in by_team:
+                team.change(kind, one + 5, two + 3)
+            team.files.setdefault(f"{MODULES}/__init__.py", ("100644", b""))
+            replace(shop, team.files)
+            check_update(origin, shop, team.rendered, team.files, "v2.0.0", also)
 
 
 @pytest.mark.slow
@@ -424,6 +451,6 @@ def play(by_team: Changes, by_template: Changes, releases: int, also: int) -> Up
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-@given(changes(Team.KINDS, 8), changes(Template.KINDS, 8), st.integers(1, 4), st.integers(0, 2))
+@given(changes(Team.KINDS, 8), changes(Template.KINDS, 8), st.integers(1, 4), st.integers(0, 3))
 def test_nothing_is_lost_without_a_word(by_team, by_template, releases, also):
     play(by_team, by_template, releases, also)

@@ -125,6 +125,16 @@ def test_answers_that_were_edited_by_hand(
     assert ANSWERS in sentence
 
 
+def test_a_template_that_wants_to_run_commands(
+    origin: Template, behind: Path, refused: Refused, tmp_path: Path
+) -> None:
+    with (origin.root / "copier.yml").open("a") as questions:
+        questions.write(f"\n_tasks: ['touch {tmp_path}/ran']\n")
+    origin.release("v1.2.0")
+    assert "tasks" in refused("update")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_an_index_that_is_locked(behind: Path, refused: Refused) -> None:
     Path(".git/index.lock").touch()
     said = refused("update")
