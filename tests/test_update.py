@@ -3,95 +3,12 @@
 import json
 import os
 import pty
-import shutil
-import signal
-import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import FILES, MODULE
-from helpers import Run, command, git, process, tree
-
-TEN = "".join(f"line {number}\n" for number in range(1, 11))
-
-
-class Template:
-    """A template whose versions are made by a test."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def begin(self, questions: str) -> None:
-        for name, content in FILES.items():
-            self.write(name, content)
-        (self.root / "copier.yml").write_text(questions)
-        self.write("docs/guide.md", TEN)
-        self.write("src/app/platform/health.py", "".join(f"value_{n} = {n}\n" for n in range(12)))
-        self.write(f"{MODULE}/service.py.jinja", TEN + "# {{ module }}\n")
-        git(self.root, "init", "--quiet", "--initial-branch=main")
-        self.release("v1.0.0")
-
-    def write(self, name: str, content: str) -> None:
-        file = self.root / "template" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content.encode())
-
-    def move(self, old: str, new: str) -> None:
-        (self.root / "template" / new).parent.mkdir(parents=True, exist_ok=True)
-        (self.root / "template" / old).rename(self.root / "template" / new)
-
-    def release(self, version: str) -> None:
-        git(self.root, "add", "--all")
-        git(self.root, "commit", "--quiet", "--allow-empty", "--message", version)
-        git(self.root, "tag", version)
-
-
-@pytest.fixture(scope="session")
-def prepared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template, and a repository of its version 1 with catalog, ordering and, later, billing."""
-    folder = tmp_path_factory.mktemp("prepared")
-    (folder / "origin").mkdir()
-    Template(folder / "origin").begin((template / "copier.yml").read_text())
-    shop = folder / "shop"
-    for arguments in (
-        ("new", str(shop), "--defaults", "--from", str(folder / "origin")),
-        ("add-module", "billing", "-C", str(shop)),
-    ):
-        assert process(*arguments, cwd=folder).returncode == 0
-    git(shop, "add", "--all")
-    git(shop, "commit", "--quiet", "--message", "Add billing")
-    return folder
-
-
-@pytest.fixture
-def origin(prepared: Path, tmp_path: Path) -> Template:
-    shutil.copytree(prepared / "origin", tmp_path / "origin")
-    return Template(tmp_path / "origin")
-
-
-@pytest.fixture
-def team(prepared: Path, origin: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """That repository, as one of one's own; the current folder is in it."""
-    shop = tmp_path / "shop"
-    shutil.copytree(prepared / "shop", shop)
-    for answers in shop.rglob(".copier-answers*.yml"):
-        answers.write_text(answers.read_text().replace(str(prepared), str(tmp_path)))
-    git(shop, "commit", "--all", "--quiet", "--message", "Find the template")
-    monkeypatch.chdir(shop)
-    return shop
-
-
-def commit(message: str = "Edit") -> None:
-    git(Path(), "add", "--all")
-    git(Path(), "commit", "--quiet", "--message", message)
-
-
-def edit(file: str, old: str, new: str) -> None:
-    text = Path(file).read_text()
-    assert old in text
-    Path(file).write_text(text.replace(old, new))
+from helpers import Run, command, git, tree
+from histories import MODULE, TEN, Template, commit, edit
 
 
 def test_app_and_modules_follow_in_one_commit(origin: Template, team: Path, run: Run) -> None:
@@ -452,50 +369,3 @@ def test_a_repository_in_a_folder_of_a_bigger_one_is_updated_there(
     origin.release("v1.2.0")
     assert run("update").code == 1
     assert git(big, "diff", "--name-only", "--diff-filter=U") == "shop/docs/guide.md"
-
-
-@pytest.mark.slow
-def test_killed_at_any_moment_it_is_as_before_or_as_after(origin: Template, team: Path) -> None:
-    for number in range(40):
-        origin.write(f"docs/new_{number}.md", f"{number}\n")
-    origin.write("docs/guide.md", TEN.replace("line 5", "their line 5"))
-    origin.release("v1.1.0")
-    before, head = tree(team), git(team, "rev-parse", "HEAD")
-    started = time.monotonic()
-    subprocess.run(command("update", "--dry-run"), cwd=team, check=True, capture_output=True)
-    whole = (time.monotonic() - started) * 1.3
-    ends = set()
-    for attempt in range(12):
-        process = subprocess.Popen(
-            command("update"), cwd=team, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        time.sleep(whole * (attempt + 1) / 12)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        settle(team)
-        if git(team, "rev-parse", "HEAD") == head:
-            assert tree(team) == before
-            ends.add("before")
-        else:
-            assert git(team, "log", "-1", "--format=%s") == "Update to template v1.1.0"
-            assert git(team, "status", "--porcelain") == ""
-            ends.add("after")
-            git(team, "reset", "--hard", "--quiet", head)
-    assert "before" in ends
-
-
-def settle(team: Path) -> None:
-    """Wait until what the killed process had started is at its end."""
-    while (team / ".git/index.lock").exists() or busy(team):
-        time.sleep(0.05)
-
-
-def busy(team: Path) -> bool:
-    """Whether a git still runs in a folder."""
-    for entry in Path("/proc").glob("[0-9]*/cwd"):
-        try:
-            if entry.readlink() == team and entry.parent.name != str(os.getpid()):
-                return True
-        except OSError:
-            continue
-    return False

@@ -122,7 +122,7 @@ def _stage(staged: Path, wanted: _Wanted) -> Added:
 
     answers = {k: v for k, v in recorded.answers.items() if k != "modules"}
     answers |= {"module": name, "depends_on": interfaces, **wanted.answers, "owner": owner}
-    from scaffold.rendered import render_module  # Jinja: only where something is rendered.
+    from scaffold.history import render_module  # Jinja: only where something is rendered.
 
     render_module(template, answers, staged)
     if not all((staged / file).is_file() for file in _NEEDED):

@@ -83,4 +83,10 @@ def _sentence(error: Exception, template: Origin) -> str:
         question, _, remedy = reason.removeprefix("Invalid choice for ").partition(": ")
         return f"the answer to {question} will not do: {remedy}"
     where = f"{template.source} at {template.version}"
+    _, unsafe, feature = reason.partition("potentially unsafe feature: ")
+    if unsafe:
+        return (
+            f"the template {where} has {feature.partition('.')[0]}, which can run anything, and "
+            "scaffold runs nothing of a template; take it out of copier.yml"
+        )
     return f"the template {where} cannot be rendered: {reason.replace(template.place, where)}"

@@ -24,6 +24,8 @@ def as_dict(done: Updated) -> dict[str, Any]:
         "kept": done.kept,
         "defaults": done.defaults,
         "dependencies": done.bounds,
+        "dropped": done.dropped,
+        "left": done.left,
         "changelog": done.changelog.splitlines(),
         "written": done.written,
         "commit": done.commit,
@@ -47,7 +49,8 @@ def _conflict(found: Conflict) -> dict[str, Any]:
 def as_text(done: Updated, only: str) -> str:
     """For people. `only` is `check` or `dry-run` where nothing was to be written."""
     if done.is_current:
-        return f"Current: template {done.new}.\n"
+        lines = [f"Current: template {done.new}.", *_left(done)]
+        return "".join(f"{line}\n" for line in lines)
     return "".join(
         f"{line}\n" for line in [_headline(done, only), *_details(done), *_next(done, only)]
     )
@@ -69,18 +72,26 @@ def _headline(done: Updated, only: str) -> str:
 def _details(done: Updated) -> Iterable[str]:
     behind = [f"{module} was at {version}" for module, version in done.behind.items()]
     yield from _listed("Modules at another version:", behind)
+    yield from _left(done)
     yield from _listed("Moved:", [f"{old} -> {new}" for old, new in sorted(done.moved.items())])
     yield from _listed("Stay deleted, though the template changed them:", done.stays_deleted)
     yield from _listed("Kept as edited, though the template dropped them:", done.kept)
     taken = [f"{name}: {value!r}" for name, value in done.defaults.items()]
     yield from _listed("New questions, answered by their defaults:", taken)
     yield from _listed("Dependencies:", done.bounds)
+    gone = [f"{name}: {value!r}" for name, value in done.dropped.items()]
+    yield from _listed("Answers that no question takes any more:", gone)
     yield from _listed("New in the template:", done.changelog.splitlines())
     conflicts = [
         f"{each.path}: {each.kind} (yours since {each.old}, the template's {each.new})"
         for each in done.conflicts
     ]
     yield from _listed("Conflicts:", conflicts, most=len(conflicts))
+
+
+def _left(done: Updated) -> Iterable[str]:
+    left = [f"{module}: {why}" for module, why in sorted(done.left.items())]
+    return _listed("Modules left alone:", left)
 
 
 def _listed(title: str, lines: list[str], most: int = _MOST) -> Iterable[str]:
