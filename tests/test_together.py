@@ -21,6 +21,7 @@ from helpers import SOURCES, command, git, tree
 ROOT = SOURCES.parent
 APP = ".copier-answers.yml"
 MODULES = "src/app/modules/*/.copier-answers.module.yml"
+BROUGHT = ("copier.yml", "template-changes.yaml", "template", "examples/shop")
 BUNDLED = "~/.cache/scaffold-monolith/template"
 
 
@@ -252,7 +253,7 @@ def test_the_wheel_brings_what_git_has_of_the_template_however_it_is_built(tmp_p
         else:
             (clone / name).unlink()
     git(clone, "add", "--all")
-    kept = git(clone, "ls-files", "-z", "copier.yml", "template", "examples/shop").split("\0")
+    kept = git(clone, "ls-files", "-z", *BROUGHT).split("\0")
     expected = {name: (clone / name).read_bytes() for name in kept if name}
     (clone / "template" / "__pycache__").mkdir()
     (clone / "template" / "__pycache__" / "x.pyc").write_text("compiled")
@@ -275,7 +276,7 @@ def test_the_wheel_brings_what_git_has_of_the_template_however_it_is_built(tmp_p
 def test_names_of_the_template_fit_where_a_wheel_is_unpacked():
     """Windows: none of its characters, no name that ends in a dot or space, 260 at most in all."""
     site_packages = 110
-    for name in git(ROOT, "ls-files", "copier.yml", "template", "examples/shop").splitlines():
+    for name in git(ROOT, "ls-files", *BROUGHT).splitlines():
         name = name.strip('"')
         assert not set('<>:"\\|?*') & set(name), name
         assert not any(part.endswith((".", " ")) for part in name.split("/")), name
@@ -283,6 +284,6 @@ def test_names_of_the_template_fit_where_a_wheel_is_unpacked():
 
 
 def test_no_file_of_the_template_is_a_link():
-    modes = git(ROOT, "ls-files", "--stage", "copier.yml", "template", "examples/shop").splitlines()
+    modes = git(ROOT, "ls-files", "--stage", *BROUGHT).splitlines()
     assert {line.split()[0] for line in modes} <= {"100644", "100755"}
     assert tree(ROOT / "examples/shop")

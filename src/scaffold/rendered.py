@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scaffold import git, moves, objects, origin, rendering, repository
+from scaffold import changes, git, moves, objects, origin, rendering, repository
+from scaffold.changes import Changes
 from scaffold.errors import ScaffoldError
 from scaffold.questions import Answers, RefusedAnswerError, UnknownFeatureError
 from scaffold.reader import File, Files, Rendered, TemplateVersion
@@ -29,6 +30,7 @@ class Both:
         behind: modules at another version than the app, each with it.
         defaults: answers that nobody gave, by where and question.
         changelog: what the template's changelog gained.
+        changes: what the template says has moved since, by module, and for the app by "".
     """
 
     old: str
@@ -40,6 +42,7 @@ class Both:
     behind: dict[str, str] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
     changelog: str = ""
+    changes: dict[str, Changes] = field(default_factory=dict)
 
 
 def render_both(
@@ -97,6 +100,7 @@ def render_both(
         (base, _), (theirs, answers) = sides
         both.base |= base
         both.theirs |= theirs
+        both.changes[module] = history.moved_on(recorded.version)
         both.moved |= _moved(history.moves(recorded.version), base, theirs)
         known = {**given, **(app.answers if not module else {})}
         for name, value in answers.defaults.items():
@@ -132,6 +136,7 @@ class _History:
         self._origins = {self.new.version: self.new}
         self._versions: dict[str, TemplateVersion] = {}
         self._moves: dict[str, moves.Moves] = {}
+        self._listed: dict[str, list[changes.Release]] = {}
 
     def _origin(self, version: str) -> origin.Origin:
         """Where a recorded version is: preferably where the new one is as well."""
@@ -167,6 +172,21 @@ class _History:
             there = {path for _, _, path in objects.list_tree(place, self.new.revision)}
             self._moves[old] = moves.in_template(place, before.revision, self.new.revision, there)
         return self._moves[old]
+
+    def moved_on(self, old: str) -> Changes:
+        """What the template lists as moved, changed or removed since a version."""
+        return changes.since(self._changes_at(self.new.version), self._changes_at(old))
+
+    def _changes_at(self, version: str) -> list[changes.Release]:
+        if version not in self._listed:
+            found = self._origin(version)
+            tree = objects.tree_of(Path(found.place), found.revision)
+            listed: list[changes.Release] = []
+            if changes.FILE in tree:
+                (content,) = objects.read_blobs(Path(found.place), [tree[changes.FILE][1]])
+                listed = changes.read(content, f"{changes.FILE} of {found.source} {version}")
+            self._listed[version] = listed
+        return self._listed[version]
 
     def changelog(self, old: str) -> str:
         """The lines that the template's changelog has gained since a version."""

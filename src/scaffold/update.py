@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scaffold import git, merging, objects, plan, repository
+from scaffold import git, merging, objects, plan, repository, rewriting
 from scaffold.errors import ScaffoldError
 from scaffold.landing import Result, land
 from scaffold.reconcile import Conflict, reconcile
 from scaffold.rendered import render_both
+from scaffold.rewriting import ToDo
 
 
 @dataclass
@@ -28,6 +29,8 @@ class Updated:
         stays_deleted: what the team deleted and the template has changed since.
         kept: what the template dropped and the team had edited.
         defaults: answers to new questions, by where and question.
+        rewritten: what the team's Python files now follow, by path.
+        to_do: lines that are left to the team.
         changelog: what the template's changelog gained.
         commit: of the result; none where there is nothing to commit.
         branch: that was made for it.
@@ -44,6 +47,8 @@ class Updated:
     stays_deleted: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     defaults: dict[str, Any] = field(default_factory=dict)
+    rewritten: dict[str, list[str]] = field(default_factory=dict)
+    to_do: list[ToDo] = field(default_factory=list)
     changelog: str = ""
     commit: str | None = None
     branch: str | None = None
@@ -96,6 +101,8 @@ def update(
         ours = objects.tree_of(root, f"{head}:{prefix}")
         found = reconcile(scratch, both, ours)
         merged = found.merged
+        followed = rewriting.follow(scratch, merged, found.theirs, both.changes)
+        done.rewritten, done.to_do = followed.rewritten, followed.to_do
         done.changed = sorted(
             path
             for path in ours.keys() | merged.files.keys()

@@ -1,0 +1,492 @@
+"""One Python file follows what moved: its imports, and the uses of what they bind.
+
+An import is rewritten where it stands; its local name stays wherever another would not be certain.
+What cannot be changed safely is listed by line, and left as it is.
+"""
+
+import builtins
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import libcst as cst
+from libcst import matchers as m
+from libcst.metadata import (
+    Access,
+    BaseAssignment,
+    ImportAssignment,
+    MetadataWrapper,
+    ParentNodeProvider,
+    PositionProvider,
+    Scope,
+    ScopeProvider,
+)
+
+from scaffold import codemod_texts
+from scaffold.changes import Changes, Fate
+from scaffold.codemod_edits import Edits, NewImport, expression
+
+
+@dataclass
+class Rewritten:
+    """What became of a file.
+
+    Attributes:
+        content: of the file now.
+        done: what it follows, in words.
+        to_do: what is left to people, by line of the content as it was.
+    """
+
+    content: bytes
+    done: list[str] = field(default_factory=list)
+    to_do: list[tuple[int, str]] = field(default_factory=list)
+
+
+def rewrite(content: bytes, name: str, changes: Changes, used: Iterable[str] = ()) -> Rewritten:
+    """Rewrite a file.
+
+    Args:
+        content: of the file.
+        name: of the module that it is; a package's ends in `.__init__`.
+        changes: what it is to follow.
+        used: dotted names that other files take from somewhere: what they take from here stays.
+
+    Raises:
+        ValueError: where it is no Python.
+    """
+    try:
+        wrapper = MetadataWrapper(cst.parse_module(content))
+    except (cst.ParserSyntaxError, UnicodeDecodeError, LookupError) as error:
+        raise ValueError(str(error)) from None
+    done = _File(wrapper, name, changes, frozenset(used)).rewritten()
+    if done.content != content:
+        compile(done.content, name, "exec", dont_inherit=True)
+    return done
+
+
+@dataclass(eq=False)
+class _Use:
+    """Where a name that an import binds is read, with the attributes behind it."""
+
+    node: cst.BaseExpression
+    local: str
+    full: str
+    chain: list[cst.BaseExpression]
+    is_certain: bool
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it stands in an annotation in quotes."""
+        return isinstance(self.node, cst.SimpleString | cst.ConcatenatedString)
+
+
+class _File:
+    def __init__(
+        self, wrapper: MetadataWrapper, name: str, changes: Changes, used: frozenset[str]
+    ) -> None:
+        self.module = wrapper.module
+        self.name = name.removesuffix(".__init__")
+        self.is_package = name.endswith(".__init__")
+        self.package = self.name if self.is_package else name.rpartition(".")[0]
+        self.changes, self.used = changes, used
+        self.scopes: Mapping[cst.CSTNode, Scope | None] = wrapper.resolve(ScopeProvider)
+        self.positions = wrapper.resolve(PositionProvider)
+        self.parents: Mapping[cst.CSTNode, cst.CSTNode] = wrapper.resolve(ParentNodeProvider)
+        self.edits = Edits(self.parents)
+        self.done: list[str] = []
+        self.to_do: list[tuple[int, str]] = []
+        self.statements = [
+            node
+            for node in m.findall(self.module, m.Import() | m.ImportFrom())
+            if isinstance(node, cst.Import | cst.ImportFrom)
+        ]
+        self.bound = self._bound()
+        self.exported = codemod_texts.exported(self.module)
+
+    def rewritten(self) -> Rewritten:
+        for statement in self.statements:
+            self._statement(statement)
+        for line, what in codemod_texts.mentions(
+            self.module, self.changes, self.positions, self.parents
+        ):
+            self.to_do.append((line, what))
+        self._members()
+        module = self.module.visit(self.edits)
+        content = module.bytes if self.edits else b""
+        return Rewritten(
+            content or self.module.bytes,
+            list(dict.fromkeys(self.done)),
+            sorted(set(self.to_do)),
+        )
+
+    # What is bound, and where it is read.
+
+    def _bound(self) -> dict[str, str | None]:
+        """What each name of the file stands for, if it is one import's everywhere."""
+        found: dict[str, str | None] = dict.fromkeys(dir(builtins))
+        for statement in self.statements:
+            for alias in _aliases(statement):
+                local, full = self._names(statement, alias)
+                if full and found.setdefault(local, full) != full:
+                    found[local] = None
+        for scope in {scope for scope in self.scopes.values() if scope is not None}:
+            for each in scope.assignments:
+                if not isinstance(each, ImportAssignment):
+                    found[each.name.partition(".")[0]] = None
+            for access in scope.accesses:
+                if isinstance(access.node, cst.Name) and not access.referents:
+                    found[access.node.value] = None
+        return found
+
+    def _names(
+        self, statement: cst.Import | cst.ImportFrom, alias: cst.ImportAlias
+    ) -> tuple[str, str]:
+        """The local name that an import binds, and what it stands for."""
+        dotted = _dotted(alias.name)
+        local = (
+            alias.asname.name.value
+            if alias.asname and isinstance(alias.asname.name, cst.Name)
+            else ""
+        )
+        if isinstance(statement, cst.Import):
+            return local or dotted.partition(".")[0], dotted if local else dotted.partition(".")[0]
+        origin = self._origin(statement)
+        return local or dotted, f"{origin}.{dotted}" if origin else ""
+
+    def _origin(self, statement: cst.ImportFrom) -> str:
+        """The dotted name behind `from`, as if it were absolute; empty where it leads nowhere."""
+        module = _dotted(statement.module) if statement.module else ""
+        if not statement.relative:
+            return module
+        above = self.package.split(".")
+        above = above[: len(above) - len(statement.relative) + 1]
+        return ".".join([*above, *([module] if module else [])]) if above else ""
+
+    def _uses(self, statement: cst.Import | cst.ImportFrom, alias: cst.ImportAlias) -> list[_Use]:
+        """Where what an import binds is read."""
+        scope = self.scopes.get(alias)
+        if scope is None:
+            return []
+        local, full = self._names(statement, alias)
+        dotted = _dotted(alias.name)
+        whole = isinstance(statement, cst.Import) and not alias.asname
+        names = _prefixes(dotted) if whole else [local]
+        found: dict[int, _Use] = {}
+        for name in names:
+            for assignment in scope[name]:
+                if isinstance(assignment, ImportAssignment) and assignment.node is statement:
+                    for access in assignment.references:
+                        start = name if whole else full
+                        found.setdefault(id(access), self._use(access, name, start, statement))
+        return list(found.values())
+
+    def _use(self, access: Access, local: str, start: str, statement: cst.CSTNode) -> _Use:
+        node: cst.CSTNode = access.node
+        chain: list[cst.BaseExpression] = []
+        above = self.parents.get(node)
+        full = start
+        while (
+            isinstance(above, cst.Attribute)
+            and above.value is node
+            and not isinstance(access.node, cst.BaseString)
+        ):
+            full += f".{above.attr.value}"
+            chain.append(above)
+            node, above = above, self.parents.get(above)
+        certain = all(self._is_same(each, start, statement) for each in access.referents)
+        return _Use(access.node, local, full, chain, certain)
+
+    def _is_same(self, assignment: BaseAssignment, start: str, statement: cst.CSTNode) -> bool:
+        if not isinstance(assignment, ImportAssignment):
+            return False
+        if assignment.node is statement or isinstance(assignment.node, cst.Import):
+            return True
+        assert isinstance(assignment.node, cst.ImportFrom)
+        return any(
+            self._names(assignment.node, alias) == (assignment.name, start)
+            for alias in _aliases(assignment.node)
+        )
+
+    # What becomes of an import.
+
+    def _statement(self, statement: cst.Import | cst.ImportFrom) -> None:
+        if isinstance(statement, cst.ImportFrom) and isinstance(statement.names, cst.ImportStar):
+            origin = self._origin(statement)
+            fate = self.changes.fate(origin)
+            if fate.first or fate.ended or self.changes.is_left(origin):
+                self._list(statement, f"imports all of {origin}, and some of it has moved")
+            return
+        for alias in _aliases(statement):
+            if isinstance(statement, cst.Import):
+                self._whole_import(statement, alias)
+            else:
+                self._from_import(statement, alias)
+
+    def _from_import(self, statement: cst.ImportFrom, alias: cst.ImportAlias) -> None:
+        local, full = self._names(statement, alias)
+        if not full or not self._concerns(full):
+            return
+        fate = self.changes.fate(full)
+        uses = self._uses(statement, alias)
+        if self._is_over(fate, statement):
+            return
+        self._tell_changed(fate, uses, statement)
+        own, strays = self._sorted(uses, full, fate)
+        moved = fate.first is not None
+        new = local
+        if moved:
+            self.done.append(self.changes.sentence(fate, "->"))
+            new = self._new_local(statement, alias, local, fate, own)
+            if new != local:
+                self._follow(own, local, new)
+        self._imported(statement, alias, strays)
+        unused = bool(strays) and not own and local not in self.exported and not self.is_package
+        if unused:
+            self.edits.drop(statement, alias)
+        elif moved:
+            module, _, name = fate.name.rpartition(".")
+            self.edits.replace_import(statement, alias, NewImport(module, name, new))
+
+    def _whole_import(self, statement: cst.Import, alias: cst.ImportAlias) -> None:
+        dotted = _dotted(alias.name)
+        if alias.asname:
+            self._import_as(statement, alias, dotted)
+            return
+        if not self._concerns(dotted):
+            return
+        fate = self.changes.fate(dotted)
+        if self._is_over(fate, statement):
+            return
+        uses = self._uses(statement, alias)
+        self._tell_changed(fate, uses, statement)
+        left = False
+        rewritten = []
+        for use in uses:
+            after = self._judge(use)
+            if after is None or not (after.first and use.is_certain and not use.is_text):
+                if after is not None and after.first:
+                    self._list(use.node, self.changes.sentence(after))
+                left = (
+                    left or use.full == dotted or use.full.startswith(f"{dotted}.") or use.is_text
+                )
+                continue
+            module = after.module or after.name
+            self._replace(use, after.name, module, module)
+            self.edits.add(statement, NewImport(module))
+            self.done.append(self.changes.sentence(after, "->"))
+            rewritten.append(use)
+        if fate.first:
+            self.done.append(self.changes.sentence(fate, "->"))
+            if not left:
+                self.edits.replace_import(statement, alias, NewImport(fate.name))
+                return
+            self._list(statement, self.changes.sentence(fate))
+        elif rewritten and not left and any(u.full.startswith(dotted) for u in rewritten):
+            self.edits.drop(statement, alias)
+
+    def _import_as(self, statement: cst.Import, alias: cst.ImportAlias, full: str) -> None:
+        if not self._concerns(full):
+            return
+        fate = self.changes.fate(full)
+        if self._is_over(fate, statement):
+            return
+        uses = self._uses(statement, alias)
+        self._tell_changed(fate, uses, statement)
+        own, strays = self._sorted(uses, full, fate)
+        self._imported(statement, alias, strays)
+        local, _ = self._names(statement, alias)
+        if strays and not own and local not in self.exported and not self.is_package:
+            self.edits.drop(statement, alias)
+        elif fate.first:
+            self.done.append(self.changes.sentence(fate, "->"))
+            self.edits.replace_import(statement, alias, NewImport(fate.name, local=local))
+
+    def _concerns(self, full: str) -> bool:
+        fate = self.changes.fate(full)
+        return bool(fate.first or fate.ended or fate.changed or self.changes.is_left(full))
+
+    def _is_over(self, fate: Fate, statement: cst.CSTNode) -> bool:
+        if fate.ended:
+            self._list(statement, str(fate.ended))
+        return fate.ended is not None
+
+    def _tell_changed(self, fate: Fate, uses: list[_Use], statement: cst.CSTNode) -> None:
+        for change in fate.changed:
+            nodes: list[cst.CSTNode] = [use.node for use in uses]
+            for node in nodes or [statement]:
+                self._list(node, str(change))
+
+    def _judge(self, use: _Use) -> Fate | None:
+        """What became of a use as a whole; told where it is over, changed, or cannot be seen."""
+        after = self.changes.fate(use.full)
+        if use.is_text:
+            return after
+        if after.ended:
+            self._list(use.node, str(after.ended))
+            return None
+        for change in after.changed:
+            self._list(use.node, str(change))
+        if after.first is None and self.changes.is_left(use.full):
+            self._as_value(use)
+        return after
+
+    def _as_value(self, use: _Use) -> None:
+        """A module that something has left is handed on: only a name in quotes tells which."""
+        outer = use.chain[-1] if use.chain else use.node
+        arg = self.parents.get(outer)
+        call = self.parents.get(arg) if isinstance(arg, cst.Arg) else None
+        if isinstance(call, cst.Call):
+            behind = call.args[list(call.args).index(arg) + 1 :]  # type: ignore[arg-type]
+            if behind and isinstance(behind[0].value, cst.SimpleString):
+                name = f"{use.full}.{behind[0].value.raw_value}"
+                after = self.changes.fate(name)
+                if after.first or after.ended:
+                    self._list(use.node, self.changes.sentence(after))
+                return
+        self._list(use.node, f"uses {use.full} as a value, and some of it has moved; see to it")
+
+    def _sorted(
+        self, uses: list[_Use], full: str, fate: Fate
+    ) -> tuple[list[_Use], list[tuple[_Use, Fate]]]:
+        """Uses that go where the import goes, and those of what has gone elsewhere."""
+        own, strays = [], []
+        for use in uses:
+            if use.is_text:
+                own.append(use)
+                self._text_strays(use, full, fate)
+                continue
+            after = self._judge(use)
+            if after is None or after.name == fate.name + use.full.removeprefix(full):
+                own.append(use)
+            elif not use.is_certain:
+                own.append(use)
+                self._list(
+                    use.node, f"{self.changes.sentence(after)}; the name is bound again here"
+                )
+            else:
+                strays.append((use, after))
+        return own, strays
+
+    def _text_strays(self, use: _Use, full: str, fate: Fate) -> None:
+        """In an annotation in quotes, what has gone elsewhere is told."""
+        for behind in codemod_texts.attributes(use.node, use.local):
+            after = self.changes.fate(full + behind)
+            if after.ended or after.name != fate.name + behind:
+                self._list(use.node, self.changes.sentence(after))
+
+    def _new_local(
+        self,
+        statement: cst.ImportFrom,
+        alias: cst.ImportAlias,
+        local: str,
+        fate: Fate,
+        own: list[_Use],
+    ) -> str:
+        """The name under which what moved is known from here on."""
+        wanted = fate.name.rpartition(".")[2]
+        if alias.asname or wanted == local:
+            return local
+        scope = self.scopes.get(alias)
+        alone = scope is not None and all(
+            isinstance(each, ImportAssignment) and each.node is statement for each in scope[local]
+        )
+        keeps = (
+            self.bound.get(wanted, fate.name) != fate.name
+            or not alone
+            or self.is_package
+            or local in self.exported
+            or f"{self.name}.{local}" in self.used
+            or not all(use.is_certain for use in own)
+            or any(isinstance(use.node, cst.ConcatenatedString) for use in own)
+        )
+        if keeps:
+            return local
+        self.bound[wanted] = fate.name
+        return wanted
+
+    def _follow(self, uses: list[_Use], local: str, new: str) -> None:
+        for use in uses:
+            if isinstance(use.node, cst.Name):
+                self.edits.replace(use.node, use.node.with_changes(value=new))
+            elif isinstance(use.node, cst.SimpleString):
+                before = self.edits.current(use.node)
+                assert isinstance(before, cst.SimpleString)
+                self.edits.replace(use.node, codemod_texts.renamed(before, local, new))
+
+    def _imported(
+        self,
+        statement: cst.Import | cst.ImportFrom,
+        alias: cst.ImportAlias,
+        strays: list[tuple[_Use, Fate]],
+    ) -> None:
+        """Import for what has gone elsewhere, and read it from there."""
+        for use, fate in strays:
+            module = fate.module or fate.name
+            above, _, last = module.rpartition(".")
+            local = self._free(module)
+            self.edits.add(statement, NewImport(above, last, local))
+            self._replace(use, fate.name, module, local)
+            self.done.append(self.changes.sentence(fate, "->"))
+
+    def _free(self, module: str) -> str:
+        parts = module.split(".")
+        names = ["_".join(parts[-n:]) for n in range(1, len(parts) + 1)]
+        for name in [*names, *(f"{names[-1]}_{n}" for n in range(2, 1000))]:
+            if self.bound.setdefault(name, module) == module:
+                return name
+        raise AssertionError(module)
+
+    def _replace(self, use: _Use, new: str, module: str, local: str) -> None:
+        """Read a use from another place, and touch no more of it than has changed."""
+        nodes = [use.node, *use.chain]
+        names = use.full.split(".")
+        rest = new.removeprefix(module).strip(".").split(".") if new != module else []
+        same = 0
+        while same < min(len(rest), len(nodes) - 1) and rest[-1 - same] == names[-1 - same]:
+            same += 1
+        head = ".".join([local, *rest[: len(rest) - same]])
+        node = nodes[len(nodes) - 1 - same]
+        self.edits.replace(node, expression(head, node))
+
+    # What only people can see to.
+
+    def _members(self) -> None:
+        """List what may be a changed member of a class that the file knows."""
+        for change in self.changes.members:
+            owner, _, member = change.place.dotted.rpartition(".")
+            names = {owner, self.changes.fate(owner).name}
+            known = any(
+                full in names or any(use.full in names for use in self._uses(statement, alias))
+                for statement in self.statements
+                for alias in _aliases(statement)
+                for full in [self._names(statement, alias)[1]]
+            )
+            if not known:
+                continue
+            for node in m.findall(self.module, m.Attribute(attr=m.Name(member))):
+                self._list(node, f"if this is {change.place}: {change}")
+            for node in m.findall(self.module, m.FunctionDef(name=m.Name(member))):
+                assert isinstance(node, cst.FunctionDef)
+                if isinstance(self._class_of(node), cst.ClassDef):
+                    self._list(node.name, f"if this is {change.place}: {change}")
+
+    def _class_of(self, node: cst.CSTNode) -> cst.CSTNode | None:
+        block = self.parents.get(node)
+        return self.parents.get(block) if block is not None else None
+
+    def _list(self, node: cst.CSTNode, what: str) -> None:
+        self.to_do.append((self.positions[node].start.line, what))
+
+
+def _aliases(statement: cst.Import | cst.ImportFrom) -> list[cst.ImportAlias]:
+    return [] if isinstance(statement.names, cst.ImportStar) else list(statement.names)
+
+
+def _dotted(node: cst.BaseExpression | None) -> str:
+    if isinstance(node, cst.Attribute):
+        return f"{_dotted(node.value)}.{node.attr.value}"
+    return node.value if isinstance(node, cst.Name) else ""
+
+
+def _prefixes(dotted: str) -> list[str]:
+    parts = dotted.split(".")
+    return [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
