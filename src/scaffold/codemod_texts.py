@@ -29,6 +29,19 @@ def renamed(text: cst.SimpleString, old: str, new: str) -> cst.SimpleString:
     return text.with_changes(value=re.sub(rf"(?<![\w.]){old}(?!\w)", new, text.value))
 
 
+def is_remark(text: cst.CSTNode, parents: Mapping[cst.CSTNode, cst.CSTNode]) -> bool:
+    """Whether a string in an annotation is what `Annotated` adds to a type, and no type."""
+    node = text
+    while isinstance(text, cst.BaseString) and not isinstance(node, cst.Annotation | cst.Module):
+        above = parents[node]
+        if isinstance(above, cst.Subscript) and node in above.slice[1:]:
+            name = above.value.attr if isinstance(above.value, cst.Attribute) else above.value
+            if isinstance(name, cst.Name) and name.value == "Annotated":
+                return True
+        node = above
+    return False
+
+
 def attributes(text: cst.CSTNode, local: str) -> list[str]:
     """What an annotation in quotes takes from a name, each as `.attribute`."""
     value = getattr(text, "evaluated_value", None)

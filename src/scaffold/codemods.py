@@ -55,7 +55,7 @@ def rewrite(content: bytes, name: str, changes: Changes, used: Iterable[str] = (
     """
     try:
         wrapper = MetadataWrapper(cst.parse_module(content))
-    except (cst.ParserSyntaxError, UnicodeDecodeError, LookupError) as error:
+    except (cst.ParserSyntaxError, SyntaxError, LookupError) as error:
         raise ValueError(str(error)) from None
     done = _File(wrapper, name, changes, frozenset(used)).rewritten()
     if done.content != content:
@@ -175,6 +175,8 @@ class _File:
             for assignment in scope[name]:
                 if isinstance(assignment, ImportAssignment) and assignment.node is statement:
                     for access in assignment.references:
+                        if codemod_texts.is_remark(access.node, self.parents):
+                            continue
                         start = name if whole else full
                         found.setdefault(id(access), self._use(access, name, start, statement))
         return list(found.values())
