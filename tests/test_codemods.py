@@ -194,9 +194,14 @@ def rewrite(before: str, used: tuple[str, ...] = (), name: str = "app.modules.bi
             id="Annotated",
         ),
         pytest.param(
-            "from app.platform.events import Old\nf'{Old}', {'Old': 1}, x.Old, f(Old=1)\n",
-            "from app.platform.jobs import New\nf'{New}', {'Old': 1}, x.Old, f(Old=1)\n",
+            "from app.platform.events import Old\nf'{Old}', {'Older': 1}, x.Old, f(Old=1)\n",
+            "from app.platform.jobs import New\nf'{New}', {'Older': 1}, x.Old, f(Old=1)\n",
             id="only what is the name",
+        ),
+        pytest.param(
+            "from app.platform.events import Old\nglobals()['Old']\n",
+            "from app.platform.jobs import New as Old\nglobals()['Old']\n",
+            id="looked up in the file itself",
         ),
         pytest.param(
             "from app.platform.events import Event\r\nEvent\r\n",

@@ -198,7 +198,7 @@ def sources(template: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "sources"
     shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
     shutil.copytree(SOURCES, folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "template-changes.yaml"):
         shutil.copy(ROOT / name, folder)
     return folder
 
@@ -229,6 +229,12 @@ def test_two_users_share_a_repository_by_wheel_alone(sources, second, ann, tmp_p
     for file in (sources / "template").rglob("NEW.md"):
         file.write_text("since v9.0.0\n")
     (sources / "template" / "CHANGED.md").write_text("since v9.0.0\n")
+    with (sources / "template-changes.yaml").open("a") as file:
+        file.write(
+            "- version: 9.0.0\n  changes: [{move: app.platform.old, to: app.platform.new}]\n"
+        )
+    uses = bob.shop / "src/app/modules/tax/uses.py"
+    uses.write_text("from app.platform import old\n\nold.x\n")
     project = sources / "pyproject.toml"
     project.write_text(project.read_text().replace('version = "0.1.0"', 'version = "9.0.0"'))
     install(bob.home, build(sources, tmp_path / "next"))
@@ -239,6 +245,8 @@ def test_two_users_share_a_repository_by_wheel_alone(sources, second, ann, tmp_p
     bob.run(*bob.scaffold, "new", "other", "--defaults")
     bob.update()
     check_updated(bob, BUNDLED)
+    bob.run(*bob.scaffold, "update", cwd=bob.shop)  # tax is still at v0.1.0
+    assert uses.read_text() == "from app.platform import new\n\nnew.x\n"
 
 
 @pytest.mark.slow

@@ -24,6 +24,22 @@ def exported(module: cst.Module) -> set[str]:
     }
 
 
+def texts(module: cst.Module, parents: Mapping[cst.CSTNode, cst.CSTNode]) -> set[str]:
+    """Strings that stand elsewhere than in an annotation, by which a name may be looked up."""
+    return {
+        _value(text)
+        for text in m.findall(module, m.SimpleString())
+        if not _is_in_type(text, parents)
+    }
+
+
+def _is_in_type(text: cst.CSTNode, parents: Mapping[cst.CSTNode, cst.CSTNode]) -> bool:
+    node: cst.CSTNode | None = text
+    while node is not None and not isinstance(node, cst.Annotation | cst.BaseStatement):
+        node = parents.get(node)
+    return isinstance(node, cst.Annotation)
+
+
 def renamed(text: cst.SimpleString, old: str, new: str) -> cst.SimpleString:
     """An annotation in quotes with another name in it."""
     return text.with_changes(value=re.sub(rf"(?<![\w.]){old}(?!\w)", new, text.value))

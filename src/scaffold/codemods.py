@@ -101,6 +101,7 @@ class _File:
         ]
         self.bound = self._bound()
         self.exported = codemod_texts.exported(self.module)
+        self.texts = codemod_texts.texts(self.module, self.parents)
 
     def rewritten(self) -> Rewritten:
         for statement in self.statements:
@@ -241,8 +242,7 @@ class _File:
             if new != local:
                 self._follow(own, local, new)
         self._imported(statement, alias, strays)
-        unused = bool(strays) and not own and local not in self.exported and not self.is_package
-        if unused:
+        if strays and not own and not self._is_taken(local):
             self.edits.drop(statement, alias)
         elif moved:
             module, _, name = fate.name.rpartition(".")
@@ -296,7 +296,7 @@ class _File:
         own, strays = self._sorted(uses, full, fate)
         self._imported(statement, alias, strays)
         local, _ = self._names(statement, alias)
-        if strays and not own and local not in self.exported and not self.is_package:
+        if strays and not own and not self._is_taken(local):
             self.edits.drop(statement, alias)
         elif fate.first:
             self.done.append(self.changes.sentence(fate, "->"))
@@ -395,8 +395,9 @@ class _File:
             self.bound.get(wanted, fate.name) != fate.name
             or not alone
             or self.is_package
-            or local in self.exported
-            or f"{self.name}.{local}" in self.used
+            or self.name in self.used
+            or self._is_taken(local)
+            or local in self.texts
             or not all(use.is_certain for use in own)
             or any(isinstance(use.node, cst.ConcatenatedString) for use in own)
         )
@@ -404,6 +405,10 @@ class _File:
             return local
         self.bound[wanted] = fate.name
         return wanted
+
+    def _is_taken(self, local: str) -> bool:
+        """Whether others take a name from here."""
+        return local in self.exported or f"{self.name}.{local}" in self.used
 
     def _follow(self, uses: list[_Use], local: str, new: str) -> None:
         for use in uses:

@@ -1,6 +1,5 @@
 """What a team wrote follows what its template has moved, in a merged tree not landed yet."""
 
-import ast
 import re
 import subprocess
 import sys
@@ -10,16 +9,15 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path, PurePosixPath
 
-from scaffold import objects
-from scaffold.changes import Changes
+from scaffold import glance, objects
+from scaffold.changes import Change, Changes
 from scaffold.merging import Merged, Scratch
 from scaffold.objects import Tree
 from scaffold.repository import MODULES
 
 _CONFIGURATIONS = ("pyproject.toml", "ruff.toml", ".ruff.toml")
 _REGULAR = ("100644", "100755")
-_TEXTS = {".cfg", ".ini", ".json", ".md", ".sh", ".toml", ".txt", ".yaml", ".yml"}
-_PATH = re.compile(r"\w+(\.\w+)+(:\w+)?")
+_TEXTS = {"", ".py", ".cfg", ".ini", ".json", ".md", ".sh", ".toml", ".txt", ".yaml", ".yml"}
 _LARGEST = 1_000_000
 
 
@@ -62,7 +60,7 @@ def follow(
         return done
     contents = _teams_own(scratch, merged, theirs)
     python = {path: content for path, content in contents.items() if path.endswith(".py")}
-    used = _used(python.values())
+    used: set[str] | None = None
     after: dict[str, bytes] = {}
     listed: list[tuple[str, int, str]] = []
     for path, content in contents.items():
@@ -71,9 +69,11 @@ def follow(
             continue
         if path in merged.conflicts or path not in python:
             listed += [(path, line, what) for line, what in _mentions(path, content, new)]
-        elif _may_concern(content, new):
+        elif glance.may_concern(glance.glance(content, _name(path)), new):
             from scaffold import codemods
 
+            if used is None:
+                used = glance.used({_name(each): python[each] for each in python})
             try:
                 made = codemods.rewrite(content, _name(path), new, used)
             except (ValueError, SyntaxError, RecursionError):
@@ -104,7 +104,7 @@ def _teams_own(scratch: Scratch, merged: Merged, theirs: Tree) -> dict[str, byte
     paths = [
         path
         for path, entry in sorted(merged.files.items())
-        if (path.endswith(".py") or PurePosixPath(path).suffix in _TEXTS or "." not in path)
+        if PurePosixPath(path).suffix in _TEXTS
         and entry[0] in _REGULAR
         and entry != theirs.get(path)
     ]
@@ -126,43 +126,33 @@ def _name(path: str) -> str:
     return path.removeprefix("src/").removesuffix(".py").replace("/", ".")
 
 
-def _may_concern(content: bytes, changes: Changes) -> bool:
-    words = {change.place.module.rpartition(".")[2].encode() for change in changes.all}
-    return b"import *" in content or any(word in content for word in words)
-
-
-def _used(contents: Iterable[bytes]) -> set[str]:
-    """What files take from one another: by import, and by name in quotes."""
-    found: set[str] = set()
-    for content in contents:
-        try:
-            tree = ast.parse(content)
-        except (SyntaxError, ValueError):
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.update(f"{node.module}.{alias.name}" for alias in node.names)
-            elif isinstance(node, ast.Constant) and _PATH.fullmatch(str(node.value)):
-                found.add(str(node.value).replace(":", "."))
-    return found
-
-
 def _mentions(path: str, content: bytes, changes: Changes) -> Iterable[tuple[int, str]]:
     """Lines of a text, or of what is no Python now, that speak of what has changed."""
-    for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
-        for change in changes.all:
-            place = change.place
-            spellings = {place.dotted, str(place)}
-            if path.endswith(".py") and place.name:
-                above, _, last = place.module.rpartition(".")
-                name = place.name.partition(".")[0]
-                spellings |= {f"from {place.module} import", f"from {above} import {last}"}
-                spellings = {each for each in spellings if name in line or "import" not in each}
-            elif path.endswith(".py"):
-                above, _, last = place.module.rpartition(".")
-                spellings.add(f"from {above} import {last}")
-            if any(re.search(rf"(?<![\w.]){re.escape(each)}(?!\w)", line) for each in spellings):
+    text = content.decode(errors="replace")
+    for change in changes.all:
+        spellings = [each for each in _spellings(path, change) if each in text]
+        if not spellings:
+            continue
+        found = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, spellings))})(?!\w)")
+        name = change.place.name.partition(".")[0]
+        for number, line in enumerate(text.splitlines(), 1):
+            is_import = "import" in line and not line.rstrip().endswith("(")
+            if found.search(line) and (name in line or not is_import):
                 yield number, str(change)
+
+
+def _spellings(path: str, change: Change) -> set[str]:
+    """How a text names a place."""
+    place = change.place
+    above, _, last = place.module.rpartition(".")
+    spellings = {place.dotted, str(place)}
+    if path.endswith(".py"):
+        spellings.add(f"from {above} import {last}")
+        if place.name:
+            spellings.add(f"from {place.module} import")
+    elif not place.name:
+        spellings.add(place.module.replace(".", "/"))
+    return spellings
 
 
 def _tidy(
