@@ -42,7 +42,14 @@ def _is_in_type(text: cst.CSTNode, parents: Mapping[cst.CSTNode, cst.CSTNode]) -
 
 def renamed(text: cst.SimpleString, old: str, new: str) -> cst.SimpleString:
     """An annotation in quotes with another name in it."""
-    return text.with_changes(value=re.sub(rf"(?<![\w.]){old}(?!\w)", new, text.value))
+    return text.with_changes(value=re.sub(rf"(?<![\w.]){re.escape(old)}(?!\w)", new, text.value))
+
+
+def names(text: cst.CSTNode, name: str) -> bool:
+    """Whether an annotation in quotes has a name in it; one of several parts may have."""
+    if not isinstance(text, cst.SimpleString):
+        return True
+    return re.search(rf"(?<![\w.]){name}(?!\w)", text.value) is not None
 
 
 def is_remark(text: cst.CSTNode, parents: Mapping[cst.CSTNode, cst.CSTNode]) -> bool:

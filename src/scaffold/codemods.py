@@ -58,9 +58,18 @@ def rewrite(content: bytes, name: str, changes: Changes, used: Iterable[str] = (
     except (cst.ParserSyntaxError, SyntaxError, LookupError) as error:
         raise ValueError(str(error)) from None
     done = _File(wrapper, name, changes, frozenset(used)).rewritten()
-    if done.content != content:
-        compile(done.content, name, "exec", dont_inherit=True)
+    if done.content != content and _compiles(content) and not _compiles(done.content):
+        raise ValueError("what would come of it is no Python")
     return done
+
+
+def _compiles(content: bytes) -> bool:
+    """Whether the Python that runs here takes a file; a newer one may take more."""
+    try:
+        compile(content, "file", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 @dataclass(eq=False)
@@ -233,7 +242,7 @@ class _File:
         if self._is_over(fate, statement):
             return
         self._tell_changed(fate, uses, statement)
-        own, strays = self._sorted(uses, full, fate)
+        own, has_left = self._let_go(statement, uses, full, fate)
         moved = fate.first is not None
         new = local
         if moved:
@@ -241,8 +250,7 @@ class _File:
             new = self._new_local(statement, alias, local, fate, own)
             if new != local:
                 self._follow(own, local, new)
-        self._imported(statement, alias, strays)
-        if strays and not own and not self._is_taken(local):
+        if has_left and not own and not self._is_taken(local):
             self.edits.drop(statement, alias)
         elif moved:
             module, _, name = fate.name.rpartition(".")
@@ -293,10 +301,9 @@ class _File:
             return
         uses = self._uses(statement, alias)
         self._tell_changed(fate, uses, statement)
-        own, strays = self._sorted(uses, full, fate)
-        self._imported(statement, alias, strays)
+        own, has_left = self._let_go(statement, uses, full, fate)
         local, _ = self._names(statement, alias)
-        if strays and not own and not self._is_taken(local):
+        if has_left and not own and not self._is_taken(local):
             self.edits.drop(statement, alias)
         elif fate.first:
             self.done.append(self.changes.sentence(fate, "->"))
@@ -346,34 +353,55 @@ class _File:
                 return
         self._list(use.node, f"uses {use.full} as a value, and some of it has moved; see to it")
 
-    def _sorted(
-        self, uses: list[_Use], full: str, fate: Fate
-    ) -> tuple[list[_Use], list[tuple[_Use, Fate]]]:
-        """Uses that go where the import goes, and those of what has gone elsewhere."""
-        own, strays = [], []
+    def _let_go(
+        self, statement: cst.Import | cst.ImportFrom, uses: list[_Use], full: str, fate: Fate
+    ) -> tuple[list[_Use], bool]:
+        """Import for what has gone elsewhere than the import goes, and read it from there.
+
+        Returns the uses that are left, and whether there were others.
+        """
+        own: list[_Use] = []
         for use in uses:
             if use.is_text:
-                own.append(use)
-                self._text_strays(use, full, fate)
+                if self._let_go_of_text(statement, use, full, fate):
+                    own.append(use)
                 continue
             after = self._judge(use)
             if after is None or after.name == fate.name + use.full.removeprefix(full):
                 own.append(use)
             elif not use.is_certain:
                 own.append(use)
-                self._list(
-                    use.node, f"{self.changes.sentence(after)}; the name is bound again here"
-                )
+                what = f"{self.changes.sentence(after)}; the name is bound again here"
+                self._list(use.node, what)
             else:
-                strays.append((use, after))
-        return own, strays
+                module = after.module or after.name
+                self._replace(use, after.name, module, self._import(statement, after))
+        return own, len(own) < len(uses)
 
-    def _text_strays(self, use: _Use, full: str, fate: Fate) -> None:
-        """In an annotation in quotes, what has gone elsewhere is told."""
+    def _let_go_of_text(
+        self, statement: cst.Import | cst.ImportFrom, use: _Use, full: str, fate: Fate
+    ) -> bool:
+        """The same in an annotation in quotes; returns whether the import's name is left in it."""
         for behind in codemod_texts.attributes(use.node, use.local):
             after = self.changes.fate(full + behind)
-            if after.ended or after.name != fate.name + behind:
+            if not after.ended and after.name == fate.name + behind:
+                continue
+            text = self.edits.current(use.node)
+            if after.ended or not use.is_certain or not isinstance(text, cst.SimpleString):
                 self._list(use.node, self.changes.sentence(after))
+                continue
+            new = self._import(statement, after) + after.name.removeprefix(after.module)
+            self.edits.replace(use.node, codemod_texts.renamed(text, use.local + behind, new))
+        return codemod_texts.names(self.edits.current(use.node), use.local)
+
+    def _import(self, statement: cst.Import | cst.ImportFrom, fate: Fate) -> str:
+        """Import the module where something went; returns its name here."""
+        module = fate.module or fate.name
+        above, _, last = module.rpartition(".")
+        local = self._free(module)
+        self.edits.add(statement, NewImport(above, last, local))
+        self.done.append(self.changes.sentence(fate, "->"))
+        return local
 
     def _new_local(
         self,
@@ -418,21 +446,6 @@ class _File:
                 before = self.edits.current(use.node)
                 assert isinstance(before, cst.SimpleString)
                 self.edits.replace(use.node, codemod_texts.renamed(before, local, new))
-
-    def _imported(
-        self,
-        statement: cst.Import | cst.ImportFrom,
-        alias: cst.ImportAlias,
-        strays: list[tuple[_Use, Fate]],
-    ) -> None:
-        """Import for what has gone elsewhere, and read it from there."""
-        for use, fate in strays:
-            module = fate.module or fate.name
-            above, _, last = module.rpartition(".")
-            local = self._free(module)
-            self.edits.add(statement, NewImport(above, last, local))
-            self._replace(use, fate.name, module, local)
-            self.done.append(self.changes.sentence(fate, "->"))
 
     def _free(self, module: str) -> str:
         parts = module.split(".")
