@@ -4,26 +4,17 @@ An import is rewritten where it stands; its local name stays wherever another wo
 What cannot be changed safely is listed by line, and left as it is.
 """
 
-import builtins
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import libcst as cst
 from libcst import matchers as m
-from libcst.metadata import (
-    Access,
-    BaseAssignment,
-    ImportAssignment,
-    MetadataWrapper,
-    ParentNodeProvider,
-    PositionProvider,
-    Scope,
-    ScopeProvider,
-)
+from libcst.metadata import ImportAssignment, MetadataWrapper
 
 from scaffold import codemod_texts
 from scaffold.changes import Changes, Fate
 from scaffold.codemod_edits import Edits, NewImport, expression
+from scaffold.codemod_names import Source, Use, aliases, dotted_name
 
 
 @dataclass
@@ -57,7 +48,7 @@ def rewrite(content: bytes, name: str, changes: Changes, used: Iterable[str] = (
         wrapper = MetadataWrapper(cst.parse_module(content))
     except (cst.ParserSyntaxError, SyntaxError, LookupError) as error:
         raise ValueError(str(error)) from None
-    done = _File(wrapper, name, changes, frozenset(used)).rewritten()
+    done = _File(Source(wrapper, name), changes, frozenset(used)).rewritten()
     if done.content != content and _compiles(content) and not _compiles(done.content):
         raise ValueError("what would come of it is no Python")
     return done
@@ -72,173 +63,52 @@ def _compiles(content: bytes) -> bool:
     return True
 
 
-@dataclass(eq=False)
-class _Use:
-    """Where a name that an import binds is read, with the attributes behind it."""
-
-    node: cst.BaseExpression
-    local: str
-    full: str
-    chain: list[cst.BaseExpression]
-    is_certain: bool
-
-    @property
-    def is_text(self) -> bool:
-        """Whether it stands in an annotation in quotes."""
-        return isinstance(self.node, cst.SimpleString | cst.ConcatenatedString)
-
-
 class _File:
-    def __init__(
-        self, wrapper: MetadataWrapper, name: str, changes: Changes, used: frozenset[str]
-    ) -> None:
-        self.module = wrapper.module
-        self.name = name.removesuffix(".__init__")
-        self.is_package = name.endswith(".__init__")
-        self.package = self.name if self.is_package else name.rpartition(".")[0]
-        self.changes, self.used = changes, used
-        self.scopes: Mapping[cst.CSTNode, Scope | None] = wrapper.resolve(ScopeProvider)
-        self.positions = wrapper.resolve(PositionProvider)
-        self.parents: Mapping[cst.CSTNode, cst.CSTNode] = wrapper.resolve(ParentNodeProvider)
-        self.edits = Edits(self.parents)
+    def __init__(self, source: Source, changes: Changes, used: frozenset[str]) -> None:
+        self.source, self.changes, self.used = source, changes, used
+        self.edits = Edits(source.parents)
         self.done: list[str] = []
         self.to_do: list[tuple[int, str]] = []
-        self.statements = [
-            node
-            for node in m.findall(self.module, m.Import() | m.ImportFrom())
-            if isinstance(node, cst.Import | cst.ImportFrom)
-        ]
-        self.bound = self._bound()
-        self.exported = codemod_texts.exported(self.module)
-        self.texts = codemod_texts.texts(self.module, self.parents)
+        self.exported = codemod_texts.exported(source.module)
+        self.texts = codemod_texts.texts(source.module, source.parents)
 
     def rewritten(self) -> Rewritten:
-        for statement in self.statements:
+        for statement in self.source.statements:
             self._statement(statement)
         for line, what in codemod_texts.mentions(
-            self.module, self.changes, self.positions, self.parents
+            self.source.module, self.changes, self.source.positions, self.source.parents
         ):
             self.to_do.append((line, what))
         self._members()
-        module = self.module.visit(self.edits)
+        module = self.source.module.visit(self.edits)
         content = module.bytes if self.edits else b""
         return Rewritten(
-            content or self.module.bytes,
+            content or self.source.module.bytes,
             list(dict.fromkeys(self.done)),
             sorted(set(self.to_do)),
-        )
-
-    # What is bound, and where it is read.
-
-    def _bound(self) -> dict[str, str | None]:
-        """What each name of the file stands for, if it is one import's everywhere."""
-        found: dict[str, str | None] = dict.fromkeys(dir(builtins))
-        for statement in self.statements:
-            for alias in _aliases(statement):
-                local, full = self._names(statement, alias)
-                if full and found.setdefault(local, full) != full:
-                    found[local] = None
-        for scope in {scope for scope in self.scopes.values() if scope is not None}:
-            for each in scope.assignments:
-                if not isinstance(each, ImportAssignment):
-                    found[each.name.partition(".")[0]] = None
-            for access in scope.accesses:
-                if isinstance(access.node, cst.Name) and not access.referents:
-                    found[access.node.value] = None
-        return found
-
-    def _names(
-        self, statement: cst.Import | cst.ImportFrom, alias: cst.ImportAlias
-    ) -> tuple[str, str]:
-        """The local name that an import binds, and what it stands for."""
-        dotted = _dotted(alias.name)
-        local = (
-            alias.asname.name.value
-            if alias.asname and isinstance(alias.asname.name, cst.Name)
-            else ""
-        )
-        if isinstance(statement, cst.Import):
-            return local or dotted.partition(".")[0], dotted if local else dotted.partition(".")[0]
-        origin = self._origin(statement)
-        return local or dotted, f"{origin}.{dotted}" if origin else ""
-
-    def _origin(self, statement: cst.ImportFrom) -> str:
-        """The dotted name behind `from`, as if it were absolute; empty where it leads nowhere."""
-        module = _dotted(statement.module) if statement.module else ""
-        if not statement.relative:
-            return module
-        above = self.package.split(".")
-        above = above[: len(above) - len(statement.relative) + 1]
-        return ".".join([*above, *([module] if module else [])]) if above else ""
-
-    def _uses(self, statement: cst.Import | cst.ImportFrom, alias: cst.ImportAlias) -> list[_Use]:
-        """Where what an import binds is read."""
-        scope = self.scopes.get(alias)
-        if scope is None:
-            return []
-        local, full = self._names(statement, alias)
-        dotted = _dotted(alias.name)
-        whole = isinstance(statement, cst.Import) and not alias.asname
-        names = _prefixes(dotted) if whole else [local]
-        found: dict[int, _Use] = {}
-        for name in names:
-            for assignment in scope[name]:
-                if isinstance(assignment, ImportAssignment) and assignment.node is statement:
-                    for access in assignment.references:
-                        if codemod_texts.is_remark(access.node, self.parents):
-                            continue
-                        start = name if whole else full
-                        found.setdefault(id(access), self._use(access, name, start, statement))
-        return list(found.values())
-
-    def _use(self, access: Access, local: str, start: str, statement: cst.CSTNode) -> _Use:
-        node: cst.CSTNode = access.node
-        chain: list[cst.BaseExpression] = []
-        above = self.parents.get(node)
-        full = start
-        while (
-            isinstance(above, cst.Attribute)
-            and above.value is node
-            and not isinstance(access.node, cst.BaseString)
-        ):
-            full += f".{above.attr.value}"
-            chain.append(above)
-            node, above = above, self.parents.get(above)
-        certain = all(self._is_same(each, start, statement) for each in access.referents)
-        return _Use(access.node, local, full, chain, certain)
-
-    def _is_same(self, assignment: BaseAssignment, start: str, statement: cst.CSTNode) -> bool:
-        if not isinstance(assignment, ImportAssignment):
-            return False
-        if assignment.node is statement or isinstance(assignment.node, cst.Import):
-            return True
-        assert isinstance(assignment.node, cst.ImportFrom)
-        return any(
-            self._names(assignment.node, alias) == (assignment.name, start)
-            for alias in _aliases(assignment.node)
         )
 
     # What becomes of an import.
 
     def _statement(self, statement: cst.Import | cst.ImportFrom) -> None:
         if isinstance(statement, cst.ImportFrom) and isinstance(statement.names, cst.ImportStar):
-            origin = self._origin(statement)
+            origin = self.source.origin(statement)
             fate = self.changes.fate(origin)
             if fate.first or fate.ended or self.changes.is_left(origin):
                 self._list(statement, f"imports all of {origin}, and some of it has moved")
             return
-        for alias in _aliases(statement):
+        for alias in aliases(statement):
             if isinstance(statement, cst.Import):
                 self._whole_import(statement, alias)
             else:
                 self._from_import(statement, alias)
 
     def _from_import(self, statement: cst.ImportFrom, alias: cst.ImportAlias) -> None:
-        local, full = self._names(statement, alias)
+        local, full = self.source.names(statement, alias)
         if not full or not self._concerns(full):
             return
         fate = self.changes.fate(full)
-        uses = self._uses(statement, alias)
+        uses = self.source.uses(statement, alias)
         if self._is_over(fate, statement):
             return
         self._tell_changed(fate, uses, statement)
@@ -257,7 +127,7 @@ class _File:
             self.edits.replace_import(statement, alias, NewImport(module, name, new))
 
     def _whole_import(self, statement: cst.Import, alias: cst.ImportAlias) -> None:
-        dotted = _dotted(alias.name)
+        dotted = dotted_name(alias.name)
         if alias.asname:
             self._import_as(statement, alias, dotted)
             return
@@ -266,7 +136,7 @@ class _File:
         fate = self.changes.fate(dotted)
         if self._is_over(fate, statement):
             return
-        uses = self._uses(statement, alias)
+        uses = self.source.uses(statement, alias)
         self._tell_changed(fate, uses, statement)
         left = False
         rewritten = []
@@ -299,10 +169,10 @@ class _File:
         fate = self.changes.fate(full)
         if self._is_over(fate, statement):
             return
-        uses = self._uses(statement, alias)
+        uses = self.source.uses(statement, alias)
         self._tell_changed(fate, uses, statement)
         own, has_left = self._let_go(statement, uses, full, fate)
-        local, _ = self._names(statement, alias)
+        local, _ = self.source.names(statement, alias)
         if has_left and not own and not self._is_taken(local):
             self.edits.drop(statement, alias)
         elif fate.first:
@@ -318,13 +188,13 @@ class _File:
             self._list(statement, str(fate.ended))
         return fate.ended is not None
 
-    def _tell_changed(self, fate: Fate, uses: list[_Use], statement: cst.CSTNode) -> None:
+    def _tell_changed(self, fate: Fate, uses: list[Use], statement: cst.CSTNode) -> None:
         for change in fate.changed:
             nodes: list[cst.CSTNode] = [use.node for use in uses]
             for node in nodes or [statement]:
                 self._list(node, str(change))
 
-    def _judge(self, use: _Use) -> Fate | None:
+    def _judge(self, use: Use) -> Fate | None:
         """What became of a use as a whole; told where it is over, changed, or cannot be seen."""
         after = self.changes.fate(use.full)
         if use.is_text:
@@ -338,11 +208,11 @@ class _File:
             self._as_value(use)
         return after
 
-    def _as_value(self, use: _Use) -> None:
+    def _as_value(self, use: Use) -> None:
         """A module that something has left is handed on: only a name in quotes tells which."""
         outer = use.chain[-1] if use.chain else use.node
-        arg = self.parents.get(outer)
-        call = self.parents.get(arg) if isinstance(arg, cst.Arg) else None
+        arg = self.source.parents.get(outer)
+        call = self.source.parents.get(arg) if isinstance(arg, cst.Arg) else None
         if isinstance(call, cst.Call):
             behind = call.args[list(call.args).index(arg) + 1 :]  # type: ignore[arg-type]
             if behind and isinstance(behind[0].value, cst.SimpleString):
@@ -354,13 +224,13 @@ class _File:
         self._list(use.node, f"uses {use.full} as a value, and some of it has moved; see to it")
 
     def _let_go(
-        self, statement: cst.Import | cst.ImportFrom, uses: list[_Use], full: str, fate: Fate
-    ) -> tuple[list[_Use], bool]:
+        self, statement: cst.Import | cst.ImportFrom, uses: list[Use], full: str, fate: Fate
+    ) -> tuple[list[Use], bool]:
         """Import for what has gone elsewhere than the import goes, and read it from there.
 
         Returns the uses that are left, and whether there were others.
         """
-        own: list[_Use] = []
+        own: list[Use] = []
         for use in uses:
             if use.is_text:
                 if self._let_go_of_text(statement, use, full, fate):
@@ -379,7 +249,7 @@ class _File:
         return own, len(own) < len(uses)
 
     def _let_go_of_text(
-        self, statement: cst.Import | cst.ImportFrom, use: _Use, full: str, fate: Fate
+        self, statement: cst.Import | cst.ImportFrom, use: Use, full: str, fate: Fate
     ) -> bool:
         """The same in an annotation in quotes; returns whether the import's name is left in it."""
         for behind in codemod_texts.attributes(use.node, use.local):
@@ -409,21 +279,21 @@ class _File:
         alias: cst.ImportAlias,
         local: str,
         fate: Fate,
-        own: list[_Use],
+        own: list[Use],
     ) -> str:
         """The name under which what moved is known from here on."""
         wanted = fate.name.rpartition(".")[2]
         if alias.asname or wanted == local:
             return local
-        scope = self.scopes.get(alias)
+        scope = self.source.scopes.get(alias)
         alone = scope is not None and all(
             isinstance(each, ImportAssignment) and each.node is statement for each in scope[local]
         )
         keeps = (
-            self.bound.get(wanted, fate.name) != fate.name
+            self.source.bound.get(wanted, fate.name) != fate.name
             or not alone
-            or self.is_package
-            or self.name in self.used
+            or self.source.is_package
+            or self.source.name in self.used
             or self._is_taken(local)
             or local in self.texts
             or not all(use.is_certain for use in own)
@@ -431,14 +301,14 @@ class _File:
         )
         if keeps:
             return local
-        self.bound[wanted] = fate.name
+        self.source.bound[wanted] = fate.name
         return wanted
 
     def _is_taken(self, local: str) -> bool:
         """Whether others take a name from here."""
-        return local in self.exported or f"{self.name}.{local}" in self.used
+        return local in self.exported or f"{self.source.name}.{local}" in self.used
 
-    def _follow(self, uses: list[_Use], local: str, new: str) -> None:
+    def _follow(self, uses: list[Use], local: str, new: str) -> None:
         for use in uses:
             if isinstance(use.node, cst.Name):
                 self.edits.replace(use.node, use.node.with_changes(value=new))
@@ -451,11 +321,11 @@ class _File:
         parts = module.split(".")
         names = ["_".join(parts[-n:]) for n in range(1, len(parts) + 1)]
         for name in [*names, *(f"{names[-1]}_{n}" for n in range(2, 1000))]:
-            if self.bound.setdefault(name, module) == module:
+            if self.source.bound.setdefault(name, module) == module:
                 return name
         raise AssertionError(module)
 
-    def _replace(self, use: _Use, new: str, module: str, local: str) -> None:
+    def _replace(self, use: Use, new: str, module: str, local: str) -> None:
         """Read a use from another place, and touch no more of it than has changed."""
         nodes = [use.node, *use.chain]
         names = use.full.split(".")
@@ -475,38 +345,24 @@ class _File:
             owner, _, member = change.place.dotted.rpartition(".")
             names = {owner, self.changes.fate(owner).name}
             known = any(
-                full in names or any(use.full in names for use in self._uses(statement, alias))
-                for statement in self.statements
-                for alias in _aliases(statement)
-                for full in [self._names(statement, alias)[1]]
+                full in names
+                or any(use.full in names for use in self.source.uses(statement, alias))
+                for statement in self.source.statements
+                for alias in aliases(statement)
+                for full in [self.source.names(statement, alias)[1]]
             )
             if not known:
                 continue
-            for node in m.findall(self.module, m.Attribute(attr=m.Name(member))):
+            for node in m.findall(self.source.module, m.Attribute(attr=m.Name(member))):
                 self._list(node, f"if this is {change.place}: {change}")
-            for node in m.findall(self.module, m.FunctionDef(name=m.Name(member))):
+            for node in m.findall(self.source.module, m.FunctionDef(name=m.Name(member))):
                 assert isinstance(node, cst.FunctionDef)
                 if isinstance(self._class_of(node), cst.ClassDef):
                     self._list(node.name, f"if this is {change.place}: {change}")
 
     def _class_of(self, node: cst.CSTNode) -> cst.CSTNode | None:
-        block = self.parents.get(node)
-        return self.parents.get(block) if block is not None else None
+        block = self.source.parents.get(node)
+        return self.source.parents.get(block) if block is not None else None
 
     def _list(self, node: cst.CSTNode, what: str) -> None:
-        self.to_do.append((self.positions[node].start.line, what))
-
-
-def _aliases(statement: cst.Import | cst.ImportFrom) -> list[cst.ImportAlias]:
-    return [] if isinstance(statement.names, cst.ImportStar) else list(statement.names)
-
-
-def _dotted(node: cst.BaseExpression | None) -> str:
-    if isinstance(node, cst.Attribute):
-        return f"{_dotted(node.value)}.{node.attr.value}"
-    return node.value if isinstance(node, cst.Name) else ""
-
-
-def _prefixes(dotted: str) -> list[str]:
-    parts = dotted.split(".")
-    return [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+        self.to_do.append((self.source.positions[node].start.line, what))
