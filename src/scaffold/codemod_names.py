@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import libcst as cst
-from libcst import matchers as m
 from libcst.metadata import (
     Access,
     BaseAssignment,
@@ -52,12 +51,13 @@ class Source:
         self.scopes: Mapping[cst.CSTNode, Scope | None] = wrapper.resolve(ScopeProvider)
         self.positions = wrapper.resolve(PositionProvider)
         self.parents: Mapping[cst.CSTNode, cst.CSTNode] = wrapper.resolve(ParentNodeProvider)
-        self.statements = [
-            node
-            for node in m.findall(self.module, m.Import() | m.ImportFrom())
-            if isinstance(node, cst.Import | cst.ImportFrom)
-        ]
+        imports = [node for node in self.parents if isinstance(node, cst.Import | cst.ImportFrom)]
+        self.statements = sorted(imports, key=self.line)
         self.bound = self._bound()
+
+    def line(self, node: cst.CSTNode) -> int:
+        """Where a node begins."""
+        return self.positions[node].start.line
 
     def _bound(self) -> dict[str, str | None]:
         """What each name of the file stands for, if it is one import's everywhere."""

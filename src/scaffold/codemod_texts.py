@@ -9,31 +9,45 @@ from libcst import matchers as m
 
 from scaffold.changes import Changes
 
+_LOOKS_UP = {"import_module", "__import__"}
+_ANY_STRING = m.SimpleString() | m.FormattedStringText()
 _TOKEN = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?:\.\w+)+(?::\w+(?:\.\w+)*)?")
 
 
-def exported(module: cst.Module) -> set[str]:
-    """The texts of what is said about `__all__`."""
-    statements = m.findall(module, m.SimpleStatementLine())
+Parents = Mapping[cst.CSTNode, cst.CSTNode]
+_String = cst.SimpleString | cst.FormattedStringText
+
+
+def exported(parents: Parents) -> set[str]:
+    """The texts of what is said about `__all__`; `parents` has every node of the file."""
+    said = {
+        _statement(node, parents)
+        for node in parents
+        if isinstance(node, cst.Name) and node.value == "__all__"
+    }
     return {
-        str(text.evaluated_value)
-        for statement in statements
-        if m.findall(statement, m.Name("__all__"))
-        for text in m.findall(statement, m.SimpleString())
-        if isinstance(text, cst.SimpleString)
+        _value(text)
+        for text in (parents if said else ())
+        if isinstance(text, cst.SimpleString) and _statement(text, parents) in said
     }
 
 
-def texts(module: cst.Module, parents: Mapping[cst.CSTNode, cst.CSTNode]) -> set[str]:
+def texts(parents: Parents) -> set[str]:
     """Strings that stand elsewhere than in an annotation, by which a name may be looked up."""
     return {
         _value(text)
-        for text in m.findall(module, m.SimpleString())
-        if not _is_in_type(text, parents)
+        for text in parents
+        if isinstance(text, cst.SimpleString) and not _is_in_type(text, parents)
     }
 
 
-def _is_in_type(text: cst.CSTNode, parents: Mapping[cst.CSTNode, cst.CSTNode]) -> bool:
+def _statement(node: cst.CSTNode, parents: Parents) -> cst.CSTNode:
+    while node in parents and not isinstance(node, cst.BaseSmallStatement):
+        node = parents[node]
+    return node
+
+
+def _is_in_type(text: cst.CSTNode, parents: Parents) -> bool:
     node: cst.CSTNode | None = text
     while node is not None and not isinstance(node, cst.Annotation | cst.BaseStatement):
         node = parents.get(node)
@@ -52,15 +66,13 @@ def names(text: cst.CSTNode, name: str) -> bool:
     return re.search(rf"(?<![\w.]){name}(?!\w)", text.value) is not None
 
 
-def is_remark(text: cst.CSTNode, parents: Mapping[cst.CSTNode, cst.CSTNode]) -> bool:
+def is_remark(text: cst.CSTNode, parents: Parents) -> bool:
     """Whether a string in an annotation is what `Annotated` adds to a type, and no type."""
     node = text
     while isinstance(text, cst.BaseString) and not isinstance(node, cst.Annotation | cst.Module):
         above = parents[node]
-        if isinstance(above, cst.Subscript) and node in above.slice[1:]:
-            name = above.value.attr if isinstance(above.value, cst.Attribute) else above.value
-            if isinstance(name, cst.Name) and name.value == "Annotated":
-                return True
+        if isinstance(above, cst.Subscript) and _name(above.value) == "Annotated":
+            return node in above.slice[1:]
         node = above
     return False
 
@@ -73,39 +85,24 @@ def attributes(text: cst.CSTNode, local: str) -> list[str]:
 
 
 def mentions(
-    module: cst.Module,
-    changes: Changes,
-    positions: Mapping[cst.CSTNode, Any],
-    parents: Mapping[cst.CSTNode, cst.CSTNode],
+    parents: Parents, positions: Mapping[cst.CSTNode, Any], changes: Changes
 ) -> Iterator[tuple[int, str]]:
     """Find the strings that name what has moved, by line. Docstrings are for people."""
-    for text in m.findall(module, m.SimpleString() | m.FormattedStringText()):
-        if isinstance(parents.get(text), cst.Expr | cst.ConcatenatedString) and _is_bare(
-            text, parents
-        ):
-            continue
-        for what in in_text(_value(text), changes):
-            yield positions[text].start.line, f"in quotes: {what}"
-    call = m.Call(
-        func=m.Name("import_module")
-        | m.Name("__import__")
-        | m.Attribute(attr=m.Name("import_module"))
-    )
-    for found in m.findall(module, call):
-        assert isinstance(found, cst.Call)
-        if not found.args:
-            continue
-        given = found.args[0].value
-        line = positions[found].start.line
-        name = given.evaluated_value if isinstance(given, cst.SimpleString) else None
-        if isinstance(name, str):
-            if changes.is_left(name):
-                yield line, f"imports {name} by name, and some of it has moved"
-        elif any(
-            _begins(text, changes)
-            for text in m.findall(given, m.SimpleString() | m.FormattedStringText())
-        ):
-            yield line, "imports a module by a computed name; see whether it has moved"
+    for node in parents:
+        if isinstance(node, _String) and not _is_docstring(node, parents):
+            for what in in_text(_value(node), changes):
+                yield positions[node].start.line, f"in quotes: {what}"
+        elif isinstance(node, cst.Call) and node.args and _name(node.func) in _LOOKS_UP:
+            for what in _looked_up(node.args[0].value, changes):
+                yield positions[node].start.line, what
+
+
+def _looked_up(given: cst.BaseExpression, changes: Changes) -> Iterator[str]:
+    name = _value(given)
+    if name and changes.is_left(name):
+        yield f"imports {name} by name, and some of it has moved"
+    elif not name and any(_begins(_value(x), changes) for x in m.findall(given, _ANY_STRING)):
+        yield "imports a module by a computed name; see whether it has moved"
 
 
 def in_text(text: str, changes: Changes) -> Iterator[str]:
@@ -121,19 +118,23 @@ def in_text(text: str, changes: Changes) -> Iterator[str]:
                 yield str(change)
 
 
-def _is_bare(text: cst.CSTNode, parents: Mapping[cst.CSTNode, cst.CSTNode]) -> bool:
+def _is_docstring(text: cst.CSTNode, parents: Parents) -> bool:
     above = parents.get(text)
     while isinstance(above, cst.ConcatenatedString):
         above = parents.get(above)
     return isinstance(above, cst.Expr)
 
 
-def _begins(text: cst.CSTNode, changes: Changes) -> bool:
-    value = _value(text)
-    return bool(value) and any(
-        change.place.module.startswith(value) or value.startswith(f"{change.place.module}.")
+def _begins(text: str, changes: Changes) -> bool:
+    return bool(text) and any(
+        change.place.module.startswith(text) or text.startswith(f"{change.place.module}.")
         for change in changes.all
     )
+
+
+def _name(node: cst.BaseExpression) -> str:
+    last = node.attr if isinstance(node, cst.Attribute) else node
+    return last.value if isinstance(last, cst.Name) else ""
 
 
 def _value(text: cst.CSTNode) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import libcst as cst
-from libcst import matchers as m
 from libcst.metadata import ImportAssignment, MetadataWrapper
 
 from scaffold import codemod_texts
@@ -69,24 +68,17 @@ class _File:
         self.edits = Edits(source.parents)
         self.done: list[str] = []
         self.to_do: list[tuple[int, str]] = []
-        self.exported = codemod_texts.exported(source.module)
-        self.texts = codemod_texts.texts(source.module, source.parents)
+        self.exported = codemod_texts.exported(source.parents)
+        self.texts = codemod_texts.texts(source.parents)
 
     def rewritten(self) -> Rewritten:
         for statement in self.source.statements:
             self._statement(statement)
-        for line, what in codemod_texts.mentions(
-            self.source.module, self.changes, self.source.positions, self.source.parents
-        ):
-            self.to_do.append((line, what))
+        source = self.source
+        self.to_do += codemod_texts.mentions(source.parents, source.positions, self.changes)
         self._members()
-        module = self.source.module.visit(self.edits)
-        content = module.bytes if self.edits else b""
-        return Rewritten(
-            content or self.source.module.bytes,
-            list(dict.fromkeys(self.done)),
-            sorted(set(self.to_do)),
-        )
+        module = source.module.visit(self.edits) if self.edits else source.module
+        return Rewritten(module.bytes, list(dict.fromkeys(self.done)), sorted(set(self.to_do)))
 
     # What becomes of an import.
 
@@ -353,16 +345,15 @@ class _File:
             )
             if not known:
                 continue
-            for node in m.findall(self.source.module, m.Attribute(attr=m.Name(member))):
-                self._list(node, f"if this is {change.place}: {change}")
-            for node in m.findall(self.source.module, m.FunctionDef(name=m.Name(member))):
-                assert isinstance(node, cst.FunctionDef)
-                if isinstance(self._class_of(node), cst.ClassDef):
-                    self._list(node.name, f"if this is {change.place}: {change}")
+            for node in self.source.parents:
+                is_read = isinstance(node, cst.Attribute) and node.attr.value == member
+                is_made = isinstance(node, cst.FunctionDef) and node.name.value == member
+                if is_read or (is_made and isinstance(self._class_of(node), cst.ClassDef)):
+                    self._list(node, f"if this is {change.place}: {change}")
 
     def _class_of(self, node: cst.CSTNode) -> cst.CSTNode | None:
         block = self.source.parents.get(node)
         return self.source.parents.get(block) if block is not None else None
 
     def _list(self, node: cst.CSTNode, what: str) -> None:
-        self.to_do.append((self.source.positions[node].start.line, what))
+        self.to_do.append((self.source.line(node), what))

@@ -134,7 +134,9 @@ def _mentions(path: str, content: bytes, changes: Changes) -> Iterable[tuple[int
         if not spellings:
             continue
         found = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, spellings))})(?!\w)")
-        name = change.place.name.partition(".")[0]
+        name, _, member = change.place.name.partition(".")
+        if member:  # In whatever has it: the class is spoken of elsewhere.
+            found, name = re.compile(rf"\.{member}\b"), ""
         for number, line in enumerate(text.splitlines(), 1):
             is_import = "import" in line and not line.rstrip().endswith("(")
             if found.search(line) and (name in line or not is_import):
