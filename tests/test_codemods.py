@@ -309,6 +309,13 @@ def test_relative_imports_of_a_package_begin_at_itself() -> None:
     assert made.content == b"from app.platform.jobs import Event\n"
 
 
+def test_a_file_does_not_import_from_itself() -> None:
+    text = "from app.platform.events import Event\n"
+    made = rewrite(text, name="app.platform.jobs")
+    assert made.content.decode() == text
+    assert made.to_do == [(1, f"{MOVED}, which is this file")]
+
+
 def test_an_import_that_is_still_needed_stays() -> None:
     made = rewrite("from app.platform import events\nevents.Event\nx: 'events.Events'\n")
     assert b"import events\n" in made.content

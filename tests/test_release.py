@@ -1,13 +1,15 @@
 """`make release`: a small template with a history, in a real git repository."""
 
-import os
 import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from helpers import SOURCES, git, tree
+from helpers import git, tree
+
+from release.__main__ import main
 
 PLATFORM = "template/src/app/platform"
 EVENTS = """\
@@ -83,13 +85,11 @@ def commit(message: str) -> None:
 
 
 def release(version: str, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "release", version, *options],
-        env={**os.environ, "PYTHONPATH": str(SOURCES)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Run it in this process, which has paid for its imports already."""
+    said, complained = StringIO(), StringIO()
+    with redirect_stdout(said), redirect_stderr(complained):
+        code = main([version, *options])
+    return subprocess.CompletedProcess([], code, said.getvalue(), complained.getvalue())
 
 
 def refusal(version: str = "1.1.0") -> str:
@@ -140,7 +140,8 @@ def test_the_first_release_has_nothing_to_be_compared_with(template: Path) -> No
 
 @pytest.mark.parametrize("version", ["1.0.0", "0.9.9", "v1.1.0", "1.1", "", "1.1.0 "])
 def test_a_version_that_exists_or_is_none_is_refused(template: Path, version: str) -> None:
-    assert "is not greater" in refusal(version) or "is no version" in refusal(version)
+    said = refusal(version)
+    assert "is not greater" in said or "is no version" in said
 
 
 def test_what_is_not_committed_is_refused(template: Path) -> None:
@@ -153,6 +154,12 @@ def test_a_commit_that_a_hook_refuses_leaves_nothing(template: Path) -> None:
     write(hook, "#!/bin/sh\necho no >&2\nexit 1\n")
     hook.chmod(0o755)
     assert "git commit failed" in refusal()
+
+
+def test_a_tag_that_cannot_be_made_leaves_nothing(template: Path) -> None:
+    git(template, "config", "tag.gpgSign", "true")
+    git(template, "config", "gpg.program", "false")
+    assert "git tag failed" in refusal()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 """`scaffold update` where the template's faces have moved: what teams wrote follows in the same commit."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
-from helpers import Run, git, tree
+from helpers import Run, command, git, tree
 from test_update import TEN, Template, commit, edit, origin, prepared, team  # noqa: F401
 
 PLATFORM = "src/app/platform"
@@ -199,10 +200,6 @@ def test_a_list_of_changes_that_cannot_be_read_stops_before_anything_is_written(
 
 
 def test_a_start_without_changes_pays_nothing_for_libcst(origin: Template, team: Path) -> None:  # noqa: F811
-    import subprocess
-
-    from helpers import command
-
     origin.write("docs/new.md", "new\n")
     origin.release("v1.1.0")
     loads = ["-X", "importtime", "-m", "scaffold", "update", "--dry-run"]

@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,23 +79,16 @@ def plan(root: Path, version: str, today: str) -> Plan:
 def make(root: Path, planned: Plan) -> None:
     """Write the files, commit and tag them; all of it or nothing."""
     git.need_identity(root)
-    for path, content in planned.files.items():
-        (root / path).write_text(content, "utf-8")
+    message = f"Release {planned.version}"
+    before = git.head(root)
     try:
-        git.run(
-            "commit",
-            "--quiet",
-            "--message",
-            f"Release {planned.version}",
-            "--",
-            *planned.files,
-            cwd=root,
-        )
+        for path, content in planned.files.items():
+            (root / path).write_text(content, "utf-8")
+        git.run("commit", "--quiet", "--message", message, "--", *planned.files, cwd=root)
+        git.run("tag", "--annotate", "--message", message, f"v{planned.version}", cwd=root)
     except ScaffoldError:
-        git.run("checkout", "--quiet", "HEAD", "--", *planned.files, cwd=root)
+        git.run("reset", "--quiet", "--hard", before, cwd=root)  # All was committed, by `plan`.
         raise
-    tag = f"v{planned.version}"
-    git.run("tag", "--annotate", "--message", f"Release {planned.version}", tag, cwd=root)
 
 
 def _listed(root: Path, revision: str) -> list[changes.Release]:
@@ -143,12 +137,12 @@ def _parsed(tag: str) -> Version | None:
         return None
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Release, or say why not. Exit with 0: done, 1: refused, 2: wrong usage."""
     parser = argparse.ArgumentParser(prog="make release", description=__doc__)
     parser.add_argument("version", help="such as 1.2.0")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     root = Path.cwd()
     git.need()
     try:

@@ -103,6 +103,9 @@ class _File:
         uses = self.source.uses(statement, alias)
         if self._is_over(fate, statement):
             return
+        if fate.first and fate.name.rpartition(".")[0] == self.source.name:
+            self._list(statement, f"{self.changes.sentence(fate)}, which is this file")
+            return
         self._tell_changed(fate, uses, statement)
         own, has_left = self._let_go(statement, uses, full, fate)
         moved = fate.first is not None
