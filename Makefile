@@ -8,7 +8,7 @@ DEMO ?= demo/shop
 unexport MAKEFLAGS MAKEOVERRIDES MFLAGS only
 
 .DEFAULT_GOAL := help
-.PHONY: help demo two-instances test test-console test-deployment test-image test-observability test-pipeline test-system test-update pictures check bench format
+.PHONY: help demo two-instances test test-console test-deployment test-image test-observability test-pipeline test-system test-update pictures check bench format release
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -63,6 +63,13 @@ bench: | $(UV)  ## Measure: zero to green, what boundaries, jobs, edge and signa
 format: | $(UV)  ## Format the code and sort the imports
 	$(UV) run ruff check --fix
 	$(UV) run ruff format
+
+release: | $(UV)  ## Check, commit and tag what is new: make release version=1.2.0 (dry-run=yes: only say it)
+	$(UV) run --quiet python -m release "$(version)" --dry-run
+ifndef dry-run
+	$(MAKE) check
+	$(UV) run --quiet python -m release "$(version)"
+endif
 
 .tools/bin/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python")'

@@ -22,6 +22,7 @@ from helpers import SOURCES, command, git, tree
 ROOT = SOURCES.parent
 APP = ".copier-answers.yml"
 MODULES = "src/app/modules/*/.copier-answers.module.yml"
+BROUGHT = ("copier.yml", "template-changes.yaml", "template", "examples/shop")
 BUNDLED = "~/.cache/scaffold-monolith/template"
 
 
@@ -198,7 +199,8 @@ def sources(template: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "sources"
     shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
     shutil.copytree(SOURCES, folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "CHANGELOG.md"):
+    names = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "CHANGELOG.md")
+    for name in (*names, "template-changes.yaml"):
         shutil.copy(ROOT / name, folder)
     return folder
 
@@ -229,6 +231,12 @@ def test_two_users_share_a_repository_by_wheel_alone(sources, second, ann, tmp_p
     for file in (sources / "template").rglob("NEW.md"):
         file.write_text("since v9.0.0\n")
     (sources / "template" / "CHANGED.md").write_text("since v9.0.0\n")
+    with (sources / "template-changes.yaml").open("a") as file:
+        file.write(
+            "- version: 9.0.0\n  changes: [{move: app.platform.old, to: app.platform.new}]\n"
+        )
+    uses = bob.shop / "src/app/modules/tax/uses.py"
+    uses.write_text("from app.platform import old\n\nold.x\n")
     project = sources / "pyproject.toml"
     project.write_text(project.read_text().replace('version = "0.1.0"', 'version = "9.0.0"'))
     install(bob.home, build(sources, tmp_path / "next"))
@@ -239,6 +247,8 @@ def test_two_users_share_a_repository_by_wheel_alone(sources, second, ann, tmp_p
     bob.run(*bob.scaffold, "new", "other", "--defaults")
     bob.update()
     check_updated(bob, BUNDLED)
+    bob.run(*bob.scaffold, "update", cwd=bob.shop)  # tax is still at v0.1.0
+    assert uses.read_text() == "from app.platform import new\n\nnew.x\n"
 
 
 @pytest.mark.slow
@@ -254,7 +264,7 @@ def test_the_wheel_brings_what_git_has_of_the_template_however_it_is_built(tmp_p
             (clone / name).unlink()
     git(clone, "add", "--all")
     git(clone, "commit", "--quiet", "--allow-empty", "--message", "As it is")
-    kept = git(clone, "ls-files", "-z", "copier.yml", "template", "examples/shop").split("\0")
+    kept = git(clone, "ls-files", "-z", *BROUGHT).split("\0")
     expected = {name: (clone / name).read_bytes() for name in kept if name}
     (clone / "template" / "__pycache__").mkdir()
     (clone / "template" / "__pycache__" / "x.pyc").write_text("compiled")
@@ -283,7 +293,7 @@ def test_the_wheel_brings_what_git_has_of_the_template_however_it_is_built(tmp_p
 def test_names_of_the_template_fit_where_a_wheel_is_unpacked():
     """Windows: none of its characters, no name that ends in a dot or space, 260 at most in all."""
     site_packages = 110
-    for name in git(ROOT, "ls-files", "copier.yml", "template", "examples/shop").splitlines():
+    for name in git(ROOT, "ls-files", *BROUGHT).splitlines():
         name = name.strip('"')
         assert not set('<>:"\\|?*') & set(name), name
         assert not any(part.endswith((".", " ")) for part in name.split("/")), name
@@ -291,6 +301,6 @@ def test_names_of_the_template_fit_where_a_wheel_is_unpacked():
 
 
 def test_no_file_of_the_template_is_a_link():
-    modes = git(ROOT, "ls-files", "--stage", "copier.yml", "template", "examples/shop").splitlines()
+    modes = git(ROOT, "ls-files", "--stage", *BROUGHT).splitlines()
     assert {line.split()[0] for line in modes} <= {"100644", "100755"}
     assert tree(ROOT / "examples/shop")

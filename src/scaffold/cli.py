@@ -246,7 +246,8 @@ def update(
     """Merge what the template has changed: app and modules, in one commit.
 
     Files that cannot be merged are left as git leaves a conflict, and the exit code is 1: resolve
-    them and commit, or take everything back with `git cherry-pick --abort`.
+    them and commit, or take everything back with `git cherry-pick --abort`. Code of yours that uses
+    what the template has moved is rewritten in the same commit; what is left to you is listed.
 
     \b
     Examples:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scaffold import git, moves, objects, origin, rendering, repository
+from scaffold import changes, git, moves, objects, origin, rendering, repository
+from scaffold.changes import Changes
 from scaffold.questions import Answers, RefusedAnswerError, UnknownFeatureError
 from scaffold.reader import File, Rendered, TemplateVersion
 
@@ -28,6 +29,7 @@ class History:
         self._versions: dict[str, TemplateVersion] = {}
         self._moves: dict[str, moves.Moves] = {}
         self._ahead: dict[str, bool] = {}
+        self._listed: dict[str, list[changes.Release]] = {}
 
     def _origin(self, version: str) -> origin.Origin:
         """Where a recorded version is: preferably where the new one is as well."""
@@ -102,6 +104,21 @@ class History:
             there = {path for _, _, path in objects.list_tree(place, self.new.revision)}
             self._moves[old] = moves.in_template(place, before.revision, self.new.revision, there)
         return self._moves[old]
+
+    def moved_on(self, old: str) -> Changes:
+        """What the template lists as moved, changed or removed since a version."""
+        return changes.since(self._changes_at(self.new.version), self._changes_at(old))
+
+    def _changes_at(self, version: str) -> list[changes.Release]:
+        if version not in self._listed:
+            found = self._origin(version)
+            tree = objects.tree_of(Path(found.place), found.revision)
+            listed: list[changes.Release] = []
+            if changes.FILE in tree:
+                (content,) = objects.read_blobs(Path(found.place), [tree[changes.FILE][1]])
+                listed = changes.read(content, f"{changes.FILE} of {found.source} {version}")
+            self._listed[version] = listed
+        return self._listed[version]
 
     def changelog(self, old: str) -> str:
         """The lines that the template's changelog has gained since a version."""

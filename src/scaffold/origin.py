@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scaffold import addresses, bundled, git, installation, mirror
+from scaffold import addresses, bundled, changes, git, installation, mirror
 from scaffold.errors import ScaffoldError
 
 Note = Callable[[str], None]
@@ -242,7 +242,9 @@ def _need_committed(path: Path) -> None:
     """Refuse what is not in git: nobody could render it again."""
     git.head(path)
     bare = git.run("rev-parse", "--is-bare-repository", cwd=path) == "true"
-    changed = [] if bare else git.changes(path, "copier.yml", "template", "examples/shop")
+    changed = (
+        [] if bare else git.changes(path, "copier.yml", changes.FILE, "template", "examples/shop")
+    )
     if changed:
         raise ScaffoldError(
             f"the template {path} has uncommitted changes ({changed[0].strip()}); "

@@ -43,6 +43,7 @@ class Reconciled:
         moved: what was followed to its new place, by the old one.
         stays_deleted: what the team deleted and the template has changed since.
         kept: what the template dropped and the team had edited.
+        theirs: what the template makes, at the places where the team has it.
     """
 
     merged: Merged = field(default_factory=lambda: Merged({}))
@@ -50,6 +51,7 @@ class Reconciled:
     moved: dict[str, str] = field(default_factory=dict)
     stays_deleted: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    theirs: Tree = field(default_factory=dict)
 
 
 def reconcile(scratch: Scratch, both: Both, team: Tree) -> Reconciled:
@@ -98,6 +100,7 @@ def reconcile(scratch: Scratch, both: Both, team: Tree) -> Reconciled:
                 done.kept.append(path)
             del base[path]
     _keep_line_ends(scratch, base, ours, theirs)
+    done.theirs = theirs
     labels = (f"template-{_word(both.old)}", "yours", f"template-{_word(both.new)}")
     if labels[0] == labels[2]:
         labels = (f"{labels[0]}-before", *labels[1:])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scaffold import addresses, moves, objects, repository
+from scaffold.changes import Changes
 from scaffold.errors import ScaffoldError
 from scaffold.history import Ask, History
 from scaffold.objects import Tree
@@ -35,6 +36,7 @@ class Both:
         dropped: answers that no question takes any more, by where and question.
         left: modules that are left alone, each with the reason.
         changelog: what the template's changelog gained.
+        changes: what the template says has moved since, by module, and for the app by "".
     """
 
     old: str
@@ -48,6 +50,7 @@ class Both:
     dropped: dict[str, Any] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
     changelog: str = ""
+    changes: dict[str, Changes] = field(default_factory=dict)
 
     def version_at(self, path: str) -> str:
         """The version that the repository has of what stands at a path."""
@@ -188,6 +191,7 @@ def _add(
         return made.answers
     both.base |= base
     both.theirs |= theirs
+    both.changes[face.module] = history.moved_on(face.recorded.version)
     both.moved |= _moved(history.moves(face.recorded.version), base, theirs)
     name = f"{face.module}." if face.module else ""
     for question, value in made.answers.defaults.items():

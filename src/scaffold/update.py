@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scaffold import dependencies, git, merging, objects, plan, repository
+from scaffold import dependencies, git, merging, objects, plan, repository, rewriting
 from scaffold.errors import ScaffoldError
 from scaffold.history import Ask
 from scaffold.landing import Result, land
 from scaffold.reconcile import Conflict, reconcile
 from scaffold.rendered import render_both
+from scaffold.rewriting import ToDo
 
 
 @dataclass
@@ -33,6 +34,8 @@ class Updated:
         bounds: of dependencies that the template has changed.
         dropped: answers that no question takes any more, by where and question.
         left: modules that do not follow, each with the reason.
+        rewritten: what the team's Python files now follow, by path.
+        to_do: lines that are left to the team.
         changelog: what the template's changelog gained.
         commit: of the result; none where there is nothing to commit.
         branch: that was made for it.
@@ -52,6 +55,8 @@ class Updated:
     bounds: list[str] = field(default_factory=list)
     dropped: dict[str, Any] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
+    rewritten: dict[str, list[str]] = field(default_factory=dict)
+    to_do: list[ToDo] = field(default_factory=list)
     changelog: str = ""
     commit: str | None = None
     branch: str | None = None
@@ -107,6 +112,8 @@ def update(
         note("merging")
         found = reconcile(scratch, both, ours)
         merged = found.merged
+        followed = rewriting.follow(scratch, merged, found.theirs, both.changes)
+        done.rewritten, done.to_do = followed.rewritten, followed.to_do
         done.changed = sorted(
             path
             for path in ours.keys() | merged.files.keys()

@@ -26,6 +26,8 @@ def as_dict(done: Updated) -> dict[str, Any]:
         "dependencies": done.bounds,
         "dropped": done.dropped,
         "left": done.left,
+        "rewritten": done.rewritten,
+        "to_do": [{"path": each.path, "line": each.line, "what": each.what} for each in done.to_do],
         "changelog": done.changelog.splitlines(),
         "written": done.written,
         "commit": done.commit,
@@ -82,6 +84,10 @@ def _details(done: Updated) -> Iterable[str]:
     gone = [f"{name}: {value!r}" for name, value in done.dropped.items()]
     yield from _listed("Answers that no question takes any more:", gone)
     yield from _listed("New in the template:", done.changelog.splitlines())
+    rewritten = [f"{path}: {', '.join(what)}" for path, what in sorted(done.rewritten.items())]
+    yield from _listed("Rewritten, for what moved:", rewritten)
+    to_do = [f"{each.path}:{each.line}: {each.what}" for each in done.to_do]
+    yield from _listed("Left to you:", to_do, most=len(to_do))
     conflicts = [
         f"{each.path}: {each.kind} (yours since {each.old}, the template's {each.new})"
         for each in done.conflicts
@@ -112,5 +118,7 @@ def _next(done: Updated, only: str) -> Iterable[str]:
     elif done.conflicts:
         yield "Next: mend the files (git status), git add, git commit; or take all of it back:"
         yield "  git cherry-pick --abort"
+    elif done.to_do:
+        yield "Next: what is left to you, then make check"
     else:
         yield "Next: make check"
