@@ -8,7 +8,7 @@ DEMO ?= demo/shop
 unexport MAKEFLAGS MAKEOVERRIDES MFLAGS only
 
 .DEFAULT_GOAL := help
-.PHONY: help demo two-instances test test-console test-deployment test-image test-observability test-pipeline test-system pictures check bench format release
+.PHONY: help demo two-instances test test-console test-deployment test-image test-observability test-pipeline test-system test-update pictures check bench format release
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -20,7 +20,10 @@ two-instances: | $(UV)  ## Run the shop as on several machines, behind HAProxy (
 	$(UV) run --quiet python examples/two_instances.py $(DEMO)
 
 test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
-	$(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder -m "not system and not observability and not browser and not pipeline and not deployment and not image" $(only)
+	$(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder -m "not system and not observability and not browser and not pipeline and not deployment and not image and not updates" $(only)
+
+test-update: | $(UV)  ## Update repositories of this template's whole past, and try many more edits (takes minutes)
+	EXAMPLES=500 $(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder tests/test_update_history.py tests/test_update_properties.py $(only)
 
 test-observability: | $(UV)  ## Break the shop under Prometheus and Alertmanager (needs both, and HAProxy)
 	$(UV) run pytest -m observability
@@ -55,6 +58,7 @@ bench: | $(UV)  ## Measure: zero to green, what boundaries, jobs, edge and signa
 	$(UV) run python bench/edge.py
 	$(UV) run python bench/signals.py
 	$(UV) run python bench/add_module.py
+	$(UV) run python bench/update.py
 
 format: | $(UV)  ## Format the code and sort the imports
 	$(UV) run ruff check --fix

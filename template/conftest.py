@@ -5,6 +5,7 @@ A clone is dropped after the first test that writes into it.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from uuid import uuid4
 
 import asyncpg
@@ -24,7 +25,8 @@ from app.platform.engine import close, create_engine
 from app.platform.events import Event, Events
 from app.platform.flag_provider import FlagFiles
 from app.platform.migrations import migrate
-from app.platform.settings import Settings
+from app.platform.roles import MigrationError
+from app.platform.settings import Settings, SettingsError
 from app.platform.wiring import ModuleFolder, wire, Wired
 from app.platform.worker import Worker
 
@@ -45,7 +47,11 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def admin_url() -> Iterator[str]:
     """The URL of an admin on the test server who may create databases and roles."""
-    with development_server() as url:
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(development_server())
+        except (SettingsError, MigrationError) as error:
+            pytest.exit(f"No database to test on. {error}", 1)
         yield url
 
 

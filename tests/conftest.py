@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from helpers import Result, Run, git, process, tree
+from histories import MODULE, Template
 
 from scaffold import cli
 
 HERE = Path(__file__).parent
-MODULE = "src/app/modules/{% yield module from modules %}{{ module }}{% endyield %}"
 FILES = {
     "{{ _copier_conf.answers_file }}.jinja": "{{ dict(_copier_answers, _commit=commit) | to_nice_yaml -}}\n",
     "README.md.jinja": "# {{ project_name }}\n\n{{ description }}\n",
@@ -113,6 +113,41 @@ def shop(pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     shutil.copytree(pristine, folder)
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A template, and a repository of its version 1 with catalog, ordering and, later, billing."""
+    folder = tmp_path_factory.mktemp("prepared")
+    (folder / "origin").mkdir()
+    Template(folder / "origin").begin((template / "copier.yml").read_text(), FILES)
+    shop = folder / "shop"
+    for arguments in (
+        ("new", str(shop), "--defaults", "--from", str(folder / "origin")),
+        ("add-module", "billing", "-C", str(shop)),
+    ):
+        assert process(*arguments, cwd=folder).returncode == 0
+    git(shop, "add", "--all")
+    git(shop, "commit", "--quiet", "--message", "Add billing")
+    return folder
+
+
+@pytest.fixture
+def origin(prepared: Path, tmp_path: Path) -> Template:
+    shutil.copytree(prepared / "origin", tmp_path / "origin")
+    return Template(tmp_path / "origin")
+
+
+@pytest.fixture
+def team(prepared: Path, origin: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That repository, as one of one's own; the current folder is in it."""
+    shop = tmp_path / "shop"
+    shutil.copytree(prepared / "shop", shop)
+    for answers in shop.rglob(".copier-answers*.yml"):
+        answers.write_text(answers.read_text().replace(str(prepared), str(tmp_path)))
+    git(shop, "commit", "--all", "--quiet", "--message", "Find the template")
+    monkeypatch.chdir(shop)
+    return shop
 
 
 @pytest.fixture

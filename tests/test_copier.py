@@ -58,6 +58,19 @@ def objection(question: str, **answers: object) -> str:
         ("news", "news"),
         ("a", "as"),
         ("x1", "x1s"),
+        *((plural, plural) for plural in ("invoices", "line_items", "addresses", "categories")),
+        *(
+            (plural, plural)
+            for plural in ("keys", "children", "contact_people", "photos", "videos")
+        ),
+        *((plural, plural) for plural in ("areas", "schemas", "ids", "statuses", "analyses")),
+        ("bus", "buses"),
+        ("process", "processes"),
+        ("canvas", "canvases"),
+        ("alias", "aliases"),
+        ("lens", "lenses"),
+        ("campus", "campuses"),
+        ("sms", "smses"),
     ],
 )
 def test_a_plural_is_what_an_english_reader_expects(entity, plural):

@@ -204,7 +204,7 @@ def test_a_full_temporary_folder_is_one_sentence(shop, tmp_path):
         mount -t tmpfs -o size=16k tmpfs disk
         export TMPDIR="$PWD/disk"
         cd shop
-        $SCAFFOLD add-module billing 2>&1 || echo EXIT $?
+        $SCAFFOLD add-module billing --dry-run 2>&1 || echo EXIT $?
         git status --porcelain
         """,
         tmp_path,

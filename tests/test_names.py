@@ -42,6 +42,8 @@ def test_good_names_are_accepted(name):
         ("None", "is no module name"),
         ("select", "reserved"),
         ("order", "such as 'orders'"),
+        ("class", "such as 'classes'"),
+        ("events", "such as 'our_events'"),
         ("public", "reserved"),
         ("queue", "reserved"),
         ("con", "reserved"),

@@ -94,8 +94,11 @@ def test_it_takes_answers_and_a_version(folder, run, template):
     ("name", "project"), [("web-shop", "web-shop"), ("Web Shop", "shop"), ("app", "shop")]
 )
 def test_the_folder_names_the_product_if_it_can(folder, run, template, name, project):
-    assert run("new", name, "--defaults", "--from", str(template)).code == 0
+    result = run("new", name, "--defaults", "--from", str(template))
+    assert result.code == 0
     assert answers(folder / name)["project_name"] == project
+    told = f"{name} is no name for a product, so this one is called {project}"
+    assert (told in result.err) is (name != project)
 
 
 def test_an_empty_folder_is_taken(folder, run, template):
@@ -122,6 +125,10 @@ def test_the_folder_can_be_entered_by_others(folder, run, template):
         (["--defaults", "--data", "example=shop"], "no such question"),
         (["--defaults", "--data", "modules=[class]"], "will not do"),
         (["--defaults", "--data", "modules=[../x]"], "will not do"),
+        (
+            ["--defaults", "--data", "modules=[tax"],
+            "the answer [tax is no YAML (expected ',' or ']'",
+        ),
         (["--defaults", "--data", "modules=[tax, t_ax]"], "only by an underscore"),
         (["--defaults", "--data", "project=x"], "has no such question; it has ci, "),
         (["--defaults", "--data", "module=x"], "no such question"),

@@ -37,6 +37,12 @@ def test_a_new_address_is_recorded_everywhere_and_nothing_else_changes(shop, run
     assert moved in (shop / "src/app/modules/tax/.copier-answers.module.yml").read_text()
 
 
+@pytest.mark.usefixtures("shop")
+def test_of_a_folder_it_is_said_that_others_cannot_reach_it(run, template, tmp_path):
+    shutil.copytree(template, tmp_path / "other")
+    assert "no address that others can reach" in run("template", str(tmp_path / "other")).err
+
+
 def test_of_a_path_its_remote_is_recorded(shop, run, template, moved, tmp_path):
     git(tmp_path, "clone", "--quiet", moved, "checkout")
     assert run("template", str(tmp_path / "checkout")).code == 0

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -177,7 +178,7 @@ def test_a_checkout_without_an_address_is_given_one_later(published, second, ann
     assert "`scaffold template URL`" in first.new()
     bob = second(first)
     refused = bob.run(*command("add-module", "tax"), cwd=bob.shop, code=1)
-    assert "SCAFFOLD_TEMPLATE, or record where it is now with `scaffold template URL`" in refused
+    assert "SCAFFOLD_TEMPLATE, record where it is now with `scaffold template URL`" in refused
     bob.run(*command("template", published), cwd=bob.shop)
     git(bob.shop, "commit", "--quiet", "--all", "--message", "address")
     User(bob.home, command()).add_module("tax")
@@ -198,7 +199,8 @@ def sources(template: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "sources"
     shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
     shutil.copytree(SOURCES, folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "template-changes.yaml"):
+    brought = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "CHANGELOG.md")
+    for name in (*brought, "template-changes.yaml"):
         shutil.copy(ROOT / name, folder)
     return folder
 
@@ -261,6 +263,7 @@ def test_the_wheel_brings_what_git_has_of_the_template_however_it_is_built(tmp_p
         else:
             (clone / name).unlink()
     git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--allow-empty", "--message", "As it is")
     kept = git(clone, "ls-files", "-z", *BROUGHT).split("\0")
     expected = {name: (clone / name).read_bytes() for name in kept if name}
     (clone / "template" / "__pycache__").mkdir()
@@ -276,9 +279,15 @@ def test_the_wheel_brings_what_git_has_of_the_template_however_it_is_built(tmp_p
             modules = [
                 each for each in wheel.namelist() if each.endswith(".py") and "_te" not in each
             ]
+            built_from = wheel.read("scaffold/_commit").decode()
         assert brought == expected
+        assert built_from == git(clone, "rev-parse", "HEAD")
         assert "scaffold/cli.py" in modules
         assert all(each.startswith("scaffold/") for each in modules)
+    version = tomllib.loads((clone / "pyproject.toml").read_text())["project"]["version"]
+    git(clone, "tag", f"v{version}")
+    with zipfile.ZipFile(build(clone, tmp_path / "release")) as wheel:
+        assert "scaffold/_commit" not in wheel.namelist()
 
 
 def test_names_of_the_template_fit_where_a_wheel_is_unpacked():

@@ -2,94 +2,13 @@
 
 import json
 import os
-import shutil
-import signal
-import subprocess
-import time
+import pty
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import FILES, MODULE
-from helpers import Run, command, git, process, tree
-
-TEN = "".join(f"line {number}\n" for number in range(1, 11))
-
-
-class Template:
-    """A template whose versions are made by a test."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def begin(self, questions: str) -> None:
-        for name, content in FILES.items():
-            self.write(name, content)
-        (self.root / "copier.yml").write_text(questions)
-        self.write("docs/guide.md", TEN)
-        self.write("src/app/platform/health.py", "".join(f"value_{n} = {n}\n" for n in range(12)))
-        self.write(f"{MODULE}/service.py.jinja", TEN + "# {{ module }}\n")
-        git(self.root, "init", "--quiet", "--initial-branch=main")
-        self.release("v1.0.0")
-
-    def write(self, name: str, content: str) -> None:
-        file = self.root / "template" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content.encode())
-
-    def move(self, old: str, new: str) -> None:
-        (self.root / "template" / new).parent.mkdir(parents=True, exist_ok=True)
-        (self.root / "template" / old).rename(self.root / "template" / new)
-
-    def release(self, version: str) -> None:
-        git(self.root, "add", "--all")
-        git(self.root, "commit", "--quiet", "--allow-empty", "--message", version)
-        git(self.root, "tag", version)
-
-
-@pytest.fixture(scope="session")
-def prepared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template, and a repository of its version 1 with catalog, ordering and, later, billing."""
-    folder = tmp_path_factory.mktemp("prepared")
-    (folder / "origin").mkdir()
-    Template(folder / "origin").begin((template / "copier.yml").read_text())
-    shop = folder / "shop"
-    for arguments in (
-        ("new", str(shop), "--defaults", "--from", str(folder / "origin")),
-        ("add-module", "billing", "-C", str(shop)),
-    ):
-        assert process(*arguments, cwd=folder).returncode == 0
-    git(shop, "add", "--all")
-    git(shop, "commit", "--quiet", "--message", "Add billing")
-    return folder
-
-
-@pytest.fixture
-def origin(prepared: Path, tmp_path: Path) -> Template:
-    shutil.copytree(prepared / "origin", tmp_path / "origin")
-    return Template(tmp_path / "origin")
-
-
-@pytest.fixture
-def team(prepared: Path, origin: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """That repository, as one of one's own; the current folder is in it."""
-    shop = tmp_path / "shop"
-    shutil.copytree(prepared / "shop", shop)
-    for answers in shop.rglob(".copier-answers*.yml"):
-        answers.write_text(answers.read_text().replace(str(prepared), str(tmp_path)))
-    git(shop, "commit", "--all", "--quiet", "--message", "Find the template")
-    monkeypatch.chdir(shop)
-    return shop
-
-
-def commit(message: str = "Edit") -> None:
-    git(Path(), "add", "--all")
-    git(Path(), "commit", "--quiet", "--message", message)
-
-
-def edit(file: str, old: str, new: str) -> None:
-    text = Path(file).read_text()
-    assert old in text
-    Path(file).write_text(text.replace(old, new))
+from helpers import Run, command, git, tree
+from histories import MODULE, TEN, Template, commit, edit
 
 
 def test_app_and_modules_follow_in_one_commit(origin: Template, team: Path, run: Run) -> None:
@@ -351,6 +270,60 @@ def test_new_questions_take_their_defaults_and_it_is_said(
     assert "region: eu" in Path(".copier-answers.yml").read_text()
 
 
+def test_new_questions_are_asked_on_a_terminal(origin: Template, team: Path) -> None:
+    with (origin.root / "copier.yml").open("a") as questions:
+        questions.write("\nregion:\n  type: str\n  help: Where it runs.\n  default: eu\n")
+        questions.write("  choices: [eu, us]\nzone:\n  type: str\n  default: '{{ region }}-1'\n")
+    origin.write("region.txt.jinja", "{{ region }} {{ zone }}\n")
+    origin.release("v1.1.0")
+    code, said = on_a_terminal(b"mars\rus\r\r", "update")
+    assert code == 0, said
+    assert "Where it runs." in said
+    assert "'mars' to region is none of eu, us" in said
+    assert "answered by their defaults" not in said
+    assert Path("region.txt").read_text() == "us us-1\n"
+    assert "region: us" in Path(".copier-answers.yml").read_text()
+    assert git(team, "status", "--porcelain") == ""
+
+
+def on_a_terminal(typed: bytes, *arguments: str) -> tuple[int, str]:
+    """Run scaffold on a terminal; return its exit code, and what it said there."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvp("env", command(*arguments))
+    said = b""
+    os.write(terminal, typed)
+    with suppress(OSError):  # How a terminal says that nobody is left at its other end.
+        while some := os.read(terminal, 65536):
+            said += some
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said.decode()
+
+
+@pytest.mark.usefixtures("team")
+def test_changed_bounds_of_dependencies_are_told(origin: Template, run: Run) -> None:
+    for version, bound in (("v1.1.0", "httpx>=0.27,<0.28"), ("v1.2.0", "httpx>=0.28,<0.29")):
+        project = f'[project]\nname = "shop"\ndependencies = ["{bound}"]\n'
+        origin.write("pyproject.toml", f'{project}[dependency-groups]\ndev = ["ruff>=1"]\n')
+        origin.release(version)
+    assert run("update", "--to", "v1.1.0").code == 0
+    result = run("update")
+    assert "Dependencies:\n  httpx: <0.28,>=0.27 -> <0.29,>=0.28\n" in result.out
+
+
+@pytest.mark.usefixtures("team")
+def test_a_conflict_is_told_with_the_versions_of_both_sides(origin: Template, run: Run) -> None:
+    edit("docs/guide.md", "line 5", "our line 5")
+    commit()
+    origin.write("docs/guide.md", TEN.replace("line 5", "their line 5"))
+    origin.release("v1.1.0")
+    result = run("update", "--json")
+    (found,) = json.loads(result.out)["conflicts"]
+    assert (found["path"], found["kind"]) == ("docs/guide.md", "content")
+    assert (found["from"], found["to"]) == ("v1.0.0", "v1.1.0")
+    for stage, side in ((1, "base"), (2, "yours"), (3, "template")):
+        assert found[side] == git(Path(), "rev-parse", f":{stage}:docs/guide.md")
+
+
 def test_an_answer_that_the_new_version_refuses_is_refused_by_name(
     origin: Template, team: Path, run: Run
 ) -> None:
@@ -396,50 +369,3 @@ def test_a_repository_in_a_folder_of_a_bigger_one_is_updated_there(
     origin.release("v1.2.0")
     assert run("update").code == 1
     assert git(big, "diff", "--name-only", "--diff-filter=U") == "shop/docs/guide.md"
-
-
-@pytest.mark.slow
-def test_killed_at_any_moment_it_is_as_before_or_as_after(origin: Template, team: Path) -> None:
-    for number in range(40):
-        origin.write(f"docs/new_{number}.md", f"{number}\n")
-    origin.write("docs/guide.md", TEN.replace("line 5", "their line 5"))
-    origin.release("v1.1.0")
-    before, head = tree(team), git(team, "rev-parse", "HEAD")
-    started = time.monotonic()
-    subprocess.run(command("update", "--dry-run"), cwd=team, check=True, capture_output=True)
-    whole = (time.monotonic() - started) * 1.3
-    ends = set()
-    for attempt in range(12):
-        process = subprocess.Popen(
-            command("update"), cwd=team, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        time.sleep(whole * (attempt + 1) / 12)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        settle(team)
-        if git(team, "rev-parse", "HEAD") == head:
-            assert tree(team) == before
-            ends.add("before")
-        else:
-            assert git(team, "log", "-1", "--format=%s") == "Update to template v1.1.0"
-            assert git(team, "status", "--porcelain") == ""
-            ends.add("after")
-            git(team, "reset", "--hard", "--quiet", head)
-    assert "before" in ends
-
-
-def settle(team: Path) -> None:
-    """Wait until what the killed process had started is at its end."""
-    while (team / ".git/index.lock").exists() or busy(team):
-        time.sleep(0.05)
-
-
-def busy(team: Path) -> bool:
-    """Whether a git still runs in a folder."""
-    for entry in Path("/proc").glob("[0-9]*/cwd"):
-        try:
-            if entry.readlink() == team and entry.parent.name != str(os.getpid()):
-                return True
-        except OSError:
-            continue
-    return False

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 
 from scaffold import codeowners, git, names, origin, plan, repository
 from scaffold.errors import ScaffoldError
-from scaffold.rendering import render
 
 _ASIDE = ".scaffold.tmp"
 _NEEDED = ("__init__.py", "module.toml", "wiring.py", repository.MODULE_ANSWERS)
@@ -123,7 +122,9 @@ def _stage(staged: Path, wanted: _Wanted) -> Added:
 
     answers = {k: v for k, v in recorded.answers.items() if k != "modules"}
     answers |= {"module": name, "depends_on": interfaces, **wanted.answers, "owner": owner}
-    render(template, staged, answers)
+    from scaffold.history import render_module  # Jinja: only where something is rendered.
+
+    render_module(template, answers, staged)
     if not all((staged / file).is_file() for file in _NEEDED):
         raise ScaffoldError(
             f"the template {template.source} at {template.version} has no module skeleton; "

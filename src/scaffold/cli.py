@@ -266,6 +266,7 @@ def update(
         branch=branch,
         dry_run=dry_run or check,
         note=screen.note,
+        ask=screen.ask if sys.stdin.isatty() and not (dry_run or check or as_json) else None,
     )
     if as_json:
         print(json.dumps(as_dict(done), indent=2))
@@ -297,8 +298,11 @@ def template(
         found = followed(inside)
         print(f"{found.source} {found.version}")
         return
-    for file in follow(inside, address, note=screen.note):
+    changed, warnings = follow(inside, address, note=screen.note)
+    for file in changed:
         print(f"  changed {file}")
+    for warning in warnings:
+        screen.warn(warning)
 
 
 def main() -> NoReturn:
@@ -325,7 +329,9 @@ def _run() -> int:
         return screen.complain(of_disk(error))
     except typer.TyperException as error:
         said = getattr(error, "format_message", error.__str__)().rstrip(".")
-        return screen.complain(f"{said}; `scaffold --help` shows what it takes", 2)
+        context = getattr(error, "ctx", None)
+        asked = context.command_path if context else "scaffold"
+        return screen.complain(f"{said}; `{asked} --help` shows what it takes", 2)
     except Exception as error:
         if os.environ.get("SCAFFOLD_DEBUG"):
             raise

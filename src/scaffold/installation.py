@@ -44,7 +44,9 @@ def known_as() -> tuple[str, str]:
         version = requested if RELEASE.fullmatch(requested) else asked["commit_id"]
         return addresses.for_copier(url), version
     stated = stated_url()
-    return (addresses.for_copier(stated) if stated else bundled.ADDRESS), tag()
+    built = bundled.FILES.with_name("_commit")  # See hatch_build.py.
+    version = built.read_text().strip() if built.is_file() else tag()
+    return (addresses.for_copier(stated) if stated else bundled.ADDRESS), version
 
 
 def tag() -> str:

@@ -78,7 +78,7 @@ class Scratch:
         for name, side in zip(labels[1:], (of_ours, of_theirs), strict=True):
             commit = objects.commit_tree(self.folder, side, name, [root])
             objects.plumb("update-ref", f"refs/heads/{name}", commit, cwd=self.folder)
-        printed = objects.plumb(
+        code, printed = objects.run(
             "-c",
             "merge.conflictStyle=zdiff3",
             "merge-tree",
@@ -90,6 +90,9 @@ class Scratch:
         )
         tree, _, rest = printed.partition(b"\0")
         conflicts = _read_stages(rest)
+        if bool(code) != bool(conflicts):
+            said = " ".join(rest.decode(errors="replace").replace("\0", " ").split())
+            raise ScaffoldError(f"git could not merge, and names no file in conflict: {said}")
         files = objects.tree_of(self.folder, tree.decode())
         marked = [path for path in conflicts if files.get(path, ("", ""))[0] in _REGULAR]
         contents = objects.read_blobs(self.folder, [files[path][1] for path in marked])
@@ -101,7 +104,25 @@ class Scratch:
             for path in files.keys() & ours.keys() & theirs.keys()
             if files[path] not in (ours[path], theirs[path])
         }
+        self._leave_out(files, {path: mixed[path] for path in mixed.keys() - conflicts.keys()})
         return Merged(files, conflicts, mixed, [commit])
+
+    def _leave_out(self, files: Tree, mixed: Mapping[str, Stages]) -> None:
+        """Take out again what `merge=union` brought back: lines that one side has removed."""
+        asked = b"".join(os.fsencode(path) + b"\0" for path in mixed)
+        said = objects.plumb("check-attr", "-z", "--stdin", "merge", cwd=self.folder, given=asked)
+        words = said.split(b"\0")
+        for name, value in zip(words[::3], words[2::3], strict=False):
+            path = os.fsdecode(name)
+            stages = mixed[path]
+            if value == b"union" and stages.base and stages.ours and stages.theirs:
+                wanted = [files[path][1], stages.base[1], stages.ours[1], stages.theirs[1]]
+                united, *sides = objects.read_blobs(self.folder, wanted)
+                base, ours, theirs = ({*side.splitlines(keepends=True)} for side in sides)
+                gone = {line for line in base - (ours & theirs) if line.strip()}
+                kept = [line for line in united.splitlines(keepends=True) if line not in gone]
+                (blob,) = objects.write_blobs(self.folder, [b"".join(kept)])
+                files[path] = (files[path][0], blob)
 
     def commit(self, tree: str, message: str, parent: str) -> str:
         """Make a commit on top of one of the real repository."""
@@ -114,8 +135,7 @@ class Scratch:
             names.append(f"refs/heads/result-{number}")
             objects.plumb("update-ref", names[-1], commit, cwd=self.folder)
         objects.plumb(
-            "-c",
-            "gc.auto=0",
+            *("-c", "gc.auto=0", "-c", "protocol.file.allow=always"),
             "fetch",
             "--quiet",
             "--no-tags",

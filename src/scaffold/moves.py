@@ -6,6 +6,7 @@ module to another, whose files are alike by birth.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -32,6 +33,8 @@ def in_template(repository: Path, old: str, new: str, still_there: Collection[st
     for step in steps:
         came_from = {now: first for first, now in moved.items()}
         for before, after in step.items():
+            if after in came_from and after not in step:  # What had come there is gone since.
+                moved.pop(came_from[after], None)
             moved[came_from.get(before, before)] = after
     return {
         first: now
@@ -42,6 +45,7 @@ def in_template(repository: Path, old: str, new: str, still_there: Collection[st
 
 def _steps(repository: Path, old: str, new: str) -> list[Moves]:
     printed = objects.plumb(
+        *("-c", "diff.renameLimit=0", "-c", "log.showSignature=false"),
         "log",
         "--first-parent",
         "-m",
@@ -97,6 +101,30 @@ def in_repository(scratch: Path, rendered: str, now: str, lines: Callable[[str],
         for before, after in _renames(scratch, rendered, now).items()
         if lines(before) >= SHORT and _module(before) in (None, _module(after))
     }
+
+
+def that_fit(moves: Moves, tree: Collection[str]) -> Moves:
+    """Leave out the moves that two files of a tree would need one place for.
+
+    A move of a file that the tree does not have needs none.
+    """
+    fit = {old: new for old, new in moves.items() if old in tree}
+    while True:
+        files = Counter(fit.get(path, path) for path in tree)
+        folders = {parent for path in files for parent in _parents(path)}
+        wrong = {
+            old
+            for old, new in fit.items()
+            if files[new] > 1 or new in folders or any(each in files for each in _parents(new))
+        }
+        if not wrong:
+            return {old: new for old, new in moves.items() if old in fit or old not in tree}
+        fit = {old: new for old, new in fit.items() if old not in wrong}
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:number]) for number in range(1, len(parts))]
 
 
 def _module(path: str) -> str | None:

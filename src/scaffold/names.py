@@ -213,5 +213,7 @@ def _suggest(name: str) -> str:
 
 
 def _plural(name: str) -> str:
-    better = f"{name}es" if name.endswith("s") else f"{name}s"
-    return better if better not in RESERVED else f"our_{name}"
+    """What a reserved name could be instead; one that may be several already stays one word."""
+    better = f"{name}es" if name.endswith("ss") else f"{name}s"
+    is_several = name.endswith("s") and not name.endswith("ss")
+    return f"our_{name}" if is_several or better in RESERVED else better

@@ -15,6 +15,10 @@ from scaffold.rendering import render
 _EXAMPLE = "shop"
 
 
+_RENAMED = (
+    "{folder} is no name for a product, so this one is called {name}; make it again with "
+    "--data project_name=… to name it otherwise"
+)
 _OUTER = (
     "{folder} is inside the repository {outer}, so that no repository was made of it (--git makes "
     "one). Forges read the pipeline, CODEOWNERS and renovate.json only at the top of a repository: "
@@ -97,6 +101,9 @@ def new(
         suggested = {"project_name": target.name} if names.is_project(target.name) else {}
         render(template, made, answers, suggestions=suggested, ask=not defaults)
         recorded = _check_made(made, template, answers)
+        if defaults and not suggested and "project_name" not in answers:
+            named = recorded.answers.get("project_name")
+            warnings.append(_RENAMED.format(folder=target.name, name=named))
         if example:
             _put_in(aside / "example", made)
         files = sorted(path for path in made.rglob("*") if path.is_file())

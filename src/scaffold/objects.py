@@ -16,17 +16,18 @@ Tree = dict[str, tuple[str, str]]
 
 def plumb(*arguments: str, cwd: Path, given: bytes = b"", allowed: Sequence[int] = (0,)) -> bytes:
     """Run git and return what it prints. Raises ScaffoldError, with git's first reason."""
-    return _run(arguments, cwd, given, allowed).stdout
+    return run(*arguments, cwd=cwd, given=given, allowed=allowed)[1]
 
 
 def status_of(*arguments: str, cwd: Path) -> int:
     """Run git and return its exit code."""
-    return _run(arguments, cwd, b"", range(256)).returncode
+    return run(*arguments, cwd=cwd, allowed=range(256))[0]
 
 
-def _run(
-    arguments: Sequence[str], cwd: Path, given: bytes, allowed: Iterable[int]
-) -> subprocess.CompletedProcess[bytes]:
+def run(
+    *arguments: str, cwd: Path, given: bytes = b"", allowed: Iterable[int] = (0,)
+) -> tuple[int, bytes]:
+    """Run git and return its exit code, and what it prints."""
     environment = {**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
     done = subprocess.run(
         ["git", *arguments], cwd=cwd, input=given, env=environment, capture_output=True, check=False
@@ -37,7 +38,7 @@ def _run(
             (line for line in said.splitlines() if "fatal" in line or "error" in line), said
         )
         raise ScaffoldError(f"git {arguments[0]} failed in {cwd}: {reason.splitlines()[0]}")
-    return done
+    return done.returncode, done.stdout
 
 
 def list_tree(repository: Path, revision: str) -> list[tuple[str, str, str]]:

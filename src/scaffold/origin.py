@@ -117,12 +117,16 @@ def newer(
     address = given or source
     addresses.check(address)
     if address == bundled.ADDRESS and bundled.FILES.is_dir():
+        if version in (None, installation.tag()) and (held := _held(None, installation.tag())):
+            return replace(held, source=source, version=installation.known_as()[1])
         place = bundled.repository(installation.tag())
-    elif addresses.is_remote(address):
-        place = mirror.of(addresses.for_git(address), None, note)
     else:
-        need_local(address)
-        place = Path(address).expanduser().resolve()
+        try:
+            if not given:
+                need_local(source)
+            place = _place(address, None, note)
+        except ScaffoldError as error:
+            raise error if given else _nowhere(source, None, str(error)) from None
     recorded, revision = _pinned(place, version or _newest(place) or "HEAD", address)
     return Origin(source, recorded, str(place), revision)
 
@@ -146,7 +150,7 @@ def need_local(source: str) -> None:
         )
 
 
-def _place(given: str, version: str, note: Note) -> Path:
+def _place(given: str, version: str | None, note: Note) -> Path:
     """A repository on this machine that is, or is a copy of, what the user named."""
     addresses.check(given)
     if addresses.is_remote(given):
@@ -288,9 +292,11 @@ def _homeless(what: str) -> str:
     )
 
 
-def _nowhere(source: str, version: str, why: str) -> ScaffoldError:
+def _nowhere(source: str, version: str | None, why: str) -> ScaffoldError:
+    which = f"{source} at {version}" if version else source
     return ScaffoldError(
-        f"the template of this repository, {source} at {version}, cannot be read: "
-        f"{why.rstrip('.')}. Name a copy with --from or SCAFFOLD_TEMPLATE, or record where it is "
-        "now with `scaffold template URL`"
+        f"the template of this repository, {which}, cannot be read: "
+        f"{why.partition(';')[0].rstrip('.')}. Name a copy with --from or SCAFFOLD_TEMPLATE, "
+        "record where it is now with `scaffold template URL`, or install the scaffold that "
+        "brings it"
     )

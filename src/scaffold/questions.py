@@ -58,6 +58,7 @@ def answer(
     given: Mapping[str, Any],
     recorded: Mapping[str, Any],
     more: Mapping[str, Any],
+    check: bool = True,
 ) -> Answers:
     """Answer every question of a template.
 
@@ -67,6 +68,7 @@ def answer(
         given: answers that count whatever the question's `when` says, as those of `--data`.
         recorded: answers of an answers file; a question that is not put forgets its own.
         more: further values for defaults, conditions and validators.
+        check: whether an answer must be one that the template takes.
 
     Raises:
         UnknownFeatureError: where a question needs Copier.
@@ -95,8 +97,8 @@ def answer(
             raw = read(question.default)
             if is_put:
                 answers.defaults[name] = raw
-        value = question.parse(raw, read)
-        if (is_put or name in given) and question.validator:
+        value = question.parse(raw, read, check)
+        if check and (is_put or name in given) and question.validator:
             wrong = render(question.validator, {**context, name: value}).strip()
             if wrong:
                 raise RefusedAnswerError(f"the answer {value!r} to {name} will not do: {wrong}")
@@ -128,14 +130,14 @@ class _Question:
         if self._type not in _TYPES:
             raise UnknownFeatureError(f"{name} has the type {self._type}")
 
-    def parse(self, raw: Any, read: Callable[[Any], Any]) -> Any:
+    def parse(self, raw: Any, read: Callable[[Any], Any], check: bool) -> Any:
         try:
             value = self._cast(raw)
         except (TypeError, ValueError) as error:
             raise RefusedAnswerError(
                 f"the answer {raw!r} to {self.name} is no {self._type}: {error}"
             ) from None
-        if self._choices:
+        if self._choices and check:
             known = [self._cast(each) for each in self._read_choices(read)]
             if value not in known:
                 raise RefusedAnswerError(

@@ -88,6 +88,7 @@ class TemplateVersion:
         *,
         given: Mapping[str, Any] | None = None,
         recorded: Mapping[str, Any] | None = None,
+        check: bool = True,
     ) -> Rendered:
         """Render the template.
 
@@ -96,6 +97,7 @@ class TemplateVersion:
             version: what is recorded of its version.
             given: answers as those of `--data`; `module` renders one module's folder alone.
             recorded: answers of an answers file.
+            check: whether an answer must be one that the template takes.
 
         Raises:
             UnknownFeatureError: where only Copier can.
@@ -106,7 +108,7 @@ class TemplateVersion:
         conf = _Conf(self.commit)
         more = {**metadata, "_copier_answers": metadata, "_copier_conf": conf}
         try:
-            answers = answer(self._questions, self._text, given, recorded, more)
+            answers = answer(self._questions, self._text, given, recorded, more, check)
             values = {**recorded, **more, **given, **answers.values}
             values["_copier_answers"] = metadata | {
                 name: value
@@ -117,6 +119,11 @@ class TemplateVersion:
             return Rendered(dict(self._files(values)), answers)
         except TemplateError as error:
             raise ScaffoldError(f"the template {source} cannot be rendered: {error}") from error
+
+    def about(self, question: str) -> str:
+        """What the template says of a question."""
+        details = self._questions[question]
+        return str(details.get("help", "")) if isinstance(details, dict) else ""
 
     @cached_property
     def _questions(self) -> dict[str, Any]:

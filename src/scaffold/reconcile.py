@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 
 from scaffold import moves, objects, sound
-from scaffold.merging import Merged, Scratch
+from scaffold.merging import Merged, Scratch, Stages
 from scaffold.objects import Tree
 from scaffold.reader import Files
 from scaffold.rendered import Both
@@ -21,10 +21,16 @@ class Conflict:
     Attributes:
         path: of the file.
         kind: what is in conflict, in words.
+        old: the template's version that the team began with, there.
+        new: the template's version to come.
+        stages: mode and hash of the file in the old version, with the team, and in the new one.
     """
 
     path: str
     kind: str
+    old: str
+    new: str
+    stages: Stages
 
 
 @dataclass
@@ -64,26 +70,21 @@ def reconcile(scratch: Scratch, both: Both, team: Tree) -> Reconciled:
         scratch.folder, first, now, lambda path: both.base[path].content.count(b"\n")
     )
     folders = moves.of_folders(followed, base, ours)
-    # The team may have something of its own where the template went.
-    by_template = {
-        old: new
-        for old, new in both.moved.items()
-        if not (old in ours and new in ours and new not in both.moved)
-    }
+    dropped = {path for path in base if path not in theirs and ours.get(path) == base[path]}
+    by_template = moves.that_fit(both.moved, ours.keys() - (dropped - both.moved.keys()))
     base, ours = _relocated(base, by_template), _relocated(ours, by_template)
     done.moved |= {old: new for old, new in by_template.items() if old in team}
-    by_team = {
-        by_template.get(old, old): new
-        for old, new in followed.items()
-        if new not in theirs or new in followed
-    }
+    deleted = {path for path in base if path not in ours}
+    by_team = {by_template.get(old, old): new for old, new in followed.items()}
+    by_team = moves.that_fit(by_team, theirs.keys() - deleted | by_team.keys() & theirs.keys())
     done.moved |= {old: new for old, new in by_team.items() if old in theirs}
     base, theirs = _relocated(base, by_team), _relocated(theirs, by_team)
     for path in [path for path in theirs if path not in base and path not in ours]:
         new = moves.follow_folder(path, folders)
-        if new != path and new not in theirs and new not in ours:
+        if new != path and moves.that_fit({path: new}, theirs.keys() | ours.keys()):
             theirs[new] = theirs.pop(path)
             done.moved[path] = new
+    by_hand = set(by_team.values())
     for path in both.answers_files:
         if path in ours:
             base[path] = ours[path]  # What was recorded goes; the new record is whole.
@@ -93,7 +94,7 @@ def reconcile(scratch: Scratch, both: Both, team: Tree) -> Reconciled:
                 done.stays_deleted.append(path)
             del base[path]
         elif path not in theirs:
-            if ours[path] == base[path]:
+            if ours[path] == base[path] and path not in by_hand:
                 del ours[path]
             else:
                 done.kept.append(path)
@@ -104,7 +105,7 @@ def reconcile(scratch: Scratch, both: Both, team: Tree) -> Reconciled:
     if labels[0] == labels[2]:
         labels = (f"{labels[0]}-before", *labels[1:])
     done.merged = scratch.merge(base, ours, theirs, labels)
-    done.conflicts = _conflicts(scratch, done.merged)
+    done.conflicts = _conflicts(scratch, done.merged, both)
     return done
 
 
@@ -143,20 +144,30 @@ def _keep_line_ends(scratch: Scratch, base: Tree, ours: Tree, theirs: Tree) -> N
     converted: list[bytes] = []
     for number, path in enumerate(paths):
         mine, *others = contents[number * 3 : number * 3 + 3]
-        if b"\r\n" in mine and mine.count(b"\r\n") * 2 > mine.count(b"\n"):
-            for side, content in zip((base, theirs), others, strict=True):
-                if b"\r\n" not in content:
-                    places.append((side, path))
-                    converted.append(content.replace(b"\n", b"\r\n"))
+        ends = _ends(mine)
+        if ends is None or _ends(others[0]) in (None, ends):
+            continue
+        for side, content in zip((base, theirs), others, strict=True):
+            if _ends(content) is not None:
+                places.append((side, path))
+                converted.append(content.replace(b"\r\n", b"\n").replace(b"\n", ends))
     for (side, path), blob in zip(
         places, objects.write_blobs(scratch.folder, converted), strict=True
     ):
         side[path] = (side[path][0], blob)
 
 
-def _conflicts(scratch: Scratch, merged: Merged) -> list[Conflict]:
+def _ends(content: bytes) -> bytes | None:
+    """The line ends of a text, if it has those of one kind."""
+    all_ends, windows = content.count(b"\n"), content.count(b"\r\n")
+    if b"\0" in content or not all_ends or 0 < windows * 2 <= all_ends:
+        return None
+    return b"\r\n" if windows else b"\n"
+
+
+def _conflicts(scratch: Scratch, merged: Merged, both: Both) -> list[Conflict]:
     """List what git could not merge, and what it merged into something broken."""
-    found = [Conflict(path, stages.kind) for path, stages in merged.conflicts.items()]
+    found = {path: stages.kind for path, stages in merged.conflicts.items()}
     mixed = {path: each for path, each in merged.mixed.items() if path not in merged.conflicts}
     for path, stages in mixed.items():
         sides = [each[1] for each in (merged.files[path], stages.ours, stages.theirs) if each]
@@ -166,5 +177,8 @@ def _conflicts(scratch: Scratch, merged: Merged) -> list[Conflict]:
         )
         if wrong and not any(before):  # Else it was broken before.
             merged.conflicts[path] = stages
-            found.append(Conflict(path, f"merged line by line, it is broken: {wrong}"))
-    return sorted(found, key=lambda each: each.path)
+            found[path] = f"merged line by line, it is broken: {wrong}"
+    return [
+        Conflict(path, kind, both.version_at(path), both.new, merged.conflicts[path])
+        for path, kind in sorted(found.items())
+    ]

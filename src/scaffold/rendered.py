@@ -1,19 +1,23 @@
 """What a template makes of a repository's answers at two versions: base and theirs of an update."""
 
-import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from scaffold import changes, git, moves, objects, origin, rendering, repository
+from scaffold import addresses, moves, objects, repository
 from scaffold.changes import Changes
 from scaffold.errors import ScaffoldError
-from scaffold.questions import Answers, RefusedAnswerError, UnknownFeatureError
-from scaffold.reader import File, Files, Rendered, TemplateVersion
+from scaffold.history import Ask, History
+from scaffold.objects import Tree
+from scaffold.questions import Answers, RefusedAnswerError
+from scaffold.reader import Files
 from scaffold.repository import Template
 
 _MODULES = repository.MODULES.as_posix()
+_MODULE = re.compile(f"{_MODULES}/[^/_.][^/]*/")
+_ANSWERS = re.compile(f"{_MODULES}/[^/_.][^/]*/{re.escape(repository.MODULE_ANSWERS)}")
 
 
 @dataclass
@@ -29,6 +33,8 @@ class Both:
         answers_files: the paths that hold answers.
         behind: modules at another version than the app, each with it.
         defaults: answers that nobody gave, by where and question.
+        dropped: answers that no question takes any more, by where and question.
+        left: modules that are left alone, each with the reason.
         changelog: what the template's changelog gained.
         changes: what the template says has moved since, by module, and for the app by "".
     """
@@ -41,178 +47,190 @@ class Both:
     answers_files: list[str] = field(default_factory=list)
     behind: dict[str, str] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
+    dropped: dict[str, Any] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
     changelog: str = ""
     changes: dict[str, Changes] = field(default_factory=dict)
+
+    def version_at(self, path: str) -> str:
+        """The version that the repository has of what stands at a path."""
+        for module, version in self.behind.items():
+            if path.startswith(f"{_MODULES}/{module}/"):
+                return version
+        return self.old
 
 
 def render_both(
     root: Path,
+    ours: Tree,
     to: str | None,
     source: str | None = None,
     note: Callable[[str], None] = lambda _: None,
+    ask: Ask | None = None,
 ) -> Both:
     """Render a repository at the versions that it has, and at the one to come.
 
     Args:
         root: of the repository.
-        to: the version to come; none is the newest release.
+        ours: its files, as they are committed.
+        to: the version to come; none is the newest release, or the recorded one if that is newer.
         source: path or URL to read the template from, instead of where it is recorded.
         note: is told what takes long, before it does.
+        ask: puts the app's new questions to the user; none takes their defaults, as modules do.
 
     Raises:
         ScaffoldError: where a version, an answer or the template is not to be had.
     """
-    app = repository.read_template(root / repository.ANSWERS)
-    history = _History(app.source, to, source, note)
+    committed = _answers(root, ours)
+    app = repository.read_template(root / repository.ANSWERS, committed[repository.ANSWERS])
+    history = History(app.source, to, source, note)
+    if history.is_ahead(app.version):
+        if to is not None:
+            raise ScaffoldError(
+                f"{to} is older than {app.version}, which {root} has; to go back, revert the "
+                "commit of its update (git revert)"
+            )
+        history.stay_at(app.version)
     new = history.new.version
-    both = Both(app.version, new)
-    faces: list[tuple[str, Template, dict[str, Any]]] = [("", app, {})]
-    shared = {name: value for name, value in app.answers.items() if name != "modules"}
-    for module in repository.module_names(root):
-        file = root / repository.MODULES / module / repository.MODULE_ANSWERS
-        if file.is_file():
-            recorded = repository.read_template(file)
-            given = {**shared, **recorded.answers}
-            if "example" not in given:
-                given["module"] = module  # Whatever it was called when it was made.
-            faces.append((module, recorded, given))
-            if recorded.version != app.version:
-                both.behind[module] = recorded.version
+    both = Both(app.version, new, changelog=history.changelog(app.version))
+    to_come = new != app.version
     listed = app.answers.get("modules")
-    first = [f"{_MODULES}/{name}/" for name in listed] if isinstance(listed, list) else []
-    for module, recorded, given in faces:
-        where = f"{_MODULES}/{module}/" if module else ""
-        sides = []
-        for version in (recorded.version, new):
-            try:
-                made = history.render(version, given, {} if module else app.answers)
-            except RefusedAnswerError as error:
-                what = f"{where}{repository.MODULE_ANSWERS if module else repository.ANSWERS}"
-                raise ScaffoldError(
-                    f"{what}: at {version} {error}; mend it there, and commit it"
-                ) from None
-            files = {
-                where + path: file
-                for path, file in made.files.items()
-                if module or not path.startswith(tuple(first))
-            }
-            sides.append((files, made.answers))
-        (base, _), (theirs, answers) = sides
-        both.base |= base
-        both.theirs |= theirs
-        both.changes[module] = history.moved_on(recorded.version)
-        both.moved |= _moved(history.moves(recorded.version), base, theirs)
-        known = {**given, **(app.answers if not module else {})}
-        for name, value in answers.defaults.items():
-            if name not in known:
-                both.defaults[f"{module}.{name}" if module else name] = value
-        both.answers_files.append(
-            where + (repository.MODULE_ANSWERS if module else repository.ANSWERS)
-        )
-    both.changelog = history.changelog(app.version)
+    names = listed if isinstance(listed, list) else []
+    others = [f"{_MODULES}/{name}/" for name in names]
+    shown = _add(
+        both, history, _Face("", app, app.answers, {}, others), committed, ask if to_come else None
+    )
+    fresh = {
+        name: value
+        for name, value in shown.values.items()
+        if name not in app.answers and name not in shown.hidden
+    }
+    shared = {name: value for name, value in app.answers.items() if name != "modules"}
+    for module in sorted({path.split("/")[3] for path in ours if _MODULE.match(path)}):
+        path = f"{_MODULES}/{module}/{repository.MODULE_ANSWERS}"
+        if path not in committed:
+            both.left[module] = f"it has no {repository.MODULE_ANSWERS}"
+            continue
+        recorded = repository.read_template(root / path, committed[path])
+        if not addresses.same(recorded.source, app.source):
+            both.left[module] = f"it records another template, {addresses.redact(recorded.source)}"
+            continue
+        if history.is_ahead(recorded.version):
+            raise ScaffoldError(
+                f"{path} records {recorded.version}, which is newer than {new}; "
+                f"update with --to {recorded.version}, or to what came after it"
+            )
+        if recorded.version != app.version:
+            both.behind[module] = recorded.version
+        given = {**shared, **recorded.answers}
+        if "example" not in given:
+            given["module"] = module  # Whatever it was called when it was made.
+        _add(both, history, _Face(module, recorded, given, fresh), committed)
     return both
+
+
+class _Face(NamedTuple):
+    """The app, or a module.
+
+    Attributes:
+        module: its name; none for the app.
+        recorded: its answers file.
+        given: the answers it is rendered with.
+        fresh: the app's answers to new questions, which its modules share.
+        others: folders in which nothing is its own.
+    """
+
+    module: str
+    recorded: Template
+    given: dict[str, Any]
+    fresh: dict[str, Any]
+    others: Sequence[str] = ()
+
+    @property
+    def folder(self) -> str:
+        return f"{_MODULES}/{self.module}/" if self.module else ""
+
+    @property
+    def answers_file(self) -> str:
+        return self.folder + (repository.MODULE_ANSWERS if self.module else repository.ANSWERS)
+
+
+def _answers(root: Path, ours: Tree) -> dict[str, bytes]:
+    """The committed answers files, by path."""
+    if repository.ANSWERS not in ours:
+        raise ScaffoldError(f"{root / repository.ANSWERS} is not in git; commit it, and try again")
+    found = [path for path in ours if path == repository.ANSWERS or _ANSWERS.fullmatch(path)]
+    contents = objects.read_blobs(root, [ours[path][1] for path in found])
+    return dict(zip(found, contents, strict=True))
+
+
+def _add(
+    both: Both,
+    history: History,
+    face: _Face,
+    committed: Mapping[str, bytes],
+    ask: Ask | None = None,
+) -> Answers:
+    """Render the app or a module at both versions; return its answers in the new one."""
+    sides = []
+    for version, check in ((face.recorded.version, False), (both.new, True)):
+        fresh = face.fresh if version == both.new else {}
+        given, recorded = ({**fresh, **face.given}, {}) if face.module else ({}, face.given)
+        try:
+            made = history.render(version, given, recorded, check, ask if check else None)
+        except RefusedAnswerError as error:
+            raise ScaffoldError(
+                f"{face.answers_file}: at {version} {str(error).rstrip('.')}; mend it there, and "
+                "commit it"
+            ) from None
+        files = {face.folder + path: file for path, file in made.files.items()}
+        sides.append({p: file for p, file in files.items() if not p.startswith(tuple(face.others))})
+    base, theirs = sides
+    if face.module and not theirs:
+        both.left[face.module] = f"{both.new} of the template has no such module"
+        return made.answers
+    both.base |= base
+    both.theirs |= theirs
+    both.changes[face.module] = history.changes(face.recorded.version)
+    both.moved |= _moved(history.moves(face.recorded.version), base, theirs)
+    name = f"{face.module}." if face.module else ""
+    for question, value in made.answers.defaults.items():
+        if question not in given and question not in recorded:
+            both.defaults[name + question] = value
+    both.answers_files.append(face.answers_file)
+    if written := theirs.get(face.answers_file):
+        mine = committed[face.answers_file]
+        after = _read_yaml(written.content)
+        for question, value in face.recorded.answers.items():
+            if question not in after:
+                both.dropped[name + question] = value
+        if after == _read_yaml(mine):
+            both.theirs[face.answers_file] = written._replace(content=mine)
+    return made.answers
+
+
+def _read_yaml(content: bytes) -> Any:
+    import yaml
+
+    return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _moved(sources: Mapping[str, str], base: Files, theirs: Files) -> dict[str, str]:
     """Turn moves of the template's files into moves of what they render to."""
-    by_source = {file.source: path for path, file in theirs.items()}
+    before, after = _by_source(base), _by_source(theirs)
     return {
-        path: by_source[sources[file.source]]
-        for path, file in base.items()
-        if sources.get(file.source) in by_source
-        and path not in theirs
-        and file.content.count(b"\n") >= moves.SHORT
+        old: new
+        for source, paths in before.items()
+        for old, new in zip(paths, after.get(sources.get(source, source), []), strict=False)
+        if len(paths) == len(after[sources.get(source, source)])  # A path may loop.
+        and old not in theirs
+        and base[old].content.count(b"\n") >= moves.SHORT
     }
 
 
-class _History:
-    """The versions of a template, each read once."""
-
-    def __init__(
-        self, source: str, to: str | None, given: str | None, note: Callable[[str], None]
-    ) -> None:
-        self.new = origin.newer(source, to, given, note)
-        self._source, self._given, self._note = source, given, note
-        self._origins = {self.new.version: self.new}
-        self._versions: dict[str, TemplateVersion] = {}
-        self._moves: dict[str, moves.Moves] = {}
-        self._listed: dict[str, list[changes.Release]] = {}
-
-    def _origin(self, version: str) -> origin.Origin:
-        """Where a recorded version is: preferably where the new one is as well."""
-        if version not in self._origins:
-            if revision := git.commit(Path(self.new.place), version):
-                found = replace(self.new, version=version, revision=revision)
-            else:
-                found = origin.recall(self._source, version, self._given, self._note)
-            self._origins[version] = found
-        return self._origins[version]
-
-    def render(
-        self, version: str, given: Mapping[str, Any], recorded: Mapping[str, Any]
-    ) -> Rendered:
-        """Render a version; by Copier, where it uses what only Copier knows."""
-        found = self._origin(version)
-        try:
-            if version not in self._versions:
-                self._versions[version] = TemplateVersion(Path(found.place), found.revision)
-            return self._versions[version].render(
-                found.source, version, given=given, recorded=recorded
-            )
-        except UnknownFeatureError:
-            return _by_copier(found, {**recorded, **given})
-
-    def moves(self, old: str) -> moves.Moves:
-        """What the template has moved since a version, by paths in the template."""
-        before = self._origin(old)
-        if before.place != self.new.place:
-            return {}
-        if old not in self._moves:
-            place = Path(self.new.place)
-            there = {path for _, _, path in objects.list_tree(place, self.new.revision)}
-            self._moves[old] = moves.in_template(place, before.revision, self.new.revision, there)
-        return self._moves[old]
-
-    def moved_on(self, old: str) -> Changes:
-        """What the template lists as moved, changed or removed since a version."""
-        return changes.since(self._changes_at(self.new.version), self._changes_at(old))
-
-    def _changes_at(self, version: str) -> list[changes.Release]:
-        if version not in self._listed:
-            found = self._origin(version)
-            tree = objects.tree_of(Path(found.place), found.revision)
-            listed: list[changes.Release] = []
-            if changes.FILE in tree:
-                (content,) = objects.read_blobs(Path(found.place), [tree[changes.FILE][1]])
-                listed = changes.read(content, f"{changes.FILE} of {found.source} {version}")
-            self._listed[version] = listed
-        return self._listed[version]
-
-    def changelog(self, old: str) -> str:
-        """The lines that the template's changelog has gained since a version."""
-        before = self._origin(old)
-        if before.place != self.new.place:
-            return ""
-        printed = objects.plumb(
-            *("diff", "--unified=0", before.revision, self.new.revision, "--", "CHANGELOG.md"),
-            cwd=Path(self.new.place),
-        ).decode(errors="replace")
-        return "\n".join(
-            line[1:]
-            for line in printed.splitlines()
-            if line.startswith("+") and not line.startswith("+++")
-        )
-
-
-def _by_copier(found: origin.Origin, answers: Mapping[str, Any]) -> Rendered:
-    with tempfile.TemporaryDirectory(prefix="scaffold-") as folder:
-        made = Path(folder) / "made"
-        rendering.render(found, made, answers)
-        files = {
-            path.relative_to(made).as_posix(): File(
-                "100755" if path.stat().st_mode & 0o100 else "100644", path.read_bytes(), ""
-            )
-            for path in made.rglob("*")
-            if path.is_file() and not path.is_symlink()
-        }
-    return Rendered(files, Answers())
+def _by_source(files: Files) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path, file in files.items():
+        if file.source:
+            found.setdefault(file.source, []).append(path)
+    return found

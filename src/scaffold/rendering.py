@@ -4,6 +4,7 @@ Copier takes longer to import than all the rest takes to run, so it is imported 
 """
 
 import io
+import re
 import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr
@@ -71,6 +72,10 @@ def _sentence(error: Exception, template: Origin) -> str:
     reason = " ".join(str(error).split()) or type(error).__name__
     if getattr(error, "stderr", ""):
         reason = git.reason(error.stderr)  # type: ignore[attr-defined]
+    if found := re.search(r'"<unicode string>".*?: (.+) \^ (.+?) in "', reason):
+        return (
+            f"the answer {found[1]} is no YAML ({found[2]}); write a list as '[catalog, billing]'"
+        )
     if reason.startswith("Validation error for question "):
         question, _, remedy = reason.removeprefix("Validation error for question ").partition(": ")
         return f"the answer to {question} will not do: {remedy.strip()}"
@@ -78,4 +83,10 @@ def _sentence(error: Exception, template: Origin) -> str:
         question, _, remedy = reason.removeprefix("Invalid choice for ").partition(": ")
         return f"the answer to {question} will not do: {remedy}"
     where = f"{template.source} at {template.version}"
+    _, unsafe, feature = reason.partition("potentially unsafe feature: ")
+    if unsafe:
+        return (
+            f"the template {where} has {feature.partition('.')[0]}, which can run anything, and "
+            "scaffold runs nothing of a template; take it out of copier.yml"
+        )
     return f"the template {where} cannot be rendered: {reason.replace(template.place, where)}"

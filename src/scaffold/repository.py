@@ -53,9 +53,12 @@ def find_root(start: Path) -> Path:
     )
 
 
-def read_template(file: Path) -> Template:
-    """Read an answers file. It must name a source and a version that later updates can find."""
-    recorded = _read_yaml(file)
+def read_template(file: Path, content: bytes | None = None) -> Template:
+    """Read an answers file, or what it was in some commit.
+
+    It must name a source and a version that later updates can find.
+    """
+    recorded = _read_yaml(file, content)
     for key in ("_src_path", "_commit"):
         value = recorded.get(key)
         if not isinstance(value, str) or not value.strip():
@@ -163,15 +166,15 @@ def recorded(file: Path, source: str, version: str | None) -> bytes:
     return "".join(lines).encode()
 
 
-def _read_yaml(file: Path) -> dict[Any, Any]:
+def _read_yaml(file: Path, content: bytes | None = None) -> dict[Any, Any]:
     import yaml  # not needed where nothing is read
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(file.read_bytes(), Loader=loader)
+        read = yaml.load(file.read_bytes() if content is None else content, Loader=loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise ScaffoldError(f"{file} is no YAML ({reason}); restore it from git") from None
-    if not isinstance(content, dict):
+    if not isinstance(read, dict):
         raise ScaffoldError(f"{file} holds no answers; restore it from git")
-    return content
+    return read

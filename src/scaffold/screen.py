@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 from scaffold import addresses
 
@@ -33,6 +33,18 @@ def note(sentence: str) -> None:
     """Say on stderr what takes long, to someone who watches."""
     if sys.stderr.isatty():
         print(f"{sentence} ...", file=sys.stderr)
+
+
+def ask(name: str, about: str, default: Any, wrong: str) -> Any:
+    """Put a question to the user. Enter takes the default."""
+    import typer
+
+    if wrong:
+        print(_paint(wrong, "31", sys.stderr), file=sys.stderr)
+    elif about:
+        print(about, file=sys.stderr)
+    answer = typer.prompt(name, default=str(default), err=True)
+    return default if answer == str(default) else answer
 
 
 def paint_diff(diff: str) -> str:

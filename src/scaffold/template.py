@@ -14,7 +14,9 @@ def followed(start: Path) -> repository.Template:
     )
 
 
-def follow(start: Path, address: str, *, note: Callable[[str], None] = lambda _: None) -> list[str]:
+def follow(
+    start: Path, address: str, *, note: Callable[[str], None] = lambda _: None
+) -> tuple[list[str], tuple[str, ...]]:
     """Record another place of the same template, in the repository and each of its modules.
 
     A module that records another template than the repository does is left alone. A run that was
@@ -26,7 +28,7 @@ def follow(start: Path, address: str, *, note: Callable[[str], None] = lambda _:
         note: is told what takes long, before it does.
 
     Returns:
-        the files that changed, relative to the root.
+        the files that changed, relative to the root; and what others will not be able to do.
 
     Raises:
         ScaffoldError: with nothing written, if the recorded version is not there.
@@ -47,4 +49,4 @@ def follow(start: Path, address: str, *, note: Callable[[str], None] = lambda _:
             aside = file.with_name(f"{file.name}.new")
             aside.write_bytes(content)
             aside.replace(file)
-    return [file.relative_to(root).as_posix() for file, _ in changes]
+    return [file.relative_to(root).as_posix() for file, _ in changes], after.warnings

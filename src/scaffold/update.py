@@ -1,13 +1,15 @@
 """Bring a repository to another version of its template: app and modules in one three-way merge."""
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scaffold import git, merging, objects, plan, repository, rewriting
+from scaffold import dependencies, git, merging, objects, plan, repository, rewriting
 from scaffold.errors import ScaffoldError
+from scaffold.history import Ask
 from scaffold.landing import Result, land
 from scaffold.reconcile import Conflict, reconcile
 from scaffold.rendered import render_both
@@ -29,6 +31,9 @@ class Updated:
         stays_deleted: what the team deleted and the template has changed since.
         kept: what the template dropped and the team had edited.
         defaults: answers to new questions, by where and question.
+        bounds: of dependencies that the template has changed.
+        dropped: answers that no question takes any more, by where and question.
+        left: modules that do not follow, each with the reason.
         rewritten: what the team's Python files now follow, by path.
         to_do: lines that are left to the team.
         changelog: what the template's changelog gained.
@@ -47,6 +52,9 @@ class Updated:
     stays_deleted: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     defaults: dict[str, Any] = field(default_factory=dict)
+    bounds: list[str] = field(default_factory=list)
+    dropped: dict[str, Any] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
     rewritten: dict[str, list[str]] = field(default_factory=dict)
     to_do: list[ToDo] = field(default_factory=list)
     changelog: str = ""
@@ -68,6 +76,7 @@ def update(
     branch: str | None = None,
     dry_run: bool = False,
     note: Callable[[str], None] = lambda _: None,
+    ask: Ask | None = None,
 ) -> Updated:
     """Merge what the template has changed into a repository, all of it or nothing.
 
@@ -78,27 +87,29 @@ def update(
         branch: leave the checkout alone, and put the result on a new branch of this name.
         dry_run: write nothing into the repository.
         note: is told what takes long, before it does.
+        ask: puts new questions to the user; none takes their defaults.
 
     Raises:
         ScaffoldError: with nothing written.
     """
     git.need()
     root = repository.find_root(start)
-    _check_ready(root, branch, dry_run)
     with ExitStack() as stack:
         if not dry_run:
             stack.enter_context(plan.lock(root / repository.ANSWERS))
+        _check_ready(root, branch, dry_run)
+        head = git.head(root)
+        prefix = os.fsdecode(objects.plumb("rev-parse", "--show-prefix", cwd=root)).strip("\n")
+        ours = objects.tree_of(root, f"{head}:{prefix}")
         note("rendering both versions")
-        both = render_both(root, to, source, note)
+        both = render_both(root, ours, to, source, note, ask)
         done = Updated(root, both.old, both.new, both.behind, defaults=both.defaults)
-        done.changelog = both.changelog
+        done.changelog, done.dropped, done.left = both.changelog, both.dropped, both.left
+        done.bounds = dependencies.changed(both.base, both.theirs)
         attributes = root / ".gitattributes"
         team = attributes.read_bytes() if attributes.is_file() else b""
         scratch = stack.enter_context(merging.scratch(root, team))
         note("merging")
-        head = git.head(root)
-        prefix = objects.plumb("rev-parse", "--show-prefix", cwd=root).decode().strip("\n")
-        ours = objects.tree_of(root, f"{head}:{prefix}")
         found = reconcile(scratch, both, ours)
         merged = found.merged
         followed = rewriting.follow(scratch, merged, found.theirs, both.changes)
@@ -123,10 +134,8 @@ def _check_ready(root: Path, branch: str | None, dry_run: bool) -> None:
     """Refuse what an update would run over."""
     if not git.has_commit(root, "HEAD"):
         raise ScaffoldError(f"{root} has no commit yet; commit it first, so that nothing is lost")
-    for name, what in _IN_PROGRESS.items():
-        place = objects.plumb("rev-parse", "--git-path", name, cwd=root).decode().strip()
-        if (root / place).exists() and not dry_run and not branch:
-            raise ScaffoldError(f"a {what} is in progress in {root}; end it first (git status)")
+    if not dry_run and not branch:
+        _check_idle(root)
     if branch:
         if objects.status_of("check-ref-format", "--branch", branch, cwd=root):
             raise ScaffoldError(f"{branch!r} is no name for a branch; choose another")
@@ -134,7 +143,9 @@ def _check_ready(root: Path, branch: str | None, dry_run: bool) -> None:
             raise ScaffoldError(f"the branch {branch} exists already; choose another name")
     elif not dry_run:
         changed = objects.plumb(
-            "status", "--porcelain", "--untracked-files=no", "--", ".", cwd=root
+            *("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"),
+            *("--", "."),
+            cwd=root,
         ).decode(errors="replace")
         if changed:
             raise ScaffoldError(
@@ -145,10 +156,26 @@ def _check_ready(root: Path, branch: str | None, dry_run: bool) -> None:
         git.need_identity(root)
 
 
+def _check_idle(root: Path) -> None:
+    names = ["index.lock", *_IN_PROGRESS]
+    asked = [part for name in names for part in ("--git-path", name)]
+    places = os.fsdecode(objects.plumb("rev-parse", *asked, cwd=root)).splitlines()
+    there = {name: root / place for name, place in zip(names, places, strict=True)}
+    for name, what in _IN_PROGRESS.items():
+        if there[name].exists():
+            raise ScaffoldError(f"a {what} is in progress in {root}; end it first (git status)")
+    if (lock := there["index.lock"]).exists():
+        raise ScaffoldError(
+            f"{lock} is there: another git is at work, or one was killed; wait for it, or remove "
+            "the file"
+        )
+
+
 _IN_PROGRESS = {
     "MERGE_HEAD": "merge",
     "CHERRY_PICK_HEAD": "cherry-pick, or an update with conflicts",
     "REVERT_HEAD": "revert",
     "rebase-merge": "rebase",
     "rebase-apply": "rebase",
+    "BISECT_LOG": "bisect",
 }

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from scaffold.reconcile import Conflict
 from scaffold.update import Updated
 
 _MOST = 20
@@ -17,11 +18,14 @@ def as_dict(done: Updated) -> dict[str, Any]:
         "current": done.is_current,
         "modules_behind": done.behind,
         "changed": done.changed,
-        "conflicts": [{"path": each.path, "kind": each.kind} for each in done.conflicts],
+        "conflicts": [_conflict(each) for each in done.conflicts],
         "moved": done.moved,
         "stays_deleted": done.stays_deleted,
         "kept": done.kept,
         "defaults": done.defaults,
+        "dependencies": done.bounds,
+        "dropped": done.dropped,
+        "left": done.left,
         "rewritten": done.rewritten,
         "to_do": [{"path": each.path, "line": each.line, "what": each.what} for each in done.to_do],
         "changelog": done.changelog.splitlines(),
@@ -31,10 +35,24 @@ def as_dict(done: Updated) -> dict[str, Any]:
     }
 
 
+def _conflict(found: Conflict) -> dict[str, Any]:
+    stages = found.stages
+    return {
+        "path": found.path,
+        "kind": found.kind,
+        "from": found.old,
+        "to": found.new,
+        "base": stages.base and stages.base[1],
+        "yours": stages.ours and stages.ours[1],
+        "template": stages.theirs and stages.theirs[1],
+    }
+
+
 def as_text(done: Updated, only: str) -> str:
     """For people. `only` is `check` or `dry-run` where nothing was to be written."""
     if done.is_current:
-        return f"Current: template {done.new}.\n"
+        lines = [f"Current: template {done.new}.", *_left(done)]
+        return "".join(f"{line}\n" for line in lines)
     return "".join(
         f"{line}\n" for line in [_headline(done, only), *_details(done), *_next(done, only)]
     )
@@ -56,18 +74,30 @@ def _headline(done: Updated, only: str) -> str:
 def _details(done: Updated) -> Iterable[str]:
     behind = [f"{module} was at {version}" for module, version in done.behind.items()]
     yield from _listed("Modules at another version:", behind)
+    yield from _left(done)
     yield from _listed("Moved:", [f"{old} -> {new}" for old, new in sorted(done.moved.items())])
     yield from _listed("Stay deleted, though the template changed them:", done.stays_deleted)
     yield from _listed("Kept as edited, though the template dropped them:", done.kept)
     taken = [f"{name}: {value!r}" for name, value in done.defaults.items()]
     yield from _listed("New questions, answered by their defaults:", taken)
+    yield from _listed("Dependencies:", done.bounds)
+    gone = [f"{name}: {value!r}" for name, value in done.dropped.items()]
+    yield from _listed("Answers that no question takes any more:", gone)
     yield from _listed("New in the template:", done.changelog.splitlines())
     rewritten = [f"{path}: {', '.join(what)}" for path, what in sorted(done.rewritten.items())]
     yield from _listed("Rewritten, for what moved:", rewritten)
     to_do = [f"{each.path}:{each.line}: {each.what}" for each in done.to_do]
     yield from _listed("Left to you:", to_do, most=len(to_do))
-    conflicts = [f"{each.path}: {each.kind}" for each in done.conflicts]
+    conflicts = [
+        f"{each.path}: {each.kind} (yours since {each.old}, the template's {each.new})"
+        for each in done.conflicts
+    ]
     yield from _listed("Conflicts:", conflicts, most=len(conflicts))
+
+
+def _left(done: Updated) -> Iterable[str]:
+    left = [f"{module}: {why}" for module, why in sorted(done.left.items())]
+    return _listed("Modules left alone:", left)
 
 
 def _listed(title: str, lines: list[str], most: int = _MOST) -> Iterable[str]:

@@ -13,6 +13,7 @@ from checks.names import GLOBALS
 from checks.source import (
     BELOW_MODULES,
     depends_on,
+    linked_folders,
     module_names,
     module_of,
     MODULES,
@@ -28,6 +29,7 @@ Uses = Mapping[str, Mapping[str, tuple[str, int]]]
 _BELOW_MODULES = re.compile(r"app(\.platform(\..+)?)?")
 _HIDES_IMPORTS = re.compile(
     r"(importlib(?!\.(metadata|resources)\b)|pkgutil|runpy|imp|builtins|gc|inspect\.getmodule|"
+    r"code|codeop|pydoc|zipimport|pydantic\.(types\.)?ImportString|uvicorn\.importer|"
     r"sys\.(modules|meta_path|__dict__)|__import__|__builtins__|__globals__|__loader__|eval|exec)"
     r"(\..+)?"
 )
@@ -176,6 +178,13 @@ def _taken() -> Iterator[Violation]:
 
 
 def _misplaced() -> Iterator[Violation]:
+    for folder in linked_folders():
+        yield Violation(
+            folder,
+            1,
+            "is a link, behind which no check reads. Put the folder itself here, or import from where "
+            "it stands.",
+        )
     for source in read_sources():
         module = module_of(source.name)
         if module and not (MODULES / module).is_dir():

@@ -11,15 +11,26 @@ BUILTINS = {"__builtins__", "__import__", "__loader__", "eval", "exec"}
 _NAME_IN_TEXT = re.compile(r"app(\.\w+)+|app\.(modules|platform)(\.\w+)+:\w[\w.]*")
 _FINDS_MODULES = re.compile(r"app\.(platform|development)\.")
 GLOBALS = "__globals__"
-"""By which any function leads to all names of its file; a frame calls it `f_globals`."""
+"""By which any function leads to all names of its file."""
+_GLOBALS = {GLOBALS, "__builtins__", "f_builtins", "f_globals"}
+"""What it is called by functions and frames, and what leads as far."""
 _HANDLE = re.compile(
     r"app(\.platform(\.\w+)?|\.modules(\.\w+)?)?|alembic\.op"
     r"|sqlalchemy(\.schema|\.sql(\.(_elements_constructors|ddl|elements|expression|functions))?)?"
     r"(\.(text|func|DDL|literal_column|TextClause|tstring))?"
 )
 """What is a handle to more than itself: handed on, nobody sees what is taken from it."""
-
-
+_REACH: set[type[ast.AST]] = {ast.Attribute, ast.Call, ast.Constant, ast.Name}
+"""Nodes by which a file may get hold of something."""
+_NAME_TYPES: set[type[ast.AST]] = {
+    ast.AnnAssign,
+    ast.AsyncFunctionDef,
+    ast.Call,
+    ast.FunctionDef,
+    ast.MatchClass,
+    ast.arg,
+}
+"""Nodes in which a type is named. Asking for a kind is quicker than matching, and there are many."""
 _LOGGERS = {"logging.getLogger", "structlog.get_logger", "structlog.stdlib.get_logger"}
 """They take a name, and import nothing."""
 
@@ -36,6 +47,7 @@ class Names:
 
     def __init__(self, tree: ast.Module, package: str) -> None:
         self.scopes = Scopes(tree, package)
+        self._full: dict[ast.AST, str | None] = {}
         self.nodes = self.scopes.nodes
         self.imports = frozenset(self._imports(package))
         self.reached: frozenset[Reference]
@@ -46,6 +58,11 @@ class Names:
 
     def full(self, node: ast.AST) -> str | None:
         """Return what `a`, `a.b` or `"app.a"` stands for; None where the file did not import it."""
+        if node not in self._full:
+            self._full[node] = self._find(node)
+        return self._full[node]
+
+    def _find(self, node: ast.AST) -> str | None:
         match node:
             case ast.Attribute():
                 start = self.full(node.value)
@@ -67,6 +84,24 @@ class Names:
                 return text.replace(":", ".")
         return None
 
+    def called(self, node: ast.expr) -> str | None:
+        """Return what is called: also by another name, and by `type(x)` (its name is `type`)."""
+        match node:
+            case ast.Call(func=ast.Name(id="type"), args=[_]) | ast.Attribute(attr="__class__"):
+                return "type"
+        if (name := self.full(node)) is not None:
+            return name
+        bound = self.scopes.bindings(node)
+        value = bound[0].value if len(bound) == 1 else None
+        return self.called(value) if isinstance(value, ast.Attribute | ast.Name) else None
+
+    def unwrapped(self, call: ast.Call) -> ast.Call:
+        """Return the call that a `partial(…)` stands for."""
+        if call.args and self.full(call.func) == "functools.partial":
+            first, *rest = call.args
+            return ast.copy_location(ast.Call(first, rest, call.keywords), call)
+        return call
+
     def defined(self) -> frozenset[str]:
         """Return the names that the file does not merely import."""
         bound = self.scopes.top.bound.items()
@@ -86,7 +121,8 @@ class Names:
         to_platform: set[int] = set()
         types: set[int] = set()
         for node in self.nodes:
-            types.update(id(part) for each in _types_in(node) for part in ast.walk(each))
+            if type(node) in _NAME_TYPES:
+                types.update(id(part) for each in _types_in(node) for part in ast.walk(each))
             if isinstance(node, ast.Attribute):
                 inner.add(id(node.value))
             elif isinstance(node, ast.Call):
@@ -100,14 +136,14 @@ class Names:
                     inner.add(id(node.args[0]))
         reached, handed = set(), set()
         for node in self.nodes:
-            if not isinstance(node, ast.Attribute | ast.Name | ast.Constant | ast.Call):
+            if type(node) not in _REACH:
                 continue
-            if isinstance(node, ast.Attribute) and node.attr in (GLOBALS, "f_globals"):
+            assert isinstance(node, ast.expr)
+            if _leads_to_globals(node):
                 reached.add(Reference(node.lineno, GLOBALS))
             name = self.full(node) if id(node) not in inner else None
             if name is None or (name == "app.modules" and id(node) in to_platform):
                 continue  # Only these find modules by themselves: `discover(modules)`.
-            assert isinstance(node, ast.expr)
             reached.add(Reference(node.lineno, name))
             if name.endswith(".__dict__") and _HANDLE.fullmatch(
                 package := name[: -len(".__dict__")]
@@ -119,6 +155,16 @@ class Names:
             if is_value and not is_type and _HANDLE.fullmatch(name):
                 handed.add(Reference(node.lineno, name))
         return frozenset(reached), frozenset(handed)
+
+
+def _leads_to_globals(node: ast.expr) -> bool:
+    """Say whether this is `f.__globals__`, or the text in `getattr(f, "__globals__")`."""
+    match node:
+        case ast.Attribute(attr=name):
+            return name in _GLOBALS
+        case ast.Constant(value=str(name)):
+            return "__" in name and not _GLOBALS.isdisjoint(name.split("."))
+    return False
 
 
 def _types_in(node: ast.AST) -> list[ast.expr]:

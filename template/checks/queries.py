@@ -41,7 +41,10 @@ _TAKE_CLAUSES = {
 _TAKE_OPERATORS = {"bool_op", "custom_op", "op"}
 """Methods of expressions, whose arguments stand in the SQL as they are."""
 _SESSION_LOCKS = re.compile(r"pg_(try_)?advisory_lock(_shared)?")
+_COMPILES = "sqlalchemy.ext.compiler.compiles"
+"""Decorates what returns the SQL of a construct."""
 _SQL_KEYWORDS = {"postgresql_using", "postgresql_where"}
+_MAY_SPEAK: set[type[ast.AST]] = {ast.Assign, ast.Call, ast.ClassDef, ast.Dict, ast.FunctionDef}
 
 
 class Constant(NamedTuple):
@@ -97,6 +100,13 @@ class _Reader:
             if name.startswith(("sqlalchemy", "alembic")):
                 yield from self._excused([Finding(line, "unread", name)], line, line)
         for node in self._names.nodes:
+            if type(node) not in _MAY_SPEAK:
+                continue
+            if isinstance(node, ast.FunctionDef) and self._writes_sql(node):
+                for each in ast.walk(node):
+                    if isinstance(each, ast.Return) and each.value is not None:
+                        found = [*self._clause(each.value, "{}")]
+                        yield from self._excused(found, each.lineno, each.end_lineno or each.lineno)
             if isinstance(node, ast.Call | ast.ClassDef | ast.Dict | ast.Assign):
                 found = [*self._schemas.find(node)]
                 if isinstance(node, ast.Call):
@@ -112,8 +122,18 @@ class _Reader:
             else:
                 yield each
 
+    def _writes_sql(self, function: ast.FunctionDef) -> bool:
+        """Say whether SQLAlchemy puts what a function returns into statements, as it is."""
+        if function.name == "get_col_spec":
+            return self._schemas.speaks_sql
+        decorators = (
+            each.func if isinstance(each, ast.Call) else each for each in function.decorator_list
+        )
+        return any(self._names.full(each) == _COMPILES for each in decorators)
+
     def _call(self, call: ast.Call) -> Iterator[Finding]:
-        full = self._names.full(call.func)
+        call = self._names.unwrapped(call)
+        full = self._names.called(call.func)
         name = full or str(getattr(call.func, "attr", ""))
         last = name.rpartition(".")[2]
         given = {keyword.arg or "": keyword.value for keyword in call.keywords}
@@ -127,8 +147,12 @@ class _Reader:
         elif last in _TAKE_SQL and is_library:  # text(**given)
             yield Finding(call.lineno, "unread", ast.unparse(call))
         elif last in ("ColumnClause", "column") and is_library:
-            if (is_literal := argument(2, "is_literal")) and not _is(is_literal, value=False):
-                yield from self._sql(call.args[0] if call.args else call, is_sure=True)
+            if "" in given or any(isinstance(each, ast.Starred) for each in call.args):
+                yield Finding(call.lineno, "unread", ast.unparse(call))
+            elif (is_literal := argument(2, "is_literal")) and not _is(is_literal, value=False):
+                yield from self._sql(argument(0, "text") or call, is_sure=True)
+        elif name == "type" and self._schemas.speaks_sql and argument(2, "is_literal"):
+            yield from self._sql(argument(0, "text") or call, is_sure=False)
         elif last in _TAKE_CLAUSES and self._schemas.speaks_sql:
             texts = [each for key, each in given.items() if key in ("text", "")]
             for sql in [*call.args[_TAKE_CLAUSES[last]], *texts]:

@@ -15,7 +15,7 @@ _SCHEMAS = {
     "source_schema",
     "table_schema",
 }
-_POSITION_OF_SCHEMA = {"MetaData": 0, "Sequence": 8}
+_POSITION_OF_SCHEMA = {"MetaData": 0, "Sequence": 8, "to_metadata": 1}
 _OPERATIONS_WITHOUT_SCHEMA = {
     "bulk_insert",
     "execute",
@@ -26,7 +26,7 @@ _OPERATIONS_WITHOUT_SCHEMA = {
     "invoke",
     "run_async",
 }
-_UNPACK_NOTHING = {"Enum", "Sequence", "Table", "table"}
+_UNPACK_NOTHING = {"Enum", "Sequence", "Table", "table", "to_metadata"}
 """They take a schema, which `**options` would hide."""
 _BASES = {"sqlalchemy.orm.DeclarativeBase", "sqlalchemy.orm.DeclarativeBaseNoMeta"}
 _NEED_METADATA = ("sqlalchemy.orm.declarative_base", "sqlalchemy.orm.registry")
@@ -56,8 +56,11 @@ class Schemas:
                 yield from self._assigned(node)
 
     def _call(self, call: ast.Call) -> Iterator[Finding]:
-        name = self._names.full(call.func) or str(getattr(call.func, "attr", ""))
+        call = self._names.unwrapped(call)
+        name = self._names.called(call.func) or str(getattr(call.func, "attr", ""))
         last = name.rpartition(".")[2]
+        if self.speaks_sql and (name == "type" or last == "to_metadata"):
+            name = f"sqlalchemy.{last}"  # It makes a table of another.
         given = {keyword.arg or "": keyword.value for keyword in call.keywords}
         position = _POSITION_OF_SCHEMA.get(last, -1) if name.startswith(OF_LIBRARY) else -1
         if 0 <= position < len(call.args):
@@ -78,7 +81,9 @@ class Schemas:
             yield Finding(call.lineno, "beyond", last)
         if "schema_translate_map" in given:
             yield Finding(call.lineno, "setting", "schema_translate_map")
-        if "autoload_with" in given or (last == "reflect" and self.speaks_sql):
+        if given.keys() & {"autoload_with", "referred_schema_fn"} or (
+            last == "reflect" and self.speaks_sql
+        ):
             yield Finding(call.lineno, "unread", ast.unparse(call))
         yield from self._keywords(call, name, given)
 

@@ -94,9 +94,11 @@ class Scopes:
         self.nodes.append(node)
         inner = self._bind(node, scope) if type(node) in _BINDING else scope
         if inner is not None:
-            for child in ast.iter_child_nodes(node):
-                if not isinstance(child, ast.expr_context):
-                    self._visit(child, inner)
+            for field in node._fields:
+                value = getattr(node, field, None)
+                for child in value if isinstance(value, list) else (value,):
+                    if isinstance(child, ast.AST) and not isinstance(child, ast.expr_context):
+                        self._visit(child, inner)
 
     def _bind(self, node: ast.AST, scope: Scope) -> Scope | None:
         """Return the scope of what is in a node; None where that has been visited."""

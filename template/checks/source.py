@@ -1,6 +1,7 @@
 """Every Python file of the repository, read once; unchanged files come from a cache."""
 
 import ast
+import gc
 import hashlib
 import os
 import pickle
@@ -24,7 +25,8 @@ BELOW_MODULES = ("app.platform.", "app.development.")
 """What may find and import modules by itself, and switch roles."""
 _CACHE = ROOT / ".checks_cache" / "files"
 _NOT_OURS = {str(ROOT / name) for name in ("checks", "build", "dist", "node_modules")}
-_COMPOSED = re.compile(r"app\.(modules|platform)\.\w[\w.:]*")
+_COMPOSED = re.compile(r"app\.(modules|platform)\.\w[\w.:]*|__globals__")
+_PUT_TOGETHER: set[type[ast.AST]] = {ast.BinOp, ast.Call, ast.JoinedStr}
 _WATCHED = {
     "app",
     "asyncpg",
@@ -32,6 +34,7 @@ _WATCHED = {
     "importlib",
     "inspect",
     "pkgutil",
+    "pydantic",
     "sqlalchemy",
     "sys",
     GLOBALS,
@@ -107,14 +110,26 @@ def read_sources() -> list[Source]:
     )
     known = _load(version.hexdigest())
     fresh: dict[tuple[str, bytes], Source] = {}
+    gc.disable()  # It would look through each syntax tree many times, and find little.
     for path in _files(str(ROOT)):
         content = Path(path).read_bytes()
         key = (os.path.relpath(path, ROOT), hashlib.sha256(content).digest())
         fresh[key] = known.get(key) or _read(key[0], content)
+    gc.enable()
     if fresh.keys() != known.keys():
         _CACHE.parent.mkdir(exist_ok=True)
         _CACHE.write_bytes(pickle.dumps((version.hexdigest(), fresh)))
     return list(fresh.values())
+
+
+def linked_folders() -> list[str]:
+    """Return the folders of this repository's source that are links: Python follows them, we do not."""
+    return [
+        os.path.relpath(path, ROOT)
+        for folder, names, _ in os.walk(ROOT / "src")
+        for name in names
+        if os.path.islink(path := os.path.join(folder, name))
+    ]
 
 
 def _load(version: str) -> dict[tuple[str, bytes], Source]:
@@ -171,7 +186,7 @@ def _composed(names: Names) -> Iterator[Reference]:
     """Find names that are put together: `"app.modules" + ".billing.service"`."""
     texts = Texts(names)
     for node in names.nodes:
-        if isinstance(node, ast.BinOp | ast.JoinedStr | ast.Call):
+        if type(node) in _PUT_TOGETHER and isinstance(node, ast.expr):
             found = _COMPOSED.fullmatch(texts.read(node) or "")
             if found is not None:
                 yield Reference(node.lineno, found[0].replace(":", "."))

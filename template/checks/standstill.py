@@ -1,10 +1,11 @@
 """Statements that stop or empty a table, of which squawk says nothing, or something else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any, NamedTuple
 
 from postgast import pg_query_pb2
 
+from checks.rows import is_everything, is_of_all_rows, name_of
 from checks.scripts import all_of, Script
 
 _REWRITES = "writes the table anew, while nobody may read or write it"
@@ -58,6 +59,7 @@ _ALTERATIONS = {
     ),
 }
 _SERIALS = {"bigserial", "serial", "serial2", "serial4", "serial8", "smallserial"}
+_OF_EVERYBODY = {"extensions", "pg_catalog"}
 _BLOCKS_WRITES = 5
 """SHARE, the weakest lock beside which nobody writes."""
 
@@ -74,34 +76,46 @@ class Finding(NamedTuple):
 def find_standstills(script: Script) -> Iterator[Finding]:
     """Find what stops or empties a table that is not new in this script."""
     new: set[str] = set()
+    added: set[tuple[str, str]] = set()
     for each in script.statements:
         line, said = script.line_of(each), f"In: {' '.join(each.text.split())}"
         if each.tree is None:
             yield Finding(line, "unreadable", f"Postgres cannot read this as SQL. {said}")
             continue
         new.update(_made(each.tree))
-        for table, rule, text in _judge(each.tree):
+        added.update(_added(each.tree))
+        for table, rule, text in _judge(each.tree, added):
             if table not in new:
                 yield Finding(line, rule, f"{text} {said}")
 
 
-def _judge(tree: Any) -> Iterator[tuple[str, str, str]]:
+def _judge(tree: Any, added: Set[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
     """Yield the table that is stopped or emptied, the rule, and what happens and what to do."""
+    if called := _called(tree):
+        yield (
+            "",
+            "hidden-in-a-body",
+            f"Nobody reads what {called} does. Write its statements one by one.",
+        )
     for node in all_of(tree):
         match node.DESCRIPTOR.name:
             case "AlterTableStmt":
                 for command in all_of(node, "AlterTableCmd"):
                     for rule, text in _alteration(command):
-                        yield _name(node.relation), rule, text
+                        yield name_of(node.relation), rule, text
             case "ClusterStmt":
-                yield _name(node.relation), "rewriting-table", f"CLUSTER {_REWRITES}. {_NEW_TABLE}"
+                yield (
+                    name_of(node.relation),
+                    "rewriting-table",
+                    f"CLUSTER {_REWRITES}. {_NEW_TABLE}",
+                )
             case "VacuumStmt":
                 if any(each.def_elem.defname == "full" for each in node.options):
                     yield "", "rewriting-table", f"VACUUM FULL {_REWRITES}. {_NEW_TABLE}"
             case "LockStmt":
                 if node.mode >= _BLOCKS_WRITES:
                     yield (
-                        _name(node.relations[0].range_var),
+                        name_of(node.relations[0].range_var),
                         "locking-table",
                         "LOCK keeps everybody waiting until the migration ends. Leave it out: "
                         "each statement takes the lock that it needs.",
@@ -109,25 +123,31 @@ def _judge(tree: Any) -> Iterator[tuple[str, str, str]]:
             case "TruncateStmt":
                 for each in node.relations:
                     yield (
-                        _name(each.range_var),
+                        name_of(each.range_var),
                         "emptying-table",
                         f"TRUNCATE empties a table that the release reads. {_WITH_THE_RELEASE}",
                     )
-            case "DeleteStmt" if _is_everything(node):
+            case "DeleteStmt" if is_everything(node, added):
                 yield (
-                    _name(node.relation),
+                    name_of(node.relation),
                     "emptying-table",
                     f"DELETE takes every row, and the release reads them. {_WITH_THE_RELEASE}",
                 )
-            case "UpdateStmt" if _is_everything(node):
+            case "UpdateStmt" if is_everything(node, added):
                 yield (
-                    _name(node.relation),
+                    name_of(node.relation),
                     "updating-every-row",
                     f"UPDATE changes every row. {_IN_BATCHES}",
                 )
+            case "MergeStmt" if is_everything(node, added):
+                yield (
+                    name_of(node.relation),
+                    "updating-every-row",
+                    f"MERGE changes or takes every row. {_IN_BATCHES}",
+                )
             case "RefreshMatViewStmt" if not node.concurrent:
                 yield (
-                    _name(node.relation),
+                    name_of(node.relation),
                     "refreshing-view",
                     "REFRESH keeps everybody from reading the view. Give it a unique index, and "
                     "write CONCURRENTLY.",
@@ -142,13 +162,13 @@ def _judge(tree: Any) -> Iterator[tuple[str, str, str]]:
                     )
             case "RuleStmt" if node.instead:
                 yield (
-                    _name(node.relation),
+                    name_of(node.relation),
                     "replacing-statements",
                     f"DO INSTEAD takes the place of what the release sends. {_WITH_THE_RELEASE}",
                 )
-            case "SelectStmt" if node.locking_clause and _is_of_all_rows(node):
+            case "SelectStmt" if node.locking_clause and is_of_all_rows(node):
                 yield (
-                    next((_name(each) for each in all_of(node, "RangeVar")), ""),
+                    next((name_of(each) for each in all_of(node, "RangeVar")), ""),
                     "locking-rows",
                     f"SELECT … FOR UPDATE locks every row. {_IN_BATCHES}",
                 )
@@ -181,40 +201,31 @@ def _alteration(command: Any) -> Iterator[tuple[str, str]]:
             )
 
 
-def _is_of_all_rows(node: Any) -> bool:
-    return not node.HasField("limit_count") and _is_everything(node)
-
-
-def _is_everything(node: Any) -> bool:
-    """Say whether an UPDATE or DELETE means all rows of its table."""
-    return not node.HasField("where_clause") or _is_always(node.where_clause)
-
-
-def _is_always(node: Any) -> bool:
-    """Say whether a condition is the same for all rows: `true`, `1 = 1`, `id = id`."""
-    if node.HasField("bool_expr"):
-        parts = [_is_always(each) for each in node.bool_expr.args]
-        is_or = node.bool_expr.boolop == pg_query_pb2.OR_EXPR
-        return any(parts) if is_or else all(parts)
-    if node.HasField("a_expr") and node.a_expr.HasField("lexpr"):
-        left, right = (
-            [*all_of(side, "ColumnRef")] for side in (node.a_expr.lexpr, node.a_expr.rexpr)
-        )
-        if left and [each.fields for each in left] == [each.fields for each in right]:
-            return True
-    return not any(all_of(node, "ColumnRef")) and not any(all_of(node, "RangeVar"))
-
-
 def _made(tree: Any) -> Iterator[str]:
     """Yield the tables that a statement makes."""
     for each in all_of(tree):
         if each.DESCRIPTOR.name == "CreateStmt":
-            yield _name(each.relation)
+            yield name_of(each.relation)
         elif each.DESCRIPTOR.name in ("CreateTableAsStmt", "SelectStmt"):
             into = each.into if each.DESCRIPTOR.name == "CreateTableAsStmt" else each.into_clause
             if into.HasField("rel"):
-                yield _name(into.rel)
+                yield name_of(into.rel)
 
 
-def _name(table: Any) -> str:
-    return f"{table.schemaname}.{table.relname}"
+def _added(tree: Any) -> Iterator[tuple[str, str]]:
+    """Yield the columns that a statement adds, each behind its table."""
+    for node in all_of(tree, "AlterTableStmt"):
+        for command in all_of(node, "AlterTableCmd"):
+            if command.subtype == pg_query_pb2.AT_AddColumn:
+                yield name_of(node.relation), getattr(command, "def").column_def.colname
+
+
+def _called(tree: Any) -> str | None:
+    """Return the function of the module's own that a CALL or SELECT is there for."""
+    for statement in tree.stmts:
+        if statement.stmt.HasField("select_stmt") or statement.stmt.HasField("call_stmt"):
+            for node in all_of(statement, "FuncCall"):
+                parts = [each.string.sval for each in node.funcname]
+                if len(parts) > 1 and parts[0] not in _OF_EVERYBODY:
+                    return ".".join(parts)
+    return None

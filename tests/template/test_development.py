@@ -11,6 +11,7 @@ import pytest
 from generated import UV, Generate, Repository
 from running import bearer, call, eventually, running
 
+AWAY = "postgresql://a:long-enough-secret@127.0.0.1:1/c"
 ITEM = "/catalog/items"
 BREAKS = """
 revision = "0002"
@@ -140,7 +141,7 @@ def test_a_taken_port_is_refused(shop: Repository) -> None:
     with running(shop) as (_, url):
         done = app(shop, "dev", "--port", url.rsplit(":", 1)[1])
         assert done.returncode == 1
-        assert "is taken. Choose another" in done.stdout
+        assert re.search(r"is taken. Choose another: `make dev port=\d+`, or `app dev", done.stdout)
         assert "Traceback" not in done.stdout
 
 
@@ -165,6 +166,18 @@ def test_each_command_explains_itself_with_an_example(shop: Repository, command:
         (["make-migration", "nothing", "x"], {}, 1, "There is no module nothing"),
         (["make-migration", "catalog", "x"], {}, 1, "nothing to write"),
         (["make-migration", "catalog", 'a "b"'], {}, 1, "without quotation marks"),
+        (["make-migration", "catalog", ""], {}, 1, "The message is empty"),
+        (["make-migration", "catalog", " -- "], {}, 1, "The message is empty"),
+        (["migrate"], {"DATABASE_URL": AWAY}, 1, "Is DATABASE_URL right"),
+        (
+            ["migrate"],
+            {"DATABASE_URL": AWAY, "MIGRATION_DATABASE_URL": AWAY.replace("a:", "b:")},
+            1,
+            "Is MIGRATION_DATABASE_URL right",
+        ),
+        (["make-migration", "catalog", "x"], {"DATABASE_URL": AWAY}, 1, "Is DATABASE_URL right"),
+        (["flags"], {}, 0, "No module has a flag."),
+        (["flags", "--expired"], {}, 0, "No flag has expired."),
         (
             ["migrate"],
             {"DATABASE_URL": "postgresql://a@b/c?options=x"},
@@ -232,6 +245,40 @@ def test_a_changed_table_gets_its_migration(shop: Repository) -> None:
     assert 'op.execute("ALTER TABLE ordering.items ADD COLUMN note character varying")' in written
     assert "nothing to write" in app(shop, "make-migration", "ordering", "again").stdout
     shop.make("check")
+
+
+def test_tables_without_a_migration_are_told_of_while_it_runs(
+    shop: Repository, tmp_path: Path
+) -> None:
+    tables, log = "src/app/modules/catalog/tables.py", tmp_path / "log"
+    column = "    name: Mapped[str]\n"
+    with running(shop, log):
+        shop.replace(tables, column, f"{column}    colour: Mapped[str | None]\n")
+        try:
+            eventually(lambda: "app make-migration catalog" in log.read_text())
+        finally:
+            shop.replace(tables, "    colour: Mapped[str | None]\n", "")
+    told = log.read_text()
+    assert "catalog: tables.py and the migrations differ. column items.colour: " in told
+    assert "make-migration ordering" not in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"DATABASE_URL": "nonsense"}, "DATABASE_URL: is not a URL"),
+        ({"DATABASE_URL": AWAY}, "Is DATABASE_URL right, and does Postgres run?"),
+    ],
+)
+def test_without_a_database_all_tests_end_with_a_sentence(
+    shop: Repository, variables: dict[str, str], said: str
+) -> None:
+    done = Repository(shop.path, {**shop.environment, **variables}).pytest(check=False)
+    assert done.returncode == 1
+    assert "No database to test on. " in done.stdout
+    assert said in done.stdout
+    assert done.stdout.count("\n") < 10, done.stdout
 
 
 def test_modules_shows_what_is_wired_to_what(shop: Repository) -> None:

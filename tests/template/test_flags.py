@@ -45,7 +45,7 @@ def test_they_are_listed_with_owner_and_expiry(shop: Repository) -> None:
 
 
 def test_the_expired_ones_can_be_asked_for(shop: Repository) -> None:
-    assert app(shop, "flags", "--expired") == (0, "")
+    assert app(shop, "flags", "--expired") == (0, "No flag has expired.\n")
     edit(shop, metadata={"description": "Old.", "expires": "2020-01-31"})
     code, printed = app(shop, "flags", "--expired")
     assert code == 1

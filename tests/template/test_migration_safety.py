@@ -91,6 +91,12 @@ ACCEPTED = [
             "EXECUTE FUNCTION catalog.f(); DROP TRIGGER t ON catalog.hooked",
             "CREATE RULE r AS ON INSERT TO catalog.items DO ALSO NOTHING",
             "SELECT 1 FROM catalog.items WHERE name = 'x' FOR UPDATE",
+            "UPDATE catalog.items SET name = 'x' WHERE id IN "
+            "(SELECT max(id::text)::uuid FROM catalog.items GROUP BY name)",
+            "DELETE FROM catalog.items a USING catalog.items b WHERE a.name = b.name AND a.id < b.id",
+            "MERGE INTO catalog.items i USING catalog.other o ON o.id = i.id "
+            "WHEN MATCHED THEN UPDATE SET name = 'x'",
+            "SELECT setval('catalog.numbers', 5)",
             "SELECT 1 FROM catalog.items LIMIT 5 FOR UPDATE SKIP LOCKED",
             "ALTER TABLE catalog.items ADD COLUMN k int CHECK (k > 0) NOT ENFORCED",
             "COMMENT ON TABLE catalog.items IS 'x' -- a comment; at the end",
@@ -165,6 +171,12 @@ REFUSED = [
         "Say it in SQL, with op.execute",
     ),
     (f"op.execute({ITEMS}.update().values(name='x'))", "updating-every-row", "Let a job do it"),
+    (
+        'op.add_column("items", sa.Column("n", sa.Integer()), schema="catalog")\n'
+        '    op.execute("UPDATE catalog.items SET n = 1 WHERE n IS NULL")',
+        "updating-every-row",
+        "Let a job do it",
+    ),
     (f"op.execute({ITEMS}.delete())", "emptying-table", "The release that runs relies on it."),
     (
         'for name in ("items",):\n        op.execute(f"TRUNCATE catalog.{name}")  # sql: our own list',
@@ -196,6 +208,30 @@ REFUSED = [
             ("UPDATE {} SET name = 'x' WHERE 1 = 1", "updating-every-row", "Let a job do it"),
             ("UPDATE {} SET name = 'x' WHERE id = id", "updating-every-row", "Let a job do it"),
             ("UPDATE {} SET name = 'x' WHERE NOT false OR id = 1", "updating-every-row", "a job"),
+            (
+                "UPDATE {0} SET name = 'x' WHERE id IN (SELECT id FROM {0})",
+                "updating-every-row",
+                "a job",
+            ),
+            (
+                "UPDATE {0} i SET name = o.n FROM {0} o WHERE o.id = i.id",
+                "updating-every-row",
+                "a job",
+            ),
+            ("WITH u AS (UPDATE {} SET n = 1 RETURNING 1) SELECT 1", "updating-every-row", "a job"),
+            (
+                "MERGE INTO {} USING (SELECT 1) s ON true WHEN MATCHED THEN UPDATE SET name = 'x'",
+                "updating-every-row",
+                "MERGE changes",
+            ),
+            (
+                "MERGE INTO {} i USING catalog.other o ON o.id = i.id "
+                "WHEN NOT MATCHED BY SOURCE THEN DELETE",
+                "updating-every-row",
+                "MERGE changes",
+            ),
+            ("SELECT {}_fill()", "hidden-in-a-body", "catalog.items_fill does. Write"),
+            ("CALL {}_fill()", "hidden-in-a-body", "catalog.items_fill does. Write"),
             (
                 "UPDATE {} SET name = 'x' WHERE random() < 2",
                 "updating-every-row",

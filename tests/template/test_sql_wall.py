@@ -339,6 +339,8 @@ TOUCHES = {
 SA = "import sqlalchemy as sa\n"
 BASE = SA + "from sqlalchemy.orm import declared_attr\nfrom .tables import Base\n"
 TABLES = f"{BILLING}/tables.py"
+COMPILES = "from sqlalchemy.ext.compiler import compiles\n@compiles(object)\n"
+OWN_TYPE = "from sqlalchemy.types import UserDefinedType\nclass Mood(UserDefinedType):\n"
 
 WAYS = {
     "a schema in a variable": Plant(
@@ -497,6 +499,24 @@ WAYS = {
         ASK,
     ),
     "a computed column": Plant(TABLES, SA + 'sa.Computed(sqltext="catalog.price(1)")', ASK),
+    "what a construct compiles to": Plant(
+        FILE, COMPILES + 'def f(element, compiler, **rest):\n    return "catalog.price(1)"', ASK
+    ),
+    "what a type is called": Plant(
+        TABLES, OWN_TYPE + '    def get_col_spec(self):\n        return "catalog.mood"', ASK
+    ),
+    "a schema of a copy, without a keyword": Plant(
+        TABLES, BASE + 'def f(metadata):\n    Base.__table__.to_metadata(metadata, "catalog")', ASK
+    ),
+    "a column that is SQL, without a keyword": Plant(
+        FILE, SA + 'sa.column("catalog.price(1)", sa.Integer, True)', ASK
+    ),
+    "a column of the kind of another": Plant(
+        FILE, SA + 'def f(c):\n    type(c)("catalog.price(1)", None, True)', ASK
+    ),
+    "a column by another name": Plant(
+        FILE, SA + 'C = sa.column\nC("catalog.price(1)", None, True)', ASK
+    ),
     "what an index is on": Plant(
         TABLES, SA + 'sa.Index("i", "x", postgresql_where="catalog.price(1) > 0")', ASK
     ),
@@ -521,6 +541,26 @@ UNREADABLE = {
     "a hint": "def f(q):\n    select(1).with_hint(None, q)",
     "a hint to a statement": "def f(q):\n    select(1).with_statement_hint(text=q)",
     "a column as it is": "def f(q):\n    column(q, is_literal=True)",
+    "a column as it perhaps is": "def f(q, x):\n    column(q, None, x)",
+    "a column of arguments": "def f(x):\n    column(*x)",
+    "a column that is made later": (
+        "from functools import partial\npartial(column, is_literal=True)('a')"
+    ),
+    "a table that is made later": (
+        "from functools import partial\ndef f(s):\n    partial(Table, schema=s)('x')"
+    ),
+    "a table by another name": "T = Table\ndef f(m, s):\n    T('x', m, schema=s)",
+    "a table of the kind of another": "def f(t, s):\n    type(t)('x', t.metadata, schema=s)",
+    "a table of the class of another": "def f(t, s):\n    t.__class__('x', t.metadata, schema=s)",
+    "a schema of a copy": "def f(t, m, s):\n    t.to_metadata(m, schema=s)",
+    "a schema of a copy, by position": "def f(t, m, s):\n    t.to_metadata(m, s)",
+    "schemas of keys of a copy": "def f(t, m, s):\n    t.to_metadata(m, referred_schema_fn=s)",
+    "what a construct compiles to": (
+        COMPILES + "def f(element, compiler, **rest):\n    return f'price({compiler})'"
+    ),
+    "what a type is called": (
+        OWN_TYPE + "    def get_col_spec(self):\n        return f'{self.name}(3)'"
+    ),
     "options of a table": "def f(m, o):\n    Table('x', m, **o)",
     "a foreign key in a parameter": "def f(k):\n    ForeignKey(k)",
     "a foreign key from a call": "def f(k):\n    ForeignKey(k())",
@@ -628,6 +668,21 @@ HONEST = {
         'from .constants import OURS\nsa.Enum("a", schema=OURS), sa.Sequence("s", metadata=Base.metadata)\n'
         'sa.CheckConstraint("stock >= 0"), sa.Index("i", "x", postgresql_using="gin")\n'
         "sa.func.count(), sa.func.coalesce(sa.func.sum(Base.x), 0), sa.func.lower('a.b')",
+    ),
+    "constructs and types of its own": Plant(
+        TABLES,
+        COMPILES
+        + "def f(element, compiler, **rest):\n    return compiler.visit_function(element)\n"
+        + COMPILES
+        + "def g(element, compiler, **rest):\n    return \"now() AT TIME ZONE 'UTC'\"\n"
+        + OWN_TYPE
+        + '    def get_col_spec(self):\n        return "extensions.vector(3)"',
+    ),
+    "copies and columns": Plant(
+        TABLES,
+        BASE + "def f(m, x, name):\n    Base.__table__.to_metadata(m)\n"
+        '    Base.__table__.to_metadata(m, schema="billing")\n    type(x)(x, name, True)\n'
+        "    type(x)(**name)\n    sa.column(name), sa.column(name, sa.Integer, False)",
     ),
     "types": Plant(
         FILE,

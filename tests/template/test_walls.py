@@ -378,6 +378,29 @@ TAKEN = {
         "from app.modules.catalog import Catalog\nx = Catalog.get_item.__globals__",
         NOBODY_SEES,
     ),
+    **{
+        f"globals by {code}": Plant(
+            f"{BILLING}/service.py",
+            f"from operator import attrgetter\nfrom app.modules.catalog import Catalog\nx = {code}",
+            NOBODY_SEES,
+        )
+        for code in (
+            'getattr(Catalog.get_item, "__globals__")',
+            'getattr(Catalog.get_item, "__glo" + "bals__")',
+            'attrgetter("get_item.__globals__")(Catalog)',
+            'object.__getattribute__(Catalog.get_item, "__builtins__")',
+            "Catalog.get_item.__builtins__",
+        )
+    },
+    "what documents": Plant(
+        f"{BILLING}/service.py",
+        'import pydoc\nx = pydoc.locate("a" + str(1))',
+        NOBODY_SEES,
+        "import",
+    ),
+    "a type that imports": Plant(
+        f"{BILLING}/service.py", "import pydantic\nx = pydantic.ImportString", NOBODY_SEES
+    ),
     "the module of a class": Plant(
         f"{BILLING}/service.py", "import inspect\nx = inspect.getmodule(object)", NOBODY_SEES
     ),
@@ -615,6 +638,14 @@ def test_the_import_graph_refuses_a_declared_dependency_that_is_unused(
     printed = refused(repository, "checks")
     assert f"{toml}:3: declares that ordering depends on" in printed
     assert "Remove it from depends_on." in printed
+
+
+def test_the_import_graph_refuses_a_folder_that_is_a_link(repository: Repository) -> None:
+    for link, target in ((f"{MODULES}/shadow", "catalog"), (f"{BILLING}/helpers", "../catalog")):
+        (repository.path / link).symlink_to(target)
+        printed = refused(repository, "checks", "boundaries")
+        assert f"{link}:1: is a link, behind which no check reads." in printed
+        (repository.path / link).unlink()
 
 
 def test_the_import_graph_refuses_a_circle(repository: Repository) -> None:

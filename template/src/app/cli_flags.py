@@ -33,6 +33,8 @@ def show_flags(
         for each in shown:
             ends = f"expire{'d' if each.expires < today else 's'} {each.expires}"
             typer.echo(f"{each.key:40} {each.state:10} {ends:20} {each.owner}")
+        if not shown:
+            typer.echo("No flag has expired." if expired else "No module has a flag.")
     raise typer.Exit(bool(expired and shown))
 
 

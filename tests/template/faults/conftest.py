@@ -1,11 +1,13 @@
 """A repository whose web server and worker reach their Postgres through a network that fails."""
 
 import asyncio
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -81,7 +83,8 @@ def work(
 
         def start(**settings: str) -> Running:
             application = through(production, proxy, **settings)
-            return stack.enter_context(_working(application, tmp_path / "worker.log"))
+            log = tmp_path / f"worker{len(list(tmp_path.glob('worker*')))}.log"
+            return stack.enter_context(_working(application, log))
 
         yield start
 
@@ -119,3 +122,28 @@ def query(production: Repository) -> Callable[..., object]:
         return asyncio.run(run())
 
     return ask
+
+
+@pytest.fixture
+def enqueue(query: Callable[..., object]) -> Iterator[Callable[..., str]]:
+    """Enqueue a job of `trouble` past the network: returns what it writes."""
+
+    def enqueue(job: str = "note", seconds: float = 0, words: str = "") -> str:
+        words = words or uuid4().hex
+        payload = json.dumps({"words": words, "seconds": seconds}).encode()
+        query(
+            "INSERT INTO queue.pgqueuer (priority, status, entrypoint, payload)"
+            " VALUES (0, 'queued', $1, $2)",
+            f"trouble.{job}",
+            payload,
+        )
+        return words
+
+    yield enqueue
+    query("DELETE FROM queue.pgqueuer")
+
+
+@pytest.fixture
+def times(query: Callable[..., object]) -> Callable[[str], object]:
+    """How often something was written."""
+    return lambda words: query("SELECT count(*) FROM trouble.notes WHERE words = $1", words)

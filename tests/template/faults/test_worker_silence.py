@@ -1,12 +1,10 @@
 """The network between a worker and Postgres fails: it finds out, says so, and goes on."""
 
-import json
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -16,31 +14,6 @@ from tcp_proxy import TcpProxy
 LOST_AFTER = 2
 SETTINGS = {"WORKER_LOST_AFTER": str(LOST_AFTER), "WORKER_CONCURRENCY": "5"}
 Query = Callable[..., object]
-
-
-@pytest.fixture
-def enqueue(query: Query) -> Iterator[Callable[..., str]]:
-    """Enqueue a job of `trouble` past the network: returns what it writes."""
-
-    def enqueue(job: str = "note", seconds: float = 0, words: str = "") -> str:
-        words = words or uuid4().hex
-        payload = json.dumps({"words": words, "seconds": seconds}).encode()
-        query(
-            "INSERT INTO queue.pgqueuer (priority, status, entrypoint, payload)"
-            " VALUES (0, 'queued', $1, $2)",
-            f"trouble.{job}",
-            payload,
-        )
-        return words
-
-    yield enqueue
-    query("DELETE FROM queue.pgqueuer")
-
-
-@pytest.fixture
-def times(query: Query) -> Callable[[str], object]:
-    """How often something was written."""
-    return lambda words: query("SELECT count(*) FROM trouble.notes WHERE words = $1", words)
 
 
 @pytest.fixture

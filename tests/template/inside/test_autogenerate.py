@@ -140,6 +140,7 @@ class Odd:
     def __init__(self, path: Path, admin_url: str, url: str) -> None:
         self._package, self._path = f"odd_{uuid4().hex}", path
         self._admin_url, self.url = admin_url, url
+        self.doubts: list[str] = []
         self.folder = replace(
             discover(modules)[0],
             name="odd",
@@ -163,6 +164,7 @@ class Odd:
         done = await make_migration(
             self._admin_url, folders, self.folder, "change", by_hand=by_hand
         )
+        self.doubts = done.doubts
         return ["\n".join(path.read_text() for path in done.files), *done.left]
 
     def migration(self, *statements: str) -> None:
@@ -173,6 +175,10 @@ class Odd:
             f"down_revision = {older[-1] if older else None!r}\n"
             f"def upgrade():\n    [op.execute(each) for each in {statements!r}]\n"
         )
+
+    def count(self) -> int:
+        """Return how many migrations there are."""
+        return len([*(self.folder.path / "migrations").glob("*.py")])
 
     async def differs(self) -> list[str]:
         """Migrate the database, and return how it differs from what the tables say."""
@@ -227,6 +233,46 @@ async def test_of_everything_that_tables_say_comes_a_migration_and_another_of_ea
     odd.says(BEFORE)
     left = await missing_migrations(odd.url, LOGIN, [odd.folder])
     assert [each.partition(":")[0] for each in left["odd"]] == ["enum state", "enum status"]
+    odd.says(after)
+    assert await odd.differs() == []
+
+
+SOME = """
+class Room(Base):
+    __tablename__ = "rooms"
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    status: Mapped[str | None] = mapped_column(String(20))
+    number: Mapped[int | None]
+    price: Mapped[Decimal] = mapped_column(Numeric(8, 2))
+"""
+"""A part of what BEFORE says, and one column of another type."""
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(BEFORE, SOME), (SOME, BEFORE), (BEFORE, ""), ("", BEFORE)],
+    ids=["some goes", "some comes", "all goes", "all comes"],
+)
+async def test_what_comes_and_goes_can_be_taken_back_and_done_again(
+    odd: Odd, first: str, second: str
+) -> None:
+    if first:
+        odd.says(first)
+        await odd.makes()
+        assert await odd.differs() == []
+    before = odd.count()
+    odd.says(second)
+    await odd.makes(by_hand=True)  # No string becomes an enum by itself.
+    told = await odd.differs()
+    assert {each.partition(":")[0] for each in told} <= {
+        "column rooms.status",
+        "index rooms.ix_open",
+    }
+    await odd.goes_back(odd.count() - before)
+    odd.says(first)
+    assert await missing_migrations(odd.url, LOGIN, [odd.folder]) == {}
+    odd.says(second)
+    assert await odd.differs() == told
 
 
 async def test_on_rows_a_change_waits_for_no_second_migration(odd: Odd) -> None:
@@ -248,6 +294,30 @@ async def test_on_rows_a_change_waits_for_no_second_migration(odd: Odd) -> None:
     await admin.execute("UPDATE odd.rooms SET price = 1")
     assert await odd.differs() == []
     await admin.close()
+
+
+async def test_what_may_be_a_new_name_is_told_where_the_migration_is_read(odd: Odd) -> None:
+    odd.says(CLASS.format(t="ones", T="One") + CLASS.format(t="twos", T="Two"))
+    await odd.makes()
+    odd.says(
+        CLASS.format(t="ones", T="One").replace("    s:", "    title:").replace("    n:", "    b:")
+        + CLASS.format(t="others", T="Other")
+        + "class Fresh(Base):\n    __tablename__ = 'fresh'\n    s: Mapped[str] = mapped_column("
+        "primary_key=True)\n"
+    )
+    [written], doubts = await odd.makes(), odd.doubts
+    for name, new in (("column ones.n", "b"), ("column ones.s", "title"), ("table twos", "others")):
+        [said] = [each for each in doubts if each.startswith(f"{name} goes with all that it holds")]
+        assert f", while {new} of the same" in said
+        assert said in re.sub(r"\n *# ?", " ", written)
+    assert len(doubts) == 3, doubts
+    assert await odd.differs() == []
+    odd.says(CLASS.format(t="ones", T="One").replace("    s: Mapped[str", "    s: Mapped[int"))
+    await odd.makes()
+    assert len(odd.doubts) == 1, odd.doubts
+    assert (
+        "column ones.b goes with all that it holds, while n and s of the same type" in odd.doubts[0]
+    )
 
 
 TABLE = "CREATE TABLE odd.{t} (id serial, n int, s varchar, CONSTRAINT pk_{t} PRIMARY KEY (id))"

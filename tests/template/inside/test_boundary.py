@@ -1,5 +1,6 @@
 """The wrapper between two modules: what it accepts, and what may watch it."""
 
+import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -9,11 +10,13 @@ import pytest
 from app.platform.boundary import BoundaryCall, CallError, TransactionCallError, at_boundary
 from app.platform.context import speaking
 from app.platform.database import Database, Tx
-from app.platform.engine import TransactionError
+from app.platform.engine import TransactionError, create_engine
+from app.platform.fetch import Prepared
 from app.platform.interfaces import InterfaceError, Method
 from app.platform.observing import observe_call
+from app.platform.settings import Settings
 from prometheus_client import REGISTRY
-from sqlalchemy import text
+from sqlalchemy import Integer, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 
@@ -171,6 +174,8 @@ class Rows(Protocol):
 
     def alone(self) -> AsyncIterator[str]: ...
 
+    def writing(self) -> AsyncIterator[str]: ...
+
 
 WHO = text("SELECT current_user")
 
@@ -198,6 +203,11 @@ class Streaming:
         async with self._db.read() as reading:
             for _ in range(3):
                 yield f"{await reading.scalar(WHO)} {speaking.get()}"
+
+    async def writing(self) -> AsyncIterator[str]:
+        async with self._db.transaction() as tx:
+            while True:
+                yield f"{await tx.scalar(WHO)} {speaking.get()}"
 
 
 @pytest.fixture
@@ -272,6 +282,35 @@ async def test_a_stream_without_tx_is_refused_inside_a_transaction_whenever_it_i
         for stream in (unread, rows.alone()):
             with pytest.raises(CallError, match=r"^ordering\.alone does not take `tx`"):
                 await anext(stream)
+
+
+@pytest.mark.parametrize("kind", ["alone", "writing"])
+async def test_a_stream_that_its_reader_broke_out_of_stands_in_nobodys_way(
+    settings: Settings, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = create_engine(settings.model_copy(update={"database_pool_size": 1}))
+    rows = at_boundary(Rows, Streaming(Database(engine, "ordering")), "ordering", observe_call)
+    shop, db = at_boundary(Shop, Real(), "shop"), Database(engine, "catalog")
+
+    async def look() -> None:
+        async for _ in getattr(rows, kind)():
+            break
+
+    for _ in range(2):
+        await look()
+        async with db.transaction() as tx:
+            assert await tx.scalar(WHO) == "app_test__catalog"
+        await look()
+        async with db.read() as reading:
+            assert await reading.scalar(WHO) == "app_test__catalog"
+        await look()
+        assert await db.fetch(Prepared(select(literal(1, Integer)))) == [(1,)]
+        await look()
+        assert await shop.sold("tea") == 1
+    assert [who async for who in rows.alone()] == ["app_test__ordering ordering"] * 3
+    await asyncio.sleep(0)
+    assert caplog.text == ""
+    await engine.dispose()
 
 
 async def test_a_stream_whose_transaction_is_over_is_its_callers_mistake(

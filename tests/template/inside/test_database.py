@@ -1,10 +1,10 @@
 """Roles, transactions and the pool; runs inside a generated repository with catalog and ordering."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing, nullcontext
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AsyncExitStack, aclosing, nullcontext, suppress
 from types import NoneType
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
 import asyncpg
@@ -25,8 +25,8 @@ from app.platform.fetch import Prepared
 from app.platform.settings import Settings
 from app.platform.transaction import view_of
 from app.platform.wiring import Wired
-from sqlalchemy import literal, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event, literal, select, text
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -335,6 +335,85 @@ async def test_a_module_cannot_end_its_callers_transaction(engine: AsyncEngine) 
             await tx.commit()
         with pytest.raises(TransactionError, match="Do not roll back"):
             await tx.rollback()
+
+
+ENDS: list[tuple[Callable[[Any], object], str]] = [
+    (lambda connection: connection.commit(), "Do not commit"),
+    (lambda connection: connection.rollback(), "Do not roll back"),
+    (lambda connection: connection.close(), "Do not roll back"),
+]
+
+
+@pytest.fixture
+def on_insert() -> Iterator[Callable[[str, Callable[[Any], object]], None]]:
+    """Lets the event of a mapper do something with its connection, for rows of the name b."""
+    listening: list[tuple[type, str, Callable[..., None]]] = []
+
+    def listen(when: str, do: Callable[[Any], object]) -> None:
+        def heard(_mapper: object, connection: object, row: CatalogRow) -> None:
+            if row.name == "b":
+                do(connection)
+
+        listening.append((CatalogRow, when, heard))
+        event.listen(*listening[-1])
+
+    yield listen
+    for each in listening:
+        event.remove(*each)
+
+
+@pytest.mark.parametrize(("end", "said"), ENDS)
+@pytest.mark.parametrize("when", ["before_insert", "after_insert"])
+@pytest.mark.parametrize("inside", [False, True])
+async def test_neither_can_the_event_of_a_mapper(
+    engine: AsyncEngine, on_insert: Any, end: Any, said: str, when: str, inside: bool
+) -> None:
+    on_insert(when, end)
+    with pytest.raises(TransactionError, match=said):
+        async with Database(engine, "catalog").transaction() as tx:
+            tx.add(CatalogRow(owner="me", name="a"))
+            await tx.flush()
+            async with tx.savepoint() if inside else nullcontext():
+                tx.add(CatalogRow(owner="me", name="b"))
+                await tx.flush()
+    assert await count(engine, "catalog") == 0
+
+
+@pytest.mark.parametrize(("end", "said"), ENDS)
+@pytest.mark.parametrize("when", ["before_insert", "after_insert"])
+async def test_a_refusal_that_it_catches_changes_nothing(
+    engine: AsyncEngine, on_insert: Any, end: Any, said: str, when: str
+) -> None:
+    def try_to(connection: object) -> None:
+        with pytest.raises(TransactionError, match=said):
+            end(connection)
+
+    on_insert(when, try_to)
+    async with Database(engine, "catalog").transaction() as tx:
+        tx.add_all(CatalogRow(owner="me", name=name) for name in "ab")
+        await tx.flush()
+        assert await role(tx) == CATALOG
+    assert await count(engine, "catalog") == 2
+
+
+@pytest.mark.filterwarnings("ignore:.*already deassociated")
+@pytest.mark.parametrize("how", ["commit", "rollback"])
+@pytest.mark.parametrize("when", ["before_insert", "after_insert"])
+async def test_what_it_ends_by_another_way_is_not_committed_in_part(
+    engine: AsyncEngine, on_insert: Any, how: str, when: str
+) -> None:
+    def end(connection: Any) -> None:
+        with suppress(TransactionError):
+            getattr(connection.get_transaction(), how)()
+
+    on_insert(when, end)
+    with pytest.raises((TransactionError, InvalidRequestError)):
+        async with Database(engine, "catalog").transaction() as tx:
+            tx.add(CatalogRow(owner="me", name="a"))
+            await tx.flush()
+            tx.add(CatalogRow(owner="me", name="b"))
+            await tx.flush()
+    assert await count(engine, "catalog") == 0
 
 
 async def test_a_transaction_takes_a_connection_with_its_first_statement(

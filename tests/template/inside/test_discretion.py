@@ -68,7 +68,43 @@ async def test_a_log_or_an_answer_tells_no_values(
     assert lost.status_code == 422
 
 
-@pytest.mark.parametrize("word", ["x", "eyJabcde-", "a: passw", "a: ", "a@", "://", "--token "])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "x",
+        "eyJabcde-",
+        "a: passw",
+        "a: ",
+        "a@",
+        "://",
+        "://a:",
+        "://a:b@",
+        "--token ",
+        "<passw",
+        "<token>",
+        "<token ",
+        "<token><![CDATA[",
+        "&lt;token",
+        "<a",
+        "token<",
+        'name="token"',
+        'name="token"\n',
+        'name="token"\na: b\n',
+        "name=a",
+        "token\n",
+        "session=",
+        "session",
+        "sess-",
+        "sid=",
+        "bearer:",
+        "bearer ",
+        "token\\",
+        'token\\"',
+        "token=\\",
+        'token" ',
+        'token" value=',
+    ],
+)
 def test_a_text_that_is_ten_times_as_long_takes_about_ten_times_as_long(word: str) -> None:
     def seconds(length: int) -> float:
         text = (word * length)[:length]
@@ -111,6 +147,39 @@ PEM = "-----BEGIN {0}PRIVATE KEY-----\nMIIEabc/+\nCANARY\n-----END {0}PRIVATE KE
         "x-eyJhbGciOiJub25lIn0.CANARY.CANARY",
         "https://ada:CANARY@host/path",
         "redis://:CANARY@host:6379/0",
+        "postgresql://u:CAN/CANARY@host/db",
+        "postgresql://u:p@CANARY@host/db",
+        "postgresql://u:p@x.y/CANARY@host:5432",
+        "postgresql://u:p:CANARY#?/a@host.example.com/db?sslmode=require",
+        "<password>CANARY</password>",
+        "<ns:Password xsi:type='xsd:string'>CANARY and CANARY</ns:Password>",
+        "<user><apiKey>\n  CANARY\n</apiKey></user>",
+        "<client_secret><![CDATA[<CANARY>]]></client_secret>",
+        "&lt;password&gt;CANARY&amp;CANARY&lt;/password&gt;",
+        '<add key="Password" value="CANARY and CANARY" />',
+        '<input name="password" type="password" value="CANARY">',
+        '<entry key="db.password">CANARY</entry>',
+        'Content-Disposition: form-data; name="password"\r\n\r\nCANARY and CANARY\r\n--x',
+        'form-data; name="user[password]"\nContent-Type: text/plain\n\nCANARY\n--x--',
+        repr(b'--x\r\nform-data; name="api_key"\r\nA: b\r\n\r\nCANARY\r\n--x--'),
+        "bearer:CANARY",
+        "Bearer: CANARY",
+        "bearer=CANARY",
+        "Bearer\tCANARY12",
+        "Bearer%20CANARY12",
+        "/shop;jsessionid=CANARY",
+        "JSESSIONID=CANARY; Path=/",
+        "PHPSESSID=CANARY",
+        "ASP.NET_SessionId=CANARY",
+        "connect.sid=s%3ACANARY",
+        "laravel_session=CANARY",
+        "sessionid=CANARY",
+        "a=b; session=CANARY",
+        "sid=CANARY",
+        "{'sid': 'CANARY'}",
+        '{"session_id": "CANARY"}',
+        "pass=CANARY",
+        r'{"a": "{\"b\": \"{\\\"password\\\": \\\"CANARY and CANARY\\\"}\"}"}',
         "Authorization: Token CANARY",
         "Proxy-Authorization: Basic CANARY==",
         "[(b'authorization', b'Bearer CANARY'), (b'cookie', b'a=b; session=CANARY')]",
@@ -148,10 +217,30 @@ def test_what_looks_like_a_secret_is_withheld(said: str) -> None:
         "task-queue-is-longer-than-it-usually-is-at-night",
         "0190f0c2-7b7a-7c1c-9d2e-5a8a3f1e9b11",
         "-----BEGIN CERTIFICATE-----\nMIIEabc\n-----END CERTIFICATE-----",
+        "The session ended: 5 s idle, in session 12",
+        "3 passed, 2 failed; one pass: ok",
+        "the basic plan: inside, on this side",
+        "https://example.com:8080/a/b",
+        "http://example.com/@handle",
+        "<name>Ada</name><pass>",
+        'form-data; name="title"\r\n\r\nHello',
     ],
 )
 def test_what_does_not_is_told(said: str) -> None:
     assert without_secrets(said) == said
+
+
+def test_a_pair_is_withheld_by_its_name() -> None:
+    pairs = [("X-Api-Key", "CANARY"), [b"cookie", b"CANARY"], ("a", "b"), ("token", "b", "c")]
+    shown = without_secrets({"headers": pairs})
+    assert shown == {
+        "headers": [
+            ["X-Api-Key", "[withheld]"],
+            ["b'cookie'", "[withheld]"],
+            ["a", "b"],
+            ["token", "b", "c"],
+        ]
+    }
 
 
 def test_a_key_whose_middle_was_cut_out_is_withheld() -> None:

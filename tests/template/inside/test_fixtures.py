@@ -2,8 +2,10 @@
 
 import asyncpg
 import pytest
+from app.development.database import development_server, with_database
 from app.modules.catalog import Catalog
 from app.platform.database import Database
+from app.platform.roles import MigrationError
 from app.platform.settings import Settings
 from app.platform.wiring import Wired
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -44,3 +46,15 @@ async def test_a_database_in_which_a_write_was_undone_is_not_used_again(
             await wired[Catalog].create_item(tx, "me", "undone")
             raise ZeroDivisionError
     written.append(settings.database_url)
+
+
+def test_an_admin_who_may_not_create_databases_is_told_what_is_missing(
+    login_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", with_database(login_url, "postgres"))
+    monkeypatch.delenv("MIGRATION_DATABASE_URL", raising=False)
+    with (
+        pytest.raises(MigrationError, match="app_test may not create databases and roles"),
+        development_server(),
+    ):
+        raise AssertionError

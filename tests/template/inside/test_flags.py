@@ -196,6 +196,78 @@ def test_a_rule_is_off_for_what_it_cannot_compare(
     assert said.startswith("The flag billing.new counts as off: its targeting does not work: ")
 
 
+PLAN = {"var": "plan"}
+CARTS: Any = [{"plan": "pro"}, {"name": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("condition", "carts"),
+    [
+        ({"none": [{"var": "carts"}, {"==": [PLAN, "free"]}]}, CARTS),
+        ({"all": [{"var": "carts"}, {"!=": [PLAN, "free"]}]}, CARTS),
+        ({"some": [{"var": "carts"}, {"!=": [PLAN, "free"]}]}, CARTS),
+        ({"some": [{"var": "carts"}, {"!": [PLAN]}]}, CARTS[::-1]),
+        ({"some": [{"var": "carts"}, {"==": [PLAN, "pro"]}]}, CARTS),  # In whichever order.
+        ({"!": {"filter": [{"var": "carts"}, {"==": [PLAN, "free"]}]}}, CARTS),
+        ({"!": {"in": ["free", {"map": [{"var": "carts"}, PLAN]}]}}, CARTS),
+        ({"!": {"reduce": [{"var": "carts"}, {"var": "current.plan"}, 1]}}, CARTS),
+        ({"none": [[{"var": "carts"}], {"==": [PLAN, "free"]}]}, 1),
+        ({"none": [{"var": "carts"}, {"==": [{"var": ""}, "free"]}]}, "free"),
+        ({"!": {"some": [{"var": "carts"}, {"==": [{"var": ""}, "free"]}]}}, "free"),
+        ({"all": [["free", "pro"], {"!=": [{"var": ""}, {"var": "carts"}]}]}, "free"),
+    ],
+)
+def test_a_rule_about_items_is_off_where_they_lack_what_it_speaks_of(
+    written: Written, condition: object, carts: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    written.say(written.file, new={**ON, "targeting": {"if": [condition, "on", "off"]}})
+    flags = written.use()
+    assert [flags.is_on("new", carts=carts) for _ in range(2)] == [False] * 2
+    assert len(caplog.messages) == 1
+
+
+def test_a_rule_about_items_that_have_it_says_what_it_says(
+    written: Written, caplog: pytest.LogCaptureFixture
+) -> None:
+    carts: Any = [{"plan": "pro"}, {"plan": "free", "lines": [{"price": 1}]}]
+    for condition in (
+        {"some": [{"var": "carts"}, {"==": [PLAN, "free"]}]},
+        {"none": [{"var": "carts"}, {"==": [PLAN, "gold"]}]},
+        {"none": [{"filter": [{"var": "carts"}, {"==": [PLAN, "gold"]}]}, {"==": [PLAN, "pro"]}]},
+        {"some": [{"var": "carts"}, {"==": [{"var": ["name", "nobody"]}, "nobody"]}]},
+        {"all": [{"var": "carts"}, {"if": [{"missing": ["name"]}, True, {"var": "name"}]}]},
+        {
+            "some": [
+                {"filter": [{"var": "carts"}, {"==": [PLAN, "free"]}]},
+                {"some": [{"var": "lines"}, {"==": [{"var": "price"}, 1]}]},
+            ]
+        },
+        {">": [{"reduce": [[1, 2], {"+": [{"var": "current"}, {"var": "accumulator"}]}, 0]}, 2]},
+        {"all": [["PT", "ES"], {"!=": [{"var": ""}, "FR"]}]},
+    ):
+        written.say(written.file, new={**OFF, "targeting": {"if": [condition, "on", "off"]}})
+        assert written.use().is_on("new", carts=carts), condition
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"none": []},
+        {"none": [[1]]},
+        {"none": {"var": "carts"}},
+        {"==": []},
+        {"!=": [AGE]},
+        {"<": [AGE]},
+        {"!": []},
+    ],
+)
+def test_an_operation_without_its_parts_is_refused(written: Written, condition: object) -> None:
+    written.say(written.file, new={**OFF, "targeting": {"if": [condition, "on", "off"]}})
+    with pytest.raises(FlagsError, match=r"needs \d parts for"):
+        written.use()
+
+
 def test_a_rule_that_says_what_is_to_hold_without_an_attribute_needs_none(
     written: Written, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -4,22 +4,23 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from socket import gaierror
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from app.main import create_app
-from app.platform.database import Database
+from app.platform.database import Database, Tx
 from app.platform.engine import OutcomeUnknownError, UnreachableError, create_engine
 from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.fetch import Prepared
 from app.platform.http import create_api
 from app.platform.principal import PUBLIC, Caller
+from app.platform.reading import Reading
 from app.platform.settings import Settings
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Request
 from fastapi import Response as HeadResponse
 from fastapi.responses import StreamingResponse
 from httpx import ASGITransport, AsyncClient, ConnectTimeout, Response
-from sqlalchemy import String, bindparam, select
+from sqlalchemy import String, bindparam, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -274,6 +275,87 @@ async def test_what_a_module_raises_is_its_own_failure(
     assert (answer.status_code, answer.headers.get("Retry-After")) == (500, None)
     assert "atabase" not in answer.text
     assert caplog.messages[-1] == "GET /module-name/ 500"
+
+
+@pytest.fixture
+def behind(engine: AsyncEngine, settings: Settings) -> FastAPI:
+    """Routes whose transactions are opened elsewhere."""
+    db, router = Database(engine, "catalog"), APIRouter()
+    insert = text(
+        "INSERT INTO catalog.items (id, owner, name) VALUES (gen_random_uuid(), 'ada', 'a')"
+    )
+
+    async def written() -> AsyncIterator[Tx]:
+        async with db.transaction() as tx:
+            await tx.execute(insert)
+            yield tx
+
+    async def read() -> AsyncIterator[Reading]:
+        async with db.read() as reading:
+            yield reading
+
+    @router.post("/late", status_code=201)
+    async def late(_tx: Annotated[Tx, Depends(written)]) -> None: ...
+
+    @router.post("/streamed", status_code=201)
+    async def streamed(_tx: Annotated[Tx, Depends(written)]) -> StreamingResponse:
+        return StreamingResponse(parts())
+
+    @router.post("/in-time", status_code=201)
+    async def in_time(_tx: Annotated[Tx, Depends(written, scope="function")]) -> None: ...
+
+    @router.post("/refused")
+    async def refused(_tx: Annotated[Tx, Depends(written)]) -> None:
+        raise HTTPException(409)
+
+    @router.post("/background", status_code=201)
+    async def background(tasks: BackgroundTasks) -> None:
+        async def write() -> None:
+            async with db.transaction() as tx:
+                await tx.execute(insert)
+
+        tasks.add_task(write)
+
+    @router.get("/read")
+    async def reads(reading: Annotated[Reading, Depends(read)]) -> int:
+        return int(await reading.scalar(text("SELECT 1")))
+
+    async def parts() -> AsyncIterator[str]:
+        yield "a"
+
+    return create_api({"catalog": router}, None, settings, engine)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "rows"),
+    [
+        ("late", 500, 0),
+        ("streamed", 500, 0),
+        ("in-time", 201, 1),
+        ("refused", 409, 0),
+        ("background", 201, 1),
+    ],
+)
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "a"}])
+async def test_nobody_is_told_of_what_is_not_committed(
+    behind: FastAPI,
+    bearer: Bearer,
+    engine: AsyncEngine,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+    status: int,
+    rows: int,
+    key: dict[str, str],
+) -> None:
+    headers = {**bearer("ada"), **key}
+    async with AsyncClient(transport=ASGITransport(behind), base_url="http://app") as client:
+        answer = await client.post(f"/catalog/{path}", headers=headers)
+        assert answer.status_code == status
+        assert (await client.get("/catalog/read", headers=bearer("ada"))).status_code == 200
+    async with Database(engine, "catalog").transaction() as tx:
+        assert await tx.scalar(text("SELECT count(*) FROM catalog.items")) == rows
+    if status == 500:
+        assert 'Depends(..., scope="function")' in caplog.text
 
 
 async def test_an_upload_that_is_given_up_is_no_error(

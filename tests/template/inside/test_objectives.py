@@ -363,6 +363,7 @@ def test_objectives_that_cannot_be_are_refused(given: object, said: str) -> None
         ("[slo]\navailability = 2", r": \[slo\] availability = 2 is"),
         ("[slos]\navailability = 0.99", " has slos, but may only have owner, "),
         ("[slo\navailability = 0.99", " is no TOML: .*line 3"),
+        ('[slo]\nextensions = ["citext"]', r": extensions must stand above \[slo\]"),
     ],
 )
 def test_the_refusal_names_the_file(tmp_path: Path, text: str, said: str) -> None:

@@ -79,6 +79,17 @@ async def test_a_last_run_in_the_future_counts_as_none(engine: AsyncEngine, wire
         assert await enqueued(engine) == expected
 
 
+async def test_a_last_run_that_is_infinite_counts_as_none(
+    engine: AsyncEngine, wired: Wired
+) -> None:
+    await enqueue_ticks(engine, wired.jobs, THREE)
+    async with Database(engine, "queue").transaction() as tx:
+        await tx.execute(text("UPDATE queue.pgqueuer_schedules SET last_run = 'infinity'"))
+    for hours, expected in ((1, 0), (24, 1)):
+        assert await enqueue_ticks(engine, wired.jobs, THREE + timedelta(hours=hours))
+        assert await enqueued(engine) == expected
+
+
 async def test_what_passed_under_another_schedule_is_not_made_up_for(
     engine: AsyncEngine, folders: Sequence[ModuleFolder]
 ) -> None:

@@ -5,20 +5,23 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from enum import StrEnum
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import pytest
 from app.platform.database import Database, Tx
 from app.platform.job_changes import drop_jobs
 from app.platform.job_records import count_jobs, find_jobs, measure_queue
-from app.platform.jobs import BoundJob, Job, job
+from app.platform.jobs import ArgumentsError, BoundJob, Job, job
 from app.platform.queue import connect_queue
 from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder, wire
 from app.platform.worker import Worker
 from pgqueuer import Queries
+from pydantic import BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 Jobs = Mapping[str, BoundJob]
@@ -58,6 +61,40 @@ class WiderType:
     name: str
     colour: Colour = Colour.RED
     number: int | str = "many"
+
+
+class Level(IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Renumbered(IntEnum):
+    LOW = 1
+    MIDDLE = 2
+    HIGH = 3
+
+
+class Grown(IntEnum):
+    LOW = 1
+    HIGH = 2
+    HIGHEST = 3
+
+
+def of(kind: Any, default: Any = None) -> type:
+    """Arguments with one value of a type, as one version of the code has them."""
+
+    @dataclass(frozen=True)
+    class Of:
+        value: kind = default
+
+    return Of
+
+
+def read(ours: Jobs, theirs: Jobs, arguments: object) -> object:
+    """Read what another version writes."""
+    written = theirs["catalog.greet"].write(arguments)
+    headers = {"shape": written.shape, "members": json.loads(json.dumps(written.members))}
+    return ours["catalog.greet"].read(written.arguments, headers)
 
 
 def version(kind: type, **options: Any) -> Job[Any]:
@@ -171,6 +208,77 @@ async def test_what_an_older_version_enqueued_is_done_by_the_newer_with_its_defa
     async with working(wired(version(NewField))):
         await eventually(lambda: done)
     assert done == [("NewField", NewField("a", newsletter=False))]
+
+
+@pytest.mark.parametrize(
+    ("old", "value", "new"),
+    [
+        (str, "0007", int),
+        (str, "7", datetime),
+        (str, "yes", bool),
+        (str, "1.50", float),
+        (int, 1, bool),
+        (int, 7, timedelta),
+        (float, 7.0, int),
+        (bool, True, Level),
+        (bool, True, Literal[1]),
+        (str, "0007", Annotated[int, BeforeValidator(int)]),
+        (Level, Level.HIGH, Renumbered),
+        (list[Level], [Level.HIGH], list[Renumbered]),
+        (dict[str, str], {"a": "01"}, dict[str, int]),
+        (dict[str, int], {"01": 1}, dict[int, int]),
+        (list[str], ["a", "a"], frozenset[str]),
+    ],
+)
+async def test_what_would_become_another_value_is_not_read(
+    wired: Callable[[Job[Any]], Jobs], old: Any, value: object, new: Any
+) -> None:
+    before, after = of(old), of(new)
+    with pytest.raises(ArgumentsError):
+        read(wired(version(after)), wired(version(before)), before(value))
+
+
+@pytest.mark.parametrize(
+    ("old", "value", "new"), [(str, "0007", int), (Level, Level.HIGH, Renumbered)]
+)
+async def test_what_would_become_another_value_waits_for_its_own_version(
+    engine: AsyncEngine,
+    wired: Callable[[Job[Any]], Jobs],
+    working: Any,
+    queue: Queries,
+    old: Any,
+    value: object,
+    new: Any,
+) -> None:
+    before, after = of(old), of(new)
+    await enqueue(engine, version(before), before(value))
+    async with working(wired(version(after))):
+        await eventually(lambda: laid_aside(queue, 1))
+        async with working(wired(version(before))):
+            await eventually(lambda: done)
+    assert [each for _, each in done] == [before(value)]
+
+
+@pytest.mark.parametrize(
+    ("old", "value", "new"),
+    [
+        (int, 7, float),
+        (int, 7, int | str),
+        (str, "a", str | None),
+        (Level, Level.HIGH, Grown),
+        (frozenset[int], frozenset(range(40, 0, -1)), set[int]),
+        (dict[int, Level], {7: Level.LOW}, dict[int, Level | None]),
+        (tuple[datetime, ...], (datetime(2027, 1, 1, tzinfo=UTC),), list[datetime]),
+        (timedelta, timedelta(days=400, microseconds=1), timedelta | None),
+        (Decimal, Decimal("1.50"), Decimal | None),
+        (UUID, UUID(int=7), str),
+    ],
+)
+async def test_what_stays_the_same_value_is_read(
+    wired: Callable[[Job[Any]], Jobs], old: Any, value: object, new: Any
+) -> None:
+    before, after = of(old), of(new)
+    read(wired(version(after)), wired(version(before)), before(value))
 
 
 async def test_what_its_own_version_wrote_and_it_cannot_read_is_held(

@@ -1,5 +1,6 @@
 """What `app dev` serves: the application behind its console, or why there is none."""
 
+import asyncio
 import logging
 import multiprocessing
 import os
@@ -45,7 +46,9 @@ class DevelopmentApplication:
 
         async def hear(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "lifespan.startup.complete"
+            if message["type"] == "lifespan.startup.complete":
+                started = True
+                threading.Thread(target=_tell_of_missing_migrations, daemon=True).start()
             if message["type"] != "lifespan.startup.failed":
                 await send(message)
 
@@ -88,6 +91,30 @@ def _create() -> ASGIApp:
     flags = FlagFiles(folders, settings.flags_file)
     api = create_app(settings, migrate_first=True, with_worker=True, flags=flags, signals=signals)
     return Console(api, settings, folders, api.state.jobs, flags, recorder)
+
+
+def _tell_of_missing_migrations() -> None:
+    """Say which tables no migration makes, before a request fails on them; nobody waits for it."""
+    from app import modules
+    from app.development.autogenerate import missing_migrations
+    from app.platform.discovery import discover
+    from app.platform.engine import login_of
+    from app.platform.settings import load_settings
+
+    settings = load_settings()
+    login = login_of(settings.database_url)
+    try:
+        missing = asyncio.run(missing_migrations(settings.admin_url, login, discover(modules)))
+    except Exception as error:
+        logger.warning("Tables and migrations cannot be compared: %s", describe(error))
+        return
+    for name, found in missing.items():
+        logger.warning(
+            '%s: tables.py and the migrations differ. %s Run `app make-migration %s "what changes"`.',
+            name,
+            " ".join(found),
+            name,
+        )
 
 
 def _stop_with_parent() -> None:

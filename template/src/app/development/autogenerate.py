@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, UTC
 from itertools import chain
 from pathlib import Path
+from textwrap import wrap
 from uuid import uuid4
 
 from alembic.script import Script, ScriptDirectory
@@ -19,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.development.database import create_login, with_database
 from app.development.schema_changes import Changes, Step
-from app.development.schema_differences import differences, remedy
+from app.development.schema_differences import differences, remedy, renamed
 from app.development.schema_making import read_tables, settle
 from app.development.schema_reading import Key, read_schema, Schema
 from app.platform.migrations import admin_connection, as_owner, config_of, explained, migrate
@@ -49,6 +50,8 @@ class Written:
     files: list[Path] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     """What differs and has to be written by hand, in sentences."""
+    doubts: list[str] = field(default_factory=list)
+    """What may be meant otherwise, in sentences."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,15 @@ async def make_migration(
     """
     if not message.isprintable() or set(message) & set('"\\'):
         raise MigrationError("Write the message without quotation marks, backslashes, line breaks.")
+    if not re.search(r"\w", message):
+        raise MigrationError(
+            "The message is empty. Say what the migration does, which names its file: "
+            f'app make-migration {folder.name} "add a due date"'
+        )
     async with _scratch(admin_url) as url:
         await migrate(url, _LOGIN, folders)
         async with admin_connection(url) as connection:
-            migrations, left = await connection.run_sync(_plan, folder)
+            migrations, left, doubts = await connection.run_sync(_plan, folder)
     if left and not by_hand:
         raise MigrationError(
             "\n".join(left) + "\nNothing was written. To write that by hand, "
@@ -86,7 +94,8 @@ async def make_migration(
         )
     if not migrations and not by_hand:
         raise MigrationError(f"{folder.name}/tables.py and its migrations agree: nothing to write.")
-    return Written(_write(folder, message, migrations or [_Migration(Step(), Step())]), left)
+    files = _write(folder, message, migrations or [_Migration(Step(), Step())])
+    return Written(files, left, doubts)
 
 
 async def missing_migrations(
@@ -145,8 +154,10 @@ async def _scratch(admin_url: str) -> AsyncIterator[str]:
             await connection.execute(text(f"DROP DATABASE {name}"))
 
 
-def _plan(connection: Connection, folder: ModuleFolder) -> tuple[list[_Migration], list[str]]:
-    """Make what the tables say, and return how, and what could not be made."""
+def _plan(
+    connection: Connection, folder: ModuleFolder
+) -> tuple[list[_Migration], list[str], list[str]]:
+    """Make what the tables say; return how, what could not be made, and what may be a new name."""
     owner = owner_of(_LOGIN, folder.name)
 
     def read() -> Schema:
@@ -154,7 +165,8 @@ def _plan(connection: Connection, folder: ModuleFolder) -> tuple[list[_Migration
 
     wanted = settle(connection, read_tables(connection, folder, owner), folder.name, owner)
     state = read()
-    migrations = []
+    doubts = renamed(state, wanted)
+    migrations: list[_Migration] = []
     refused: dict[object, list[str]] = {}
     for part in (Changes.structure, Changes.rules) * 2:  # A key may refer to what the rules made.
         before, up = state, Step()
@@ -171,9 +183,10 @@ def _plan(connection: Connection, folder: ModuleFolder) -> tuple[list[_Migration
             state = read()
         if up:
             down = Changes(folder.name, state, before, careful=False).at_once()
+            up.doubts = [] if migrations else doubts
             migrations.append(_Migration(up, down))
     left = differences(state, wanted)
-    return migrations, [*_explained(left, state, wanted), *chain(*refused.values())]
+    return migrations, [*_explained(left, state, wanted), *chain(*refused.values())], doubts
 
 
 def _try(connection: Connection, owner: str, step: Step, refused: list[str]) -> Step:
@@ -229,12 +242,16 @@ def _write(folder: ModuleFolder, message: str, migrations: list[_Migration]) -> 
 
 
 def _as_python(step: Step) -> str:
-    lines = []
+    lines = [line for doubt in step.doubts for line in _as_comment(doubt)]
     if step.beside or step.looks:
         lines.append("with op.get_context().autocommit_block():")
         lines += [f"    {_execute(each)}" for each in step.beside] or [f"    {_COMMIT}"]
     lines += map(_execute, [*step.looks, *step.within])
     return "\n    ".join(lines) or "pass"
+
+
+def _as_comment(sentence: str) -> list[str]:
+    return wrap(sentence, 95, initial_indent="# ", subsequent_indent="# ")
 
 
 def _execute(statement: str) -> str:

@@ -34,7 +34,10 @@ def dev(port: Port = 8000) -> None:
     Uses DATABASE_URL where it is set, and a Postgres of its own otherwise.
     """
     if is_taken(port):
-        fail(f"Port {port} of 127.0.0.1 is taken. Choose another: app dev --port {port + 1}")
+        fail(
+            f"Port {port} of 127.0.0.1 is taken. Choose another: `make dev port={port + 1}`, or "
+            f"`app dev --port {port + 1}`."
+        )
     with development_settings() as settings:
         # The server runs in a process of its own, which reads its settings anew at each reload.
         os.environ["DATABASE_URL"] = settings.database_url
@@ -76,6 +79,8 @@ def write_migration(
         written = asyncio.run(make_migration(url, folders, folder, message, by_hand=by_hand))
     for path in written.files:
         typer.echo(f"Wrote {path}. Read it before you commit it.")
+    for sentence in written.doubts:
+        typer.echo(f"Warning: {sentence}", err=True)
     for sentence in written.left:
         typer.echo(f"Left for you: {sentence}", err=True)
 

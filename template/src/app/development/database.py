@@ -9,12 +9,17 @@ from contextlib import contextmanager, ExitStack
 from pathlib import Path
 
 import asyncpg
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from app.development.local_postgres import is_running, local_postgres, LocalPostgresError
+from app.platform.migrations import admin_connection
+from app.platform.roles import MigrationError
 from app.platform.settings import load_settings, Settings, SettingsError
 
 _FOLDER = Path(__file__).parents[3] / ".local" / "postgres"
+_MAY_CREATE = text(
+    "SELECT rolsuper OR rolcreatedb AND rolcreaterole FROM pg_roles WHERE rolname = current_user"
+)
 
 
 @contextmanager
@@ -41,9 +46,14 @@ def development_settings() -> Iterator[Settings]:
 
 @contextmanager
 def development_server() -> Iterator[str]:
-    """Yield the URL of an admin who may create databases and roles. Raises SettingsError."""
+    """Yield the URL of an admin who may create databases and roles.
+
+    Raises SettingsError, and MigrationError where the one in the environment may not, or does not answer.
+    """
     if "DATABASE_URL" in os.environ:
-        yield load_settings(environment="development").admin_url
+        admin_url = load_settings(environment="development").admin_url
+        asyncio.run(_check_admin(admin_url))
+        yield admin_url
         return
     with ExitStack() as stack:
         try:
@@ -89,6 +99,16 @@ def with_database(url: str, name: str) -> str:
 
 def _is_development() -> bool:
     return os.environ.get("ENVIRONMENT", "development") == "development"
+
+
+async def _check_admin(admin_url: str) -> None:
+    async with admin_connection(admin_url) as connection:
+        if not await connection.scalar(_MAY_CREATE):
+            raise MigrationError(
+                f"The role {make_url(admin_url).username} may not create databases and roles, of which "
+                "there is one for each test: ALTER ROLE … CREATEDB CREATEROLE as a superuser, set "
+                "MIGRATION_DATABASE_URL to one who may, or unset DATABASE_URL: the local server has one."
+            )
 
 
 async def _create_database(admin_url: str, name: str) -> None:

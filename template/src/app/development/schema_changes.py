@@ -37,6 +37,8 @@ class Step:
     """In the same transaction, or in that of the migrations before where there is nothing else."""
     allowed: dict[str, str] = field(default_factory=dict)
     """What `make migrations` would refuse of it, by rule, and why it is safe."""
+    doubts: list[str] = field(default_factory=list)
+    """What a person should think of, who reads it."""
 
     def __bool__(self) -> bool:
         return bool(self.beside or self.looks or self.within)
@@ -90,11 +92,9 @@ class Changes:
         for sequence in sequences:
             if owner := f" {sequence.definition}".partition(_OWNED)[2]:
                 does.append(pair.fill("ALTER SEQUENCE {of}", sequence) + _OWNED + owner)
-        if gone := [pair.fill("{of}", table) for table in pair.gone("table")]:
-            # At once, since they may refer to each other.
-            does.append(f"DROP TABLE {', '.join(gone)}")
+        does += pair.drop_at_once("table", "DROP TABLE ")
         does += pair.drop("sequence", "DROP SEQUENCE IF EXISTS {of}")
-        does += pair.drop("domain", "DROP DOMAIN {of}")
+        does += pair.drop_at_once("domain", "DROP DOMAIN ")
         does += pair.drop("enum", "DROP TYPE {of}")
         does += pair.comment(rules=False)
         return step
@@ -174,8 +174,9 @@ class Changes:
         retyped = made.type != said.type
         if made.fallback and (retyped or not said.fallback):
             parts.append("DROP DEFAULT")
-        if retyped:
-            parts.append(f"TYPE {said.type}")
+        if retyped:  # On the way back, what was cast without a word may have to be cast with one.
+            using = "" if self._careful else f" USING {quote(said.name)}::{said.type}"
+            parts.append(f"TYPE {said.type}{using}")
         if said.fallback and (retyped or made.fallback != said.fallback):
             parts.append(f"SET DEFAULT {said.fallback}")
         if made.required and not said.required:

@@ -49,6 +49,41 @@ def remedy(made: Thing | None, said: Thing | None) -> str:
     return "Write it by hand."
 
 
+def renamed(present: Schema, wanted: Schema) -> list[str]:
+    """Return a sentence for each column or table that may be an old one by another name.
+
+    Nobody can tell from the tables, and what the old one holds would be lost.
+    """
+    found = []
+    for old, made in present.items():
+        kind, parent, _ = old
+        if kind not in ("column", "table") or old in wanted:
+            continue
+        alike = [
+            said.name
+            for key, said in wanted.items()
+            if key not in present
+            and key[:2] == (kind, parent)
+            and _content(made, present) == _content(said, wanted)
+        ]
+        if alike:
+            found.append(
+                f"{_called(old)} goes with all that it holds, while {' and '.join(alike)} of the same "
+                f"{'type' if parent else 'columns'} comes empty. If that is a new name, rename it in "
+                "steps: add the new one, write both, copy, and drop the old one in a later release "
+                "(docs/postgres.md#changing-a-table-without-stopping)."
+            )
+    return found
+
+
+def _content(thing: Thing, there: Schema) -> object:
+    """Return what tells two columns apart, or two tables, but for their names."""
+    if isinstance(thing, Column):
+        return thing.type
+    columns = (e for e in there.values() if isinstance(e, Column) and e.parent == thing.name)
+    return {each.name: each.type for each in columns}
+
+
 def _is_told(key: Key, present: Schema, wanted: Schema) -> bool:
     kind, parent, _ = key
     above = ("domain" if kind == "domain constraint" else "table", "", parent)

@@ -79,6 +79,11 @@ class Pair:
         """Yield a statement for each that is to go."""
         return (self.fill(statement, each) for each in self.gone(kind))
 
+    def drop_at_once(self, kind: str, statement: str) -> Iterator[str]:
+        """Yield one statement for all that are to go, since they may refer to each other."""
+        if gone := [self.fill("{of}", each) for each in self.gone(kind)]:
+            yield statement + ", ".join(gone)
+
     def add(self, kind: str, statement: str) -> Iterator[str]:
         """Yield a statement for each that is to be made."""
         return (self.fill(statement, each) for each in self.new(kind))

@@ -89,9 +89,10 @@ class Access:
             logger.info("The token was refused: %s (%s)", error, kind)
             refusal = _unauthenticated(str(error), ' error="invalid_token"')
             scope["refused"] = "authentication"
-        except IssuerUnreachableError:
+        except IssuerUnreachableError as error:
             if not self._is_public(scope):
-                refusal = later("The issuer of tokens is not reachable. Try again in a moment.")
+                said = f"The issuer of tokens is not reachable. Try again in {error.wait} s."
+                refusal = later(said, error.wait)
                 scope["refused"] = "issuer"
         else:
             if principal is None and not self._is_public(scope):

@@ -1,14 +1,14 @@
 """The wrapper between two modules, made once when the application is wired."""
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from types import SimpleNamespace
 from typing import Any, cast, TypeVar
 
-from app.platform.database import in_transaction, Tx
+from app.platform.database import in_transaction, is_inside, Tx
 from app.platform.engine import TransactionError
 from app.platform.interfaces import Method, method_of, promises_of
 from app.platform.transaction import is_of_this_task, view_of
@@ -81,16 +81,18 @@ def at_boundary(
 async def read(
     begin: Callable[[], AsyncIterator[Any]],
     step: Callable[[], AbstractContextManager[object]],
-    check: Callable[[], object] = lambda: None,
+    check: Callable[[], Awaitable[None] | None] = lambda: None,
 ) -> AsyncGenerator[Any, None]:
     """Yield what a stream yields. Only while `step` lasts does its module run, and not before
     `check`; between two items its caller does."""
-    check()
+    if (waiting := check()) is not None:
+        await waiting
     with step():
         stream = begin()
     try:
         while True:
-            check()
+            if (waiting := check()) is not None:
+                await waiting
             with step():
                 try:
                     item = await anext(stream)
@@ -157,12 +159,15 @@ def _joining(method: Method, module: str, is_async: bool, streams: bool) -> Meth
                 fail(error, tx, *args, **kwargs)
                 raise
 
-        return read(lambda: method(view(tx), *args, **kwargs), step, lambda: view(tx))
+        def check() -> None:
+            view(tx)
+
+        return read(lambda: method(view(tx), *args, **kwargs), step, check)
 
     return join_stream if streams else join if is_async else join_sync
 
 
-def _standing_alone(method: Method, module: str, _is_async: bool, streams: bool) -> Method:
+def _standing_alone(method: Method, module: str, is_async: bool, streams: bool) -> Method:
     # It would need a second connection while the first is held, which deadlocks the pool; and as a
     # service of its own, it would be a network call inside a transaction.
     refused = (
@@ -170,9 +175,19 @@ def _standing_alone(method: Method, module: str, _is_async: bool, streams: bool)
         "call it before or after the block, or give it `tx: Tx` as its first parameter."
     )
 
+    async def refuse_inside() -> None:
+        if await is_inside():
+            raise TransactionCallError(refused)
+
+    async def call_outside(*args: Any, **kwargs: Any) -> Any:
+        await refuse_inside()
+        return await stand_alone(*args, **kwargs)
+
     @wraps(method)
     def stand_alone(*args: Any, **kwargs: Any) -> Any:
         if in_transaction():
+            if is_async:
+                return call_outside(*args, **kwargs)
             raise TransactionCallError(refused)
         try:
             return method(*args, **kwargs)
@@ -184,9 +199,8 @@ def _standing_alone(method: Method, module: str, _is_async: bool, streams: bool)
     def stream_alone(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         reads = False  # Whether the stream has left a read of its own open, for the next item.
 
-        def check_outside() -> None:
-            if not reads and in_transaction():
-                raise TransactionCallError(refused)
+        def check_outside() -> Awaitable[None] | None:
+            return refuse_inside() if not reads and in_transaction() else None
 
         @contextmanager
         def step() -> Iterator[None]:

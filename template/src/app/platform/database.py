@@ -8,8 +8,8 @@ the same transaction (see `boundary`), so that work across modules commits or fa
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, AsyncExitStack
-from contextvars import ContextVar
+from contextlib import asynccontextmanager, AsyncExitStack, suppress
+from contextvars import ContextVar, Token
 from typing import TypeVarTuple
 
 from sqlalchemy.exc import MultipleResultsFound
@@ -22,12 +22,17 @@ from app.platform.replica import Replica
 from app.platform.tables import NAMING
 from app.platform.transaction import Transaction, Tx
 
-__all__ = ["NAMING", "Database", "Tx", "in_transaction", "opening"]
+__all__ = ["NAMING", "Database", "Tx", "check_none_is_open", "in_transaction", "opening"]
 
 Columns = TypeVarTuple("Columns")
 
 opening: ContextVar[Callable[[Tx], Awaitable[None]] | None] = ContextVar("opening", default=None)
 """What transactions do first while it is set; see `idempotency`."""
+_OPEN = (
+    "A transaction or a read is open already: {}, or call this method after the block. A stream that is "
+    "not read to its end has its own open until it is closed, as by `async with aclosing(stream)`."
+)
+_TURNS = 5
 _current: ContextVar[Transaction | Reading | None] = ContextVar("transaction", default=None)
 
 
@@ -35,6 +40,28 @@ def in_transaction() -> bool:
     """Say whether the code that runs now is inside an open transaction, or an open read."""
     transaction = _current.get()
     return transaction is not None and transaction.open
+
+
+def check_none_is_open() -> None:
+    """Raise TransactionError where a transaction is open as an answer begins: it would say that what is
+    not yet committed was done. A dependency that yields is left behind the answer."""
+    transaction = _current.get()
+    if isinstance(transaction, Transaction) and transaction.open:
+        raise TransactionError(
+            "A transaction is open as the answer begins, which would say that something was done that "
+            "may yet fail: open it in the route, or end it there: a dependency that yields ends in time "
+            'with `Depends(..., scope="function")`.'
+        )
+
+
+async def is_inside() -> bool:
+    """Say whether the code that runs now is inside an open transaction or read, once the event loop has
+    closed those of streams that nobody reads any more: it begins with that in its next turn."""
+    for _ in range(_TURNS):
+        if not in_transaction():
+            return False
+        await asyncio.sleep(0)
+    return in_transaction()
 
 
 class Database:
@@ -53,17 +80,14 @@ class Database:
         DATABASE_REPLICA_MAX_LAG seconds behind. Several queries do not share one snapshot.
         Raises TransactionError inside a transaction or another read, and where something is written.
         """
-        if in_transaction():
-            raise TransactionError(
-                "A transaction or a read is open already: read with its `tx`, or call this method "
-                "after the block."
-            )
+        if in_transaction() and await is_inside():
+            raise TransactionError(_OPEN.format("read with its `tx`"))
         async with open_reading(self._module, self._engine, self._replica) as reading:
             token = _current.set(reading)
             try:
                 yield reading
             finally:
-                _current.reset(token)
+                _leave(token)
 
     async def fetch(
         self, query: Prepared[*Columns], /, **parameters: object
@@ -72,11 +96,8 @@ class Database:
 
         Raises TransactionError inside a transaction or a read, and where something is written.
         """
-        if in_transaction():
-            raise TransactionError(
-                "A transaction or a read is open already: read with it, or call this method after "
-                "the block."
-            )
+        if in_transaction() and await is_inside():
+            raise TransactionError(_OPEN.format("read with it"))
         return await fetch(self._module, self._engine, self._replica, query, parameters)
 
     async def fetch_one(
@@ -100,11 +121,8 @@ class Database:
         holding the first lets n requests deadlock a pool of n; at the end where it was undone by
         an error that was caught; and OutcomeUnknownError where nobody said whether it was committed.
         """
-        if in_transaction():
-            raise TransactionError(
-                "A transaction or a read is open already: pass its `tx` on to a method that takes "
-                "one, or call this method after the block."
-            )
+        if in_transaction() and await is_inside():
+            raise TransactionError(_OPEN.format("pass its `tx` on to a method that takes one"))
         committing: Transaction | None = None
         try:
             async with AsyncExitStack() as ended:
@@ -118,7 +136,7 @@ class Database:
                     transaction.check_not_undone()
                     await transaction.flush()
                 finally:
-                    _current.reset(token)
+                    _leave(token)
                     transaction.close()
                 committing = transaction
         except UnreachableError as error:
@@ -137,3 +155,8 @@ class Database:
                 if committing.afterwards:
                     # Shielded: a request that is given up now has committed nevertheless.
                     await asyncio.shield(asyncio.ensure_future(committing.do_afterwards()))
+
+
+def _leave(token: Token[Transaction | Reading | None]) -> None:
+    with suppress(ValueError):  # The event loop closes a stream, elsewhere.
+        _current.reset(token)

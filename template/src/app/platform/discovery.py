@@ -23,6 +23,8 @@ from app.platform.jobs import Job, parameters_of
 from app.platform.objectives import ObjectivesError, read_objectives
 from app.platform.wiring import Module, ModuleFolder, WiringError
 
+_ABOVE_TABLES = {"owner", "depends_on", "extensions"}
+
 
 def discover(package: ModuleType) -> list[ModuleFolder]:
     """Read every module of a package, dependencies first.
@@ -54,7 +56,13 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
     path = Path(next(iter(package.__path__))) / name
     try:
         metadata = tomllib.loads((path / "module.toml").read_text("utf-8"))
-        if unknown := metadata.keys() - {"owner", "depends_on", "extensions", "slo"}:
+        slo = metadata.get("slo", {})
+        if isinstance(slo, dict) and (misplaced := slo.keys() & _ABOVE_TABLES):
+            raise WiringError(
+                f"{name}/module.toml: {', '.join(sorted(misplaced))} must stand above [slo], since "
+                "everything below that line is part of it."
+            )
+        if unknown := metadata.keys() - _ABOVE_TABLES - {"slo"}:
             raise WiringError(
                 f"{name}/module.toml has {', '.join(sorted(unknown))}, but may only have owner, "
                 "depends_on, extensions and [slo]."
@@ -73,7 +81,7 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
             f"({type(error).__name__}: {error})."
         ) from None
     try:
-        objectives = read_objectives(metadata.get("slo", {}))
+        objectives = read_objectives(slo)
     except ObjectivesError as error:
         raise WiringError(f"{name}/module.toml: {error}.") from None
     wiring = f"{package.__name__}.{name}.wiring"

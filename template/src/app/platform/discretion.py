@@ -19,7 +19,8 @@ _QUOTES_VALUES = re.compile("22(?!023)")
 """SQLSTATEs of values that do not fit. All others quote names only, as 22023 does of settings."""
 _WITHHELD = "[withheld]"
 _SECRET_NAME = re.compile(
-    r"passw|passphrase|pwd|secret|token|credential|authorization|cookie|\bbody\b"
+    r"passw|passphrase|pwd|secret|token|credential|authorization|cookie|bearer|\bbody\b"
+    r"|sess(?:ion)?[_-]?id\b|\bsid\b"
     r"|(?:api|access|private|account)[ _-]?key",
     re.IGNORECASE,
 )
@@ -27,7 +28,9 @@ _SHAPES = {
     "@": re.compile(  # An e-mail address.
         r"""(?<![^\s@<>"'(),:;=\[\]\\])[^\s@<>"'(),:;=\[\]\\]{1,200}+@[\w-]{1,63}(?:\.[\w-]{1,63})+"""
     ),
-    "://": re.compile(r"(?<=://)[^/\s]{1,300}@"),  # The user and password in a URL.
+    "://": re.compile(  # The user and password in a URL, also where that was not quoted as it must be.
+        r"(?<=://)(?:[^/\s:@]{0,100}+:\S{1,300}|[^/\s]{1,300})@"
+    ),
     "?": re.compile(r"""(?<=\?)[\w.%~+-]++=[^\s"']*"""),  # The query of a URL.
     "PRIVATE KEY": re.compile(  # PEM, also in one line, and where its head was cut off.
         r"(?:-----BEGIN|…)(?:(?!-----BEGIN|…)[\s\S])*?PRIVATE KEY(?:(?!-----END)[\s\S])*+"
@@ -51,17 +54,26 @@ _TOKENS = re.compile(
 )
 """Tokens that say by their first letters whose they are."""
 _SHORTEST_TOKEN = 13
+_NAMES = r"(?:passw|passphrase|pwd|secret|token|credential|(?:api|access|private|account)[_-]?key)"
+_LINE = r"(?:\\r|\r)?(?:\\n|\n)"
+"""The end of a line, as it is or as it is written in a text."""
 _NAMED = re.compile(
-    r"""
-      (?:bearer|basic)\ [\w.~+/=-]{8,}
-    | (?:authorization|cookie)["']?(?::|=|,\ b)\s{0,3}(?:["'][^"'\n]*|[^"'\n]*)
-    | (?:passw|passphrase|pwd|secret|token|credential|(?:api|access|private|account)[_-]?key)
-      [\w-]{0,24}+
-      (?:\\?["']?\s{0,3}(?:=>|[=:]|%3d)\s{0,3} | ["'],\s?(?=b?["']))
-      (?:\\"(?:[^"\\\n]|\\[^"\n])*+ | b?"(?:[^"\\\n]|\\.)*+ | b?'(?:[^'\\\n]|\\.)*+
+    rf"""
+      (?:bearer|basic)(?:\s|%20){{1,3}}[\w.~+/=-]{{8,}} | bearer\s?[:=]\s?["']?[^\s"',;]+
+    | (?:authorization|cookie)["']?(?::|=|,\ b)\s{{0,3}}(?:["'][^"'\n]*|[^"'\n]*)
+    | (?:{_NAMES}[\w-]{{0,24}}+ | \bpass(?==) | sess(?:ion)?[_-]?id | \b[a-z_-]{{0,16}}sess(?:ion)?(?==)
+        | \b(?:connect\.)?sid(?==|["'],?:?\ ?["']))
+      (?:\\{{0,3}}["']?\s{{0,3}}(?:=>|[=:]|%3d)\s{{0,3}} | ["'],\s?(?=b?["'])
+        | ["']\s{{1,3}}value\s?=\s?(?=["']) | ["'][^<>"'\n]{{0,60}}>)
+      (?:\\{{1,3}}"(?:[^"\\\n]|\\++[^"\\\n])*+ | b?"(?:[^"\\\n]|\\.)*+ | b?'(?:[^'\\\n]|\\.)*+
         | \[[^\]\n]*+ | [^\s,;&)"']+)
-    | passw[a-z]{0,3}+\s{1,3}'[^'\n]*+                           # in SQL
-    | --(?:[a-z]+-){0,3}(?:passw|secret|token|api-?key)[a-z-]{0,9}+\s[^\s-]\S*
+    | (?:<|&lt;)(?:[\w:.-]{{0,40}}?){_NAMES}[\w.-]{{0,24}}+(?:\s(?:(?!&gt;)[^<>]){{0,200}}+)?(?:>|&gt;)  # XML
+      (?:\s{{0,9}}<!\[cdata\[(?:(?!\]\]>)[\s\S])*+ | (?:(?!&lt;)[^<])*+)
+    | name=\\?["']?[\w.[\]-]{{0,40}}?{_NAMES}[\w.[\]-]{{0,24}}+\\?["']?           # a form in parts
+      [^\r\n\\]{{0,100}}+(?:{_LINE}[^\r\n\\]{{1,100}}+){{0,3}}+{_LINE}{_LINE}
+      (?:(?!\\r|\\n)[^\r\n])*+
+    | passw[a-z]{{0,3}}+\s{{1,3}}'[^'\n]*+                           # in SQL
+    | --(?:[a-z]+-){{0,3}}(?:passw|secret|token|api-?key)[a-z-]{{0,9}}+\s[^\s-]\S*
     """,
     re.VERBOSE,
 )
@@ -99,6 +111,8 @@ def _without_secrets(value: object, name: str, depth: int) -> object:
         each = value.items()
         return {str(key): _without_secrets(part, str(key), depth - 1) for key, part in each}
     if depth and isinstance(value, list | tuple | set | frozenset):
+        if len(value) == 2 and _names_a_secret(str(first := next(iter(value)))):
+            return [_hidden(str(first)), _WITHHELD]  # As a header is.
         return [_without_secrets(part, "", depth - 1) for part in value]
     return _hidden(_shortened(str(value)))
 
@@ -131,8 +145,12 @@ def _hidden(text: str) -> str:
         or "credential" in low
         or "authorization" in low
         or "cookie" in low
-        or "bearer " in low
-        or "basic " in low
+        or "bearer" in low
+        or "basic" in low
+        or "sess" in low
+        or "sid=" in low
+        or 'sid"' in low
+        or "sid'" in low
     ):
         if len(low) != len(text):  # Some letters of other alphabets become two.
             low = text.translate(_LOWER)

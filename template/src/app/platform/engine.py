@@ -38,6 +38,7 @@ from app.platform.database_errors import (
     UnreachableError,
 )
 from app.platform.discretion import withhold_values
+from app.platform.kept_connection import KeptConnection, refuse_commit
 from app.platform.passwords import connect_in_greenlet
 from app.platform.passwords import Connection as BoundedConnection
 from app.platform.roles import EXTENSIONS
@@ -104,6 +105,8 @@ def create_engine(settings: Settings, *, name: str = "app serve") -> AsyncEngine
         },
     )
     _switch_roles(engine.sync_engine)
+    engine.sync_engine._connection_cls = KeptConnection
+    event.listen(engine.sync_engine, "commit", refuse_commit)
     event.listen(engine.sync_engine, "handle_error", withhold_values)
     event.listen(engine.sync_engine, "handle_error", explain)
     event.listen(engine.sync_engine, "do_execute", copy_instead)

@@ -13,9 +13,10 @@
     }
 
 `targeting` is JsonLogic, as https://flagd.dev/reference/flag-definitions/ describes it. A rule is off for
-whoever it lacks an attribute of, unless the `var` has a default: `{"var": ["age", 0]}`. In `sem_ver`, `^`
-compares the major version and `~` the minor one as well: neither is a lower bound, so add a `>=`. The
-file names no module: each flag is known to others as `<module>.<flag>`.
+whoever it lacks an attribute of, unless the `var` has a default: `{"var": ["age", 0]}`; the same holds of
+each item for `all`, `some`, `none`, `filter`, `map` and `reduce`, in whose second part a `var` speaks of the
+item. In `sem_ver`, `^` compares the major version and `~` the minor one as well: neither is a lower bound,
+so add a `>=`. The file names no module: each flag is known to others as `<module>.<flag>`.
 """
 
 import json
@@ -28,7 +29,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from app.platform.flag_operators import attributes_of, OPERATIONS
+from app.platform.flag_operators import attributes_of, FEWEST, OPERATIONS, with_items_checked
 
 logger = logging.getLogger("app.flags")
 
@@ -48,6 +49,7 @@ def _rule(rule: dict[str, Any]) -> dict[str, Any]:
     if rule:
         _check_rule(rule, _DEEPEST)
         attributes_of(rule)
+        with_items_checked(rule)
     return rule
 
 
@@ -59,6 +61,10 @@ def _check_rule(rule: object, levels: int) -> None:
             raise ValueError(f"has {len(rule)} operations where one is expected: {_listed(rule)}")
         if unknown := rule.keys() - OPERATIONS:
             raise ValueError(f"has an operation that does not exist, {unknown.pop()!r}")
+        [(operation, parts)] = rule.items()
+        number = len(parts) if isinstance(parts, list) else 1
+        if number < (fewest := FEWEST.get(operation, 0)):
+            raise ValueError(f"needs {fewest} parts for {operation!r}, and gives it {number}")
     for part in rule.values() if isinstance(rule, dict) else rule if isinstance(rule, list) else ():
         _check_rule(part, levels - 1)
 

@@ -18,14 +18,48 @@ OPERATIONS = OPERATORS.keys() | {"if", "?:", "and", "or", *_OVER_ITEMS}
 """What the evaluator knows. It finds out only when it comes to one."""
 _KNOWN = ("$flagd.flagKey", "$flagd.timestamp")
 
+FEWEST = dict.fromkeys(("==", "!=", "===", "!==", "<", "<=", ">", ">=", "in"), 2)
+FEWEST |= {**dict.fromkeys(_OVER_ITEMS, 2), "!": 1, "!!": 1, "%": 2, "/": 2}
+"""How many parts an operation needs that makes something of those that are missing."""
+_ITEMS = "$items"
+
 Operator = Callable[..., Any]
 
 
 def attributes_of(rule: object) -> frozenset[str]:
     """Return the attributes that a rule cannot be evaluated without: those that it neither has a
     default for nor asks for with `missing`. Raises ValueError for a `var` whose name is computed."""
-    asked = frozenset(_asked(rule, "missing"))
-    return frozenset(_asked(rule, "var")) - asked - frozenset(_KNOWN)
+    return frozenset(_names_of(rule)) - frozenset(_KNOWN)
+
+
+def with_items_checked(rule: Any) -> Any:
+    """Return a rule that fails where it looks at items and there is no list of them, or one lacks what
+    the rule says of it: nobody has none of the items that were not said."""
+    if isinstance(rule, list):
+        return [with_items_checked(each) for each in rule]
+    if not isinstance(rule, dict):
+        return rule
+    checked = {name: with_items_checked(parts) for name, parts in rule.items()}
+    for operation in checked.keys() & set(_OVER_ITEMS):
+        items, about, *rest = checked[operation]
+        names = _names_of(rule[operation][1])
+        if operation == "reduce":
+            names = {each.partition(".")[2] for each in names if each.startswith("current.")}
+        checked[operation] = [{_ITEMS: [items, *sorted(names - {""})]}, about, *rest]
+    return checked
+
+
+def _items(_data: object, items: object, *names: str) -> object:
+    if not isinstance(items, list):
+        raise TypeError(f"items are looked for in {_kind(items)}")
+    for name in names:
+        if any(OPERATORS["var"](item, name) is None for item in items):
+            raise TypeError(f"it speaks of {name} of items, not all of which have it")
+    return items
+
+
+def _names_of(rule: object) -> set[str]:
+    return {*_asked(rule, "var")} - {*_asked(rule, "missing")}
 
 
 def _asked(rule: object, how: str) -> Iterator[str]:
@@ -102,3 +136,4 @@ def _in(operator: Operator) -> Operator:
 OPERATORS |= {name: _same(OPERATORS[name]) for name in ("==", "!=", "===", "!==")}
 OPERATORS |= {name: _ordered(OPERATORS[name]) for name in ("<", "<=", ">", ">=")}
 OPERATORS["in"] = _in(OPERATORS["in"])
+OPERATORS[_ITEMS] = _items

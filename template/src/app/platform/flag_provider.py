@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
@@ -13,7 +14,7 @@ from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from openfeature.provider import AbstractProvider, Metadata
 
 from app.platform.flag_files import FILE, Flag, FlagsError, read_flags, read_overrides
-from app.platform.flag_operators import USER
+from app.platform.flag_operators import USER, with_items_checked
 from app.platform.wiring import ModuleFolder
 
 logger = logging.getLogger("app.flags")
@@ -133,8 +134,13 @@ class FlagFiles(AbstractProvider):
         if self._overrides is not None:
             flags = read_overrides(self._overrides, flags)
         # A copy, because the evaluator changes what it is given.
-        self._core.set_flags({"flags": {key: dict(each.definition) for key, each in flags.items()}})
+        self._core.set_flags({"flags": {key: _definition(each) for key, each in flags.items()}})
         self.flags = flags
+
+
+def _definition(flag: Flag) -> dict[str, Any]:
+    rule = flag.definition.get("targeting")
+    return {**flag.definition, **({"targeting": with_items_checked(rule)} if rule else {})}
 
 
 def _hear(record: logging.LogRecord) -> bool:

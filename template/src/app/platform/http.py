@@ -22,7 +22,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.access import Access, create_tokens
-from app.platform.database import Database
+from app.platform.database import check_none_is_open, Database
 from app.platform.database_problems import answer_to
 from app.platform.discretion import cause
 from app.platform.engine import OutcomeUnknownError, UnreachableError
@@ -136,6 +136,7 @@ class _Headers:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                check_none_is_open()
                 message["headers"] = _with_headers(scope, message.get("headers", ()))
                 scope["status"] = message["status"]
             elif not message.get("more_body"):

@@ -7,6 +7,7 @@ nobody has seen yet is waited for, and looked for so seldom that made-up key ids
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Sequence
 from typing import Protocol, TYPE_CHECKING
@@ -37,7 +38,10 @@ class UnknownKeyError(Exception):
 
 
 class IssuerUnreachableError(Exception):
-    """The issuer's keys are needed, and it does not answer."""
+    """The issuer's keys are needed, and it does not answer. It is asked again in so many seconds."""
+
+    def __init__(self, wait: float) -> None:
+        self.wait = max(1, math.ceil(wait))
 
 
 class Issuer(Protocol):
@@ -78,7 +82,7 @@ class RemoteIssuer:
         if id in self._keys and time.monotonic() - self._fetched <= _OUTDATED:
             return self._keys[id]
         if self._fetched < self._tried:  # It may have new keys, and cannot be asked.
-            raise IssuerUnreachableError
+            raise IssuerUnreachableError(self._tried + _PAUSE - time.monotonic())
         if id not in self._keys:
             raise UnknownKeyError
         return self._keys[id]

@@ -25,7 +25,8 @@ _RETRY = f"""
     ), again AS (
         UPDATE {_TABLES.queue_table} SET status = 'queued', execute_after = now(), updated = now(),
             attempts = 0, queue_manager_id = NULL, slot = NULL, headers = CASE
-                WHEN headers ? 'lost' THEN headers - 'lost' - 'started' ELSE headers END
+                WHEN jsonb_typeof(headers) = 'object' THEN headers - 'lost' - 'started'
+                ELSE headers END
         WHERE id IN (SELECT id FROM held) AND (SELECT count(*) FROM held) = cardinality($1)
         RETURNING id, entrypoint, priority
     ), logged AS (

@@ -25,16 +25,20 @@ _NAME = "split_part(entrypoint, '@', 1)"
 _IS_UNKNOWN = f"""(status = 'queued'
     AND ({_NAME} <> ALL($1::text[]) OR (headers -> 'misfit' ?| $2::text[]) IS TRUE))"""
 _STATUS = f"CASE WHEN {_IS_UNKNOWN} THEN 'unknown' ELSE status::text END"
+_TIME = "greatest(least({0}, '9999-01-01Z'), '0001-01-02Z')"
+"""What Python has no time for, as what is infinite, was written by hand."""
+_DUE = _TIME.format("execute_after")
 _JOBS = f"""
-    SELECT id, {_NAME} AS name, {_STATUS} AS status, attempts, priority, created, execute_after AS due,
-        payload, dedupe_key, (
+    SELECT id, {_NAME} AS name, {_STATUS} AS status, attempts, priority,
+        {_TIME.format("created")} AS created, {_DUE} AS due, payload, dedupe_key, (
             SELECT concat(traceback->>'exception_type', ': ', traceback->>'exception_message')
             FROM {_TABLES.queue_table_log} WHERE job_id = job.id AND traceback IS NOT NULL
             ORDER BY created DESC, id DESC LIMIT 1
         ) AS error,
         CASE WHEN {_IS_UNKNOWN} THEN (
-            SELECT why FROM jsonb_each_text(headers -> 'misfit') AS each (shape, why)
-            WHERE shape = ANY($2)
+            SELECT why FROM jsonb_each_text(
+                CASE jsonb_typeof(headers -> 'misfit') WHEN 'object' THEN headers -> 'misfit' END
+            ) AS each (shape, why) WHERE shape = ANY($2)
         ) END AS misfit
     FROM {_TABLES.queue_table} AS job
     WHERE ($3::text IS NULL OR split_part(entrypoint, '.', 1) = $3)
@@ -45,7 +49,7 @@ _COUNTS = f"""SELECT split_part(entrypoint, '.', 1) AS module, {_STATUS} AS stat
     FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
 _MEASURE = f"""
     SELECT split_part(entrypoint, '.', 1) AS module, {_STATUS} AS status, count(*) AS number,
-        max(extract(epoch FROM now() - execute_after)) FILTER (WHERE status = 'queued') AS oldest
+        max(extract(epoch FROM now() - {_DUE})) FILTER (WHERE status = 'queued') AS oldest
     FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
 _UNKNOWN = f"""SELECT {_NAME} AS name, count(*) AS number FROM {_TABLES.queue_table}
     WHERE {_IS_UNKNOWN} GROUP BY 1 ORDER BY 1"""

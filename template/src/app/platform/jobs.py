@@ -15,21 +15,19 @@ after the e-mail was sent and before the commit. Whoever receives such an effect
 recognise the second one; `delivery: Delivery` holds the key to give them.
 """
 
-import hashlib
 import inspect
-import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, cast, Concatenate, Generic, get_type_hints, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticInvalidForJsonSchema
 
 from app.platform import queue
 from app.platform.database import Tx
 from app.platform.queue import NewJob
+from app.platform.shapes import changed, Members, members_of, renumbered, shape_of
 
 A = TypeVar("A")
 
@@ -98,7 +96,7 @@ class Job(Generic[A]):
         if priority is None:
             priority = self.options.priority
         written = self._adapter.dump_json(arguments)
-        new = NewJob(self.name, written, priority, delay, key, self._shape)
+        new = NewJob(self.name, written, priority, delay, key, self._shape, self._members)
         return await queue.enqueue(tx, [new]) == 1
 
     @cached_property
@@ -108,6 +106,10 @@ class Job(Generic[A]):
     @cached_property
     def _shape(self) -> str:
         return shape_of(self.name, self._adapter)
+
+    @cached_property
+    def _members(self) -> Members:
+        return members_of(self._adapter)
 
 
 def job(
@@ -150,43 +152,53 @@ class BoundJob:
     def write(self, arguments: object) -> NewJob:
         """Return a job with these arguments, to be enqueued."""
         written = self.adapter.dump_json(arguments)
-        return NewJob(self.name, written, self.options.priority, shape=self.shape)
+        return NewJob(
+            self.name, written, self.options.priority, shape=self.shape, members=self.members
+        )
 
     @cached_property
     def shape(self) -> str:
         """What its arguments look like in this version of the code."""
         return shape_of(self.name, self.adapter)
 
-    def read(self, written: bytes | None) -> object:
-        """Return the arguments of a job that was written, perhaps by another version of the code.
+    @cached_property
+    def members(self) -> Members:
+        """What the members of enums in its arguments are called."""
+        return members_of(self.adapter)
+
+    def read(self, written: bytes | None, headers: Mapping[str, object] | None = None) -> object:
+        """Return the arguments of a job that was written, perhaps by another version of the code: what
+        is no more than similar to what this one takes is not taken for it.
 
         Raises ArgumentsError where they do not fit this one.
         """
+        written, is_foreign = written or b"null", self.is_foreign(headers)
         try:
-            return self.adapter.validate_json(written or b"null", extra="forbid")
+            arguments = self.adapter.validate_json(
+                written, strict=is_foreign or None, extra="forbid"
+            )
         except ValidationError as error:
             wrong = "; ".join(
                 f"{'.'.join(map(str, each['loc'])) or 'all'}: {each['msg']}"
                 for each in error.errors()
             )
             raise ArgumentsError(self.name, wrong) from None
+        if is_foreign and headers is not None:
+            if other := renumbered(headers.get("members"), self.members):
+                raise ArgumentsError(self.name, other)
+            if where := changed(self.adapter, written, arguments):
+                raise ArgumentsError(self.name, f"{where}: would become another value")
+        return arguments
+
+    def is_foreign(self, headers: Mapping[str, object] | None) -> bool:
+        """Say whether another version of the code wrote a job."""
+        shape = (headers or {}).get("shape")
+        return shape is not None and shape != self.shape
 
     async def run(self, tx: Tx, arguments: object, delivery: Delivery) -> None:
         """Run the function in the module's view of a transaction."""
         more = {self.delivery: delivery} if self.delivery else {}
         await self.function(tx, arguments, **more)
-
-
-def shape_of(name: str, adapter: TypeAdapter[Any]) -> str:
-    """Return what tells two versions of a job's arguments apart: fields, types, values of enums.
-
-    Rules that only code knows, as in `__post_init__`, are no part of it.
-    """
-    try:
-        shape = json.dumps(adapter.json_schema(), sort_keys=True)
-    except PydanticInvalidForJsonSchema:  # A type with a serializer of its own.
-        shape = repr(adapter.core_schema)
-    return hashlib.sha256(f"{name} {shape}".encode()).hexdigest()[:12]
 
 
 def name_of(function: Callable[..., object]) -> str:

@@ -8,6 +8,7 @@ modules that are as they were.
 
 import asyncio
 import logging
+import os
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -135,9 +136,10 @@ async def admin_connection(admin_url: str) -> AsyncIterator[AsyncConnection]:
             await connection.start()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
         url = make_url(admin_url)
+        is_own = os.environ.get("DATABASE_URL") != admin_url
         raise MigrationError(
             f"Cannot connect as {url.username} to the database {url.database} on {url.host}: "
-            f"{cause(error)}. Is MIGRATION_DATABASE_URL right, and does Postgres run?"
+            f"{cause(error)}. Is {'MIGRATION_' * is_own}DATABASE_URL right, and does Postgres run?"
         ) from error
     try:
         yield connection

@@ -32,8 +32,9 @@ def problem(status: int, detail: str, kind: str = "about:blank", **members: obje
     return JSONResponse(body | members, status, media_type="application/problem+json")
 
 
-def later(detail: str) -> JSONResponse:
-    """Return the response to a request of which nothing was done, and which may be tried again."""
+def later(detail: str, wait: int = 1) -> JSONResponse:
+    """Return the response to a request of which nothing was done, and which may be tried again in so
+    many seconds."""
     response = problem(503, detail)
-    response.headers["Retry-After"] = "1"
+    response.headers["Retry-After"] = str(wait)
     return response

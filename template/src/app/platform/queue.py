@@ -5,9 +5,9 @@ pgqueuer makes the tables and knows the SQL that works on them. Modules reach th
 """
 
 import json
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -72,7 +72,8 @@ class NewJob:
     key: str | None = None
     """No second job of the same name and key is written while one waits or runs."""
     shape: str | None = None
-    """Of the arguments; see `jobs.shape_of`."""
+    """Of the arguments; see `shapes`."""
+    members: Mapping[str, object] = field(default_factory=dict)
 
 
 async def enqueue(tx: Tx, jobs: Sequence[NewJob], what: str = "") -> int:
@@ -99,18 +100,20 @@ async def _write(tx: Tx, jobs: Sequence[NewJob], origin: Place | None) -> int:
         [job.arguments for job in jobs],
         [job.delay for job in jobs],
         [job.key and f"{job.name} {job.key}" for job in jobs],
-        [_headers(origin, job.shape) for job in jobs],
+        [_headers(origin, job) for job in jobs],
     )
     return await send(view_of(tx, SCHEMA), _ENQUEUE, columns)
 
 
-def _headers(origin: Place | None, shape: str | None) -> str:
+def _headers(origin: Place | None, job: NewJob) -> str:
     """Return what a job takes along from whoever enqueues it: the signals of both belong together,
     and what another version cannot read must not be taken for a mistake."""
     request_id = get_request()
     headers: dict[str, object] = {"request_id": request_id} if request_id else {}
-    if shape is not None:
-        headers["shape"] = shape
+    if job.shape is not None:
+        headers["shape"] = job.shape
+    if job.members:
+        headers["members"] = job.members
     if origin is not None:
         headers["otel"] = {"traceparent": origin.trace_parent}  # Where pgqueuer has it as well.
     return json.dumps(headers) if headers else "null"

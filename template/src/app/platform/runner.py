@@ -45,7 +45,7 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
     Raises the Exception that the job raises, ArgumentsError, DeadlineError, or AbortedError; and
     CancelledError only where the task that runs this is cancelled, so that no attempt has failed.
     """
-    arguments = job.read(row.payload)
+    arguments = job.read(row.payload, row.headers)
     delivery = Delivery(f"{job.name}-{row.id}", row.attempts + 1)
     try:
         # A little longer than the attempt, so that it is the attempt that ends.

@@ -29,7 +29,7 @@ no job runs twice. A last run further in the future is none: a clock was wrong w
 _TABLE = NAMES.qualified.schedules_table
 _NOW = text("SELECT clock_timestamp()")
 _KNOWN = text(f"""
-    SELECT expression, last_run FROM {_TABLE} WHERE entrypoint = :name
+    SELECT expression, CASE WHEN isfinite(last_run) THEN last_run END AS last_run FROM {_TABLE} WHERE entrypoint = :name
     ORDER BY updated DESC, id DESC LIMIT 1
 """)
 _ALONE = text("SELECT pg_try_advisory_xact_lock(hashtextextended('schedule ' || :name, 0))")

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, AsyncExitStack, nullcontext
-from typing import Any, NoReturn
+from typing import Any, cast, NoReturn
 
 from sqlalchemy import Connection, inspect, Table
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -13,6 +13,7 @@ from sqlalchemy.util import await_only, greenlet_spawn
 
 from app.platform.copying import copy, Records
 from app.platform.engine import seconds_of, TransactionError, UNDONE, UnreachableError
+from app.platform.kept_connection import DO_NOT_COMMIT, DO_NOT_ROLL_BACK, KeptConnection
 from app.platform.roles import role_of
 from app.platform.speaking import Speaking, speaking_on
 
@@ -182,11 +183,11 @@ class Tx(AsyncSession):
 
     async def commit(self) -> NoReturn:
         """Refuse: whoever opened the transaction ends it."""
-        raise TransactionError("Do not commit a Tx: it commits when its `async with` block ends.")
+        raise TransactionError(DO_NOT_COMMIT)
 
     async def rollback(self) -> NoReturn:
         """Refuse: whoever opened the transaction ends it."""
-        raise TransactionError("Do not roll back a Tx: raise an exception to undo it.")
+        raise TransactionError(DO_NOT_ROLL_BACK)
 
     async def connection(self, *_args: Any, **_options: Any) -> NoReturn:
         """Refuse: what is sent on it runs under whichever role spoke last."""
@@ -210,7 +211,7 @@ class Transaction:
 
     def __init__(self, engine: AsyncEngine, ended: AsyncExitStack) -> None:
         self.engine, self._ended = engine, ended
-        self.connection: Connection | None = None
+        self.connection: KeptConnection | None = None
         self.login = engine.url.username or ""
         self.open = True
         self.is_undone = False
@@ -231,8 +232,8 @@ class Transaction:
             except BaseException:
                 self.is_undone = True  # A session forgets what it could not write.
                 raise
-            self.connection = begun.sync_connection
-            assert self.connection is not None
+            self.connection = cast(KeptConnection, begun.sync_connection)
+            self.connection.is_kept = True
             self.speaking = speaking_on(self.connection)
         return self.connection
 
@@ -301,6 +302,8 @@ class Transaction:
 
     def close(self) -> None:
         self.open = False
+        if self.connection is not None:
+            self.connection.is_kept = False
         for view in self.views.values():
             view.sync_session.expunge_all()
 

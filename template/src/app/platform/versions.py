@@ -34,7 +34,8 @@ _LAY_ASIDE = f"""
                 SELECT string_agg(shape, ',' ORDER BY shape) FROM jsonb_object_keys(misfit) AS shape
             )
         FROM given JOIN {_TABLES.queue_table} AS taken ON taken.id = given.id, LATERAL (
-            SELECT coalesce(taken.headers -> 'misfit', '{{}}') || jsonb_build_object(shape, why)
+            SELECT CASE jsonb_typeof(taken.headers -> 'misfit') WHEN 'object'
+                THEN taken.headers -> 'misfit' ELSE '{{}}' END || jsonb_build_object(shape, why)
         ) AS known (misfit)
         WHERE job.id = given.id AND job.queue_manager_id = $1 AND job.status = 'picked'
         RETURNING job.id, job.entrypoint, job.priority
@@ -68,7 +69,7 @@ class Versions:
         self._jobs = jobs
         self._aside: list[str] = []
         """The names under which there is what this version has not tried to read."""
-        self._told: set[tuple[str, object]] = set()
+        self._told: set[tuple[str, str]] = set()
 
     async def look_aside(self, queue: Queries) -> None:
         """See whether others have laid something aside."""
@@ -97,11 +98,11 @@ class Versions:
     def _misfit(self, row: Row) -> str | None:
         """Return why a job of another version cannot be read, or None."""
         job = self._jobs[row.entrypoint]
-        shape = (row.headers or {}).get("shape")
-        if shape is None or shape == job.shape:
+        if not job.is_foreign(row.headers):
             return None
+        shape = str((row.headers or {})["shape"])
         try:
-            job.read(row.payload)
+            job.read(row.payload, row.headers)
         except ArgumentsError as error:
             if (job.name, shape) not in self._told:
                 self._told.add((job.name, shape))

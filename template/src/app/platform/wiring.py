@@ -21,6 +21,7 @@ from app.platform.jobs import BoundJob, Delivery, is_frozen, Job, name_of, Optio
 from app.platform.objectives import Objectives
 from app.platform.replica import Replica
 from app.platform.schedule import is_valid_cron
+from app.platform.shapes import look_alikes
 
 Interface = TypeVar("Interface")
 
@@ -237,6 +238,13 @@ def _bind(
             f"{name}: {arguments.__name__} cannot be written as JSON, in which it waits in the "
             f"queue: {error.message.splitlines()[0]}"
         ) from None
+    if (alike := look_alikes(adapter)) is not None:
+        where, one, other = alike
+        raise WiringError(
+            f"{name}: in `{where or arguments.__name__}`, {one} and {other} look alike as JSON, in which "
+            "they wait in the queue: make them dataclasses that each have a field of their own, as "
+            '`kind: Literal[...]`, and say `Annotated[..., Field(discriminator="kind")]` of the union.'
+        )
     bound = partial(function, **interfaces)
     delivery = next(iter(deliveries), None)
     return BoundJob(name, folder.name, options, bound, delivery, adapter, arguments)

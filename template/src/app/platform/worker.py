@@ -30,7 +30,7 @@ from app.platform.queue import (
     release_all_but,
     UNREACHABLE,
 )
-from app.platform.recovery import check_not_deadly, is_suspected, recover
+from app.platform.recovery import check_not_deadly, hold_unreadable, is_suspected, recover
 from app.platform.runner import attempt, record
 from app.platform.settings import Settings
 from app.platform.versions import Versions
@@ -196,13 +196,18 @@ class Worker:
 
     async def _take(self, number: int) -> tuple[list[Row], bool]:
         """Take so many jobs; return them, and whether the queue may hold more that are due."""
-        taken = await self._queue.dequeue(
-            batch_size=number,
-            entrypoints=self._limits,
-            queue_manager_id=self._id,
-            global_concurrency_limit=None,
-            heartbeat_timeout=_NEVER,
-        )
+        try:
+            taken = await self._queue.dequeue(
+                batch_size=number,
+                entrypoints=self._limits,
+                queue_manager_id=self._id,
+                global_concurrency_limit=None,
+                heartbeat_timeout=_NEVER,
+            )
+        except (ValueError, ArithmeticError):  # They are taken nevertheless.
+            if not await hold_unreadable(self._queue, self._id, self._held()):
+                raise
+            return [], True
         # With a heartbeat that came too late, a worker is handed what it has already.
         held = self._held()
         new = [row for row in taken if row.id not in held]

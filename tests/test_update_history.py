@@ -1,0 +1,121 @@
+"""Repositories of this template's real past are updated to its present, edits and all."""
+
+from pathlib import Path
+
+import pytest
+from generated import ROOT
+from helpers import git
+from histories import Files, on_disk, write
+
+from scaffold.reader import TemplateVersion
+from scaffold.update import Updated, update
+
+pytestmark = pytest.mark.updates
+
+MODULES = "src/app/modules"
+NAMED = ("catalog", "ordering", "billing")
+EVERY = 20
+
+
+def past() -> list[str]:
+    """Commits of this repository, from the first to the newest."""
+    if git(ROOT, "rev-parse", "--is-shallow-repository") == "true":
+        return ["shallow"]
+    return git(ROOT, "rev-list", "--reverse", "HEAD").split()[::EVERY]
+
+
+def rendered(commit: str) -> Files:
+    """The app, and three modules, of which it knows two."""
+    read = TemplateVersion(ROOT, commit)
+    found: Files = {}
+    for module in ("", *NAMED):
+        where = f"{MODULES}/{module}/" if module else ""
+        given = {"module": module} if module else {}
+        for path, file in read.render(str(ROOT), commit, given=given).files.items():
+            if module or not path.startswith(tuple(f"{MODULES}/{name}/" for name in NAMED)):
+                found[where + path] = (file.mode, file.content)
+    return found
+
+
+class Team:
+    """What a team made of a repository; what it has written is told by a word of its own."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = dict(files)
+        self.written: dict[str, bytes] = {}
+        self.deleted: list[str] = []
+        self.now = {path: path for path in files}
+        """Where each rendered file is now."""
+
+    def insert(self, path: str, at: float, line: str) -> None:
+        mode, content = self.files[path]
+        lines = content.splitlines(keepends=True)
+        word = f"{line} edit_{len(self.written)}\n".encode()
+        lines.insert(round(at * len(lines)), word)
+        self.files[path] = (mode, b"".join(lines))
+        self.written[path] = word
+
+    def move(self, path: str, new: str) -> None:
+        self.files[new] = self.files.pop(path)
+        self.now[path] = new
+
+    def add(self, path: str) -> None:
+        self.files[path] = ("100644", b"")
+        self.insert(path, 0, "# ours")
+
+    def delete(self, path: str) -> None:
+        del self.files[path]
+        self.deleted.append(path)
+
+    def edit(self) -> None:
+        """Ten edits, where such teams make them."""
+        self.insert("README.md", 1, "Ours:")
+        self.insert("Makefile", 1, "# ours")
+        self.insert("pyproject.toml", 0.5, "# ours")
+        self.insert("src/app/platform/settings.py", 0.5, "# ours")
+        self.insert("src/app/platform/health.py", 1, "# ours")
+        self.move("src/app/platform/health.py", "src/app/platform/probes.py")
+        self.insert(f"{MODULES}/catalog/README.md", 0, "Ours:")
+        self.insert(f"{MODULES}/billing/service.py", 1, "# ours")
+        self.add("src/app/platform/ours.py")
+        self.delete("AGENTS.md" if "AGENTS.md" in self.files else ".editorconfig")
+        self.files["Makefile"] = ("100755", self.files["Makefile"][1])
+
+
+def check(team: Team, base: Files, theirs: Files, result: Files, done: Updated) -> None:
+    """All that either side did is there, or told."""
+    told = {each.path for each in done.conflicts} | {*done.kept, *done.stays_deleted}
+    for path, word in team.written.items():
+        now = done.moved.get(path, path)
+        assert now in result, path
+        place = "src/app/platform/probes.py" if path.endswith("health.py") else now
+        assert word.strip() in result[place][1], f"{path}: {word!r}"
+    for path in team.deleted:
+        assert path not in result
+    assert result["Makefile"][0] == "100755"
+    touched = {*team.written, *team.deleted, *team.now.keys() - team.files.keys()}
+    for path in theirs.keys() - touched - told:
+        now = done.moved.get(path, path)
+        assert result[now] == theirs[path], path
+    for path in base.keys() - theirs.keys() - touched - told - {*done.moved.values()}:
+        assert path not in result, path
+
+
+@pytest.mark.parametrize("commit", past())
+def test_nothing_is_lost_on_the_way_from_there(commit: str, tmp_path: Path) -> None:
+    if commit == "shallow":
+        pytest.fail(f"{ROOT} is a shallow clone: git fetch --unshallow, for its past is the test")
+    base, head = rendered(commit), git(ROOT, "rev-parse", "HEAD")
+    team = Team(base)
+    team.edit()
+    shop = tmp_path / "shop"
+    write(shop, [("start", base), ("edited", team.files)])
+    done = update(shop, to=head)
+    unmerged = {line.split("\t")[1] for line in git(shop, "ls-files", "-u").splitlines()}
+    assert unmerged == {each.path for each in done.conflicts}
+    result = on_disk(shop)
+    marked = {path for path, (_, content) in result.items() if b"\n<<<<<<< yours\n" in content}
+    assert marked <= unmerged
+    assert (git(shop, "status", "--porcelain") == "") == (not done.conflicts)
+    check(team, base, rendered(head), result, done)
+    print(commit[:7], len(done.changed), "files,", len(done.conflicts), "in conflict:", *unmerged)
