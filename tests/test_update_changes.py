@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from helpers import Run, command, git, tree
-from test_update import TEN, Template, commit, edit, origin, prepared, team  # noqa: F401
+from histories import TEN, Template, commit, edit
 
 PLATFORM = "src/app/platform"
 MOVED = """\
@@ -52,7 +52,7 @@ def paid(all: Events, one: Fact, other: "Another") -> "list[Event]":
 
 
 @pytest.fixture
-def moving(origin: Template, team: Path) -> Template:  # noqa: F811
+def moving(origin: Template, team: Path) -> Template:
     """A template that has moved Event from events to jobs, and a team that uses it."""
     origin.write(f"{PLATFORM}/__init__.py", "")
     origin.write(f"{PLATFORM}/events.py", "class Event: ...\n\n\nclass Events: ...\n")
@@ -199,7 +199,7 @@ def test_a_list_of_changes_that_cannot_be_read_stops_before_anything_is_written(
     assert tree(Path()) == before
 
 
-def test_a_start_without_changes_pays_nothing_for_libcst(origin: Template, team: Path) -> None:  # noqa: F811
+def test_a_start_without_changes_pays_nothing_for_libcst(origin: Template, team: Path) -> None:
     origin.write("docs/new.md", "new\n")
     origin.release("v1.1.0")
     loads = ["-X", "importtime", "-m", "scaffold", "update", "--dry-run"]

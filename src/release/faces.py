@@ -14,6 +14,7 @@ import griffe
 
 from scaffold import objects
 from scaffold.changes import Change, Changes, Place
+from scaffold.errors import ScaffoldError
 
 _APP = "template/src/app/"
 _FACES = "template/checks/faces.py"
@@ -155,6 +156,8 @@ def _faces(content: bytes) -> set[Place]:
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                 if name in ("FACES", "TEST_FACES"):
                     known[name] = eval(compile(ast.Expression(value), _FACES, "eval"), known)
+    if content and "FACES" not in known:
+        raise ScaffoldError(f"{_FACES} does not say FACES as it did; teach src/release/faces.py")
     return {
         Place(f"app.platform.{module}", name)
         for faces in ("FACES", "TEST_FACES")
