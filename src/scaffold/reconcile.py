@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 
 from scaffold import moves, objects, sound
-from scaffold.merging import Merged, Scratch
+from scaffold.merging import Merged, Scratch, Stages
 from scaffold.objects import Tree
 from scaffold.reader import Files
 from scaffold.rendered import Both
@@ -21,10 +21,14 @@ class Conflict:
     Attributes:
         path: of the file.
         kind: what is in conflict, in words.
+        yours: the blob that the team has there, for `git show`.
+        template: the blob that the template has there.
     """
 
     path: str
     kind: str
+    yours: str | None = None
+    template: str | None = None
 
 
 @dataclass
@@ -158,7 +162,7 @@ def _ends(content: bytes) -> bytes | None:
 
 def _conflicts(scratch: Scratch, merged: Merged) -> list[Conflict]:
     """List what git could not merge, and what it merged into something broken."""
-    found = [Conflict(path, stages.kind) for path, stages in merged.conflicts.items()]
+    found = [_conflict(path, stages, stages.kind) for path, stages in merged.conflicts.items()]
     mixed = {path: each for path, each in merged.mixed.items() if path not in merged.conflicts}
     for path, stages in mixed.items():
         sides = [each[1] for each in (merged.files[path], stages.ours, stages.theirs) if each]
@@ -168,5 +172,10 @@ def _conflicts(scratch: Scratch, merged: Merged) -> list[Conflict]:
         )
         if wrong and not any(before):  # Else it was broken before.
             merged.conflicts[path] = stages
-            found.append(Conflict(path, f"merged line by line, it is broken: {wrong}"))
+            found.append(_conflict(path, stages, f"merged line by line, it is broken: {wrong}"))
     return sorted(found, key=lambda each: each.path)
+
+
+def _conflict(path: str, stages: Stages, kind: str) -> Conflict:
+    ours, theirs = (each[1] if each else None for each in (stages.ours, stages.theirs))
+    return Conflict(path, kind, ours, theirs)

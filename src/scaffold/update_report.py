@@ -1,6 +1,7 @@
 """What is said of an update."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from scaffold.update import Updated
@@ -17,7 +18,7 @@ def as_dict(done: Updated) -> dict[str, Any]:
         "current": done.is_current,
         "modules_behind": done.behind,
         "changed": done.changed,
-        "conflicts": [{"path": each.path, "kind": each.kind} for each in done.conflicts],
+        "conflicts": [asdict(each) for each in done.conflicts],
         "moved": done.moved,
         "stays_deleted": done.stays_deleted,
         "kept": done.kept,
