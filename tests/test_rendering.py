@@ -108,4 +108,4 @@ def test_a_configuration_that_does_not_parse_is_named(broken, tmp_path, capfd):
 def test_a_template_that_wants_to_be_trusted_is_refused(broken, tmp_path):
     with (broken / "copier.yml").open("a") as config:
         config.write("\n_tasks: [touch hacked]\n")
-    assert "unsafe" in refusal(broken, commit(broken), tmp_path / "out")
+    assert "has tasks, which can run anything" in refusal(broken, commit(broken), tmp_path / "out")

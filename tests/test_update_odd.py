@@ -362,7 +362,9 @@ def test_a_file_where_the_template_wants_a_folder(origin: Template, team: Path, 
     result = run("update", "--json")
     assert result.code == 1
     (conflict,) = json.loads(result.out)["conflicts"]
-    assert conflict == {"path": "handbook~yours", "kind": "both want the path"}
+    assert (conflict["path"], conflict["kind"]) == ("handbook~yours", "both want the path")
+    assert git(team, "show", conflict["yours"]) == TEN.strip()
+    assert conflict["template"] is None
     assert Path("handbook~yours").read_text() == TEN
     git(team, "cherry-pick", "--abort")
     assert tree(team) == before
