@@ -81,7 +81,7 @@ def test_a_module_ahead_of_the_version_to_come(
 
 def test_a_template_that_is_gone(origin: Template, behind: Path, refused: Refused) -> None:
     origin.root.rename(origin.root.with_name("elsewhere"))
-    assert "is not there; put it back, or name another" in refused("update")
+    assert "is not there. Name a copy with --from" in refused("update")
 
 
 def test_a_template_whose_recorded_commit_is_gone(

@@ -1,7 +1,6 @@
 """What is said of an update."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 from scaffold.reconcile import Conflict
