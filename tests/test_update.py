@@ -270,6 +270,23 @@ def test_new_questions_take_their_defaults_and_it_is_said(
     assert "region: eu" in Path(".copier-answers.yml").read_text()
 
 
+@pytest.mark.usefixtures("team")
+def test_a_migration_that_databases_may_have_is_never_changed(origin: Template, run: Run) -> None:
+    name = "migrations/0001_create.py"
+    origin.write(f"{MODULE}/{name}", 'revision = "0001"\n' + TEN)
+    origin.release("v1.1.0")
+    assert run("update").code == 0
+    written = Path("src/app/modules/billing", name).read_text()
+    origin.write(f"{MODULE}/{name}", 'revision = "0001"\n' + TEN + "one column more\n")
+    origin.release("v1.2.0")
+    result = run("update")
+    assert result.code == 0
+    assert Path("src/app/modules/billing", name).read_text() == written
+    assert "Migrations that stay as databases have them" in result.out
+    assert f"  src/app/modules/billing/{name}" in result.out
+    assert run("update").out == "Current: template v1.2.0.\n"
+
+
 def test_new_questions_are_asked_on_a_terminal(origin: Template, team: Path) -> None:
     with (origin.root / "copier.yml").open("a") as questions:
         questions.write("\nregion:\n  type: str\n  help: Where it runs.\n  default: eu\n")

@@ -33,6 +33,9 @@ class Conflict:
     stages: Stages
 
 
+_MIGRATION = re.compile(r"src/app/modules/[^/]+/migrations/[^/]+\.py")
+
+
 @dataclass
 class Reconciled:
     """A merge, and what was decided for it.
@@ -51,6 +54,7 @@ class Reconciled:
     moved: dict[str, str] = field(default_factory=dict)
     stays_deleted: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    written_once: list[str] = field(default_factory=list)
     theirs: Tree = field(default_factory=dict)
 
 
@@ -88,6 +92,9 @@ def reconcile(scratch: Scratch, both: Both, team: Tree) -> Reconciled:
     for path in both.answers_files:
         if path in ours:
             base[path] = ours[path]  # What was recorded goes; the new record is whole.
+    for path in base.keys() & ours.keys():
+        if _MIGRATION.fullmatch(path) and theirs.pop(path, base[path]) != base.pop(path):
+            done.written_once.append(path)
     for path in list(base):
         if path not in ours:
             if path in theirs and theirs.pop(path) != base[path]:

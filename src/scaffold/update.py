@@ -30,6 +30,7 @@ class Updated:
         moved: what was followed to its new place, by the old one.
         stays_deleted: what the team deleted and the template has changed since.
         kept: what the template dropped and the team had edited.
+        written_once: migrations that the template writes otherwise now, and that stay as they are.
         defaults: answers to new questions, by where and question.
         bounds: of dependencies that the template has changed.
         dropped: answers that no question takes any more, by where and question.
@@ -51,6 +52,7 @@ class Updated:
     moved: dict[str, str] = field(default_factory=dict)
     stays_deleted: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    written_once: list[str] = field(default_factory=list)
     defaults: dict[str, Any] = field(default_factory=dict)
     bounds: list[str] = field(default_factory=list)
     dropped: dict[str, Any] = field(default_factory=dict)
@@ -121,6 +123,7 @@ def update(
         )
         done.conflicts, done.moved = found.conflicts, found.moved
         done.stays_deleted, done.kept = found.stays_deleted, found.kept
+        done.written_once = sorted(found.written_once)
         if done.is_current or dry_run or (branch and done.conflicts):
             return done
         result = Result(head, prefix, ours, merged, f"Update to template {both.new}")

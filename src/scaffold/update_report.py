@@ -22,6 +22,7 @@ def as_dict(done: Updated) -> dict[str, Any]:
         "moved": done.moved,
         "stays_deleted": done.stays_deleted,
         "kept": done.kept,
+        "written_once": done.written_once,
         "defaults": done.defaults,
         "dependencies": done.bounds,
         "dropped": done.dropped,
@@ -78,6 +79,10 @@ def _details(done: Updated) -> Iterable[str]:
     yield from _listed("Moved:", [f"{old} -> {new}" for old, new in sorted(done.moved.items())])
     yield from _listed("Stay deleted, though the template changed them:", done.stays_deleted)
     yield from _listed("Kept as edited, though the template dropped them:", done.kept)
+    yield from _listed(
+        "Migrations that stay as databases have them (app make-migration writes what is missing):",
+        done.written_once,
+    )
     taken = [f"{name}: {value!r}" for name, value in done.defaults.items()]
     yield from _listed("New questions, answered by their defaults:", taken)
     yield from _listed("Dependencies:", done.bounds)

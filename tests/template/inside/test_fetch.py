@@ -322,6 +322,7 @@ async def assert_clean(engine: AsyncEngine, size: int) -> None:
             assert not driver.is_in_transaction()
             assert await driver.fetchrow(CLEAN) == ("app_test", "app_test", "extensions", "off")
 
+
 async def test_a_timer_that_has_rung_for_another_still_ends_one_that_is_late(
     engine: AsyncEngine,
 ) -> None:
