@@ -196,6 +196,8 @@ class _Connection(BoundedConnection):
         A timer for each costs more than the rest of this. Here one serves whoever waits when it rings.
         """
         config = self._config
+        if config is self._unlimited:
+            return await answer  # Sent while another is waited for: the time of that one counts.
         if self._unlimited is None:
             self._unlimited = config._replace(command_timeout=None)
         self._late = self._loop.time() + (seconds or config.command_timeout)
