@@ -65,7 +65,7 @@ format: | $(UV)  ## Format the code and sort the imports
 	$(UV) run ruff format
 
 release: | $(UV)  ## Check, commit and tag what is new: make release version=1.2.0 (dry-run=yes: only say it)
-	$(UV) run --quiet python -m release "$(version)" --dry-run
+	$(UV) run --quiet python -m release "$(version)" --dry-run $(if $(dry-run),,>/dev/null)
 ifndef dry-run
 	$(MAKE) check
 	$(UV) run --quiet python -m release "$(version)"

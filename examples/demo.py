@@ -30,7 +30,7 @@ TRESPASS = """
 import asyncio
 from sqlalchemy import text
 from app.platform.database import Database
-from app.platform.engine import BoundaryError, create_engine
+from app.platform.database import BoundaryError, create_engine
 from app.development.database import development_settings
 
 async def trespass(settings):

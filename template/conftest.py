@@ -19,16 +19,12 @@ from app import modules
 from app.development.database import create_login, development_server, with_database
 from app.development.issuer import DevelopmentIssuer
 from app.main import create_app
-from app.platform.database import Tx
-from app.platform.discovery import discover
-from app.platform.engine import close, create_engine
-from app.platform.events import Event, Events
-from app.platform.flag_provider import FlagFiles
+from app.platform.database import close, create_engine, MigrationError, Tx
+from app.platform.flags import FlagFiles
+from app.platform.jobs import Event, Events, Worker
 from app.platform.migrations import migrate
-from app.platform.roles import MigrationError
 from app.platform.settings import Settings, SettingsError
-from app.platform.wiring import ModuleFolder, wire, Wired
-from app.platform.worker import Worker
+from app.platform.wiring import discover, ModuleFolder, wire, Wired
 
 LOGIN = "app_test"
 _VARIANTS = {"on": True, "off": False}

@@ -219,3 +219,24 @@ def test_an_entry_that_leads_nowhere_is_refused(template: Path) -> None:
 def test_an_entry_under_a_version_that_is_out_is_refused(template: Path) -> None:
     list_changes("removed: 'app.platform.x:X', because: It is gone.", version="1.0.0")
     assert "put it under unreleased" in refusal()
+
+
+def test_a_question_without_a_default_is_refused(template: Path) -> None:
+    write(template / "copier.yml", "_subdirectory: template\nregion:\n  type: str\n")
+    write(template / "CHANGELOG.md", "## Unreleased\n\n- More.\n")
+    commit("Ask")
+    done = release("1.1.0")
+    assert done.returncode == 1
+    assert "region has no default" in done.stderr
+
+
+def test_a_fork_releases_what_is_its_own(template: Path) -> None:
+    assert release("1.0.0+acme.1").returncode == 0
+    assert git(template, "tag", "--points-at", "HEAD") == "v1.0.0+acme.1"
+
+
+def test_without_any_tag_a_lower_number_than_recorded_is_refused(template: Path) -> None:
+    git(template, "tag", "--delete", "v1.0.0")
+    done = release("0.0.1")
+    assert done.returncode == 1
+    assert "less than what pyproject.toml says" in done.stderr

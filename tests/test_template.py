@@ -28,7 +28,7 @@ def test_a_new_address_is_recorded_everywhere_and_nothing_else_changes(shop, run
     git(shop, "commit", "--quiet", "--message", "billing")
     result = run("template", moved, "-C", "src")
     assert result.code == 0, result.err
-    assert len(result.out.splitlines()) == 4
+    assert len(result.out.splitlines()) == 5
     lines = git(shop, "diff", "--unified=0").splitlines()
     changed = {line for line in lines if line[0] in "+-" and line[:3] not in ("+++", "---")}
     assert {line[1:].split(":")[0] for line in changed} == {"_src_path"}

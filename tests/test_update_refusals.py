@@ -1,5 +1,6 @@
 """What `scaffold update` refuses: in one sentence, with a way out, and with nothing written."""
 
+import json
 import os
 import shutil
 import signal
@@ -212,3 +213,35 @@ def holds(process: int, name: str) -> bool:
         except OSError:
             continue
     return False
+
+
+def test_a_release_that_lacks_what_the_repository_has(
+    origin: Template, team: Path, run: Run, refused: Refused
+) -> None:
+    """As in a fork, where the releases of the one it was forked from are tags as well."""
+    start = git(origin.root, "rev-parse", "HEAD")
+    origin.write("docs/ours.md", "ours\n")
+    origin.release("v1.0.0+acme.1")
+    assert run("update").code == 0
+    git(origin.root, "reset", "--quiet", "--hard", start)
+    origin.write("docs/new.md", "new\n")
+    origin.release("v1.1.0")
+    assert "v1.1.0 of the template does not contain v1.0.0+acme.1" in refused("update")
+    assert run("update", "--to", "v1.1.0", "--dry-run").code == 0
+
+
+def test_what_cannot_be_found_out_is_json_for_scripts_too(team: Path, run: Run) -> None:
+    result = run("update", "--check", "--json", "--from", "/nowhere")
+    assert result.code == 1
+    assert "is not there" in json.loads(result.out)["error"]
+
+
+def test_no_module_is_added_in_the_middle_of_a_conflict(
+    origin: Template, team: Path, run: Run, refused: Refused
+) -> None:
+    edit("docs/guide.md", "line 5", "our line 5")
+    commit()
+    origin.write("docs/guide.md", TEN.replace("line 5", "their line 5"))
+    origin.release("v1.1.0")
+    assert run("update").code == 1
+    assert "is in conflict in" in refused("add-module", "tax")

@@ -10,14 +10,12 @@ from typing import Any, Protocol
 import asyncpg
 from app import modules
 from app.development.database import create_login, development_server, with_database
-from app.platform.boundary import at_boundary
-from app.platform.database import Database, Tx
-from app.platform.discovery import discover
-from app.platform.engine import create_engine
+from app.platform.database import Database, Tx, create_engine, view_of
+from app.platform.database.speaking import speaking_on
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
-from app.platform.speaking import speaking_on
-from app.platform.transaction import view_of
+from app.platform.wiring import discover
+from app.platform.wiring.boundary import at_boundary
 from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 

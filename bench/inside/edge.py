@@ -25,9 +25,9 @@ from app import modules
 from app.development.database import create_login, development_server, is_taken, with_database
 from app.development.issuer import DevelopmentIssuer
 from app.modules.identity import Customer
-from app.platform.discovery import discover
 from app.platform.migrations import migrate
-from app.platform.serving import serve
+from app.platform.web import serve
+from app.platform.wiring import discover
 from fastapi import Depends, FastAPI, HTTPException, Request
 
 LOGIN, NAME = "bench_edge", f"bench_edge_{os.getpid()}"

@@ -19,15 +19,11 @@ from app import modules
 from app.development.database import create_login, development_server, with_database
 from app.modules.catalog import jobs as catalog_jobs
 from app.modules.catalog.jobs import Work, nothing, write
-from app.platform.database import Database
-from app.platform.discovery import discover
-from app.platform.engine import create_engine
-from app.platform.jobs import Delivery, Job
+from app.platform.database import Database, create_engine, view_of
+from app.platform.jobs import Delivery, Job, Worker
 from app.platform.migrations import migrate
 from app.platform.settings import Settings
-from app.platform.transaction import view_of
-from app.platform.wiring import wire
-from app.platform.worker import Worker
+from app.platform.wiring import discover, wire
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 

@@ -21,11 +21,11 @@ from typing import Any
 
 import app.main
 from app.development.database import development_server, is_taken
-from app.platform.boundary import BoundaryCall, Method
-from app.platform.requests import Requests
-from app.platform.serving import serve
+from app.platform.monitoring import Signals
 from app.platform.settings import load_settings
-from app.platform.signals import Signals
+from app.platform.web import serve
+from app.platform.web.requests import Requests
+from app.platform.wiring.boundary import BoundaryCall, Method
 from edge import CUSTOMER, cpu_seconds, database, load
 from fastapi import FastAPI
 

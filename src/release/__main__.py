@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import yaml
 from packaging.version import InvalidVersion, Version
 
 from release import faces
@@ -44,8 +45,10 @@ def plan(root: Path, version: str, today: str) -> Plan:
     Raises:
         ScaffoldError: with all that stands against it.
     """
-    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
-        raise ScaffoldError(f"{version!r} is no version; write three numbers: 1.2.0")
+    if not re.fullmatch(r"\d+\.\d+\.\d+(\+[a-z0-9]+(\.[a-z0-9]+)*)?", version):
+        raise ScaffoldError(
+            f"{version!r} is no version; write three numbers: 1.2.0, in a fork 1.2.0+acme.1"
+        )
     if changed := git.changes(root, "."):
         raise ScaffoldError(f"there are uncommitted changes ({changed[0].strip()}); commit them")
     tags = {tag: parsed for tag in git.tags(root) if (parsed := _parsed(tag))}
@@ -60,10 +63,16 @@ def plan(root: Path, version: str, today: str) -> Plan:
     entries = changes.since(new, _listed(root, before) if before else [])
     _check_sections(new, entries, before)
     _check_faces(root, before, entries)
+    _check_questions(root)
     text = (root / changes.FILE).read_text("utf-8") if (root / changes.FILE).is_file() else ""
     project = (root / "pyproject.toml").read_text("utf-8")
     if len(_VERSION.findall(project)) != 1:
         raise ScaffoldError("pyproject.toml does not say its version once; mend it")
+    if before is None and Version(version) < Version(_VERSION.findall(project)[0]):
+        raise ScaffoldError(
+            f"{version} is less than what pyproject.toml says, and no release is here to compare "
+            "with; fetch the tags, or name a greater one"
+        )
     whole = changelog.replace(
         section[0], f"## Unreleased\n\n## {version} - {today}\n{section['text']}"
     )
@@ -97,6 +106,18 @@ def _listed(root: Path, revision: str) -> list[changes.Release]:
         return []
     (content,) = objects.read_blobs(root, [tree[changes.FILE][1]])
     return changes.read(content, f"{changes.FILE} at {revision}")
+
+
+def _check_questions(root: Path) -> None:
+    """Each question has a default: an update has nobody to ask."""
+    file = root / "copier.yml"
+    asked = yaml.safe_load(file.read_text("utf-8")) if file.is_file() else {}
+    for name, details in asked.items():
+        if name[0] != "_" and isinstance(details, dict) and "default" not in details:
+            raise ScaffoldError(
+                f"copier.yml: {name} has no default, so that no repository could be updated; "
+                "give it one"
+            )
 
 
 def _check_sections(

@@ -111,6 +111,11 @@ class _Wanted:
 def _stage(staged: Path, wanted: _Wanted) -> Added:
     """Check everything, render into `staged`, and say what that changes."""
     root, name = wanted.root, wanted.name
+    if git.is_picking(root):
+        raise ScaffoldError(
+            f"an update, or a cherry-pick, is in conflict in {root}; end it first (git status), or "
+            "what is added would not fit when it is taken back"
+        )
     recorded = repository.read_template(root / repository.ANSWERS)
     _check_free(root, name)
     interfaces = _interfaces(root, name, wanted.depends_on)

@@ -259,15 +259,20 @@ def update(
     from scaffold.update import update as run
     from scaffold.update_report import as_dict, as_text
 
-    done = run(
-        inside,
-        to=to,
-        source=source,
-        branch=branch,
-        dry_run=dry_run or check,
-        note=screen.note,
-        ask=screen.ask if sys.stdin.isatty() and not (dry_run or check or as_json) else None,
-    )
+    try:
+        done = run(
+            inside,
+            to=to,
+            source=source,
+            branch=branch,
+            dry_run=dry_run or check,
+            note=screen.note,
+            ask=screen.ask if sys.stdin.isatty() and not (dry_run or check or as_json) else None,
+        )
+    except ScaffoldError as error:
+        if as_json:
+            print(json.dumps({"error": str(error)}, indent=2))
+        raise
     if as_json:
         print(json.dumps(as_dict(done), indent=2))
     else:
@@ -301,6 +306,8 @@ def template(
     changed, warnings = follow(inside, address, note=screen.note)
     for file in changed:
         print(f"  changed {file}")
+    if changed:
+        print("Next: git commit")
     for warning in warnings:
         screen.warn(warning)
 

@@ -111,6 +111,11 @@ def by_hash(folder: Path, revision: str) -> str | None:
     return found if found and len(named) >= 7 and found.startswith(named) else None
 
 
+def is_picking(folder: Path) -> bool:
+    """Whether a cherry-pick is in progress; that is how git sees an update in conflict."""
+    return succeeds("rev-parse", "--verify", "--quiet", "CHERRY_PICK_HEAD", cwd=folder)
+
+
 def ignored(folder: Path, paths: Iterable[str], *options: str) -> list[tuple[str, str]]:
     """Those of some paths that git would leave out, each with the rule: file:line:pattern."""
     asked = "\0".join(paths)

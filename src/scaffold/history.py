@@ -51,6 +51,17 @@ class History:
             self._ahead[version] = objects.status_of(*asked, cwd=Path(self.new.place)) == 0
         return self._ahead[version]
 
+    def contains(self, version: str) -> bool:
+        """Whether a recorded version is a part of the one to come, as far as can be told."""
+        before = self._origin(version)
+        if before.place != self.new.place or before.revision == self.new.revision:
+            return True
+        asked = ("merge-base", "--is-ancestor", before.revision, self.new.revision)
+        if objects.status_of(*asked, cwd=Path(self.new.place)) == 0:
+            return True
+        related = ("merge-base", before.revision, self.new.revision)  # Wheels have no history.
+        return objects.status_of(*related, cwd=Path(self.new.place)) != 0
+
     def stay_at(self, version: str) -> None:
         """Let a recorded version be the one to come."""
         self.new = self._origin(version)

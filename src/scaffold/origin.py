@@ -259,7 +259,9 @@ def _pinned(place: Path, asked: str, source: str) -> tuple[str, str]:
     """
     revision = git.commit(place, asked)
     if revision is None:
-        raise ScaffoldError(f"the template {source} has no version {asked}; take one that it has")
+        newest = f"v{asked}" if git.commit(place, f"v{asked}") else _newest(place)
+        hint = f"did you mean {newest}?" if newest else "take one that it has"
+        raise ScaffoldError(f"the template {source} has no version {asked}; {hint}")
     if git.by_hash(place, asked):
         return revision, revision
     tags = git.tags(place, revision)

@@ -123,7 +123,10 @@ class TemplateVersion:
     def about(self, question: str) -> str:
         """What the template says of a question."""
         details = self._questions[question]
-        return str(details.get("help", "")) if isinstance(details, dict) else ""
+        if not isinstance(details, dict):
+            return ""
+        choices = ", ".join(map(str, details.get("choices") or ()))
+        return f"{details.get('help', question)}" + (f" ({choices})" if choices else "")
 
     @cached_property
     def _questions(self) -> dict[str, Any]:

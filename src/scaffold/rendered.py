@@ -91,6 +91,14 @@ def render_both(
                 "commit of its update (git revert)"
             )
         history.stay_at(app.version)
+    if not history.contains(app.version):
+        lacking = (
+            f"{history.new.version} of the template does not contain {app.version}, which {root} "
+            "has: what only that one has would be undone"
+        )
+        if to is None:
+            raise ScaffoldError(f"{lacking}; merge them in the template, or name a version by --to")
+        note(f"warning: {lacking}")
     new = history.new.version
     both = Both(app.version, new, changelog=history.changelog(app.version))
     to_come = new != app.version

@@ -1,5 +1,6 @@
 """What is said of an update."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -52,7 +53,7 @@ def _conflict(found: Conflict) -> dict[str, Any]:
 def as_text(done: Updated, only: str) -> str:
     """For people. `only` is `check` or `dry-run` where nothing was to be written."""
     if done.is_current:
-        lines = [f"Current: template {done.new}.", *_left(done)]
+        lines = [f"Current: template {_short(done.new)}.", *_left(done)]
         return "".join(f"{line}\n" for line in lines)
     return "".join(
         f"{line}\n" for line in [_headline(done, only), *_details(done), *_next(done, only)]
@@ -60,7 +61,7 @@ def as_text(done: Updated, only: str) -> str:
 
 
 def _headline(done: Updated, only: str) -> str:
-    way = f"from template {done.old} to {done.new}"
+    way = f"from template {_short(done.old)} to {_short(done.new)}"
     files = f"{len(done.changed)} files"
     if only == "check":
         return f"Behind: {way} is {files}."
@@ -73,7 +74,7 @@ def _headline(done: Updated, only: str) -> str:
 
 
 def _details(done: Updated) -> Iterable[str]:
-    behind = [f"{module} was at {version}" for module, version in done.behind.items()]
+    behind = [f"{module} was at {_short(version)}" for module, version in done.behind.items()]
     yield from _listed("Modules at another version:", behind)
     yield from _left(done)
     yield from _listed("Moved:", [f"{old} -> {new}" for old, new in sorted(done.moved.items())])
@@ -94,7 +95,8 @@ def _details(done: Updated) -> Iterable[str]:
     to_do = [f"{each.path}:{each.line}: {each.what}" for each in done.to_do]
     yield from _listed("Left to you:", to_do, most=len(to_do))
     conflicts = [
-        f"{each.path}: {each.kind} (yours since {each.old}, the template's {each.new})"
+        f"{each.path}: {each.kind} "
+        f"(yours since {_short(each.old)}, the template's {_short(each.new)})"
         for each in done.conflicts
     ]
     yield from _listed("Conflicts:", conflicts, most=len(conflicts))
@@ -123,7 +125,12 @@ def _next(done: Updated, only: str) -> Iterable[str]:
     elif done.conflicts:
         yield "Next: mend the files (git status), git add, git commit; or take all of it back:"
         yield "  git cherry-pick --abort"
-    elif done.to_do:
-        yield "Next: what is left to you, then make check"
     else:
-        yield "Next: make check"
+        steps = [f"git switch {done.branch}"] if done.branch else []
+        steps += ["what is left to you"] if done.to_do else []
+        yield f"Next: {', then '.join([*steps, 'make check'])}"
+
+
+def _short(version: str) -> str:
+    """A version as people read it: of a hash, what git shows."""
+    return version[:10] if re.fullmatch(r"[0-9a-f]{40,64}", version) else version

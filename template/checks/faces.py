@@ -5,40 +5,34 @@ from collections.abc import Iterator, Mapping
 from checks.source import module_of, read_sources, Source, Violation
 
 FACES: Mapping[str, frozenset[str]] = {
+    "auth": frozenset({"Caller", "needs", "Principal", "PUBLIC"}),
     "cache": frozenset({"Cache", "Cached"}),
-    "database": frozenset({"Database", "NAMING", "Tx"}),
-    "engine": frozenset({"BoundaryError", "OutcomeUnknownError", "TransactionError"}),
+    "database": frozenset(
+        {
+            "BoundaryError",
+            "Database",
+            "NAMING",
+            "OutcomeUnknownError",
+            "Prepared",
+            "Reading",
+            "TransactionError",
+            "Tx",
+        }
+    ),
     "errors": frozenset({"Conflict", "DomainError", "NotFound", "violated"}),
-    "events": frozenset({"Event", "Events"}),
-    "fetch": frozenset({"Prepared"}),
     "flags": frozenset({"Flags"}),
-    "jobs": frozenset({"Delivery", "job"}),
-    "principal": frozenset({"Caller", "needs", "Principal", "PUBLIC"}),
-    "reading": frozenset({"Reading"}),
-    "traces": frozenset({"span"}),
+    "jobs": frozenset({"Delivery", "Event", "Events", "job"}),
+    "telemetry": frozenset({"span"}),
     "wiring": frozenset({"Module"}),
 }
-"""By file of `app.platform`. What stands above the modules (`main`, `cli`) puts the platform together,
-and may use all of it."""
+"""By room of `app.platform`. What stands above the modules (`main`, `cli`) puts the platform together,
+and may use whole faces."""
 TEST_FACES: Mapping[str, frozenset[str]] = {
     **FACES,
     "settings": frozenset({"Settings"}),
     "wiring": frozenset({"Module", "ModuleFolder", "wire", "Wired"}),
 }
 """For the tests of a module: its fixtures are wired from these."""
-_INSTEAD = {
-    "cache_store": "cache",
-    "fetch": "database",
-    "flag_files": "flags",
-    "flag_provider": "flags",
-    "issuer": "principal",
-    "queue": "jobs",
-    "runner": "jobs",
-    "schedule": "jobs",
-    "tokens": "principal",
-    "worker": "jobs",
-}
-"""The face of what is behind it, where it is not the database's."""
 _DRIVERS = {"aiopg", "asyncpg", "pg8000", "pgqueuer", "psycopg", "psycopg2", "psycopg_pool"}
 _OWN_SESSIONS = (
     "sqlalchemy.create_engine",
@@ -90,16 +84,20 @@ def _handles(source: Source) -> Iterator[Violation]:
 
 
 def _refused(name: str, faces: Mapping[str, frozenset[str]]) -> str | None:
-    file, _, inside = name.removeprefix("app.platform").lstrip(".").partition(".")
+    room, _, inside = name.removeprefix("app.platform").lstrip(".").partition(".")
     what = inside.partition(".")[0]
-    if file in faces and (not what or what in faces[file]):
+    if room in faces and (not what or what in faces[room]):
         return None
-    if not file:
-        return "imports app.platform as a whole. Import what you need from one of its faces."
-    face = file if file in faces else _INSTEAD.get(file, "database")
+    if not room:
+        return "imports app.platform as a whole. Import what you need from one of its rooms."
+    if room not in faces:
+        return (
+            f"uses {name}, which is the platform's own. Modules use the rooms "
+            f"{', '.join(sorted(faces))}: checks/faces.py lists what they have."
+        )
     return (
-        f"uses {name}, which is the platform's own. app.platform.{face} has for modules: "
-        f"{', '.join(sorted(faces[face]))}. checks/faces.py lists them all."
+        f"uses {name}, which is the platform's own. app.platform.{room} has for modules: "
+        f"{', '.join(sorted(faces[room]))}. checks/faces.py lists them all."
     )
 
 

@@ -12,8 +12,7 @@ from typing import NamedTuple
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
 
-from app.platform.flag_files import FILE, Flag, FlagsError, read_flags
-from app.platform.flag_operators import USER
+from app.platform.flags import FILE, Flag, FlagsError, read_flags, USER
 from checks.source import MODULES, ROOT, Violation
 
 _VALUES: tuple[str | float | bool, ...] = ("", 0, False)

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from app.platform.access import create_tokens
 from app.platform.settings import load_settings, Settings, SettingsError
+from app.platform.web import create_tokens
 from checks.kustomizations import lost_patches, repeated, repeated_in_files
 from checks.source import ROOT
 

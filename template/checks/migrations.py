@@ -182,7 +182,7 @@ def _refused(script: Script, path: str, findings: list[Finding]) -> Iterator[Vio
 def _scripts(module: str) -> list[Script]:
     """Return the migrations of a module, oldest first."""
     config = Config()
-    config.set_main_option("script_location", "app.platform:alembic")
+    config.set_main_option("script_location", "app.platform.migrations:alembic")
     config.set_main_option("version_locations", (MODULES / module / "migrations").as_posix())
     config.set_main_option("path_separator", "newline")
     return list(ScriptDirectory.from_config(config).walk_revisions())[::-1]

@@ -15,11 +15,9 @@ from app.development.autogenerate import missing_migrations
 from app.development.catalog import draw_catalog, system_of
 from app.development.map import draw_map
 from app.development.map_svg import as_svg
-from app.platform.database import Database
-from app.platform.discovery import discover
-from app.platform.engine import BoundaryError, login_of
+from app.platform.database import BoundaryError, Database, login_of
 from app.platform.settings import Settings
-from app.platform.wiring import ModuleFolder
+from app.platform.wiring import discover, ModuleFolder
 
 ROOT = Path(__file__).parents[1]
 MAP = ROOT / "docs/architecture.svg"

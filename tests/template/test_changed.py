@@ -57,7 +57,7 @@ def test_a_module_is_tested_with_all_that_depend_on_it(
 @pytest.mark.parametrize(
     "path",
     [
-        "src/app/platform/jobs.py",
+        "src/app/platform/jobs/jobs.py",
         "src/app/main.py",
         "src/app/modules/__init__.py",
         "src/app/modules/gone/service.py",

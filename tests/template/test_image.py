@@ -150,7 +150,7 @@ def test_there_is_nothing_in_it_that_production_does_not_need(run: Any) -> None:
 
 
 def test_nothing_is_compiled_when_it_starts(run: Any) -> None:
-    code, printed = run("python", "-v", "-c", "import app.cli, app.platform.trace_export, uvloop")
+    code, printed = run("python", "-v", "-c", "import app.cli, app.platform.telemetry.otlp, uvloop")
     assert code == 0, printed
     assert "code object from" in printed
     assert not re.findall(r"code object from '?\S+\.py\b'?", printed)

@@ -21,9 +21,9 @@ from uuid import uuid4
 from app import modules
 from app.modules.identity import CustomerRegistered
 from app.platform.database import Database
-from app.platform.discovery import discover
-from app.platform.engine import create_engine
-from app.platform.events import Events
+from app.platform.wiring import discover
+from app.platform.database import create_engine
+from app.platform.jobs import Events
 from app.platform.settings import load_settings
 from app.platform.wiring import wire
 

@@ -575,7 +575,7 @@ UNREADABLE = {
     "no SQL": 'text("SELECT FROM WHERE")',
     "text as a value": "x = map(text, [])",
     "text by another name": "run = text",
-    "an import from elsewhere": "from app.platform.events import x\ntext(x)",
+    "an import from elsewhere": "from app.platform.jobs import x\ntext(x)",
     "an import of what is not there": "from .constants import NONE\ntext(NONE)",
     "an import of what cannot be read": "from .constants import HALF\ntext(HALF)",
     "a body in another language": "text(\"DO LANGUAGE plpython3u 'x'\")",
@@ -723,13 +723,13 @@ HONEST = {
         "    page.text('Hello there'), draw(schema='v1'), redis.execute(page)",
     ),
     "a schema of something else": Plant(FILE, "def f(api):\n    api.load(schema='catalog')"),
-    "SQL of the platform": Plant("src/app/platform/http.py", TEXT + 'text("SET ROLE catalog")'),
+    "SQL of the platform": Plant("src/app/platform/web/http.py", TEXT + 'text("SET ROLE catalog")'),
 }
 
 REFUSED = SQL | ENDS | SPEAKS | OPENS | REACHES | LASTS | TOUCHES | WAYS | UNREAD_PLANTS | REASONS
 PASS = HONEST | EXCUSED
 CONSTANTS = """\
-from app.platform.events import TABLE
+from app.platform.jobs import TABLE
 END = "COMMIT"
 OURS = "billing"
 THEIRS = "catalog"

@@ -166,22 +166,22 @@ IMPORTS = {
         "Import the package of the module that you need.",
     ),
     "platform imports a module": Plant(
-        "src/app/platform/http.py",
+        "src/app/platform/web/http.py",
         "from app.modules.catalog import Catalog",
         "Let main or the module pass in what is needed.",
     ),
     "platform imports modules": Plant(
-        "src/app/platform/http.py",
+        "src/app/platform/web/http.py",
         "from app import modules",
         "Let main or the module pass in what is needed.",
     ),
     "platform imports main": Plant(
-        "src/app/platform/http.py",
+        "src/app/platform/web/http.py",
         "def lazy():\n    from app.main import create_app",
         "Let main or the module pass in what is needed.",
     ),
     "platform imports cli": Plant(
-        "src/app/platform/http.py",
+        "src/app/platform/web/http.py",
         "import app.cli",
         "Let main or the module pass in what is needed.",
     ),
@@ -191,7 +191,7 @@ IMPORTS = {
         "Take what you need as a parameter",
     ),
     "platform imports what only developers have": Plant(
-        "src/app/platform/http.py",
+        "src/app/platform/web/http.py",
         "from app.development.issuer import DevelopmentIssuer",
         "Let main or the module pass in what is needed.",
     ),
@@ -418,24 +418,24 @@ TX = "from app.platform.database import Database, Tx\n"
 FACES = {
     "an engine": Plant(
         f"{BILLING}/service.py",
-        "from app.platform.engine import create_engine",
-        "app.platform.engine has for modules: BoundaryError,",
+        "from app.platform.database import create_engine",
+        "app.platform.database has for modules: BoundaryError,",
     ),
     "passwords": Plant(
         f"{BILLING}/service.py",
-        "import app.platform.passwords",
-        "app.platform.database has for modules: Database, NAMING, Tx.",
+        "import app.platform.database.credentials",
+        "app.platform.database has for modules: BoundaryError, Database, NAMING,",
     ),
     "the queue": Plant(
         f"{BILLING}/jobs.py",
-        "from app.platform import queue",
-        "app.platform.jobs has for modules: Delivery, job.",
+        "from app.platform.jobs import queue",
+        "app.platform.jobs has for modules: Delivery, Event, Events, job.",
     ),
     "the queue, in a test": Plant(
-        f"{BILLING}/tests/test_jobs.py", "from app.platform.queue import connect_queue", OWN
+        f"{BILLING}/tests/test_jobs.py", "from app.platform.jobs.queue import connect_queue", OWN
     ),
     "roles, in a migration": Plant(
-        f"{BILLING}/migrations/0002_x.py", "from app.platform.roles import owner_of", OWN
+        f"{BILLING}/migrations/0002_x.py", "from app.platform.database.roles import owner_of", OWN
     ),
     "a local server": Plant(
         f"{BILLING}/service.py",
@@ -446,7 +446,7 @@ FACES = {
         f"{BILLING}/service.py", "from app.platform.database import fetch", OWN
     ),
     "what a face keeps to itself": Plant(
-        f"{BILLING}/service.py", "from app.platform.database import _current", OWN
+        f"{BILLING}/service.py", "from app.platform.database.database import _current", OWN
     ),
     "what a face has for others": Plant(
         f"{BILLING}/service.py", "from app.platform.database import opening", OWN
@@ -456,21 +456,21 @@ FACES = {
     ),
     "an attribute walk": Plant(
         f"{BILLING}/service.py",
-        "import app.platform.database\nx = app.platform.database.Transaction",
+        "import app.platform.database\nx = app.platform.database.transaction",
         OWN,
     ),
     "a face as a value": Plant(
-        f"{BILLING}/service.py", "from app.platform import events\nx = vars(events)", OWN
+        f"{BILLING}/service.py", "from app.platform import jobs\nx = vars(jobs)", OWN
     ),
     "a face handed on": Plant(
-        f"{BILLING}/service.py", "from app.platform import events\nx = [events]", HAND
+        f"{BILLING}/service.py", "from app.platform import jobs\nx = [jobs]", HAND
     ),
     "the platform as a whole": Plant(
         f"{BILLING}/service.py", "from app import platform", "as a whole."
     ),
     "a name in a string, of the platform": Plant(
         f"{BILLING}/tests/test_service.py",
-        'def test(monkeypatch):\n    monkeypatch.setattr("app.platform.engine.create_engine", 1)',
+        'def test(monkeypatch):\n    monkeypatch.setattr("app.platform.database.engine.create_engine", 1)',
         OWN,
     ),
     "an engine of one's own": Plant(
@@ -552,22 +552,22 @@ HONEST = {
         "tests/test_application.py", "from app.modules.catalog import Catalog"
     ),
     "importlib in the platform": Plant(
-        "src/app/platform/http.py", "from importlib import import_module"
+        "src/app/platform/web/http.py", "from importlib import import_module"
     ),
     "everything of the platform, in main": Plant(
         "src/app/main.py",
-        "from app import modules\nfrom app.platform import engine\n"
-        "from app.platform.discovery import discover\nx = discover(modules), engine.create_engine",
+        "from app import modules\nfrom app.platform import database\n"
+        "from app.platform.wiring import discover\nx = discover(modules), database.create_engine",
     ),
     "where an error came from, told by the command line": Plant(
         "src/app/cli.py", "def f(frame):\n    return frame.f_globals"
     ),
     "every face": Plant(
         f"{BILLING}/service.py",
-        "from app.platform.cache import Cache\nfrom app.platform.engine import TransactionError\n"
-        "from app.platform.fetch import Prepared\nfrom app.platform.flags import Flags\n"
-        "from app.platform.jobs import Delivery, job\nfrom app.platform.principal import Caller\n"
-        "from app.platform.reading import Reading\nfrom app.platform.traces import span\n"
+        "from app.platform.auth import Caller\nfrom app.platform.cache import Cache\n"
+        "from app.platform.database import Prepared, Reading, TransactionError\n"
+        "from app.platform.flags import Flags\nfrom app.platform.jobs import Delivery, job\n"
+        "from app.platform.telemetry import span\n"
         "import app.platform.database\nx = app.platform.database.Database",
     ),
     "what tests are wired from": Plant(
@@ -656,6 +656,36 @@ def test_the_import_graph_refuses_a_circle(repository: Repository) -> None:
     [said] = [each for each in refused(repository, "checks").splitlines() if ".py:" in each]
     assert "closes the circle billing → catalog → ordering → billing" in said
     assert "Turn one call into an event" in said
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "broken"),
+    [
+        (
+            "src/app/platform/telemetry/logs.py",
+            "from app.platform.web import create_api",
+            "Rooms of the platform import those below them BROKEN",
+        ),
+        (
+            "src/app/main.py",
+            "from app.platform.database.engine import Pool",
+            "database is entered by its face BROKEN",
+        ),
+        (
+            f"{BILLING}/service.py",
+            "from app.platform.database.engine import Pool",
+            "database is entered by its face BROKEN",
+        ),
+        ("src/app/platform/attic/x.py", "x = 1", "Rooms of the platform import those below them"),
+    ],
+)
+def test_a_room_of_the_platform_is_entered_by_its_face_from_above(
+    repository: Repository, file: str, line: str, broken: str
+) -> None:
+    plant(repository, file, line)
+    if file.startswith("src/app/platform/attic"):
+        plant(repository, "src/app/platform/attic/__init__.py", "")
+    assert broken in refused(repository, "checks", "boundaries")
 
 
 def test_every_violation_is_printed(repository: Repository) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from app.platform.database import Tx
 from app.platform.errors import Conflict, DomainError, NotFound
-from app.platform.events import Event
+from app.platform.jobs import Event
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, StringConstraints
 
+from app.platform.auth import Caller, needs
 from app.platform.database import Database
-from app.platform.principal import Caller, needs
 
 from . import Account, Billing, Entry
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 
 from app.platform.database import Database, Tx
-from app.platform.events import Events
+from app.platform.jobs import Events
 
 from . import (
     Account,

@@ -2,7 +2,7 @@
 
 from app.modules.identity import CustomerRegistered
 from app.platform.database import Database
-from app.platform.events import Events
+from app.platform.jobs import Events
 from app.platform.wiring import Module
 
 from . import Billing

@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import BaseModel, Field, StringConstraints
 
+from app.platform.auth import needs, PUBLIC
 from app.platform.database import Database
-from app.platform.principal import needs, PUBLIC
 
 from . import Catalog, Product
 

@@ -6,8 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response, status
 from pydantic import BaseModel, StringConstraints
 
+from app.platform.auth import Caller, needs
 from app.platform.database import Database
-from app.platform.principal import Caller, needs
 
 from . import Customer, Identity
 

@@ -5,10 +5,9 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 
-from app.platform.database import Database, Tx
+from app.platform.database import Database, Prepared, Tx
 from app.platform.errors import violated
-from app.platform.events import Events
-from app.platform.fetch import Prepared
+from app.platform.jobs import Events
 
 from . import Customer, CustomerClosed, CustomerNotFound, CustomerRegistered, EmailTaken
 from .tables import CustomerRow

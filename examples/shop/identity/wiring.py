@@ -1,7 +1,7 @@
 """Names the implementation, and what it needs; the platform finds it by type."""
 
 from app.platform.database import Database
-from app.platform.events import Events
+from app.platform.jobs import Events
 from app.platform.wiring import Module
 
 from . import Identity

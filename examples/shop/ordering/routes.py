@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import BaseModel, Field
 
+from app.platform.auth import Caller, needs
 from app.platform.database import Database
-from app.platform.principal import Caller, needs
 
 from . import Order, Ordering, Shipment
 

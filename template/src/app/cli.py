@@ -13,16 +13,15 @@ from app.cli_jobs import jobs
 from app.cli_openapi import show_openapi
 from app.cli_slow import show_slow
 from app.main import run_worker
-from app.platform.access import create_tokens
-from app.platform.discovery import discover
-from app.platform.engine import login_of
-from app.platform.flag_provider import FlagFiles
-from app.platform.logs import configure_logs
+from app.platform.database import DatabaseAheadError, login_of
+from app.platform.flags import FlagFiles
 from app.platform.migrations import migrate, prepare
-from app.platform.roles import DatabaseAheadError
-from app.platform.serving import serve as run_server
+from app.platform.query_stats import why_unreadable
 from app.platform.settings import load_settings
-from app.platform.statements_schema import why_unreadable
+from app.platform.telemetry import configure_logs
+from app.platform.web import create_tokens
+from app.platform.web import serve as run_server
+from app.platform.wiring import discover
 
 cli = typer.Typer(
     help="Run, migrate and inspect this application.",

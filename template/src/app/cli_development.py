@@ -7,8 +7,7 @@ from contextlib import contextmanager
 import typer
 
 from app.cli_errors import fail
-from app.platform.release import is_for_development
-from app.platform.settings import load_settings, Settings, SettingsError
+from app.platform.settings import is_for_development, load_settings, Settings, SettingsError
 
 _COMMANDS = ("dev", "make-migration", "token", "map", "catalog")
 

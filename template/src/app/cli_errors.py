@@ -11,7 +11,7 @@ import typer
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.platform.engine import UnreachableError
+from app.platform.database import UnreachableError
 
 _SOURCE = Path(__file__).parents[1]
 _CONNECTING = ("08", "28", "3D", "53", "57P")

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from app import modules
-from app.platform.discovery import discover
-from app.platform.flag_files import Flag
-from app.platform.flag_provider import FlagFiles
+from app.platform.flags import Flag, FlagFiles
+from app.platform.wiring import discover
 
 
 def show_flags(

@@ -12,13 +12,23 @@ from pgqueuer import Queries
 
 from app import modules
 from app.cli_development import present_settings
-from app.platform import job_changes, job_records
-from app.platform.discovery import discover
-from app.platform.engine import create_engine
-from app.platform.job_records import JobRecord, JobsError, Known
-from app.platform.queue import connect_queue
+from app.platform.database import create_engine
+from app.platform.jobs import (
+    connect_queue,
+    count_jobs,
+    drop_jobs,
+    find_job,
+    find_jobs,
+    history_of,
+    JobRecord,
+    JobsError,
+    Known,
+    Left,
+    retry_held,
+    retry_jobs,
+)
 from app.platform.settings import Settings
-from app.platform.wiring import wire
+from app.platform.wiring import discover, wire
 
 Result = TypeVar("Result")
 
@@ -58,9 +68,9 @@ def list_jobs(
 
 
 @jobs.command("count", epilog="Example: app jobs count --json")
-def count_jobs(json: AsJson = False) -> None:
+def count(json: AsJson = False) -> None:
     """Count the jobs of each module, by state."""
-    counts = _ask(job_records.count_jobs)
+    counts = _ask(count_jobs)
     if json:
         _print_json(counts)
         return
@@ -74,8 +84,8 @@ def count_jobs(json: AsJson = False) -> None:
 @jobs.command("show", epilog="Example: app jobs show 42")
 def show_job(id: Id, json: AsJson = False) -> None:
     """Show a job: its arguments, what became of it, and why it failed."""
-    job = _ask(lambda queue, known: job_records.find_job(queue, known, id))
-    steps = _ask(lambda queue, _known: job_records.history_of(queue, id))
+    job = _ask(lambda queue, known: find_job(queue, known, id))
+    steps = _ask(lambda queue, _known: history_of(queue, id))
     if json:
         _print_json({**asdict(job), "history": [asdict(step) for step in steps]})
         return
@@ -87,18 +97,18 @@ def show_job(id: Id, json: AsJson = False) -> None:
 
 
 @jobs.command("retry", epilog="Example: app jobs retry 42")
-def retry_jobs(ids: Ids = None, module: InModule = None, json: AsJson = False) -> None:
+def retry(ids: Ids = None, module: InModule = None, json: AsJson = False) -> None:
     """Run held jobs again: those named, all or none; or all of a module.
 
     Of several jobs of a module with one key, the newest; the others are named, and stay held. Exit 1
     where there were some, and none could be run.
     """
     chosen: list[int] = _chosen(ids, module)
-    left: list[job_changes.Left] = []
+    left: list[Left] = []
     if module is None:
-        _ask(lambda queue, _: job_changes.retry_jobs(queue, chosen))
+        _ask(lambda queue, _: retry_jobs(queue, chosen))
     else:
-        chosen, left = _ask(lambda queue, _: job_changes.retry_held(queue, chosen))
+        chosen, left = _ask(lambda queue, _: retry_held(queue, chosen))
     if json:
         _print_json({"enqueued": chosen, "left": [asdict(each) for each in left]})
     elif chosen or not left:
@@ -110,7 +120,7 @@ def retry_jobs(ids: Ids = None, module: InModule = None, json: AsJson = False) -
 
 
 @jobs.command("drop", epilog="Example: app jobs drop 42")
-def drop_jobs(
+def drop(
     ids: Ids = None, module: InModule = None, unknown: Unknown = False, json: AsJson = False
 ) -> None:
     """Delete jobs: those named, which may also wait or have lost their worker, or all that are held
@@ -123,7 +133,7 @@ def drop_jobs(
     with present_settings() as settings:
         silence = settings.worker_lost_after
     states = tuple(State) if ids else (State.WAITING,) if unknown else (State.HELD,)
-    _ask(lambda queue, _: job_changes.drop_jobs(queue, chosen, silence, states))
+    _ask(lambda queue, _: drop_jobs(queue, chosen, silence, states))
     none = "None is unknown." if unknown else "None is held."
     if json:
         _print_json({"dropped": chosen})
@@ -146,7 +156,7 @@ def _listed(ids: list[int]) -> str:
 
 
 def _find(*, module: str | None, **which: Any) -> list[JobRecord]:
-    found = _ask(lambda queue, known: job_records.find_jobs(queue, known, module=module, **which))
+    found = _ask(lambda queue, known: find_jobs(queue, known, module=module, **which))
     if module and not found and not _is_known(module):
         raise JobsError(f"There is no module {module}. `app modules` lists them.")
     return found
@@ -155,7 +165,7 @@ def _find(*, module: str | None, **which: Any) -> list[JobRecord]:
 def _is_known(module: str) -> bool:
     """Say whether there is such a module, or was one that has left jobs behind."""
     wired = {folder.name for folder in discover(modules)}
-    return module in wired or module in _ask(job_records.count_jobs)
+    return module in wired or module in _ask(count_jobs)
 
 
 def _ask(question: Callable[[Queries, Known], Awaitable[Result]]) -> Result:

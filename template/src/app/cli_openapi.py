@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from app.main import create_app
-from app.platform.openapi import describe_api
 from app.platform.settings import Settings
+from app.platform.web import describe_api
 
 
 def show_openapi(

@@ -10,10 +10,9 @@ import typer
 
 from app import modules
 from app.cli_development import present_settings
-from app.platform.discovery import discover
-from app.platform.idempotency import SCHEMA as REQUESTS
-from app.platform.queue import SCHEMA as QUEUE
-from app.platform.slow import slow_statements, SlowStatement, StatisticsError
+from app.platform import schemas
+from app.platform.query_stats import slow_statements, SlowStatement, StatisticsError
+from app.platform.wiring import discover
 
 _LONGEST = 400
 """Characters of a statement that are printed; JSON has them all."""
@@ -31,7 +30,7 @@ def show_slow(
     As Postgres has counted them since its statistics began. Needs DATABASE_URL, or `app dev`.
     Runs none of them, and shows no values.
     """
-    known = [*(folder.name for folder in discover(modules)), QUEUE, REQUESTS]
+    known = [*(folder.name for folder in discover(modules)), schemas.QUEUE, schemas.REQUESTS]
     if module is not None and module not in known:
         raise StatisticsError(f"There is no module {module}. `app modules` lists them.")
     chosen = [module] if module else known

@@ -10,21 +10,16 @@ from openfeature import api as openfeature
 from openfeature.provider import FeatureProvider
 
 from app import modules
-from app.platform.cache_store import CacheStore
-from app.platform.discovery import discover
-from app.platform.engine import close, create_engine, login_of
-from app.platform.flag_provider import FlagFiles
-from app.platform.health import health_routes, Probe
-from app.platform.http import create_api
+from app.platform.cache import CacheStore
+from app.platform.database import close, connect_replica, create_engine, login_of, MigrationError
+from app.platform.flags import FlagFiles
+from app.platform.jobs import Worker
 from app.platform.migrations import migrate, pending_migrations
-from app.platform.observing import observe_call
-from app.platform.replica import connect_replica
-from app.platform.roles import MigrationError
+from app.platform.monitoring import Signals
 from app.platform.settings import load_settings, Settings
-from app.platform.signals import Signals
-from app.platform.waits import CLOSE
-from app.platform.wiring import wire
-from app.platform.worker import Worker
+from app.platform.timeouts import CLOSE
+from app.platform.web import create_api, health_routes, Probe
+from app.platform.wiring import discover, observe_call, wire
 
 
 def create_app(

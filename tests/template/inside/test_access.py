@@ -5,10 +5,10 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
-from app.platform.engine import create_engine
-from app.platform.http import create_api
-from app.platform.principal import PUBLIC, Caller, needs
-from app.platform.settings import Settings, SettingsError
+from app.platform.auth.principal import PUBLIC, Caller, needs
+from app.platform.database.engine import create_engine
+from app.platform.settings.settings import Settings, SettingsError
+from app.platform.web.http import create_api
 from fastapi import APIRouter, FastAPI, WebSocket
 from httpx import ASGITransport, AsyncClient, Response
 

@@ -14,9 +14,9 @@ from alembic import command
 from app import modules
 from app.development.autogenerate import make_migration, missing_migrations
 from app.development.database import with_database
-from app.platform.discovery import discover
-from app.platform.migrations import admin_connection, as_owner, config_of, migrate
-from app.platform.roles import MigrationError
+from app.platform.database.roles import MigrationError
+from app.platform.migrations.migrations import admin_connection, as_owner, config_of, migrate
+from app.platform.wiring.discovery import discover
 from sqlalchemy import Connection
 
 LOGIN = "app_test"
@@ -25,7 +25,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from app.platform.database import NAMING
+from app.platform.database.database import NAMING
 from sqlalchemy import *
 from sqlalchemy.dialects.postgresql import ARRAY, CITEXT, DOMAIN, ExcludeConstraint, JSONB, Range
 from sqlalchemy.dialects.postgresql import TSTZRANGE

@@ -7,14 +7,14 @@ from contextlib import aclosing
 from typing import Any, Protocol
 
 import pytest
-from app.platform.boundary import BoundaryCall, CallError, TransactionCallError, at_boundary
-from app.platform.context import speaking
-from app.platform.database import Database, Tx
-from app.platform.engine import TransactionError, create_engine
-from app.platform.fetch import Prepared
-from app.platform.interfaces import InterfaceError, Method
-from app.platform.observing import observe_call
-from app.platform.settings import Settings
+from app.platform.database.database import Database, Tx
+from app.platform.database.engine import TransactionError, create_engine
+from app.platform.database.fetch import Prepared
+from app.platform.settings.settings import Settings
+from app.platform.telemetry.context import speaking
+from app.platform.wiring.boundary import BoundaryCall, CallError, TransactionCallError, at_boundary
+from app.platform.wiring.interfaces import InterfaceError, Method
+from app.platform.wiring.observing import observe_call
 from prometheus_client import REGISTRY
 from sqlalchemy import Integer, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine

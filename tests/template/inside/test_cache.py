@@ -12,13 +12,13 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from app.platform import cache_store
-from app.platform.cache import Cache, Cached
-from app.platform.cache_store import CacheStore
-from app.platform.database import Database
-from app.platform.engine import OutcomeUnknownError, TransactionError
-from app.platform.settings import MEMORY
-from app.platform.transaction import view_of
+from app.platform.cache import store as cache_store
+from app.platform.cache.cache import Cache, Cached
+from app.platform.cache.store import CacheStore
+from app.platform.database.database import Database
+from app.platform.database.engine import OutcomeUnknownError, TransactionError
+from app.platform.database.transaction import view_of
+from app.platform.settings.settings import MEMORY
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from app.platform.database import Database, Tx
-from app.platform.logs import configure_logs
-from app.platform.queue import NewJob, enqueue
-from app.platform.settings import Settings
-from app.platform.trace_statements import trace_statements
-from app.platform.wiring import Wired
-from app.platform.worker import Worker
+from app.platform.database.database import Database, Tx
+from app.platform.database.statement_spans import trace_statements
+from app.platform.jobs.queue import NewJob, enqueue
+from app.platform.jobs.worker import Worker
+from app.platform.settings.settings import Settings
+from app.platform.telemetry.logs import configure_logs
+from app.platform.wiring.wiring import Wired
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 

@@ -14,7 +14,7 @@ from app.development.catalog import (
     owner_reference,
     system_of,
 )
-from app.platform.wiring import ModuleFolder
+from app.platform.wiring.wiring import ModuleFolder
 from httpx import AsyncClient
 from typer.testing import CliRunner
 

@@ -6,10 +6,10 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from app.modules.catalog.tables import ItemRow
-from app.platform.database import Database
-from app.platform.engine import create_engine
-from app.platform.fetch import Prepared
-from app.platform.settings import Settings
+from app.platform.database.database import Database
+from app.platform.database.engine import create_engine
+from app.platform.database.fetch import Prepared
+from app.platform.settings.settings import Settings
 from sqlalchemy import select, text
 from sqlalchemy.exc import NotSupportedError
 from sqlalchemy.ext.asyncio import AsyncEngine

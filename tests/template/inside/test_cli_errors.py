@@ -8,10 +8,10 @@ from socket import gaierror
 import asyncpg
 import pytest
 from app.cli_errors import describe, is_foreseen
-from app.platform.engine import create_engine
-from app.platform.queue import connect_queue
-from app.platform.settings import Settings
-from app.platform.wiring import WiringError
+from app.platform.database.engine import create_engine
+from app.platform.jobs.queue import connect_queue
+from app.platform.settings.settings import Settings
+from app.platform.wiring.wiring import WiringError
 from sqlalchemy import text
 
 NOWHERE = "postgresql://nobody:nothing-at-all@127.0.0.1:1/nothing"

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 import pytest
 from app.development.console.recorder import Recorder
 from app.development.console.routes import Console
-from app.platform.database import Database
-from app.platform.flag_provider import FlagFiles
-from app.platform.http import create_api
-from app.platform.jobs import BoundJob, Options
-from app.platform.principal import PUBLIC, needs
-from app.platform.queue import NewJob, connect_queue, enqueue
-from app.platform.settings import Settings
-from app.platform.wiring import ModuleFolder
+from app.platform.auth.principal import PUBLIC, needs
+from app.platform.database.database import Database
+from app.platform.flags.provider import FlagFiles
+from app.platform.jobs.jobs import BoundJob, Options
+from app.platform.jobs.queue import NewJob, connect_queue, enqueue
+from app.platform.settings.settings import Settings
+from app.platform.web.http import create_api
+from app.platform.wiring.wiring import ModuleFolder
 from fastapi import APIRouter, FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 from pydantic import BaseModel, TypeAdapter

@@ -9,7 +9,7 @@ from app.development.console import recorder as module
 from app.development.console.parts import Trace
 from app.development.console.recorder import Recorder
 from app.development.console.waterfall import draw, repeated, summarize
-from app.platform.log_writer import LogWriter
+from app.platform.telemetry.log_writer import LogWriter
 from opentelemetry.trace import SpanKind
 
 from .spans import attempt, request, span, sql

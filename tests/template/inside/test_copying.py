@@ -6,9 +6,10 @@ from uuid import UUID, uuid4
 import pytest
 from app.modules.catalog.tables import ItemRow
 from app.modules.ordering.tables import ItemRow as OrderingRow
-from app.platform.database import Database
-from app.platform.engine import TransactionError, statements_may_take
-from app.platform.transaction import view_of
+from app.platform.database.database import Database
+from app.platform.database.driver import statements_may_take
+from app.platform.database.engine import TransactionError
+from app.platform.database.transaction import view_of
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine

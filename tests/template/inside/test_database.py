@@ -12,19 +12,19 @@ import pytest
 from app.modules.catalog import Catalog, ItemNameTaken
 from app.modules.catalog.tables import ItemRow as CatalogRow
 from app.modules.ordering.tables import ItemRow as OrderingRow
-from app.platform.boundary import at_boundary
-from app.platform.database import Database, Tx
-from app.platform.engine import (
+from app.platform.database.database import Database, Tx
+from app.platform.database.driver import statements_may_take
+from app.platform.database.engine import (
     BoundaryError,
     TransactionError,
     UnreachableError,
     create_engine,
-    statements_may_take,
 )
-from app.platform.fetch import Prepared
-from app.platform.settings import Settings
-from app.platform.transaction import view_of
-from app.platform.wiring import Wired
+from app.platform.database.fetch import Prepared
+from app.platform.database.transaction import view_of
+from app.platform.settings.settings import Settings
+from app.platform.wiring.boundary import at_boundary
+from app.platform.wiring.wiring import Wired
 from sqlalchemy import event, literal, select, text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError

@@ -2,7 +2,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from app.platform.deferred import Deferred
+from app.platform.telemetry.deferral import Deferred
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import timeit
 import traceback
 
 import pytest
-from app.platform import discretion
-from app.platform.database import Database
-from app.platform.discretion import stacktrace_of, text_of, without_secrets
+from app.platform.database.database import Database
 from app.platform.errors import violated
+from app.platform.telemetry import redaction as discretion
+from app.platform.telemetry.redaction import stacktrace_of, text_of, without_secrets
 from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError

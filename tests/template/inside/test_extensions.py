@@ -7,14 +7,14 @@ import asyncpg
 import pytest
 from app import modules
 from app.development.database import with_database
-from app.platform.database import Database
-from app.platform.discovery import discover
-from app.platform.engine import create_engine
-from app.platform.fetch import Prepared
-from app.platform.migrations import migrate, prepare
-from app.platform.roles import MigrationError
-from app.platform.settings import Settings
-from app.platform.wiring import ModuleFolder
+from app.platform.database.database import Database
+from app.platform.database.engine import create_engine
+from app.platform.database.fetch import Prepared
+from app.platform.database.roles import MigrationError
+from app.platform.migrations.migrations import migrate, prepare
+from app.platform.settings.settings import Settings
+from app.platform.wiring.discovery import discover
+from app.platform.wiring.wiring import ModuleFolder
 from sqlalchemy import Integer, literal_column, select, text
 
 LOGIN = "app_test"

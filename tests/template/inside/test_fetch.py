@@ -13,16 +13,16 @@ import asyncpg
 import pytest
 from app.modules.catalog.tables import ItemRow as CatalogRow
 from app.modules.ordering.tables import ItemRow as OrderingRow
-from app.platform.database import Database
-from app.platform.engine import (
+from app.platform.database.database import Database
+from app.platform.database.engine import (
     BoundaryError,
     TransactionError,
     UnreachableError,
     create_engine,
 )
-from app.platform.fetch import Prepared, PreparedError
-from app.platform.http import create_api
-from app.platform.settings import Settings
+from app.platform.database.fetch import Prepared, PreparedError
+from app.platform.settings.settings import Settings
+from app.platform.web.http import create_api
 from fastapi import APIRouter
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import Integer, String, Text, any_, bindparam, cast, literal_column, select

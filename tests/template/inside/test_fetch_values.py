@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from app.platform.database import Database
-from app.platform.fetch import Prepared
+from app.platform.database.database import Database
+from app.platform.database.fetch import Prepared
 from sqlalchemy import (
     JSON,
     Dialect,

@@ -4,10 +4,10 @@ import asyncpg
 import pytest
 from app.development.database import development_server, with_database
 from app.modules.catalog import Catalog
-from app.platform.database import Database
-from app.platform.roles import MigrationError
-from app.platform.settings import Settings
-from app.platform.wiring import Wired
+from app.platform.database.database import Database
+from app.platform.database.roles import MigrationError
+from app.platform.settings.settings import Settings
+from app.platform.wiring.wiring import Wired
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 written: list[str] = []

@@ -9,11 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from app.platform import flag_provider
-from app.platform.flag_files import FlagsError
-from app.platform.flag_provider import FlagFiles
-from app.platform.flags import Flags
-from app.platform.wiring import ModuleFolder
+from app.platform.flags import provider as flag_provider
+from app.platform.flags.files import FlagsError
+from app.platform.flags.flags import Flags
+from app.platform.flags.provider import FlagFiles
+from app.platform.wiring.wiring import ModuleFolder
 from openfeature import api
 
 OFF: dict[str, Any] = {

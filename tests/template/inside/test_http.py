@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import pytest
 from app.main import create_app
-from app.platform.database import Database, Tx
-from app.platform.engine import OutcomeUnknownError, UnreachableError, create_engine
+from app.platform.auth.principal import PUBLIC, Caller
+from app.platform.database.database import Database, Tx
+from app.platform.database.engine import OutcomeUnknownError, UnreachableError, create_engine
+from app.platform.database.fetch import Prepared
+from app.platform.database.reading import Reading
 from app.platform.errors import Conflict, DomainError, NotFound
-from app.platform.fetch import Prepared
-from app.platform.http import create_api
-from app.platform.principal import PUBLIC, Caller
-from app.platform.reading import Reading
-from app.platform.settings import Settings
+from app.platform.settings.settings import Settings
+from app.platform.web.http import create_api
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Request
 from fastapi import Response as HeadResponse
 from fastapi.responses import StreamingResponse

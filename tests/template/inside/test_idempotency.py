@@ -9,13 +9,13 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from app.main import create_app
-from app.platform.database import Database
-from app.platform.engine import create_engine
+from app.platform.auth.principal import PUBLIC
+from app.platform.database.database import Database
+from app.platform.database.engine import create_engine
 from app.platform.errors import Conflict
-from app.platform.http import create_api
-from app.platform.principal import PUBLIC
-from app.platform.retention import forget_keys
-from app.platform.settings import Settings
+from app.platform.jobs.retention import forget_keys
+from app.platform.settings.settings import Settings
+from app.platform.web.http import create_api
 from fastapi import APIRouter, BackgroundTasks, HTTPException
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from httpx import ASGITransport, AsyncClient
@@ -193,7 +193,7 @@ async def test_a_database_that_is_away_is_no_mystery(settings: Settings, bearer:
 async def test_what_is_done_is_said_although_its_answer_cannot_be_kept(
     client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.platform.idempotency._KEEP", text("SELECT 1 / 0"))
+    monkeypatch.setattr("app.platform.web.idempotency._KEEP", text("SELECT 1 / 0"))
     done = await client.post(URL, json={"name": "a"}, headers=key())
     assert done.status_code == 201
 

@@ -19,9 +19,9 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, NewType, Protocol, TypeVar, overload
 
 import pytest
-from app.platform.boundary import at_boundary
-from app.platform.database import Tx
-from app.platform.interfaces import InterfaceError, promises_of
+from app.platform.database.database import Tx
+from app.platform.wiring.boundary import at_boundary
+from app.platform.wiring.interfaces import InterfaceError, promises_of
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypeAliasType, deprecated
 

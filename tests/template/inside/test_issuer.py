@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
-from app.platform import issuer as module
-from app.platform import waits
-from app.platform.issuer import IssuerUnreachableError, RemoteIssuer, UnknownKeyError
+from app.platform import timeouts as waits
+from app.platform.auth import issuer as module
+from app.platform.auth.issuer import IssuerUnreachableError, RemoteIssuer, UnknownKeyError
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .issuing import Issuing, public

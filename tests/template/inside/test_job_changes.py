@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from app.platform.job_changes import Left, drop_jobs, retry_held, retry_jobs
-from app.platform.job_records import JobsError
-from app.platform.queue import connect_queue
-from app.platform.settings import Settings
+from app.platform.jobs.changes import Left, drop_jobs, retry_held, retry_jobs
+from app.platform.jobs.queue import connect_queue
+from app.platform.jobs.records import JobsError
+from app.platform.settings.settings import Settings
 from pgqueuer import Queries
 
 INSERT = """INSERT INTO queue.pgqueuer (priority, status, entrypoint, dedupe_key, headers)

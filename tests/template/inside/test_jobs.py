@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from app.modules.catalog import Catalog
-from app.platform.database import Database, Tx
-from app.platform.engine import BoundaryError, create_engine
-from app.platform.job_records import find_jobs
-from app.platform.jobs import ArgumentsError, Delivery, Job, job
-from app.platform.queue import connect_queue
-from app.platform.runner import AbortedError, DeadlineError, attempt, backoff
-from app.platform.settings import Settings
-from app.platform.wiring import ModuleFolder, Wired, wire
+from app.platform.database.database import Database, Tx
+from app.platform.database.engine import BoundaryError, create_engine
+from app.platform.jobs.attempt import AbortedError, DeadlineError, attempt, backoff
+from app.platform.jobs.jobs import ArgumentsError, Delivery, Job, job
+from app.platform.jobs.queue import connect_queue
+from app.platform.jobs.records import find_jobs
+from app.platform.settings.settings import Settings
+from app.platform.wiring.wiring import ModuleFolder, Wired, wire
 from pgqueuer import Queries
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine

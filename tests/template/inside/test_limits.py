@@ -7,9 +7,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from app.main import create_app
-from app.platform.engine import create_engine
-from app.platform.http import create_api
-from app.platform.settings import Settings
+from app.platform.database.engine import create_engine
+from app.platform.settings.settings import Settings
+from app.platform.web.http import create_api
 from fastapi import APIRouter, FastAPI, Request
 from httpx import ASGITransport, AsyncClient
 

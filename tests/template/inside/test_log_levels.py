@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app.platform.log_levels import LogLevels, parse_levels
-from app.platform.settings import SettingsError, load_settings
+from app.platform.settings.settings import SettingsError, load_settings
+from app.platform.telemetry.log_levels import LogLevels, parse_levels
 
 BILLING = logging.getLogger("app.modules.billing.service")
 NAMES = (

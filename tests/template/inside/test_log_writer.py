@@ -8,14 +8,14 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from app.platform.log_writer import LogWriter
+from app.platform.telemetry.log_writer import LogWriter
 
 _HUNG = 60
 """Seconds after which a process is taken to hang."""
 _CONFIGURED = """
 import logging, time
-from app.platform.logs import configure_logs
-from app.platform.settings import load_settings
+from app.platform.telemetry.logs import configure_logs
+from app.platform.settings.settings import load_settings
 logs = configure_logs(load_settings(database_url="postgresql://app@127.0.0.1/app"))
 log = logging.getLogger("app.canary").warning
 """
@@ -80,7 +80,7 @@ def writer_to(stream: io.StringIO) -> tuple[LogWriter, Callable[[str], None]]:
 def test_what_comes_while_the_stream_is_stuck_is_counted(
     limit: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"app.platform.log_writer.{limit[0]}", limit[1])
+    monkeypatch.setattr(f"app.platform.telemetry.log_writer.{limit[0]}", limit[1])
     stream = Gate()
     writer, say = writer_to(stream)
     say("first")

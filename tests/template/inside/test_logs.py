@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 import structlog
 import uvicorn
-from app.platform.context import Place, bound, get_request, place, speaking
-from app.platform.database import Database, Tx
-from app.platform.http import create_api
-from app.platform.log_writer import LogWriter
-from app.platform.logs import configure_logs
-from app.platform.principal import PUBLIC
-from app.platform.queue import NewJob, connect_queue, enqueue
-from app.platform.recovery import recover
-from app.platform.settings import Settings
-from app.platform.wiring import Wired
-from app.platform.worker import Worker
+from app.platform.auth.principal import PUBLIC
+from app.platform.database.database import Database, Tx
+from app.platform.jobs.queue import NewJob, connect_queue, enqueue
+from app.platform.jobs.recovery import recover
+from app.platform.jobs.worker import Worker
+from app.platform.settings.settings import Settings
+from app.platform.telemetry.context import Place, bound, get_request, place, speaking
+from app.platform.telemetry.log_writer import LogWriter
+from app.platform.telemetry.logs import configure_logs
+from app.platform.web.http import create_api
+from app.platform.wiring.wiring import Wired
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import ResponseValidationError
 from httpx import AsyncClient

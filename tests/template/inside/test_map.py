@@ -14,9 +14,9 @@ import pytest
 from app.development.map import as_json, as_mermaid, as_text, draw_map
 from app.development.map_layout import lay_out
 from app.development.map_svg import as_svg
-from app.platform.database import Tx
-from app.platform.events import Event
-from app.platform.wiring import Module, ModuleFolder
+from app.platform.database.database import Tx
+from app.platform.jobs.events import Event
+from app.platform.wiring.wiring import Module, ModuleFolder
 
 SVG = "{http://www.w3.org/2000/svg}"
 

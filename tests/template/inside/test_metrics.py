@@ -12,26 +12,26 @@ from typing import Any, Protocol
 import asyncpg
 import httpx
 import pytest
-from app.platform.boundary import at_boundary
-from app.platform.cache import Cache
-from app.platform.cache_store import CacheStore
-from app.platform.database import Database
-from app.platform.engine import async_url, create_engine, login_of
+from app.platform.cache.cache import Cache
+from app.platform.cache.store import CacheStore
+from app.platform.database.database import Database
+from app.platform.database.engine import async_url, create_engine, login_of
+from app.platform.database.replica import Replica
+from app.platform.database.roles import owner_of
 from app.platform.errors import DomainError
-from app.platform.flags import Flags
-from app.platform.gauges import Modules, Pools, ReplicaLag
-from app.platform.gauges_database import Queue, Readiness, Size
-from app.platform.health import Probe
-from app.platform.log_writer import LogWriter
-from app.platform.metrics_server import metrics_served
-from app.platform.observing import observe_call
-from app.platform.queue import NewJob, enqueue
-from app.platform.replica import Replica
-from app.platform.requests import Requests
-from app.platform.roles import owner_of
-from app.platform.settings import Settings
-from app.platform.wiring import ModuleFolder, Wired
-from app.platform.worker import Worker
+from app.platform.flags.flags import Flags
+from app.platform.jobs.queue import NewJob, enqueue
+from app.platform.jobs.worker import Worker
+from app.platform.monitoring.gauges import Modules, Pools, ReplicaLag
+from app.platform.monitoring.gauges_database import Queue, Readiness, Size
+from app.platform.monitoring.metrics_server import metrics_served
+from app.platform.settings.settings import Settings
+from app.platform.telemetry.log_writer import LogWriter
+from app.platform.web.health import Probe
+from app.platform.web.requests import Requests
+from app.platform.wiring.boundary import at_boundary
+from app.platform.wiring.observing import observe_call
+from app.platform.wiring.wiring import ModuleFolder, Wired
 from httpx import AsyncClient
 from prometheus_client import REGISTRY
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -327,7 +327,7 @@ async def test_a_process_is_healthy_while_its_event_loop_turns(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    monkeypatch.setattr("app.platform.waits.TURN", 0.2)
+    monkeypatch.setattr("app.platform.timeouts", 0.2)
     async with metrics_served(settings.model_copy(update={"metrics_port": port}), []):
         url = caplog.messages[0].split()[1].replace("/metrics", "/healthz")
         async with httpx.AsyncClient() as client:

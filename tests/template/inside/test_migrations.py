@@ -13,13 +13,13 @@ import asyncpg
 import pytest
 from app import modules
 from app.development.database import create_login, with_database
-from app.platform.database import Database
-from app.platform.discovery import discover
-from app.platform.engine import BoundaryError
-from app.platform.migrations import migrate, pending_migrations
-from app.platform.roles import MigrationError
-from app.platform.settings import Settings
-from app.platform.wiring import ModuleFolder
+from app.platform.database.database import Database
+from app.platform.database.engine import BoundaryError
+from app.platform.database.roles import MigrationError
+from app.platform.migrations.migrations import migrate, pending_migrations
+from app.platform.settings.settings import Settings
+from app.platform.wiring.discovery import discover
+from app.platform.wiring.wiring import ModuleFolder
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 

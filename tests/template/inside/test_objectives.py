@@ -9,11 +9,9 @@ from types import ModuleType
 from typing import Any, Protocol
 
 import pytest
-from app.platform.boundary import at_boundary
-from app.platform.database import Database, Tx
-from app.platform.discovery import discover
+from app.platform.database.database import Database, Tx
 from app.platform.errors import DomainError
-from app.platform.objectives import (
+from app.platform.telemetry.slo import (
     Objectives,
     ObjectivesError,
     begin_parts,
@@ -21,9 +19,11 @@ from app.platform.objectives import (
     read_objectives,
     take_part,
 )
-from app.platform.observing import observe_call
-from app.platform.requests import Requests
-from app.platform.wiring import ModuleFolder, WiringError
+from app.platform.web.requests import Requests
+from app.platform.wiring.boundary import at_boundary
+from app.platform.wiring.discovery import discover
+from app.platform.wiring.observing import observe_call
+from app.platform.wiring.wiring import ModuleFolder, WiringError
 from httpx import AsyncClient
 from prometheus_client import REGISTRY
 from sqlalchemy import text

@@ -3,9 +3,9 @@
 from typing import Protocol
 
 import pytest
-from app.platform.boundary import at_boundary
-from app.platform.context import speaking
-from app.platform.observing import observe_call
+from app.platform.telemetry.context import speaking
+from app.platform.wiring.boundary import at_boundary
+from app.platform.wiring.observing import observe_call
 
 
 class Billing(Protocol):

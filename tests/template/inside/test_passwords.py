@@ -11,11 +11,12 @@ import pytest
 from app import modules
 from app.development.database import create_login, with_database
 from app.main import create_app
-from app.platform import passwords, waits
-from app.platform.discovery import discover
-from app.platform.engine import UnreachableError, create_engine
-from app.platform.migrations import migrate
-from app.platform.settings import Settings
+from app.platform import timeouts as waits
+from app.platform.database import credentials as passwords
+from app.platform.database.engine import UnreachableError, create_engine
+from app.platform.migrations.migrations import migrate
+from app.platform.settings.settings import Settings
+from app.platform.wiring.discovery import discover
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine

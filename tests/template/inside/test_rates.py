@@ -1,8 +1,8 @@
 """Rates: how often one caller may ask."""
 
 import pytest
-from app.platform import rates as module
-from app.platform.rates import Rates
+from app.platform.web import rate_limit as module
+from app.platform.web.rate_limit import Rates
 
 
 class Clock:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from app.modules.catalog import Catalog
 from app.modules.catalog.tables import ItemRow
-from app.platform.database import Database, in_transaction
-from app.platform.engine import BoundaryError, TransactionError, create_engine
-from app.platform.fetch import Prepared
-from app.platform.reading import Reading
-from app.platform.replica import Replica
-from app.platform.settings import Settings
-from app.platform.wiring import Wired
+from app.platform.database.database import Database, in_transaction
+from app.platform.database.engine import BoundaryError, TransactionError, create_engine
+from app.platform.database.fetch import Prepared
+from app.platform.database.reading import Reading
+from app.platform.database.replica import Replica
+from app.platform.settings.settings import Settings
+from app.platform.wiring.wiring import Wired
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError

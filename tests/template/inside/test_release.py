@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from app.main import create_app
-from app.platform.context import place
-from app.platform.gauges import Release
-from app.platform.log_lines import Lines
-from app.platform.release import installed_version
-from app.platform.settings import Settings, SettingsError, load_settings
-from app.platform.trace_export import traces_recorded
-from app.platform.traces import begin_trace
+from app.platform.monitoring.gauges import Release
+from app.platform.settings.release import installed_version
+from app.platform.settings.settings import Settings, SettingsError, load_settings
+from app.platform.telemetry.context import place
+from app.platform.telemetry.log_lines import Lines
+from app.platform.telemetry.otlp import traces_recorded
+from app.platform.telemetry.traces import begin_trace
 from httpx import ASGITransport, AsyncClient
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter

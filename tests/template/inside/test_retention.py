@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from contextvars import Context
 
 import pytest
-from app.platform.database import Database
-from app.platform.engine import create_engine
-from app.platform.retention import forget_jobs, forget_keys, keep_forgetting
-from app.platform.settings import Settings
+from app.platform.database.database import Database
+from app.platform.database.engine import create_engine
+from app.platform.jobs.retention import forget_jobs, forget_keys, keep_forgetting
+from app.platform.settings.settings import Settings
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -84,8 +84,8 @@ async def test_it_goes_on_whatever_breaks(
     async def breaks(_engine: AsyncEngine) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("app.platform.retention._PAUSE", 0.01)
-    monkeypatch.setattr("app.platform.retention.forget_jobs", breaks)
+    monkeypatch.setattr("app.platform.jobs.retention._PAUSE", 0.01)
+    monkeypatch.setattr("app.platform.jobs.retention.forget_jobs", breaks)
     forgetting = asyncio.create_task(keep_forgetting(engine))
     async with asyncio.timeout(20):
         while caplog.text.count("Old history of jobs could not be forgotten") < 2:

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
-from app.platform.engine import create_engine
-from app.platform.http import create_api
-from app.platform.principal import PUBLIC
-from app.platform.settings import Settings
+from app.platform.auth.principal import PUBLIC
+from app.platform.database.engine import create_engine
+from app.platform.settings.settings import Settings
+from app.platform.web.http import create_api
 from fastapi import APIRouter, Depends, FastAPI, Request
 from httpx import ASGITransport, AsyncClient
 from starlette.routing import BaseRoute, Match

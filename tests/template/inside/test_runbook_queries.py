@@ -6,7 +6,7 @@ from pathlib import Path
 import app
 import asyncpg
 import pytest
-from app.platform.settings import Settings
+from app.platform.settings.settings import Settings
 
 RUNBOOK = Path(app.__file__).parents[2] / "docs" / "runbook.md"
 QUERIES = re.findall(r'psql "\$DATABASE_URL" -c "(.+?)"', RUNBOOK.read_text("utf-8"), re.DOTALL)

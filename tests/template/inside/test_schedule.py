@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
-from app.platform.database import Database, Tx
-from app.platform.engine import OutcomeUnknownError, TransactionError
-from app.platform.jobs import BoundJob, job
-from app.platform.schedule import enqueue_ticks, keep_schedule
-from app.platform.wiring import ModuleFolder, Wired, WiringError, wire
+from app.platform.database.database import Database, Tx
+from app.platform.database.engine import OutcomeUnknownError, TransactionError
+from app.platform.jobs.cron import enqueue_ticks, keep_schedule
+from app.platform.jobs.jobs import BoundJob, job
+from app.platform.wiring.wiring import ModuleFolder, Wired, WiringError, wire
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -154,12 +154,12 @@ async def test_ticks_go_by_the_clock_of_the_database_and_a_wrong_one_is_told_onc
     async def ask(_engine: object, _jobs: object, now: datetime) -> bool:
         asked.append(now)
         if len(asked) == 3:
-            monkeypatch.setattr("app.platform.schedule.datetime", datetime)
+            monkeypatch.setattr("app.platform.jobs.cron.datetime", datetime)
         return True
 
-    monkeypatch.setattr("app.platform.schedule.datetime", Ahead)
-    monkeypatch.setattr("app.platform.schedule._LONGEST_SLEEP", 0.01)
-    monkeypatch.setattr("app.platform.schedule.enqueue_ticks", ask)
+    monkeypatch.setattr("app.platform.jobs.cron.datetime", Ahead)
+    monkeypatch.setattr("app.platform.jobs.cron._LONGEST_SLEEP", 0.01)
+    monkeypatch.setattr("app.platform.jobs.cron.enqueue_ticks", ask)
     with caplog.at_level("INFO", "app.worker"):
         keeping = asyncio.create_task(keep_schedule(engine, jobs))
         async with asyncio.timeout(20):
@@ -205,8 +205,8 @@ async def test_the_clock_goes_on_whatever_breaks(
             if len(broken) != 2:
                 raise error
 
-    monkeypatch.setattr("app.platform.schedule._LONGEST_SLEEP", 0.01)
-    monkeypatch.setattr("app.platform.schedule._RETRY", 0.01)
+    monkeypatch.setattr("app.platform.jobs.cron._LONGEST_SLEEP", 0.01)
+    monkeypatch.setattr("app.platform.jobs.cron._RETRY", 0.01)
     monkeypatch.setattr(Database, "transaction", breaks_at_first)
     keeping = asyncio.create_task(keep_schedule(engine, wired.jobs))
     async with asyncio.timeout(20):

@@ -1,8 +1,8 @@
 """Settings: what is missing or wrong is named, in one sentence each."""
 
 import pytest
-from app.platform.engine import async_url
-from app.platform.settings import SettingsError, load_settings
+from app.platform.database.engine import async_url
+from app.platform.settings.settings import SettingsError, load_settings
 
 
 @pytest.fixture(autouse=True)

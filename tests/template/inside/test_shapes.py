@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
-from app.platform.database import Tx
-from app.platform.events import Event
-from app.platform.jobs import job
-from app.platform.shapes import look_alikes, shape_of
-from app.platform.wiring import ModuleFolder, WiringError, wire
+from app.platform.database.database import Tx
+from app.platform.jobs.events import Event
+from app.platform.jobs.jobs import job
+from app.platform.jobs.shapes import look_alikes, shape_of
+from app.platform.wiring.wiring import ModuleFolder, WiringError, wire
 from pydantic import Field, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncEngine
 

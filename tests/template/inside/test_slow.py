@@ -7,17 +7,22 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from app.platform.database import Database
-from app.platform.engine import create_engine
-from app.platform.migrations import migrate
-from app.platform.settings import Settings
-from app.platform.slow import SlowStatement, StatisticsError, connect_statistics, slow_statements
-from app.platform.slow_hints import Statistics, advise
-from app.platform.slow_plans import explain
-from app.platform.slow_texts import without_values
-from app.platform.statements_schema import why_unreadable
-from app.platform.transaction import send as send_on
-from app.platform.wiring import ModuleFolder
+from app.platform.database.database import Database
+from app.platform.database.engine import create_engine
+from app.platform.database.transaction import send as send_on
+from app.platform.migrations.migrations import migrate
+from app.platform.query_stats.hints import Statistics, advise
+from app.platform.query_stats.plans import explain
+from app.platform.query_stats.schema import why_unreadable
+from app.platform.query_stats.slow import (
+    SlowStatement,
+    StatisticsError,
+    connect_statistics,
+    slow_statements,
+)
+from app.platform.settings.settings import Settings
+from app.platform.telemetry.sql_text import without_values
+from app.platform.wiring.wiring import ModuleFolder
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine

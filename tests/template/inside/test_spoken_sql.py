@@ -2,11 +2,11 @@
 
 import pytest
 from app.modules.catalog.tables import ItemRow
-from app.platform.database import Database
-from app.platform.engine import TransactionError
-from app.platform.fetch import Prepared
-from app.platform.spoken_sql import check_spoken
-from app.platform.transaction import view_of
+from app.platform.database.database import Database
+from app.platform.database.engine import TransactionError
+from app.platform.database.fetch import Prepared
+from app.platform.database.spoken_sql import check_spoken
+from app.platform.database.transaction import view_of
 from sqlalchemy import Connection, event, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import asyncpg
 import pytest
-from app.platform import statements
-from app.platform.database import Database
-from app.platform.settings import Settings
-from app.platform.statements import Statements
+from app.platform.database.database import Database
+from app.platform.monitoring import statements
+from app.platform.monitoring.statements import Statements
+from app.platform.settings.settings import Settings
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 

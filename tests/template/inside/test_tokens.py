@@ -9,10 +9,10 @@ from typing import Any
 
 import jwt
 import pytest
-from app.platform import tokens as module
-from app.platform.issuer import RemoteIssuer
-from app.platform.principal import Principal
-from app.platform.tokens import InvalidTokenError, Tokens
+from app.platform.auth import tokens as module
+from app.platform.auth.issuer import RemoteIssuer
+from app.platform.auth.principal import Principal
+from app.platform.auth.tokens import InvalidTokenError, Tokens
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 

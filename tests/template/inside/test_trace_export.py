@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from app.platform.context import place
-from app.platform.settings import Settings
-from app.platform.trace_export import traces_recorded
-from app.platform.traces import begin_trace, inside
+from app.platform.settings.settings import Settings
+from app.platform.telemetry.context import place
+from app.platform.telemetry.otlp import traces_recorded
+from app.platform.telemetry.traces import begin_trace, inside
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter

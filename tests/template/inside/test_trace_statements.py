@@ -1,10 +1,10 @@
 """What is told of a statement. Runs in a generated repository."""
 
 import pytest
-from app.platform import trace_statements
-from app.platform.context import place
-from app.platform.trace_statements import begin_statement
-from app.platform.traces import begin_trace, tracing
+from app.platform.database import statement_spans as trace_statements
+from app.platform.database.statement_spans import begin_statement
+from app.platform.telemetry.context import place
+from app.platform.telemetry.traces import begin_trace, tracing
 from opentelemetry.trace import SpanKind
 
 

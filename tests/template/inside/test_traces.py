@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 
 import asyncpg
 import pytest
-from app.platform.context import Place, place
-from app.platform.database import Database, Tx
-from app.platform.engine import OutcomeUnknownError, create_engine
+from app.platform.auth.principal import PUBLIC
+from app.platform.database.database import Database, Tx
+from app.platform.database.engine import OutcomeUnknownError, create_engine
+from app.platform.database.fetch import Prepared
+from app.platform.database.statement_spans import trace_statements
 from app.platform.errors import DomainError
-from app.platform.fetch import Prepared
-from app.platform.http import create_api
-from app.platform.metrics_server import metrics_served
-from app.platform.principal import PUBLIC
-from app.platform.queue import NewJob, connect_queue, enqueue
-from app.platform.recovery import recover
-from app.platform.settings import Settings
-from app.platform.trace_export import traces_recorded
-from app.platform.trace_statements import trace_statements
-from app.platform.traces import Tracing, begin, begin_trace, span, tracing
-from app.platform.wiring import Wired
-from app.platform.worker import Worker
+from app.platform.jobs.queue import NewJob, connect_queue, enqueue
+from app.platform.jobs.recovery import recover
+from app.platform.jobs.worker import Worker
+from app.platform.monitoring.metrics_server import metrics_served
+from app.platform.settings.settings import Settings
+from app.platform.telemetry.context import Place, place
+from app.platform.telemetry.otlp import traces_recorded
+from app.platform.telemetry.traces import Tracing, begin, begin_trace, span, tracing
+from app.platform.web.http import create_api
+from app.platform.wiring.wiring import Wired
 from fastapi import APIRouter
 from httpx import ASGITransport, AsyncClient
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor

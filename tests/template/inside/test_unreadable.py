@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from app.platform.database import Database, Tx
-from app.platform.job_changes import drop_jobs, retry_jobs
-from app.platform.job_records import count_jobs, find_jobs, measure_queue
-from app.platform.jobs import job
-from app.platform.queue import connect_queue
-from app.platform.recovery import recover
-from app.platform.settings import Settings
-from app.platform.wiring import ModuleFolder, Wired, wire
-from app.platform.worker import Worker
+from app.platform.database.database import Database, Tx
+from app.platform.jobs.changes import drop_jobs, retry_jobs
+from app.platform.jobs.jobs import job
+from app.platform.jobs.queue import connect_queue
+from app.platform.jobs.records import count_jobs, find_jobs, measure_queue
+from app.platform.jobs.recovery import recover
+from app.platform.jobs.worker import Worker
+from app.platform.settings.settings import Settings
+from app.platform.wiring.wiring import ModuleFolder, Wired, wire
 from pgqueuer import Queries
 from sqlalchemy.ext.asyncio import AsyncEngine
 

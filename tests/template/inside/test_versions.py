@@ -12,14 +12,14 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
-from app.platform.database import Database, Tx
-from app.platform.job_changes import drop_jobs
-from app.platform.job_records import count_jobs, find_jobs, measure_queue
-from app.platform.jobs import ArgumentsError, BoundJob, Job, job
-from app.platform.queue import connect_queue
-from app.platform.settings import Settings
-from app.platform.wiring import ModuleFolder, wire
-from app.platform.worker import Worker
+from app.platform.database.database import Database, Tx
+from app.platform.jobs.changes import drop_jobs
+from app.platform.jobs.jobs import ArgumentsError, BoundJob, Job, job
+from app.platform.jobs.queue import connect_queue
+from app.platform.jobs.records import count_jobs, find_jobs, measure_queue
+from app.platform.jobs.worker import Worker
+from app.platform.settings.settings import Settings
+from app.platform.wiring.wiring import ModuleFolder, wire
 from pgqueuer import Queries
 from pydantic import BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncEngine

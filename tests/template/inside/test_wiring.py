@@ -9,14 +9,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from app.platform.database import Database, Tx
-from app.platform.discovery import discover
-from app.platform.engine import TransactionError
-from app.platform.events import Events
-from app.platform.settings import Settings
-from app.platform.transaction import view_of
-from app.platform.wiring import WiringError, wire
-from app.platform.worker import Worker
+from app.platform.database.database import Database, Tx
+from app.platform.database.engine import TransactionError
+from app.platform.database.transaction import view_of
+from app.platform.jobs.events import Events
+from app.platform.jobs.worker import Worker
+from app.platform.settings.settings import Settings
+from app.platform.wiring.discovery import discover
+from app.platform.wiring.wiring import WiringError, wire
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -38,9 +38,9 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             (folder / "__init__.py").write_text(interface)
             (folder / "module.toml").write_text(f'owner = "@a/b"\ndepends_on = [{depends_on}]\n')
             (folder / "wiring.py").write_text(
-                "from app.platform.database import Database\n"
-                "from app.platform.events import Events\n"
-                "from app.platform.wiring import Module\n"
+                "from app.platform.database.database import Database\n"
+                "from app.platform.jobs.events import Events\n"
+                "from app.platform.wiring.wiring import Module\n"
                 + "".join(f"from planted.{m} import {m.title()}\n" for m in modules)
                 + f"def build{build or ': ...'}\n"
                 + "module = Module(build)\n"
@@ -235,7 +235,7 @@ async def test_a_fake_keeps_to_its_interface_and_to_the_rules_of_transactions(
 ) -> None:
     package = write(a=("", "() -> A: raise AssertionError"))
     (Path(package.__path__[0]) / "a/__init__.py").write_text(
-        "from app.platform.database import Tx\n"
+        "from app.platform.database.database import Tx\n"
         "class A:\n"
         "    async def sell(self, tx: Tx) -> object: ...\n"
         "    async def sold(self) -> int: ...\n"
@@ -265,13 +265,13 @@ def write_events(package: ModuleType, event: str, handler: str) -> None:
     for name, text in (
         (
             "a/__init__.py",
-            "from dataclasses import dataclass\nfrom app.platform.events import Event\n"
+            "from dataclasses import dataclass\nfrom app.platform.jobs.events import Event\n"
             f"class A:\n    pass\n{event}",
         ),
         (
             "b/wiring.py",
-            "from app.platform.database import Database, Tx\n"
-            "from app.platform.wiring import Module\n"
+            "from app.platform.database.database import Database, Tx\n"
+            "from app.platform.wiring.wiring import Module\n"
             "from planted.a import A, Happened\nfrom planted.b import B\n"
             "heard = []\n"
             f"{handler}\n"
@@ -313,7 +313,7 @@ async def test_a_subscription_may_be_a_job_with_options(write: Write, engine: As
     write_events(
         package,
         EVENT,
-        "from app.platform.jobs import job\n"
+        "from app.platform.jobs.jobs import job\n"
         "@job(retries=3)\nasync def handle(tx: Tx, event: Happened): ...",
     )
     assert wire(discover(package), engine).jobs["b.handle"].options.retries == 3
@@ -365,7 +365,7 @@ async def test_what_a_handler_asks_for_must_be_declared(write: Write) -> None:
 async def test_a_transaction_must_be_the_first_parameter(write: Write, engine: AsyncEngine) -> None:
     package = write(a=("", "() -> A: return A()"))
     (Path(package.__path__[0]) / "a/__init__.py").write_text(
-        "from app.platform.database import Tx\n"
+        "from app.platform.database.database import Tx\n"
         "class A:\n    async def sell(self, thing: str, tx: Tx) -> None: ...\n"
     )
     with pytest.raises(WiringError, match=r"A\.sell takes a transaction, but not first: declare"):
@@ -389,11 +389,11 @@ def write_job(package: ModuleType, job: str, jobs: str) -> None:
     folder = Path(package.__path__[0]) / "a"
     (folder / "jobs.py").write_text(
         "from dataclasses import dataclass\n"
-        "from app.platform.database import Tx\nfrom app.platform.jobs import Delivery, job\n"
+        "from app.platform.database.database import Tx\nfrom app.platform.jobs.jobs import Delivery, job\n"
         f"@dataclass(frozen=True)\nclass Args:\n    number: int = 0\n{job}\n"
     )
     (folder / "wiring.py").write_text(
-        "from app.platform.wiring import Module\nfrom planted.a import A, jobs\n"
+        "from app.platform.wiring.wiring import Module\nfrom planted.a import A, jobs\n"
         "def build() -> A: return A()\n"
         f"module = Module(build, jobs=[{jobs}])\n"
     )

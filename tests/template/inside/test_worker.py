@@ -12,16 +12,16 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from app.modules.catalog import Catalog
-from app.platform.database import Database, Tx
-from app.platform.engine import create_engine
-from app.platform.job_changes import drop_jobs, retry_jobs
-from app.platform.job_records import JobsError, find_jobs
-from app.platform.jobs import Job, job
-from app.platform.queue import connect_queue
-from app.platform.recovery import check_not_deadly, keep_alive, recover
-from app.platform.settings import Settings
-from app.platform.wiring import ModuleFolder, Wired, wire
-from app.platform.worker import ClockError, Worker
+from app.platform.database.database import Database, Tx
+from app.platform.database.engine import create_engine
+from app.platform.jobs.changes import drop_jobs, retry_jobs
+from app.platform.jobs.jobs import Job, job
+from app.platform.jobs.queue import connect_queue
+from app.platform.jobs.records import JobsError, find_jobs
+from app.platform.jobs.recovery import check_not_deadly, keep_alive, recover
+from app.platform.jobs.worker import ClockError, Worker
+from app.platform.settings.settings import Settings
+from app.platform.wiring.wiring import ModuleFolder, Wired, wire
 from pgqueuer import Queries
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.types import QueueEntrypoint, QueueManagerId
@@ -139,7 +139,7 @@ async def eventually(condition: Callable[[], object], seconds: float = 20) -> No
 @pytest.fixture
 def _seldom_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker looks for jobs of which nobody told it once an hour: never in a test."""
-    monkeypatch.setattr("app.platform.worker._POLL", 3600)
+    monkeypatch.setattr("app.platform.jobs.worker._POLL", 3600)
 
 
 @pytest.mark.usefixtures("_seldom_looks")
@@ -358,7 +358,7 @@ async def test_it_ends_its_jobs_and_then_loudly_when_its_clock_stops(
         await eventually(lambda: running)
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("app.platform.lifeline.keep_schedule", stop_once_a_job_runs)
+    monkeypatch.setattr("app.platform.jobs.lifeline.keep_schedule", stop_once_a_job_runs)
     await work.enqueue("a", seconds=0.2)
     with pytest.raises(ClockError, match="so it stops too"):
         await Worker(work.settings, work.engine, work.wired.jobs).run()

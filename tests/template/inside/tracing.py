@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import structlog
 from app.main import create_app
-from app.platform.context import place
-from app.platform.deferred import deferred
-from app.platform.log_writer import LogWriter
-from app.platform.settings import Settings
-from app.platform.signals import Signals
+from app.platform.monitoring.signals import Signals
+from app.platform.settings.settings import Settings
+from app.platform.telemetry.context import place
+from app.platform.telemetry.deferral import deferred
+from app.platform.telemetry.log_writer import LogWriter
 from httpx import ASGITransport, AsyncClient
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor

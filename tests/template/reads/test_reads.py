@@ -9,10 +9,8 @@ from uuid import uuid4
 import pytest
 from app.main import create_app
 from app.modules.catalog.tables import ItemRow
-from app.platform.database import Database
-from app.platform.engine import UnreachableError, create_engine
-from app.platform.reading import ReadYourWrites, is_recent
-from app.platform.replica import Replica
+from app.platform.database import Database, Replica, UnreachableError, create_engine
+from app.platform.database.reading import ReadYourWrites, is_recent
 from app.platform.settings import Settings
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import select, text

@@ -9,11 +9,9 @@ from uuid import uuid4
 
 import pytest
 from app.modules.catalog.tables import ItemRow
-from app.platform.database import Database
-from app.platform.engine import create_engine
-from app.platform.http import create_api
-from app.platform.replica import Replica
+from app.platform.database import Database, Replica, create_engine
 from app.platform.settings import Settings
+from app.platform.web import create_api
 from fastapi import APIRouter, FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 from sqlalchemy import text

@@ -15,9 +15,8 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from app.platform import cache_store
-from app.platform.cache import Cache, Cached
-from app.platform.cache_store import CacheStore
+from app.platform.cache import Cache, Cached, CacheStore
+from app.platform.cache import store as cache_store
 from app.platform.database import Database
 from redis.asyncio import Redis as Client
 from sqlalchemy.ext.asyncio import AsyncEngine

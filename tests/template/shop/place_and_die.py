@@ -9,10 +9,9 @@ from uuid import UUID
 
 import pytest
 from app import modules
-from app.platform.discovery import discover
-from app.platform.engine import create_engine
+from app.platform.database import create_engine
 from app.platform.settings import load_settings
-from app.platform.wiring import wire
+from app.platform.wiring import discover, wire
 
 from .books import Purchase
 from .trouble import Trouble, kill

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from app.platform.engine import OutcomeUnknownError
+from app.platform.database import OutcomeUnknownError
 from app.platform.settings import Settings
 from app.platform.wiring import Wired
 from sqlalchemy.ext.asyncio import AsyncEngine

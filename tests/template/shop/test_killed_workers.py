@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from app.modules.identity import CustomerRegistered
 from app.platform.database import Database
-from app.platform.events import Events
+from app.platform.jobs import Events
 from app.platform.settings import Settings
 from app.platform.wiring import Wired
 from sqlalchemy.ext.asyncio import AsyncEngine

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.modules.identity import CustomerRegistered, Identity
 from app.platform.database import Database
-from app.platform.events import Events
+from app.platform.jobs import Events
 from app.platform.wiring import Wired
 
 from .. import AccountNotFound, Billing

@@ -13,8 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.modules.billing import Billing, ChargeDeclined
 from app.modules.catalog import Catalog, OutOfStock
 from app.modules.identity import CustomerClosed, CustomerNotFound, Identity
-from app.platform.database import Database, Tx
-from app.platform.engine import TransactionError
+from app.platform.database import Database, TransactionError, Tx
 from app.platform.wiring import ModuleFolder, wire, Wired
 
 from .. import Order, Ordering, OrderNotOpen, OrderStatus

@@ -78,10 +78,10 @@ def _create() -> ASGIApp:
     from app.development.console.recorder import Recorder
     from app.development.console.routes import Console
     from app.main import create_app
-    from app.platform.discovery import discover
-    from app.platform.flag_provider import FlagFiles
+    from app.platform.flags import FlagFiles
+    from app.platform.monitoring import Signals
     from app.platform.settings import load_settings
-    from app.platform.signals import Signals
+    from app.platform.wiring import discover
 
     settings = load_settings().model_copy(update={"worker_drain_timeout": 1.0})
     recorder = Recorder()
@@ -97,9 +97,9 @@ def _tell_of_missing_migrations() -> None:
     """Say which tables no migration makes, before a request fails on them; nobody waits for it."""
     from app import modules
     from app.development.autogenerate import missing_migrations
-    from app.platform.discovery import discover
-    from app.platform.engine import login_of
+    from app.platform.database import login_of
     from app.platform.settings import load_settings
+    from app.platform.wiring import discover
 
     settings = load_settings()
     login = login_of(settings.database_url)

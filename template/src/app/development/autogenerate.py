@@ -23,8 +23,8 @@ from app.development.schema_changes import Changes, Step
 from app.development.schema_differences import differences, remedy, renamed
 from app.development.schema_making import read_tables, settle
 from app.development.schema_reading import Key, read_schema, Schema
+from app.platform.database import MigrationError, owner_of
 from app.platform.migrations import admin_connection, as_owner, config_of, explained, migrate
-from app.platform.roles import MigrationError, owner_of
 from app.platform.wiring import ModuleFolder
 
 _LOGIN = "app_test"

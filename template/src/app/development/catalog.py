@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.platform.openapi import describe_api
+from app.platform.web import describe_api
 from app.platform.wiring import ModuleFolder
 
 ENTITIES = "catalog-info.yaml"

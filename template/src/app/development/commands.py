@@ -17,8 +17,8 @@ from app.development.database import development_server, development_settings, i
 from app.development.issuer import DevelopmentIssuer
 from app.development.map import as_json, as_mermaid, as_text, draw_map
 from app.development.map_svg import as_svg
-from app.platform.discovery import discover
-from app.platform.logs import configure_logs
+from app.platform.telemetry import configure_logs
+from app.platform.wiring import discover
 
 _ROOT = Path(__file__).parents[3]
 

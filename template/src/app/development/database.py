@@ -12,8 +12,8 @@ import asyncpg
 from sqlalchemy import make_url, text
 
 from app.development.local_postgres import is_running, local_postgres, LocalPostgresError
+from app.platform.database import MigrationError
 from app.platform.migrations import admin_connection
-from app.platform.roles import MigrationError
 from app.platform.settings import load_settings, Settings, SettingsError
 
 _FOLDER = Path(__file__).parents[3] / ".local" / "postgres"

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 
-from app.platform.interfaces import promises_of
-from app.platform.wiring import ModuleFolder
+from app.platform.wiring import ModuleFolder, promises_of
 
 
 @dataclass(frozen=True)

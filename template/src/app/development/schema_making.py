@@ -13,8 +13,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from app.development.schema_changes import Changes
 from app.development.schema_reading import Key, NOT_VALID, read_schema, Schema
-from app.platform.engine import sqlstate_of
-from app.platform.roles import EXTENSIONS, MigrationError
+from app.platform.database import EXTENSIONS, MigrationError, sqlstate_of
 from app.platform.wiring import ModuleFolder
 
 _IS_MISSING = {"42704", "42883"}

@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from app.platform.database import Database, Tx
-from app.platform.fetch import Prepared
+from app.platform.database import Database, Prepared, Tx
 from fastapi import APIRouter
 from sqlalchemy import Column, MetaData, String, Table, literal, select, text
 

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+from app.platform.auth import PUBLIC
 from app.platform.database import Database
-from app.platform.principal import PUBLIC
 from fastapi import APIRouter, BackgroundTasks
 from fastapi.responses import JSONResponse, StreamingResponse
 from sqlalchemy import text

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from app.development.issuer import DevelopmentIssuer
-from app.platform.principal import Needs
+from app.platform.auth import Needs
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _LONGEST = 20_000

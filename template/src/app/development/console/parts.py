@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
-from app.platform.context import PLATFORM
-from app.platform.log_lines import Lines
+from app.platform.telemetry import Lines, PLATFORM
 
 _KINDS = {SpanKind.SERVER: "request", SpanKind.PRODUCER: "enqueue", SpanKind.CONSUMER: "job"}
 _LINES = Lines(is_development=True, colors=False)

@@ -22,13 +22,18 @@ from app.development.console.pages import Pages
 from app.development.console.recorder import Recorder
 from app.development.map import draw_map
 from app.development.map_svg import STYLE
-from app.platform.flag_provider import FlagFiles
-from app.platform.job_changes import retry_jobs
-from app.platform.job_records import find_job, find_jobs, JobsError, Known, measure_queue
-from app.platform.queue import connect_queue
-from app.platform.release import application_name
-from app.platform.settings import Settings
-from app.platform.slow import slow_statements, StatisticsError
+from app.platform.flags import FlagFiles
+from app.platform.jobs import (
+    connect_queue,
+    find_job,
+    find_jobs,
+    JobsError,
+    Known,
+    measure_queue,
+    retry_jobs,
+)
+from app.platform.query_stats import slow_statements, StatisticsError
+from app.platform.settings import application_name, Settings
 from app.platform.wiring import ModuleFolder
 
 Result = TypeVar("Result")

@@ -13,11 +13,9 @@ from app.development.console.recorder import Recorder, Statement, Traffic
 from app.development.console.waterfall import draw, repeated, summarize, Summary
 from app.development.map import MappedModule
 from app.development.map_svg import as_svg, Mark
-from app.platform import metrics
-from app.platform.context import PLATFORM
-from app.platform.flag_files import Flag
-from app.platform.flag_provider import FlagFiles
-from app.platform.job_records import ModuleQueue
+from app.platform.flags import Flag, FlagFiles
+from app.platform.jobs import ModuleQueue
+from app.platform.telemetry import metrics, PLATFORM
 
 _LATEST = 12
 _SMALL = 6

@@ -1,0 +1,101 @@
+"""Postgres: one engine, a role for each module, transactions, reads, savepoints."""
+
+from app.platform.database.credentials import connect, connect_in_greenlet
+from app.platform.database.database import (
+    check_none_is_open,
+    Database,
+    in_transaction,
+    is_inside,
+    opening,
+)
+from app.platform.database.driver import statements_may_take
+from app.platform.database.engine import (
+    async_url,
+    close,
+    create_engine,
+    login_of,
+    Pool,
+)
+from app.platform.database.errors import (
+    BoundaryError,
+    is_lost,
+    OF_DRIVER,
+    OutcomeUnknownError,
+    sqlstate_of,
+    TransactionError,
+    unreachable,
+    UnreachableError,
+)
+from app.platform.database.fetch import Prepared
+from app.platform.database.reading import Reading, reading_primary, ReadYourWrites
+from app.platform.database.replica import connect_replica, Replica
+from app.platform.database.roles import (
+    check_login,
+    DatabaseAheadError,
+    EXTENSIONS,
+    MigrationError,
+    owner_of,
+    prepare_schema,
+    refused,
+    role_of,
+)
+from app.platform.database.statement_spans import begin_statement, end_statement, trace_statements
+from app.platform.database.tables import NAMING
+from app.platform.database.transaction import (
+    connection_of,
+    has_begun,
+    is_of_this_task,
+    send,
+    Tx,
+    view_of,
+    when_ended,
+)
+
+__all__ = [
+    "EXTENSIONS",
+    "NAMING",
+    "OF_DRIVER",
+    "BoundaryError",
+    "Database",
+    "DatabaseAheadError",
+    "MigrationError",
+    "OutcomeUnknownError",
+    "Pool",
+    "Prepared",
+    "ReadYourWrites",
+    "Reading",
+    "Replica",
+    "TransactionError",
+    "Tx",
+    "UnreachableError",
+    "async_url",
+    "begin_statement",
+    "check_login",
+    "check_none_is_open",
+    "close",
+    "connect",
+    "connect_in_greenlet",
+    "connect_replica",
+    "connection_of",
+    "create_engine",
+    "end_statement",
+    "has_begun",
+    "in_transaction",
+    "is_inside",
+    "is_lost",
+    "is_of_this_task",
+    "login_of",
+    "opening",
+    "owner_of",
+    "prepare_schema",
+    "reading_primary",
+    "refused",
+    "role_of",
+    "send",
+    "sqlstate_of",
+    "statements_may_take",
+    "trace_statements",
+    "unreachable",
+    "view_of",
+    "when_ended",
+]

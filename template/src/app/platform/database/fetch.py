@@ -1,0 +1,206 @@
+"""The shortest way to read: one SELECT, compiled once, with little between it and Postgres.
+
+A session costs several times what a small SELECT does. Here SQLAlchemy compiles the statement, and
+lends a connection of its pool; the driver does the rest. Role, time limit, refusals and the choice of
+the server are those of `Database.read()`.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, cast, Generic, TypeVarTuple
+
+from asyncpg import Record
+from sqlalchemy import PoolProxiedConnection, Select
+from sqlalchemy.exc import MissingGreenlet
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.types import TypeEngine
+from sqlalchemy.util import greenlet_spawn
+
+from app.platform.database.engine import (
+    READ_ONLY,
+    seconds_of,
+    TransactionError,
+    trespass,
+    UnreachableError,
+)
+from app.platform.database.errors import is_lost, OF_DRIVER, unreachable, wrapped
+from app.platform.database.reading import falls_back, is_recent
+from app.platform.database.replica import Replica
+from app.platform.database.roles import role_of
+from app.platform.database.spoken_sql import check_spoken
+from app.platform.database.statement_spans import begin_statement, end_statement
+from app.platform.telemetry import withhold
+
+logger = logging.getLogger("app.replica")
+
+Columns = TypeVarTuple("Columns")
+Converter = Callable[[Any], Any] | None
+
+_DIALECT = create_async_engine("postgresql+asyncpg://").dialect
+"""Every engine's; this one never connects."""
+
+
+class PreparedError(Exception):
+    """A SELECT cannot be prepared. The message says why, and what to do instead."""
+
+
+class Prepared(Generic[*Columns]):
+    """A SELECT of columns, compiled once, for `Database.fetch` and `Database.fetch_one`.
+
+    Make it where the module is loaded, with `bindparam("name")` for what differs between two calls.
+    Raises PreparedError for what needs a session: whole entities, and lists that are expanded.
+    """
+
+    def __init__(self, statement: Select[*Columns]) -> None:
+        columns = [each["type"] for each in statement.column_descriptions]
+        if not all(isinstance(each, TypeEngine) for each in columns):
+            raise PreparedError(f"Name the columns, or read entities in a transaction: {statement}")
+        compiled: Any = statement.compile(dialect=_DIALECT)
+        binds = {name: compiled.binds[name] for name in compiled.positiontup}
+        if any(each.expanding or each.literal_execute or each.callable for each in binds.values()):
+            raise PreparedError(
+                "Pass a list as one parameter, `column == any_(bindparam(…, type_=ARRAY(…)))`, or "
+                f"read in a transaction; this SELECT has another text at each call: {statement}"
+            )
+        self.sql = str(compiled)
+        check_spoken(self.sql)
+        self._columns = columns
+        self._given = {name for name, each in binds.items() if each.required}
+        self._constant = {name: each.value for name, each in binds.items() if not each.required}
+        self._writers = {
+            name: each.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+            for name, each in binds.items()
+        }
+        self._readers: list[Converter] | None = None
+
+    def arguments(self, parameters: Mapping[str, object]) -> list[object]:
+        """Return what the driver wants, in order. Raises TypeError where a name is wrong."""
+        if parameters.keys() != self._given:
+            wanted, given = (", ".join(sorted(names)) for names in (self._given, parameters))
+            raise TypeError(f"This SELECT takes ({wanted}), not ({given}): {self.sql}")
+        values = {**self._constant, **parameters}
+        return [
+            values[name] if write is None else write(values[name])
+            for name, write in self._writers.items()
+        ]
+
+    async def send(self, driver: Any, arguments: list[object]) -> list[Record]:
+        """Send it on a connection of the driver."""
+        if self._readers is None:
+            described = (await driver.prepare(self.sql)).get_attributes()
+            if len(described) != len(self._columns):
+                raise PreparedError(f"Name the columns of what is composed of several: {self.sql}")
+            self._readers = [
+                kind.dialect_impl(_DIALECT).result_processor(_DIALECT, each.type.oid)
+                for kind, each in zip(self._columns, described, strict=True)
+            ]
+        return cast(list[Record], await driver.fetch(self.sql, *arguments))
+
+    def rows(self, records: Sequence[Record]) -> list[tuple[*Columns]]:
+        """Return what was read, each value as its SQLAlchemy type has it."""
+        readers = self._readers or []
+        if not any(readers):
+            return [tuple(record) for record in records]
+        return [
+            tuple(
+                value if read is None else read(value)
+                for read, value in zip(readers, record, strict=True)
+            )
+            for record in records
+        ]
+
+
+async def fetch(
+    module: str,
+    primary: AsyncEngine,
+    replica: Replica | None,
+    query: Prepared[*Columns],
+    parameters: Mapping[str, object],
+) -> list[tuple[*Columns]]:
+    """Return the rows of a SELECT under a module's role, in a transaction of its own.
+
+    It goes to the replica where that is recent enough; if it fails there, to the primary.
+    Raises what a session would raise.
+    """
+    arguments = query.arguments(parameters)
+    if replica is not None and is_recent(replica):
+        try:
+            return await _fetch(module, replica.engine, query, arguments)
+        except Exception as error:
+            if not falls_back(replica, error):
+                raise
+    return await _fetch(module, primary, query, arguments)
+
+
+async def _fetch(
+    module: str, engine: AsyncEngine, query: Prepared[*Columns], arguments: list[object]
+) -> list[tuple[*Columns]]:
+    role = role_of(engine.url.username or "", module)
+    connection = await _connect(engine)
+    driver: Any = connection.driver_connection
+    driver.begin_with(seconds_of(engine), f' SET LOCAL ROLE "{role}";')
+    try:
+        records = await _read(driver, query, arguments, engine.url.database, role)
+    except (OSError, *OF_DRIVER) as error:
+        explained = _explained(error, driver, engine, role, query.sql)
+        if isinstance(explained, UnreachableError):
+            await greenlet_spawn(engine.pool._invalidate, connection)  # And those as old as it is.
+        raise explained from error
+    finally:
+        # Never back to the pool while anything is open, or nobody knows whether it is.
+        if connection.is_valid:
+            if driver.is_closed() or driver.is_in_transaction():
+                await greenlet_spawn(connection.invalidate)
+            else:
+                connection.close()
+    return query.rows(records)
+
+
+def _explained(
+    error: Exception, driver: Any, engine: AsyncEngine, role: str, sql: str
+) -> Exception:
+    """Return what a session would raise in the place of an error of the driver."""
+    withhold(error)
+    if is_lost(error, driver):
+        return unreachable(error)
+    if refusal := trespass(error, engine.sync_engine, role):
+        return refusal
+    if getattr(error, "sqlstate", None) == READ_ONLY:
+        return TransactionError("`db.fetch()` only reads: write, and lock, in `db.transaction()`.")
+    return wrapped(error, engine.dialect, sql)
+
+
+async def _connect(engine: AsyncEngine) -> PoolProxiedConnection:
+    """Take a connection from the pool; one that lies there, without SQLAlchemy's greenlet, which
+    only those need that wait, or connect."""
+    pool = engine.pool
+    if isinstance(pool, QueuePool) and pool.checkedin():
+        with suppress(MissingGreenlet):
+            return engine.sync_engine.raw_connection()
+    return await engine.raw_connection()
+
+
+async def _read(
+    driver: Any,
+    query: Prepared[*Columns],
+    arguments: list[object],
+    database: str | None,
+    role: str,
+) -> list[Record]:
+    await driver.execute("BEGIN READ ONLY;")
+    span = begin_statement(query.sql, database, role)
+    try:
+        records: list[Record] = await driver.in_time(query.send(driver, arguments))
+    except BaseException as error:
+        if span is not None:
+            end_statement(span, error)
+        # One that is cancelled, or late, may be under way still; its connection is given up.
+        if isinstance(error, Exception) and not isinstance(error, OSError):
+            await driver.execute("ROLLBACK;")
+        raise
+    if span is not None:
+        end_statement(span)
+    await driver.execute("COMMIT")
+    return records

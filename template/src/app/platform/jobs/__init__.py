@@ -1,0 +1,65 @@
+"""Work on a queue in the same database: jobs, events, the worker that runs them."""
+
+from app.platform.jobs.changes import drop_jobs, Left, retry_held, retry_jobs
+from app.platform.jobs.cron import is_valid_cron
+from app.platform.jobs.events import Event, Events, Handler
+from app.platform.jobs.jobs import (
+    BoundJob,
+    Delivery,
+    is_frozen,
+    Job,
+    job,
+    name_of,
+    Options,
+    parameters_of,
+)
+from app.platform.jobs.queue import connect_queue
+from app.platform.jobs.queue_schema import install_queue, is_outdated
+from app.platform.jobs.records import (
+    count_jobs,
+    find_job,
+    find_jobs,
+    history_of,
+    JobRecord,
+    JobsError,
+    Known,
+    measure_queue,
+    ModuleQueue,
+    STATES,
+)
+from app.platform.jobs.shapes import look_alikes
+from app.platform.jobs.worker import Worker
+
+__all__ = [
+    "STATES",
+    "BoundJob",
+    "Delivery",
+    "Event",
+    "Events",
+    "Handler",
+    "Job",
+    "JobRecord",
+    "JobsError",
+    "Known",
+    "Left",
+    "ModuleQueue",
+    "Options",
+    "Worker",
+    "connect_queue",
+    "count_jobs",
+    "drop_jobs",
+    "find_job",
+    "find_jobs",
+    "history_of",
+    "install_queue",
+    "is_frozen",
+    "is_outdated",
+    "is_valid_cron",
+    "job",
+    "look_alikes",
+    "measure_queue",
+    "name_of",
+    "parameters_of",
+    "retry_held",
+    "retry_jobs",
+]

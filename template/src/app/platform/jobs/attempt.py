@@ -1,0 +1,110 @@
+"""Run one job once, and record what became of it."""
+
+import asyncio
+import logging
+import random
+from datetime import timedelta
+
+from pgqueuer import Queries
+from pgqueuer.models import Job as Row
+from pgqueuer.models import TracebackRecord
+from pgqueuer.types import QueueManagerId
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.platform.database import Database, has_begun, statements_may_take
+from app.platform.jobs.jobs import ArgumentsError, BoundJob, Delivery
+from app.platform.jobs.queue import end
+from app.platform.jobs.recovery import DeadlyJobError, has
+from app.platform.timeouts import MARGIN
+
+logger = logging.getLogger("app.worker")
+
+_LONGEST_DELAY = 600
+
+
+class DeadlineError(Exception):
+    """An attempt took longer than the job may."""
+
+
+class AbortedError(Exception):
+    """An attempt ended with something that is no Exception; tells with what."""
+
+
+class _AlreadyDoneError(Exception):
+    """Another worker has done this job meanwhile, so this transaction must be undone."""
+
+
+async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
+    """Run a job in a transaction of its module, which takes it from the queue as well.
+
+    So the two cannot come apart: a job that is in the queue has written nothing, and one that wrote
+    is not there to be run again. Returns False for one that sent no statement: then there was no
+    transaction, and it has still to be taken out.
+    Raises the Exception that the job raises, ArgumentsError, DeadlineError, or AbortedError; and
+    CancelledError only where the task that runs this is cancelled, so that no attempt has failed.
+    """
+    arguments = job.read(row.payload, row.headers)
+    delivery = Delivery(f"{job.name}-{row.id}", row.attempts + 1)
+    try:
+        # A little longer than the attempt, so that it is the attempt that ends.
+        with statements_may_take(job.options.deadline + MARGIN):
+            async with asyncio.timeout(job.options.deadline) as limit:
+                async with Database(engine, job.module).transaction() as tx:
+                    await job.run(tx, arguments, delivery)
+                    if not await has_begun(tx):
+                        return False
+                    # Last, so that a job may speak to the network before its first statement without
+                    # keeping a transaction open meanwhile.
+                    if not await end(tx, row.id):
+                        raise _AlreadyDoneError
+    except _AlreadyDoneError:
+        logger.info("Another worker has done it meanwhile.")
+        return True
+    except asyncio.CancelledError as error:
+        if (task := asyncio.current_task()) and task.cancelling():
+            raise
+        raise AbortedError(
+            f"{job.name} awaited something that was cancelled, by whoever else had it. Catch "
+            "CancelledError where it does."
+        ) from error
+    except Exception as error:
+        if not limit.expired():
+            raise
+        raise DeadlineError(
+            f"{job.name} did not end within {job.options.deadline:g} s. Make it shorter, or give it "
+            "a longer `deadline`."
+        ) from error
+    except (BaseExceptionGroup, GeneratorExit, SystemExit) as error:
+        raise AbortedError(f"{job.name} raised {error!r}, which is no Exception.") from error
+    return True
+
+
+async def record(
+    queue: Queries, worker: QueueManagerId, job: BoundJob, row: Row, error: Exception
+) -> str:
+    """Let a job that failed be tried again later, or hold it with its error; return which of them:
+    `retried` or `held`, or `lost` where the worker does not have it any more."""
+    if not await has(queue, worker, row.id):
+        return "lost"
+    failure = TracebackRecord.from_exception(error, row.id, {"attempt": row.attempts + 1})
+    failure.exception_message = _storable(failure.exception_message)
+    failure.traceback = _storable(failure.traceback)
+    if isinstance(error, ArgumentsError | DeadlyJobError) or row.attempts >= job.options.retries:
+        await queue.log_jobs([(row, "failed", failure)])
+        return "held"
+    await queue.retry_job(row, timedelta(seconds=backoff(row.attempts)), failure)
+    return "retried"
+
+
+def backoff(failed: int) -> float:
+    """Return the seconds to wait after a number of attempts failed before: about 1, 2, 4, 8 …
+
+    By chance up to half of it less, so that jobs that failed together do not come back together.
+    """
+    longest = min(2.0 ** min(failed, 30), _LONGEST_DELAY)
+    return longest * random.uniform(0.5, 1)
+
+
+def _storable(said: str) -> str:
+    """Return a text without what Postgres or UTF-8 does not take."""
+    return said.replace("\x00", "\\x00").encode(errors="backslashreplace").decode()

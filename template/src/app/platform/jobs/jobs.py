@@ -1,0 +1,217 @@
+"""Jobs: what can wait is done later, by `app worker`.
+
+A job is a function in a module's `jobs.py`, listed in its `wiring.py`:
+
+    @job(retries=10, deadline=30)
+    async def send_receipt(tx: Tx, receipt: Receipt, billing: Billing) -> None: ...
+
+    await send_receipt.enqueue(tx, Receipt(order_id))
+
+The second parameter holds the arguments, a frozen dataclass; after it come interfaces, found by
+type. It exists only if the transaction that enqueued it committed. It runs in a transaction of its
+module, which ends it: what it wrote and its being done are committed together, so that an effect
+in the database is there once. Anything else it does may happen **more than once**: a worker can die
+after the e-mail was sent and before the commit. Whoever receives such an effect must be able to
+recognise the second one; `delivery: Delivery` holds the key to give them.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, is_dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, cast, Concatenate, Generic, get_type_hints, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.platform.database import Tx
+from app.platform.jobs import queue
+from app.platform.jobs.queue import NewJob
+from app.platform.jobs.shapes import changed, Members, members_of, renumbered, shape_of
+
+A = TypeVar("A")
+
+JobFunction = Callable[Concatenate[Tx, A, ...], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Which job this is. A job asks for it by type: `delivery: Delivery`."""
+
+    key: str
+    """The same at every attempt, and no other job's: an idempotency key for what is outside."""
+    attempt: int
+    """1 for the first. A worker that died does not count as one."""
+
+
+class ArgumentsError(Exception):
+    """A job's arguments are not what its code takes; tells which, and what to do."""
+
+    def __init__(self, name: str, wrong: str) -> None:
+        super().__init__(
+            f"The arguments of {name} do not fit its code: {wrong}. Give a new field a default, take a "
+            "removed one back in, or mend what enqueues it; deploy, and run `app jobs retry`; or `app "
+            "jobs drop`."
+        )
+        self.wrong = wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a job is run. See `job`."""
+
+    retries: int = 10
+    deadline: float = 30
+    priority: int = 0
+    concurrency: int = 0
+    cron: str | None = None
+
+
+@dataclass(frozen=True)
+class Job(Generic[A]):
+    """A job as its module declares it."""
+
+    function: JobFunction[A]
+    options: Options
+
+    @property
+    def name(self) -> str:
+        """`<module>.<function>`, as the queue knows it."""
+        return f"{self.function.__module__.split('.')[-2]}.{name_of(self.function)}"
+
+    async def enqueue(
+        self,
+        tx: Tx,
+        arguments: A,
+        *,
+        delay: timedelta = timedelta(0),
+        priority: int | None = None,
+        key: str | None = None,
+    ) -> bool:
+        """Write a job in the caller's transaction. It runs after the commit, `delay` later.
+
+        Jobs of higher priority run first. While a job with the same `key` waits or runs, no other
+        is written: then this returns False.
+        """
+        if priority is None:
+            priority = self.options.priority
+        written = self._adapter.dump_json(arguments)
+        new = NewJob(self.name, written, priority, delay, key, self._shape, self._members)
+        return await queue.enqueue(tx, [new]) == 1
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[A]:
+        return TypeAdapter(list(parameters_of(self.function).values())[1])
+
+    @cached_property
+    def _shape(self) -> str:
+        return shape_of(self.name, self._adapter)
+
+    @cached_property
+    def _members(self) -> Members:
+        return members_of(self._adapter)
+
+
+def job(
+    *,
+    retries: int = 10,
+    deadline: float = 30,
+    priority: int = 0,
+    concurrency: int = 0,
+    cron: str | None = None,
+) -> Callable[[JobFunction[A]], Job[A]]:
+    """Declare a job.
+
+    `retries`: how often it is tried again after an error, later each time: after about 1, 2, 4 …
+    seconds, at most ten minutes. The default goes on for a quarter of an hour. Then it is held.
+    `deadline`: seconds that one attempt may take.
+    `priority`: jobs of a higher one run first.
+    `concurrency`: how many run at once, in all workers together; 0 sets no limit.
+    `cron`: when it is enqueued by itself, in UTC, with arguments that all have defaults:
+    `0 3 * * *` is every night at three. Once for each time, however many workers there are.
+    """
+    options = Options(retries, deadline, priority, concurrency, cron)
+    return lambda function: Job(function, options)
+
+
+@dataclass(frozen=True)
+class BoundJob:
+    """A job that has what it asks for, as a worker runs it; made when the application is wired."""
+
+    name: str
+    module: str
+    options: Options
+    function: Callable[..., Awaitable[None]]
+    """Takes `tx` and the arguments; the interfaces are bound already."""
+    delivery: str | None
+    """The parameter that asks for the `Delivery`."""
+    adapter: TypeAdapter[Any]
+    default: Callable[[], object]
+    """Makes the arguments of one that is enqueued by the clock."""
+
+    def write(self, arguments: object) -> NewJob:
+        """Return a job with these arguments, to be enqueued."""
+        written = self.adapter.dump_json(arguments)
+        return NewJob(
+            self.name, written, self.options.priority, shape=self.shape, members=self.members
+        )
+
+    @cached_property
+    def shape(self) -> str:
+        """What its arguments look like in this version of the code."""
+        return shape_of(self.name, self.adapter)
+
+    @cached_property
+    def members(self) -> Members:
+        """What the members of enums in its arguments are called."""
+        return members_of(self.adapter)
+
+    def read(self, written: bytes | None, headers: Mapping[str, object] | None = None) -> object:
+        """Return the arguments of a job that was written, perhaps by another version of the code: what
+        is no more than similar to what this one takes is not taken for it.
+
+        Raises ArgumentsError where they do not fit this one.
+        """
+        written, is_foreign = written or b"null", self.is_foreign(headers)
+        try:
+            arguments = self.adapter.validate_json(
+                written, strict=is_foreign or None, extra="forbid"
+            )
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{'.'.join(map(str, each['loc'])) or 'all'}: {each['msg']}"
+                for each in error.errors()
+            )
+            raise ArgumentsError(self.name, wrong) from None
+        if is_foreign and headers is not None:
+            if other := renumbered(headers.get("members"), self.members):
+                raise ArgumentsError(self.name, other)
+            if where := changed(self.adapter, written, arguments):
+                raise ArgumentsError(self.name, f"{where}: would become another value")
+        return arguments
+
+    def is_foreign(self, headers: Mapping[str, object] | None) -> bool:
+        """Say whether another version of the code wrote a job."""
+        shape = (headers or {}).get("shape")
+        return shape is not None and shape != self.shape
+
+    async def run(self, tx: Tx, arguments: object, delivery: Delivery) -> None:
+        """Run the function in the module's view of a transaction."""
+        more = {self.delivery: delivery} if self.delivery else {}
+        await self.function(tx, arguments, **more)
+
+
+def name_of(function: Callable[..., object]) -> str:
+    """Return the name a function was defined with."""
+    return cast(str, getattr(function, "__name__", type(function).__name__))
+
+
+def parameters_of(function: Callable[..., Any]) -> dict[str, type]:
+    """Return the parameters of a function and their types; `object` where it gives none."""
+    hints = get_type_hints(function)
+    return {name: hints.get(name, object) for name in inspect.signature(function).parameters}
+
+
+def is_frozen(kind: type) -> bool:
+    """Say whether a type is a dataclass that nobody can change on its way."""
+    return is_dataclass(kind) and bool(kind.__dataclass_params__.frozen)  # type: ignore[attr-defined]

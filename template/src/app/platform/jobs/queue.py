@@ -1,0 +1,197 @@
+"""The queue: a table of jobs, in a schema and under a role of its own, as a module has them.
+
+pgqueuer makes the tables and knows the SQL that works on them. Modules reach them only through
+`Job.enqueue` and `Events.publish`, which write in the caller's transaction.
+"""
+
+import json
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from asyncpg import PostgresError
+from opentelemetry.trace import SpanKind
+from pgqueuer import Queries
+from pgqueuer.adapters.persistence.qb import (
+    QueryBuilderEnvironment,
+    QueryQueueBuilder,
+    QuerySchedulerBuilder,
+)
+from pgqueuer.db import AsyncpgDriver
+from pgqueuer.domain.settings import DBSettings
+from pgqueuer.models import JobId
+from pgqueuer.types import QueueManagerId
+
+from app.platform import schemas
+from app.platform.database import (
+    begin_statement,
+    connect,
+    connection_of,
+    end_statement,
+    is_lost,
+    login_of,
+    OF_DRIVER,
+    role_of,
+    send,
+    sqlstate_of,
+    Tx,
+    unreachable,
+    view_of,
+)
+from app.platform.settings import Settings
+from app.platform.telemetry import begin, begin_trace, get_request, inside, Place, place
+from app.platform.timeouts import QUEUE
+
+NAMES = DBSettings(db_schema=schemas.QUEUE)
+"""How pgqueuer names its tables. Each of its objects is given this: its default is another schema."""
+
+UNREACHABLE = (OSError, *OF_DRIVER)
+"""What a connection to the queue raises that does not work, or not any more."""
+
+_SQL = QueryQueueBuilder(NAMES)
+_ENQUEUE = _SQL.build_enqueue_query("skip")
+_END = f"""SET LOCAL ROLE "%(role)s";
+    WITH ended AS (
+        DELETE FROM {NAMES.qualified.queue_table} WHERE id = %(id)d
+        RETURNING id, entrypoint, priority
+    )
+    INSERT INTO {NAMES.qualified.queue_table_log} (job_id, status, entrypoint, priority)
+    SELECT id, 'successful', entrypoint, priority FROM ended"""
+_ENDED = f"DELETE FROM {NAMES.qualified.queue_table} WHERE id = $1"
+"""It in short, for traces."""
+_RELEASE = f"""UPDATE {NAMES.qualified.queue_table}
+    SET status = 'queued', queue_manager_id = NULL, slot = NULL, execute_after =
+        CASE WHEN headers ? 'lost' THEN now() + interval '10 seconds' ELSE execute_after END
+    WHERE queue_manager_id = $1 AND status = 'picked' AND"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job as it is written."""
+
+    name: str
+    arguments: bytes
+    priority: int = 0
+    delay: timedelta = timedelta(0)
+    key: str | None = None
+    """No second job of the same name and key is written while one waits or runs."""
+    shape: str | None = None
+    """Of the arguments; see `shapes`."""
+    members: Mapping[str, object] = field(default_factory=dict)
+
+
+async def enqueue(tx: Tx, jobs: Sequence[NewJob], what: str = "") -> int:
+    """Write jobs in the caller's transaction; return how many, those with a taken key left out.
+
+    In a trace, it is `what` was done: by default, that the job was enqueued.
+    """
+    name, about = what or f"enqueue {jobs[0].name}", {"job.name": jobs[0].name}
+    if (here := place.get()) is not None:
+        span = begin(name, SpanKind.PRODUCER, about)
+    else:  # The clock enqueues it: all attempts are to be in one trace nevertheless.
+        span = begin_trace(None, name, SpanKind.PRODUCER, about)
+    try:
+        with inside(span):
+            return await _write(tx, jobs, place.get())
+    finally:
+        place.set(here)
+
+
+async def _write(tx: Tx, jobs: Sequence[NewJob], origin: Place | None) -> int:
+    columns = (
+        [job.priority for job in jobs],
+        [job.name for job in jobs],
+        [job.arguments for job in jobs],
+        [job.delay for job in jobs],
+        [job.key and f"{job.name} {job.key}" for job in jobs],
+        [_headers(origin, job) for job in jobs],
+    )
+    return await send(view_of(tx, schemas.QUEUE), _ENQUEUE, columns)
+
+
+def _headers(origin: Place | None, job: NewJob) -> str:
+    """Return what a job takes along from whoever enqueues it: the signals of both belong together,
+    and what another version cannot read must not be taken for a mistake."""
+    request_id = get_request()
+    headers: dict[str, object] = {"request_id": request_id} if request_id else {}
+    if job.shape is not None:
+        headers["shape"] = job.shape
+    if job.members:
+        headers["members"] = job.members
+    if origin is not None:
+        headers["otel"] = {"traceparent": origin.trace_parent}  # Where pgqueuer has it as well.
+    return json.dumps(headers) if headers else "null"
+
+
+async def end(tx: Tx, id: int) -> bool:
+    """Take a job that is done from the queue, in the transaction that did it.
+
+    The last statement of all: it leaves the transaction in the role of the queue. Returns False if
+    the job was done before: then the transaction must not be committed.
+    """
+    connection = await connection_of(tx)
+    login = connection.engine.url.username or ""
+    driver: Any = connection.connection.driver_connection
+    # Past SQLAlchemy, for one message instead of two: every job that writes pays for this.
+    role = role_of(login, schemas.QUEUE)
+    span = begin_statement(_ENDED, connection.engine.url.database, role)
+    error = None
+    try:
+        ended = await driver.execute(_END % {"role": role, "id": id})
+    except BaseException as raised:
+        error = raised
+        if isinstance(raised, Exception) and is_lost(raised, driver):
+            raise unreachable(raised) from raised
+        raise
+    finally:
+        if span is not None:
+            end_statement(span, error)
+    return bool(ended == "INSERT 0 1")
+
+
+async def release(queue: Queries, worker: QueueManagerId, ids: Sequence[JobId]) -> None:
+    """Give back what a worker has taken and not ended; what is suspected (see `recovery`) can wait,
+    since it may be turned away again."""
+    await queue.driver.execute(f"{_RELEASE} id = ANY($2)", worker, ids)
+
+
+async def release_all_but(queue: Queries, worker: QueueManagerId, held: Collection[JobId]) -> None:
+    """Give back what a worker has taken without having heard of it."""
+    await queue.driver.execute(f"{_RELEASE} id <> ALL($2)", worker, sorted(held))
+
+
+def has_answered(error: Exception) -> bool:
+    """Say whether it was Postgres that refused what the queue was asked, and the connection lives."""
+    return isinstance(error, PostgresError) and not sqlstate_of(error).startswith(("08", "57P"))
+
+
+@asynccontextmanager
+async def connect_queue(settings: Settings, patience: float = QUEUE) -> AsyncIterator[Queries]:
+    """Open a connection of its own that speaks as the queue; pgqueuer's queries on it.
+
+    Who gets no answer within so many seconds gets a TimeoutError, and has no connection any more.
+    """
+    role = role_of(login_of(settings.database_url), schemas.QUEUE).replace('"', '""')
+    connection = await connect(
+        settings.database_url,
+        command_timeout=patience,
+        server_settings={"application_name": "app worker"},
+    )
+    try:
+        # Not as a parameter of the start, which poolers refuse.
+        await connection.execute(f'SET ROLE "{role}"')
+        yield queries_on(connection)
+    finally:
+        connection.terminate()  # A close waits for a network that may be silent.
+
+
+def queries_on(connection: Any) -> Queries:
+    """Return pgqueuer's queries on an asyncpg connection."""
+    return Queries(
+        AsyncpgDriver(connection),
+        QueryBuilderEnvironment(NAMES),
+        QueryQueueBuilder(NAMES),
+        QuerySchedulerBuilder(NAMES),
+    )

@@ -1,0 +1,52 @@
+"""The queue's tables, installed and brought up to date beside the modules' by `app migrate`."""
+
+from importlib.metadata import version
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.platform import schemas
+from app.platform.jobs.queue import NAMES, queries_on
+
+_TABLE = f"{schemas.QUEUE}.{NAMES.queue_table}"
+_TRIGGER = f"""CREATE OR REPLACE TRIGGER {NAMES.trigger} AFTER INSERT ON {_TABLE}
+    EXECUTE FUNCTION {schemas.QUEUE}.{NAMES.function}()"""
+"""Tells workers of new jobs only. pgqueuer's own also tells of each one done; Postgres lets those
+who notify commit one after the other."""
+_INSTALLED = text("SELECT obj_description(to_regnamespace(:schema), 'pg_namespace')")
+
+
+async def install_queue(connection: AsyncConnection, owner: str) -> list[str]:
+    """Bring the queue's tables up to date, as their owner; return what was applied.
+
+    What is interrupted is completed by the next run. Tables newer than the code are left alone.
+    """
+    if not await is_outdated(connection):
+        return []
+    await connection.rollback()
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    await driver.execute(f'SET ROLE "{owner}"')
+    try:
+        queries = queries_on(driver)
+        await queries.upgrade()
+        await queries.optimize_autovacuum()
+        await driver.execute(_TRIGGER)
+        await driver.execute(f"COMMENT ON SCHEMA {schemas.QUEUE} IS '{_wanted()}'")
+    finally:
+        await driver.execute("RESET ROLE")
+    return [f"{schemas.QUEUE} {_wanted()}"]
+
+
+async def is_outdated(connection: AsyncConnection) -> bool:
+    """Say whether the queue's tables are missing or older than the code."""
+    installed = await connection.scalar(_INSTALLED, {"schema": schemas.QUEUE})
+    return installed is None or _parts(installed) < _parts(_wanted())
+
+
+def _wanted() -> str:
+    return f"pgqueuer-{version('pgqueuer')}"
+
+
+def _parts(version: str) -> list[int]:
+    return [int(part) for part in version.rpartition("-")[2].split(".") if part.isdigit()]

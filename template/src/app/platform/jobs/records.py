@@ -1,0 +1,193 @@
+"""What is in the queue: for those who look after it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pgqueuer import Queries
+from pgqueuer.models import JobId
+
+from app.platform.jobs.jobs import BoundJob
+from app.platform.jobs.queue import NAMES
+
+STATES = {"waiting": "queued", "running": "picked", "held": "failed", "unknown": "unknown"}
+"""What we call the states of a job, and what pgqueuer does. Unknown is what waits for code that this
+version does not have, or has arguments that it cannot read: for workers of another version, or left
+behind by one."""
+Known = Mapping[str, BoundJob]
+"""The jobs that this version of the code has, by name."""
+
+_TABLES = NAMES.qualified
+_NAME = "split_part(entrypoint, '@', 1)"
+"""See `versions`."""
+_IS_UNKNOWN = f"""(status = 'queued'
+    AND ({_NAME} <> ALL($1::text[]) OR (headers -> 'misfit' ?| $2::text[]) IS TRUE))"""
+_STATUS = f"CASE WHEN {_IS_UNKNOWN} THEN 'unknown' ELSE status::text END"
+_TIME = "greatest(least({0}, '9999-01-01Z'), '0001-01-02Z')"
+"""What Python has no time for, as what is infinite, was written by hand."""
+_DUE = _TIME.format("execute_after")
+_JOBS = f"""
+    SELECT id, {_NAME} AS name, {_STATUS} AS status, attempts, priority,
+        {_TIME.format("created")} AS created, {_DUE} AS due, payload, dedupe_key, (
+            SELECT concat(traceback->>'exception_type', ': ', traceback->>'exception_message')
+            FROM {_TABLES.queue_table_log} WHERE job_id = job.id AND traceback IS NOT NULL
+            ORDER BY created DESC, id DESC LIMIT 1
+        ) AS error,
+        CASE WHEN {_IS_UNKNOWN} THEN (
+            SELECT why FROM jsonb_each_text(
+                CASE jsonb_typeof(headers -> 'misfit') WHEN 'object' THEN headers -> 'misfit' END
+            ) AS each (shape, why) WHERE shape = ANY($2)
+        ) END AS misfit
+    FROM {_TABLES.queue_table} AS job
+    WHERE ($3::text IS NULL OR split_part(entrypoint, '.', 1) = $3)
+        AND ($4::text IS NULL OR {_STATUS} = $4) AND ($5::bigint[] IS NULL OR id = ANY($5))
+    ORDER BY id LIMIT $6
+"""
+_COUNTS = f"""SELECT split_part(entrypoint, '.', 1) AS module, {_STATUS} AS status, count(*) AS number
+    FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
+_MEASURE = f"""
+    SELECT split_part(entrypoint, '.', 1) AS module, {_STATUS} AS status, count(*) AS number,
+        max(extract(epoch FROM now() - {_DUE})) FILTER (WHERE status = 'queued') AS oldest
+    FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
+_UNKNOWN = f"""SELECT {_NAME} AS name, count(*) AS number FROM {_TABLES.queue_table}
+    WHERE {_IS_UNKNOWN} GROUP BY 1 ORDER BY 1"""
+
+
+class JobsError(Exception):
+    """What was asked of a job cannot be done with it; says why."""
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job in the queue."""
+
+    id: int
+    name: str
+    state: str
+    failed: int
+    """How many attempts failed since it was enqueued, or retried by hand."""
+    priority: int
+    created: datetime
+    due: datetime
+    key: str | None
+    arguments: str
+    """As they were written, JSON."""
+    error: str | None
+    """What the last attempt that failed said; of what is unknown, why it cannot be read."""
+
+
+@dataclass(frozen=True)
+class ModuleQueue:
+    """What a module has in the queue."""
+
+    jobs: Mapping[str, int]
+    """How many, by state."""
+    oldest_due: float
+    """Seconds for which one is due that no worker has taken; 0 for none."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that became of a job."""
+
+    at: datetime
+    what: str
+    error: str | None
+    """With the traceback."""
+
+
+async def find_jobs(
+    queue: Queries,
+    known: Known,
+    *,
+    module: str | None = None,
+    state: str | None = None,
+    ids: Sequence[int] | None = None,
+    limit: int | None = None,
+) -> list[JobRecord]:
+    """Return the jobs in the queue, oldest first. `known` are those that the code has."""
+    status = STATES[state] if state else None
+    rows = await queue.driver.fetch(_JOBS, *_of(known), module, status, ids, limit)
+    return [_record(row) for row in rows]
+
+
+async def find_job(queue: Queries, known: Known, id: int) -> JobRecord:
+    """Return one job. Raises JobsError."""
+    found = await find_jobs(queue, known, ids=[id])
+    if not found:
+        raise JobsError(
+            f"There is no job {id} in the queue: it has ended, was dropped, or never was."
+        )
+    return found[0]
+
+
+async def history_of(queue: Queries, id: int) -> list[Step]:
+    """Return what became of a job, oldest first."""
+    return [
+        Step(
+            entry.created,
+            _name_of(entry.status),
+            entry.traceback.traceback if entry.traceback else None,
+        )
+        for entry in await queue.job_log_history(JobId(id), limit=10_000)
+    ]
+
+
+async def count_jobs(queue: Queries, known: Known) -> dict[str, dict[str, int]]:
+    """Return how many jobs of each module are in each state."""
+    counts: dict[str, Counter[str]] = {}
+    for row in await queue.driver.fetch(_COUNTS, *_of(known)):
+        counts.setdefault(str(row["module"]), Counter())[_state(row)] = int(str(row["number"]))
+    return {module: {state: found[state] for state in STATES} for module, found in counts.items()}
+
+
+async def measure_queue(queue: Queries, known: Known) -> dict[str, ModuleQueue]:
+    """Return what each module has in the queue; modules that have nothing there are left out."""
+    counts: dict[str, Counter[str]] = {}
+    oldest: dict[str, float] = {}
+    for row in await queue.driver.fetch(_MEASURE, *_of(known)):
+        module = str(row["module"])
+        counts.setdefault(module, Counter())[_state(row)] = int(str(row["number"]))
+        due = float(str(row["oldest"] or 0))
+        oldest[module] = max(oldest.get(module, 0.0), due)
+    return {
+        module: ModuleQueue({state: found[state] for state in STATES}, oldest[module])
+        for module, found in counts.items()
+    }
+
+
+async def count_unknown(queue: Queries, known: Known) -> dict[str, int]:
+    """Return how many jobs of each name wait for another version of the code."""
+    rows = await queue.driver.fetch(_UNKNOWN, *_of(known))
+    return {str(row["name"]): int(str(row["number"])) for row in rows}
+
+
+def _record(row: Mapping[str, Any]) -> JobRecord:
+    state = _state(row)
+    return JobRecord(
+        id=row["id"],
+        name=row["name"],
+        state=state,
+        failed=row["attempts"] + (state == "held"),
+        priority=row["priority"],
+        created=row["created"],
+        due=row["due"],
+        key=row["dedupe_key"],
+        arguments=(row["payload"] or b"null").decode(errors="replace"),
+        error=row["misfit"] or row["error"],
+    )
+
+
+def _of(known: Known) -> tuple[list[str], list[str]]:
+    """Return the names of jobs, and the shapes of their arguments."""
+    return list(known), [job.shape for job in known.values()]
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    return _name_of(str(row["status"]))
+
+
+def _name_of(status: str) -> str:
+    return next((name for name, theirs in STATES.items() if theirs == status), status)

@@ -1,0 +1,21 @@
+"""How the database follows the code."""
+
+from app.platform.migrations.migrations import (
+    admin_connection,
+    as_owner,
+    config_of,
+    explained,
+    migrate,
+    pending_migrations,
+    prepare,
+)
+
+__all__ = [
+    "admin_connection",
+    "as_owner",
+    "config_of",
+    "explained",
+    "migrate",
+    "pending_migrations",
+    "prepare",
+]

@@ -1,0 +1,64 @@
+"""Which release of this application runs: its name, its version, and the commit it was built from."""
+
+import re
+from functools import cache
+from importlib.metadata import Distribution, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
+"""What a tag of an image may be, and a label of Kubernetes nearly."""
+_COMMIT = re.compile(r"[0-9a-f]{7,64}(-dirty)?")
+
+
+def _version(value: str) -> str:
+    if value and not _VERSION.fullmatch(value):
+        raise ValueError("is not a version: write 1.4.2, as the tag says without its v, or nothing")
+    return value or installed_version()
+
+
+def _commit(value: str) -> str | None:
+    if value and not _COMMIT.fullmatch(value):
+        raise ValueError("is not a commit: write what `git rev-parse HEAD` prints, or nothing")
+    return value or None
+
+
+Version = Annotated[str, AfterValidator(_version)]
+"""Nothing, as in an image that was told none, is the version that is installed."""
+Commit = Annotated[str, AfterValidator(_commit)]
+"""Seven digits or more of its hash, with `-dirty` where there were changes; or nothing."""
+
+
+@cache
+def _distribution() -> Distribution | None:
+    for each in entry_points(group="console_scripts", name="app"):
+        if each.value == "app.cli:main" and each.dist is not None:
+            return each.dist
+    return None
+
+
+def application_name() -> str:
+    """Return what `pyproject.toml` calls this application."""
+    installed = _distribution()
+    return "app" if installed is None else installed.name
+
+
+def user_agent(version: str) -> str:
+    """Return how this application calls itself where it asks others: `shop/1.4.2`."""
+    return f"{application_name()}/{version}"
+
+
+def installed_version() -> str:
+    """Return the version in `pyproject.toml`, which counts where nobody says another."""
+    installed = _distribution()
+    return "0" if installed is None else installed.version
+
+
+def is_for_development() -> bool:
+    """Say whether this is a developer's installation: what is deployed lacks `app.development`, and
+    what that needs."""
+    development = Path(__file__).parents[2] / "development"
+    return development.is_dir() and find_spec("jinja2") is not None

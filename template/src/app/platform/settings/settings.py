@@ -1,0 +1,265 @@
+"""Settings: environment variables, or files of the same names in /run/secrets."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, FilePath, model_validator, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.platform.settings.levels import Level, parse_levels
+from app.platform.settings.release import Commit, installed_version, Version
+
+MEMORY = "memory://"
+_SECRETS = Path("/run/secrets")
+_SHORTEST_PASSWORD = 12
+
+
+class SettingsError(Exception):
+    """The environment is not fit to start with. The message names each variable."""
+
+
+def _database_url(value: str) -> str:
+    try:
+        url = make_url(value)
+    except (ArgumentError, ValueError):  # The port is no number.
+        raise ValueError("is not a URL: write postgresql://user:password@host:5432/name") from None
+    if url.drivername not in {"postgresql", "postgres"}:
+        raise ValueError("must start with postgresql://")
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise ValueError("has a port that does not exist")
+    if unknown := url.query.keys() - {"sslmode"}:
+        raise ValueError(f"has parameters that are not supported: {', '.join(sorted(unknown))}")
+    if not url.username or not url.database:
+        raise ValueError("must name a user and a database: postgresql://user:password@host/name")
+    return value
+
+
+def _cache_url(value: str) -> str:
+    if value == MEMORY:
+        return value
+    if not value.startswith(("redis://", "rediss://")):
+        raise ValueError(f"must be {MEMORY}, or start with redis:// or rediss://")
+    from redis.asyncio.connection import parse_url  # Slow to import, and seldom needed.
+
+    try:
+        parse_url(value)
+    except ValueError:
+        raise ValueError("is no URL of a Redis: write redis://:password@host:6379/0") from None
+    return value
+
+
+def _log_levels(value: str) -> str:
+    parse_levels(value)
+    return value
+
+
+def _collector(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_complete = False
+    if value and (not is_complete or parts.query or parts.fragment):
+        raise ValueError("is not the URL of a collector: write http://127.0.0.1:4318")
+    return value
+
+
+CacheUrl = Annotated[str, AfterValidator(_cache_url)]
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+
+
+class Settings(BaseSettings):
+    """Everything that differs between two environments."""
+
+    model_config = SettingsConfigDict(
+        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
+        hide_input_in_errors=True,  # It holds passwords.
+    )
+
+    environment: Literal["development", "production"] = "production"
+    """Only in development are tokens believed that `app token` has signed."""
+    app_version: Version = Field(default_factory=installed_version)
+    """Which release this is: every signal carries it. The image brings it along."""
+    app_commit: Commit | None = None
+    """What it was built from."""
+    oidc_issuer: str | None = None
+    """The URL of the OpenID Connect issuer whose access tokens count."""
+    oidc_audience: str | None = None
+    """Whom the tokens must be for: what the issuer calls this application."""
+    oidc_clients: str = ""
+    """The clients whose tokens count, as the issuer calls them: `web-shop back-office`; or all."""
+    cors_origins: str = ""
+    """Web sites whose scripts may call: `https://shop.example.com https://example.com`."""
+    rate_limit: float = Field(default=100, gt=0, allow_inf_nan=False)
+    """Requests a second that one caller may send to one process; for a moment, ten times as many."""
+
+    database_url: DatabaseUrl = Field(repr=False)
+    """The login that serves requests. By itself it may read no table."""
+    migration_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    """An admin with CREATEROLE who owns the database. Only `app migrate` uses it."""
+    database_replica_url: DatabaseUrl | None = Field(default=None, repr=False)
+    """A streaming replica of that database, for reads."""
+    database_replica_max_lag: Seconds = Field(default=5, ge=2, le=600)
+    """Seconds that a read from the replica may be behind the primary."""
+    database_pool_size: int = Field(default=10, ge=1, le=1000)
+    database_pool_timeout: Seconds = Field(default=5, gt=0)
+    """Seconds to wait for a free connection before the request is refused."""
+    database_statement_timeout: Seconds = Field(default=5, ge=0.001, le=86_400)
+    """Seconds until Postgres stops a statement."""
+    database_size_limit: int | None = Field(default=None, ge=1)
+    """Bytes to which the database may grow, of which alerts warn. Nobody is told where none is set."""
+    cache_url: CacheUrl = Field(default=MEMORY, repr=False)
+    """A Redis that all processes share; otherwise each has a cache of its own, in memory."""
+    request_body_limit: int = Field(default=1_000_000, ge=1)
+    """Bytes."""
+    request_timeout: Seconds = Field(default=30, gt=0)
+    """Seconds until a request is given up, and what it did not commit is undone."""
+    request_concurrency: int = Field(default=100, ge=1)
+    """Requests that one process works on at once; more are refused."""
+    request_concurrency_per_caller: int = Field(default=50, ge=1)
+    """How many of them may be one caller's."""
+    shutdown_delay: Seconds = Field(default=5, ge=0)
+    """Seconds in which load balancers notice that the process is about to stop, and it serves."""
+    shutdown_timeout: Seconds = Field(default=30, gt=0)
+    """Seconds that running requests have left after that."""
+
+    worker_concurrency: int = Field(default=10, ge=1, le=1000)
+    """How many jobs one worker runs at a time."""
+    worker_drain_timeout: Seconds = Field(default=25, ge=0)
+    """Seconds that running jobs have to end when a worker is stopped; then another takes them."""
+    worker_lost_after: Seconds = Field(default=10, ge=1)
+    """Seconds of silence after which a worker counts as dead, and others take its jobs."""
+
+    flags_file: FilePath | None = None
+    """Says of flags what is to hold here, whatever the file of their module says."""
+
+    log_level: Level = "info"
+    """How much the application and its server log; libraries log what is wrong."""
+    log_levels: Annotated[str, AfterValidator(_log_levels)] = ""
+    """What differs: `billing=debug`, by module, or `sqlalchemy.engine=info`, by logger."""
+    log_levels_file: FilePath | None = None
+    """Says the same, counts more, and is looked at while the process runs."""
+
+    metrics_host: str = "127.0.0.1"
+    """Where Prometheus asks: an address of this machine, or 0.0.0.0 for all of them."""
+    metrics_port: int = Field(default=9464, ge=0, le=65535)
+    """The first free port from here on is taken, one by each process; 0 serves no metrics."""
+
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_collector)] | None = None
+    """Where traces are sent, by OTLP over HTTP: http://127.0.0.1:4318. None are made without."""
+    traces_sample_ratio: float = Field(default=0.05, ge=0, le=1, allow_inf_nan=False)
+    """The share of the traces that begin here which are recorded. Callers whom we know decide for
+    theirs."""
+
+    @property
+    def is_development(self) -> bool:
+        """Whether this is a developer's machine, or a test."""
+        return self.environment == "development"
+
+    @property
+    def release(self) -> dict[str, str]:
+        """What signals say of the release, under the names of OpenTelemetry."""
+        commit = {"vcs.ref.head.revision": self.app_commit} if self.app_commit else {}
+        return {"service.version": self.app_version, **commit}
+
+    @property
+    def admin_url(self) -> str:
+        """The URL that migrations use."""
+        return self.migration_database_url or self.database_url
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if wrong := [f"{name}: {what}" for name, what in _contradictions(self)]:
+            raise ValueError("; ".join(wrong))
+        return self
+
+
+def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield variables that are too weak, or do not fit to others, and what is wrong with them."""
+    if settings.database_statement_timeout > settings.request_timeout:
+        yield "DATABASE_STATEMENT_TIMEOUT", "must not be longer than REQUEST_TIMEOUT"
+    if settings.request_timeout > settings.shutdown_timeout:
+        yield "SHUTDOWN_TIMEOUT", "must not be shorter than REQUEST_TIMEOUT"
+    replica = make_url(settings.database_replica_url or settings.database_url)
+    if replica.username != make_url(settings.database_url).username:
+        yield (
+            "DATABASE_REPLICA_URL",
+            "must name the user of DATABASE_URL, whose name is part of every role's",
+        )
+    for origin in settings.cors_origins.split():
+        sent = _origin(origin)
+        if sent != origin:
+            yield (
+                "CORS_ORIGINS",
+                f"{origin} is not an origin as browsers send it: write "
+                f"{sent or 'https://shop.example.com'}",
+            )
+    if bool(settings.oidc_issuer) != bool(settings.oidc_audience):
+        yield "OIDC_AUDIENCE", "belongs to OIDC_ISSUER: set both or none"
+    elif settings.oidc_clients and not settings.oidc_issuer:
+        yield "OIDC_CLIENTS", "belongs to OIDC_ISSUER: set that as well, or none of them"
+    elif settings.oidc_issuer and settings.oidc_audience:
+        if not settings.oidc_audience.strip():
+            yield "OIDC_AUDIENCE", "is blank: name whom the tokens must be for"
+        if _origin(settings.oidc_issuer) is None or re.search(r"[\s?#]", settings.oidc_issuer):
+            yield "OIDC_ISSUER", "is not the URL of an issuer: write https://id.example.com"
+    if settings.is_development:
+        return
+    if settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
+        yield "OIDC_ISSUER", "must start with https:// in production"
+    users = {
+        name: make_url(url)
+        for name, url in (
+            ("DATABASE_URL", settings.database_url),
+            ("MIGRATION_DATABASE_URL", settings.migration_database_url),
+        )
+        if url is not None
+    }
+    if len(users) > len({each.username for each in users.values()}):
+        yield (
+            "MIGRATION_DATABASE_URL",
+            "must name another user than DATABASE_URL, who owns no tables",
+        )
+    for name, each in users.items():
+        if each.password is not None and len(str(each.password)) < _SHORTEST_PASSWORD:
+            yield name, f"has a password of less than {_SHORTEST_PASSWORD} characters"
+
+
+def _origin(url: str) -> str | None:
+    """Return the origin of a URL as browsers write it, or None where it has none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    usual = {"http": 80, "https": 443}
+    if parts.scheme not in usual or not host or not host.isascii():
+        return None
+    if ":" in host:
+        host = f"[{host}]"
+    is_usual = port is None or port == usual[parts.scheme]
+    return f"{parts.scheme}://{host}" + ("" if is_usual else f":{port}")
+
+
+def load_settings(**given: str) -> Settings:
+    """Read the settings; what is given counts more than the environment.
+
+    Raises SettingsError naming every variable that is missing or wrong.
+    """
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError("; ".join(_sentence(each) for each in error.errors())) from None
+
+
+def _sentence(error: ErrorDetails) -> str:
+    message = error["msg"].removeprefix("Value error, ").replace("Field required", "is not set")
+    # What does not fit together names its variables itself.
+    return f"{str(error['loc'][0]).upper()}: {message}" if error["loc"] else message

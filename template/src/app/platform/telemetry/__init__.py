@@ -1,0 +1,94 @@
+"""What is told: logs, metrics, traces, service level objectives, and what is never told."""
+
+from app.platform.telemetry import metrics
+from app.platform.telemetry.context import (
+    add,
+    begin_request,
+    bound,
+    current,
+    get_request,
+    Place,
+    place,
+    PLATFORM,
+    speaking,
+)
+from app.platform.telemetry.deferral import deferred
+from app.platform.telemetry.log_lines import Line, Lines
+from app.platform.telemetry.logs import configure_logs
+from app.platform.telemetry.metrics import flag_evaluations
+from app.platform.telemetry.otlp import traces_recorded
+from app.platform.telemetry.redaction import (
+    cause,
+    text_of,
+    withhold,
+    withhold_values,
+    without_secrets,
+)
+from app.platform.telemetry.slo import (
+    begin_parts,
+    culprit_of,
+    has_written,
+    note_commit,
+    Objectives,
+    ObjectivesError,
+    parts,
+    Promises,
+    read_objectives,
+    take_part,
+)
+from app.platform.telemetry.sql_text import without_values
+from app.platform.telemetry.traces import (
+    Attribute,
+    begin,
+    begin_trace,
+    Exemplar,
+    exemplar_of,
+    inside,
+    recorded_place,
+    Span,
+    span,
+)
+
+__all__ = [
+    "PLATFORM",
+    "Attribute",
+    "Exemplar",
+    "Line",
+    "Lines",
+    "Objectives",
+    "ObjectivesError",
+    "Place",
+    "Promises",
+    "Span",
+    "add",
+    "begin",
+    "begin_parts",
+    "begin_request",
+    "begin_trace",
+    "bound",
+    "cause",
+    "configure_logs",
+    "culprit_of",
+    "current",
+    "deferred",
+    "exemplar_of",
+    "flag_evaluations",
+    "get_request",
+    "has_written",
+    "inside",
+    "metrics",
+    "note_commit",
+    "parts",
+    "place",
+    "read_objectives",
+    "recorded_place",
+    "span",
+    "speaking",
+    "take_part",
+    "text_of",
+    "traces_recorded",
+    "withhold",
+    "withhold_values",
+    "without_secrets",
+    "without_values",
+]

@@ -1,0 +1,285 @@
+"""Give each module what it asks for: what its `build` takes as parameters, found by type."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, cast, TypeVar
+
+from fastapi import APIRouter
+from pydantic import PydanticSchemaGenerationError, TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.platform.cache import Cache, CacheStore
+from app.platform.database import Database, Replica, Tx
+from app.platform.flags import Flags
+from app.platform.jobs import (
+    BoundJob,
+    Delivery,
+    Event,
+    Events,
+    Handler,
+    is_frozen,
+    is_valid_cron,
+    Job,
+    look_alikes,
+    name_of,
+    Options,
+    parameters_of,
+)
+from app.platform.telemetry import Objectives
+from app.platform.wiring.boundary import at_boundary, Instrument
+from app.platform.wiring.interfaces import InterfaceError
+
+Interface = TypeVar("Interface")
+
+_LONGEST_DEADLINE = 1_000_000
+
+
+class WiringError(Exception):
+    """The modules do not fit together. The message names the module, the file and the remedy."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """What a module's `wiring.py` declares."""
+
+    build: Callable[..., object]
+    """Makes the implementation. Its return annotation is the interface that others depend on."""
+    routes: Callable[..., APIRouter] | None = None
+    """Makes the module's routes from its interface and its `Database`, found by type."""
+    jobs: Sequence[Job[Any]] = ()
+    """Its jobs, as `jobs.py` declares them."""
+    subscriptions: Mapping[type[Event], Handler | Job[Any]] = field(default_factory=dict)
+    """Which events of other modules it listens to, and what it does then."""
+
+
+@dataclass(frozen=True)
+class ModuleFolder:
+    """A module as it stands in the source tree."""
+
+    name: str
+    package: str
+    path: Path
+    declaration: Module
+    interface: type
+    depends_on: Sequence[str]
+    owner: str
+    needs: Mapping[str, type]
+    """The parameters of `build`, by name."""
+    objectives: Objectives = field(default_factory=Objectives)
+    extensions: Sequence[str] = ()
+    """The extensions of Postgres that it uses."""
+
+
+@dataclass(frozen=True)
+class Wired:
+    """Modules, built. Look one up by its interface: `wired[Billing]`.
+
+    `wired[Events]` is where a test publishes.
+    """
+
+    folders: Sequence[ModuleFolder]
+    routers: Mapping[str, APIRouter]
+    jobs: Mapping[str, BoundJob]
+    """What a worker runs, by name: jobs, and one for each subscription."""
+    _instances: Mapping[type, object] = field(repr=False)
+
+    def __getitem__(self, interface: type[Interface]) -> Interface:
+        """Return what other modules get. Raises WiringError for one that was not built."""
+        if interface not in self._instances:
+            raise WiringError(f"{interface.__name__} is not part of what was wired here.")
+        return cast(Interface, self._instances[interface])
+
+
+def wire(
+    folders: Sequence[ModuleFolder],
+    engine: AsyncEngine,
+    *,
+    replica: Replica | None = None,
+    cache: CacheStore | None = None,
+    only: type | None = None,
+    fakes: Mapping[type, object] | None = None,
+    instrument: Instrument | None = None,
+) -> Wired:
+    """Build the modules in the order given, each with its dependencies.
+
+    Reads may go to `replica`; what modules cache is kept in `cache`, or in memory.
+    `instrument` is handed each method that other modules may call, and may replace it.
+    For tests: `only` builds one module and what it depends on, step by step down, and nothing else;
+    `fakes` stand, by interface, for modules that are not built then, nor what only those need.
+    Raises WiringError where something does not fit.
+    """
+
+    def outside(folder: ModuleFolder, implementation: object) -> object:
+        try:
+            return at_boundary(folder.interface, implementation, folder.name, instrument)
+        except InterfaceError as error:
+            raise WiringError(f"{folder.name}: {error}") from None
+
+    fakes = fakes or {}
+    events, cache = Events(), cache or CacheStore()
+    instances: dict[type, object] = {Events: events}
+    routers: dict[str, APIRouter] = {}
+    jobs: dict[str, BoundJob] = {}
+    built = []
+    for folder in _part(folders, only, fakes):
+        if folder.interface in fakes:
+            instances[folder.interface] = outside(folder, fakes[folder.interface])
+            continue
+        provided = instances | {
+            Database: Database(engine, folder.name, replica),
+            Cache: Cache(cache, folder.name),
+            Flags: Flags(folder.name),
+        }
+        made = folder.declaration.build(**_pick(folder, folder.declaration.build, provided))
+        instances[folder.interface] = provided[folder.interface] = outside(folder, made)
+        if (routes := folder.declaration.routes) is not None:
+            routers[folder.name] = routes(**_pick(folder, routes, provided))
+        for each in folder.declaration.jobs:
+            _add(jobs, _job(folder, each, provided))
+        for event, handler in folder.declaration.subscriptions.items():
+            subscriber = _subscriber(folder, event, handler, provided)
+            _add(jobs, subscriber)
+            events.subscribe(event, subscriber)
+        built.append(folder)
+    return Wired(built, routers, jobs, instances)
+
+
+def _part(
+    folders: Sequence[ModuleFolder], only: type | None, fakes: Mapping[type, object]
+) -> list[ModuleFolder]:
+    """Return the modules to build or to fake, in the order given."""
+    by_interface = {folder.interface: folder for folder in folders}
+    for interface in [*fakes, *([only] if only else [])]:
+        if interface not in by_interface:
+            raise WiringError(
+                f"No module provides {interface.__name__}: name an interface that the `build` of a "
+                "module returns."
+            )
+    if only is None:
+        return list(folders)
+    by_name = {folder.name: folder for folder in folders}
+    needed = {by_interface[interface].name for interface in fakes}
+    reached = [by_interface[only].name]
+    while reached:
+        name = reached.pop()
+        if name not in needed:
+            needed.add(name)
+            reached += by_name[name].depends_on
+    return [folder for folder in folders if folder.name in needed]
+
+
+def _job(folder: ModuleFolder, job: Job[Any], provided: Mapping[type, object]) -> BoundJob:
+    """Return a job that has the interfaces it asks for."""
+    name = name_of(job.function)
+    if job.function.__module__ != f"{folder.package}.jobs":
+        raise WiringError(
+            f"{folder.name}/wiring.py lists the job {name} of {job.function.__module__}: a module's "
+            "jobs stand in its own jobs.py, which names them."
+        )
+    kinds = list(parameters_of(job.function).values())
+    if kinds[:1] != [Tx] or not is_frozen((*kinds, object, object)[1]):
+        raise WiringError(
+            f"{folder.name}/jobs.py: {name} must begin with `tx: Tx` and its arguments, a "
+            "`@dataclass(frozen=True)`."
+        )
+    if (cron := job.options.cron) is not None:
+        if not is_valid_cron(cron):
+            raise WiringError(
+                f"{folder.name}/jobs.py: cron={cron!r} of {name} names no times. Write five fields: "
+                "minute, hour, day, month, weekday, such as `0 3 * * *`."
+            )
+        try:
+            kinds[1]()
+        except Exception as error:  # A default may be made by whatever the team has written.
+            raise WiringError(
+                f"{folder.name}/jobs.py: {name} has a cron, so that each field of "
+                f"{kinds[1].__name__} needs a default: {error}."
+            ) from None
+    return _bind(folder, job.function, kinds[1], job.options, provided)
+
+
+def _subscriber(
+    folder: ModuleFolder,
+    event: type[Event],
+    handler: Handler | Job[Any],
+    provided: Mapping[type, object],
+) -> BoundJob:
+    """Return the job that an event is for this subscriber."""
+    function, options = (
+        (handler.function, handler.options) if isinstance(handler, Job) else (handler, Options())
+    )
+    if list(parameters_of(function).values())[:2] != [Tx, event]:
+        raise WiringError(
+            f"{folder.name}/wiring.py: {name_of(function)} must begin with `tx: Tx, event: "
+            f"{event.__name__}`, the event it is subscribed to."
+        )
+    if not is_frozen(event):
+        raise WiringError(
+            f"{event.__module__}: {event.__name__} must be a `@dataclass(frozen=True)`, since all "
+            "who listen receive the same one."
+        )
+    return _bind(folder, function, event, options, provided)
+
+
+def _bind(
+    folder: ModuleFolder,
+    function: Handler,
+    arguments: type,
+    options: Options,
+    provided: Mapping[type, object],
+) -> BoundJob:
+    name = f"{folder.name}.{name_of(function)}"
+    if not 0 < (options.deadline or 0) <= _LONGEST_DEADLINE:
+        raise WiringError(
+            f"{name}: deadline={options.deadline} is no number of seconds between 0 and "
+            f"{_LONGEST_DEADLINE}: a job that may take longer does its work in parts."
+        )
+    deliveries = [each for each, kind in parameters_of(function).items() if kind is Delivery]
+    wanted = _pick(folder, function, {**provided, Delivery: None}, given=2)
+    interfaces = {each: given for each, given in wanted.items() if each not in deliveries}
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(arguments)
+    except PydanticSchemaGenerationError as error:
+        raise WiringError(
+            f"{name}: {arguments.__name__} cannot be written as JSON, in which it waits in the "
+            f"queue: {error.message.splitlines()[0]}"
+        ) from None
+    if (alike := look_alikes(adapter)) is not None:
+        where, one, other = alike
+        raise WiringError(
+            f"{name}: in `{where or arguments.__name__}`, {one} and {other} look alike as JSON, in which "
+            "they wait in the queue: make them dataclasses that each have a field of their own, as "
+            '`kind: Literal[...]`, and say `Annotated[..., Field(discriminator="kind")]` of the union.'
+        )
+    bound = partial(function, **interfaces)
+    delivery = next(iter(deliveries), None)
+    return BoundJob(name, folder.name, options, bound, delivery, adapter, arguments)
+
+
+def _add(jobs: dict[str, BoundJob], job: BoundJob) -> None:
+    if job.name in jobs:
+        raise WiringError(
+            f"{job.module}/wiring.py: two jobs or subscriptions are named {job.name}. List each "
+            "once, and give each function a name of its own."
+        )
+    jobs[job.name] = job
+
+
+def _pick(
+    folder: ModuleFolder,
+    function: Callable[..., Any],
+    provided: Mapping[type, object],
+    given: int = 0,
+) -> dict[str, object]:
+    """Return what the parameters of a function ask for, but for the first ones that are given."""
+    wanted = list(parameters_of(function).items())[given:]
+    for name, kind in wanted:
+        if kind not in provided:
+            raise WiringError(
+                f"{folder.name}: nothing provides `{name}: {getattr(kind, '__name__', kind)}` of "
+                f"{function.__name__}. Ask for `Database`, `Events`, `Cache`, `Flags`, or an "
+                "interface that the module's `depends_on` names."
+            )
+    return {name: provided[kind] for name, kind in wanted}
