@@ -204,7 +204,7 @@ async def odd(
     admin = await asyncpg.connect(admin_url)
     await admin.execute(f"CREATE DATABASE {name}")
     yield Odd(tmp_path, admin_url, with_database(admin_url, name))
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.execute(f"DROP DATABASE {name}")
     await admin.close()
 
 
