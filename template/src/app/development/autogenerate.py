@@ -227,9 +227,13 @@ def _write(folder: ModuleFolder, message: str, migrations: list[_Migration]) -> 
     now = datetime.now(UTC)
     for number, migration in enumerate(migrations):
         with explained(folder):
-            script = ScriptDirectory.from_config(config).generate_revision(
-                # A time, not a number: migrations from two branches stand side by side and both run.
-                f"{now + timedelta(seconds=number):%Y%m%d%H%M%S}",
+            scripts = ScriptDirectory.from_config(config)
+            taken = {each.revision for each in scripts.walk_revisions()}
+            # A time, not a number: migrations from two branches stand side by side and both run.
+            while (id := f"{now:%Y%m%d%H%M%S}") in taken:
+                now += timedelta(seconds=1)
+            script = scripts.generate_revision(
+                id,
                 message if number == 0 else f"{message}, beside the writes",
                 head="heads",
                 allowed=migration.up.allowed,
