@@ -23,7 +23,7 @@ test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
 	$(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder -m "not system and not observability and not browser and not pipeline and not deployment and not image and not updates" $(only)
 
 test-update: | $(UV)  ## Update repositories of this template's whole past, and try many more edits (takes minutes)
-	EXAMPLES=500 $(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder tests/test_update_history.py tests/test_update_properties.py $(only)
+	EXAMPLES=150 $(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder tests/test_update_history.py tests/test_update_properties.py $(only)
 
 test-observability: | $(UV)  ## Break the shop under Prometheus and Alertmanager (needs both, and HAProxy)
 	$(UV) run pytest -m observability
