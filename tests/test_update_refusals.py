@@ -227,7 +227,9 @@ def test_a_release_that_lacks_what_the_repository_has(
     origin.write("docs/new.md", "new\n")
     origin.release("v1.1.0")
     assert "v1.1.0 of the template does not contain v1.0.0+acme.1" in refused("update")
-    assert run("update", "--to", "v1.1.0", "--dry-run").code == 0
+    result = run("update", "--to", "v1.1.0", "--dry-run")
+    assert result.code == 0
+    assert "what only that one has would be undone" in result.out
 
 
 def test_what_cannot_be_found_out_is_json_for_scripts_too(team: Path, run: Run) -> None:

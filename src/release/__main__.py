@@ -13,7 +13,7 @@ import yaml
 from packaging.version import InvalidVersion, Version
 
 from release import faces
-from scaffold import changes, git, objects
+from scaffold import changes, git
 from scaffold.errors import ScaffoldError
 
 _CHANGELOG = "CHANGELOG.md"
@@ -59,8 +59,8 @@ def plan(root: Path, version: str, today: str) -> Plan:
     section = _SECTION.search(changelog)
     if section is None or not re.search(r"^\s*[-*] \S", section["text"], re.MULTILINE):
         raise ScaffoldError(f"{_CHANGELOG} says nothing under Unreleased; write what is new")
-    new = _listed(root, "HEAD")
-    entries = changes.since(new, _listed(root, before) if before else [])
+    new = changes.at(root, "HEAD")
+    entries = changes.since(new, changes.at(root, before) if before else [])
     _check_sections(new, entries, before)
     _check_faces(root, before, entries)
     _check_questions(root)
@@ -98,14 +98,6 @@ def make(root: Path, planned: Plan) -> None:
     except ScaffoldError:
         git.run("reset", "--quiet", "--hard", before, cwd=root)  # All was committed, by `plan`.
         raise
-
-
-def _listed(root: Path, revision: str) -> list[changes.Release]:
-    tree = objects.tree_of(root, revision)
-    if changes.FILE not in tree:
-        return []
-    (content,) = objects.read_blobs(root, [tree[changes.FILE][1]])
-    return changes.read(content, f"{changes.FILE} at {revision}")
 
 
 def _check_questions(root: Path) -> None:

@@ -8,8 +8,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from scaffold import objects
 from scaffold.errors import ScaffoldError
 
 FILE = "template-changes.yaml"
@@ -229,6 +231,15 @@ def _place(text: Any, where: str) -> Place:
     if not found:
         raise ScaffoldError(f"{where}: {text!r} is no place; write app.platform.events:Event")
     return Place(found["module"], found["name"] or "")
+
+
+def at(repository: Path, revision: str, where: str = "") -> list[Release]:
+    """Read the file as it stands in a revision; where there is none, nothing is listed."""
+    tree = objects.tree_of(repository, revision)
+    if FILE not in tree:
+        return []
+    (content,) = objects.read_blobs(repository, [tree[FILE][1]])
+    return read(content, where or f"{FILE} at {revision}")
 
 
 def since(new: Sequence[Release], old: Sequence[Release]) -> Changes:

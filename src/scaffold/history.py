@@ -123,12 +123,8 @@ class History:
     def _changes_at(self, version: str) -> list[changes.Release]:
         if version not in self._listed:
             found = self._origin(version)
-            tree = objects.tree_of(Path(found.place), found.revision)
-            listed: list[changes.Release] = []
-            if changes.FILE in tree:
-                (content,) = objects.read_blobs(Path(found.place), [tree[changes.FILE][1]])
-                listed = changes.read(content, f"{changes.FILE} of {found.source} {version}")
-            self._listed[version] = listed
+            where = f"{changes.FILE} of {found.source} {version}"
+            self._listed[version] = changes.at(Path(found.place), found.revision, where)
         return self._listed[version]
 
     def changelog(self, old: str) -> str:

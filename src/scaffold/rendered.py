@@ -36,6 +36,7 @@ class Both:
         dropped: answers that no question takes any more, by where and question.
         left: modules that are left alone, each with the reason.
         changelog: what the template's changelog gained.
+        lacking: that the new version does not contain the old one, in a sentence.
         changes: what the template says has moved since, by module, and for the app by "".
     """
 
@@ -50,6 +51,7 @@ class Both:
     dropped: dict[str, Any] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
     changelog: str = ""
+    lacking: str = ""
     changes: dict[str, Changes] = field(default_factory=dict)
 
     def version_at(self, path: str) -> str:
@@ -91,6 +93,7 @@ def render_both(
                 "commit of its update (git revert)"
             )
         history.stay_at(app.version)
+    lacking = ""
     if not history.contains(app.version):
         lacking = (
             f"{history.new.version} of the template does not contain {app.version}, which {root} "
@@ -98,9 +101,8 @@ def render_both(
         )
         if to is None:
             raise ScaffoldError(f"{lacking}; merge them in the template, or name a version by --to")
-        note(f"warning: {lacking}")
     new = history.new.version
-    both = Both(app.version, new, changelog=history.changelog(app.version))
+    both = Both(app.version, new, changelog=history.changelog(app.version), lacking=lacking)
     to_come = new != app.version
     listed = app.answers.get("modules")
     names = listed if isinstance(listed, list) else []

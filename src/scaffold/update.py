@@ -38,6 +38,7 @@ class Updated:
         rewritten: what the team's Python files now follow, by path.
         to_do: lines that are left to the team.
         changelog: what the template's changelog gained.
+        lacking: that the new version does not contain the old one, in a sentence.
         commit: of the result; none where there is nothing to commit.
         branch: that was made for it.
         written: whether anything was; a branch takes no conflict.
@@ -60,6 +61,7 @@ class Updated:
     rewritten: dict[str, list[str]] = field(default_factory=dict)
     to_do: list[ToDo] = field(default_factory=list)
     changelog: str = ""
+    lacking: str = ""
     commit: str | None = None
     branch: str | None = None
     written: bool = False
@@ -107,6 +109,7 @@ def update(
         both = render_both(root, ours, to, source, note, ask)
         done = Updated(root, both.old, both.new, both.behind, defaults=both.defaults)
         done.changelog, done.dropped, done.left = both.changelog, both.dropped, both.left
+        done.lacking = both.lacking
         done.bounds = dependencies.changed(both.base, both.theirs)
         attributes = root / ".gitattributes"
         team = attributes.read_bytes() if attributes.is_file() else b""

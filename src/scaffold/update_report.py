@@ -30,6 +30,7 @@ def as_dict(done: Updated) -> dict[str, Any]:
         "left": done.left,
         "rewritten": done.rewritten,
         "to_do": [{"path": each.path, "line": each.line, "what": each.what} for each in done.to_do],
+        "lacking": done.lacking,
         "changelog": done.changelog.splitlines(),
         "written": done.written,
         "commit": done.commit,
@@ -74,6 +75,7 @@ def _headline(done: Updated, only: str) -> str:
 
 
 def _details(done: Updated) -> Iterable[str]:
+    yield from _listed("Warning:", [done.lacking] if done.lacking else [])
     behind = [f"{module} was at {_short(version)}" for module, version in done.behind.items()]
     yield from _listed("Modules at another version:", behind)
     yield from _left(done)
