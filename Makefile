@@ -5,7 +5,8 @@ PYTHON ?= python3
 DEMO ?= demo/shop
 
 # What a repository's own `make` does in a test or in the demo is for it to say, and not for ours.
-unexport MAKEFLAGS MAKEOVERRIDES MFLAGS only
+# Thousands of short commands run: they keep their bytecode.
+unexport MAKEFLAGS MAKEOVERRIDES MFLAGS only PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo two-instances test test-console test-deployment test-image test-observability test-pipeline test-system test-update pictures check bench format release
