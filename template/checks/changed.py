@@ -95,7 +95,8 @@ def main(base: str) -> None:
         print(f"Testing everything: {selection.reason}.", file=sys.stderr)
     if rooms:
         print(f"Testing the platform's {', '.join(rooms)}: changed {since}.", file=sys.stderr)
-    print(*_arguments(selection.modules, rooms))
+    if arguments := _arguments(selection.modules, rooms):
+        print(*arguments)
 
 
 if __name__ == "__main__":

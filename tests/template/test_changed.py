@@ -193,7 +193,7 @@ JOBS = "Testing the platform's jobs: changed since "
 
 def test_a_room_is_tested_as_long_as_it_is_not_as_it_was_delivered(shop: Repository) -> None:
     edited = ".venv/bin/python", "-m", "checks.changed", "--edited"
-    assert shop.run(*edited).stdout == "\n"
+    assert shop.run(*edited).stdout == ""
     shop.replace(WORKER, "import asyncio", "import asyncio ")
     expected = [f"{JOBS}the template delivered them.", f"{EVERYTHING} tests/platform/jobs"]
     assert shop.run(*edited).stdout.splitlines() == expected
@@ -203,13 +203,13 @@ def test_a_room_is_tested_as_long_as_it_is_not_as_it_was_delivered(shop: Reposit
     (shop.path / "src/app/development/more.py").unlink()
     shop.replace(".copier-answers.yml", "_commit: ", "_commit:  ")
     shop.commit("Update from the template")
-    assert shop.run(*edited).stdout == "\n"
+    assert shop.run(*edited).stdout == ""
 
 
 def test_where_git_says_nothing_no_room_was_edited(shop: Repository, tmp_path: Path) -> None:
     for gone in ({"PATH": str(tmp_path)}, {"GIT_DIR": str(tmp_path)}):
         without = Repository(shop.path, shop.environment | gone)
-        assert without.run(sys.executable, "-m", "checks.changed", "--edited").stdout == "\n"
+        assert without.run(sys.executable, "-m", "checks.changed", "--edited").stdout == ""
 
 
 def test_a_room_that_changed_is_tested_with_all_that_stands_on_it(shop: Repository) -> None:
