@@ -1,5 +1,6 @@
 """Ten promises of the platform, each broken by one edit: the tests of its room turn red."""
 
+import sys
 from typing import NamedTuple
 
 import pytest
@@ -78,7 +79,7 @@ def test_the_tests_of_the_room_notice(shop: Repository, mutation: Mutation) -> N
     shop.replace(f"src/app/platform/{mutation.file}", mutation.old, mutation.new)
     try:
         room = f"tests/platform/{mutation.room}"
-        selected = shop.run(".venv/bin/python", "-m", "checks.changed", "--edited").stdout
+        selected = shop.run(sys.executable, "-m", "checks.changed", "--edited").stdout
         assert selected.splitlines()[-1].split()[-1] == room
         done = shop.pytest("-x", f"{room}/{mutation.tests}", check=False)
         if done.returncode == 0:
