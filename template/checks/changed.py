@@ -67,7 +67,9 @@ def _arguments(modules: Collection[str] | None, rooms: Collection[str]) -> list[
     tests = ["tests"]
     if rooms:  # pytest would take those for a part of `tests`, and leave them out with the others.
         beside = (path for path in sorted(_ROOMS.parent.iterdir()) if path != _ROOMS)
-        tests = [f"tests/{path.name}" for path in beside if path.is_dir() or _TESTS.match(path.name)]
+        tests = [
+            f"tests/{path.name}" for path in beside if path.is_dir() or _TESTS.match(path.name)
+        ]
         tests += [f"tests/platform/{room}" for room in rooms]
     if modules is None:
         return ["src", *tests]
