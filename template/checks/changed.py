@@ -13,9 +13,7 @@ from checks.history import changes_since
 from checks.source import depends_on, MODULES
 
 _OF_A_MODULE = re.compile(r"src/app/modules/(\w+)/.")
-_NO_CODE = re.compile(
-    r"(deploy|docs|tests)/.*|[^/]+\.md|CODEOWNERS|(catalog-info|compose)\.yaml|\.editorconfig"
-)
+_NO_CODE = re.compile(r"(deploy|docs|tests)/.*|[^/]+\.md|CODEOWNERS|[^/.]+\.yaml|\.editorconfig")
 """Read by people, or only by what stands in `tests/`."""
 
 

@@ -4,10 +4,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from generated import Repository
+from generated import Generate, Repository
 
 INSIDE = Path(__file__).parent / "inside"
 PARTS = 4
+
+
+@pytest.fixture(scope="module")
+def shop(generate: Generate) -> Repository:
+    """One that leaves nothing out."""
+    return generate(deploy="both", catalog="backstage")
 
 
 @pytest.mark.slow

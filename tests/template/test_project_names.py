@@ -16,6 +16,7 @@ from scaffold.names import DEPENDENCIES, is_project
 JINJA = Environment(extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"])
 QUESTIONS = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
 ANSWERS = {"description": "A shop.", "owner": "@acme/team", "modules": [], "ci": "github"}
+ANSWERS |= {"kubernetes": True, "compose": True, "catalog": "backstage"}
 # Of YAML 1.1: PyYAML's, Kubernetes' and Compose's.
 SCALARS = "y yes n no true false on off null none nan inf e1 o7 x1".split()
 
