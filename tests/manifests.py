@@ -22,6 +22,8 @@ def ready(generate: Generate) -> Repository:
 
 
 def render(shop: Repository, overlay: str) -> list[Manifest]:
+    if not (shop.path / "observability/dashboards").exists():
+        shop.make("rules", "dashboards")
     done = shop.run(tool("kubectl"), "kustomize", f"deploy/overlays/{overlay}")
     return list(yaml.safe_load_all(done.stdout))
 

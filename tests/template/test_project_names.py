@@ -93,7 +93,7 @@ def test_a_package_it_depends_on_is_refused_with_the_reason() -> None:
     project = tomllib.loads(render(ROOT / "template/pyproject.toml.jinja", "shop"))
     groups = project["dependency-groups"].values()
     required = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    required += [each for group in groups for each in group]
+    required += [each for group in groups for each in group if isinstance(each, str)]
     direct = {re.split(r"[^A-Za-z0-9-]", each)[0].lower() for each in required}
     assert direct <= DEPENDENCIES
     for name in DEPENDENCIES:
