@@ -15,7 +15,7 @@ Manifest = dict[str, Any]
 
 def ready(generate: Generate) -> Repository:
     """A repository that is installed, with the passwords of `compose.yaml`."""
-    shop = generate(deploy="both")
+    shop = generate(deploy="both", catalog="backstage")
     shop.run(UV, "sync", "--quiet")
     shop.run("sh", "deploy/compose/passwords.sh")
     return shop

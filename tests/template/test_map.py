@@ -71,7 +71,7 @@ def test_a_picture_in_git_that_is_stale_or_missing_is_named_and_left_as_it_is(
 def test_a_catalog_is_compared_once_it_is_there_and_written_by_its_command_alone(
     generate: Generate,
 ) -> None:
-    shop = generate(modules="[catalog, ordering]", catalog="backstage")
+    shop = generate(deploy="both", catalog="backstage")
     check = ("tests/test_catalog.py",)
     shop.pytest(*check)
     assert shop.changes() == []
