@@ -18,12 +18,11 @@ def ready(generate: Generate) -> Repository:
     shop = generate(deploy="both", catalog="backstage")
     shop.run(UV, "sync", "--quiet")
     shop.run("sh", "deploy/compose/passwords.sh")
+    shop.make("rules", "dashboards")
     return shop
 
 
 def render(shop: Repository, overlay: str) -> list[Manifest]:
-    if not (shop.path / "observability/dashboards").exists():
-        shop.make("rules", "dashboards")
     done = shop.run(tool("kubectl"), "kustomize", f"deploy/overlays/{overlay}")
     return list(yaml.safe_load_all(done.stdout))
 

@@ -199,6 +199,7 @@ def test_every_pod_is_restricted_and_says_whose_it_is(shop: Repository, overlay:
 
 def test_the_image_is_found_where_the_answers_say(generate: Generate) -> None:
     shop = generate("web-shop", ci="gitlab", owner="@Acme/shop/payments")
+    shop.make("rules", "dashboards")
     image = container(named(render(shop, "staging"), "Job", "migrate"))["image"]
     assert image.startswith("registry.gitlab.com/acme/web-shop@sha256:")
 
