@@ -17,9 +17,7 @@ from checks.source import depends_on, MODULES, ROOT
 
 _OF_A_MODULE = re.compile(r"src/app/modules/(\w+)/.")
 _OF_A_ROOM = re.compile(r"(?:src/app/platform/|src/app/(?=development/)|tests/platform/)(\w+)/.")
-_NO_CODE = re.compile(
-    r"(deploy|docs|tests)/.*|[^/]+\.md|CODEOWNERS|(catalog-info|compose)\.yaml|\.editorconfig"
-)
+_NO_CODE = re.compile(r"(deploy|docs|tests)/.*|[^/]+\.md|CODEOWNERS|[^/.]+\.yaml|\.editorconfig")
 """Read by people, or only by what stands in `tests/`."""
 _TESTS = re.compile(r"test_.*\.py$")
 _ROOMS = ROOT / "tests" / "platform"

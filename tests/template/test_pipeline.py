@@ -19,7 +19,7 @@ WORKFLOWS = ".github/workflows"
 
 @pytest.fixture(scope="module")
 def github(generate: Generate) -> Repository:
-    return generate("web-shop", owner="@acme/shop/payments")
+    return generate("web-shop", owner="@acme/shop/payments", catalog="backstage")
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,14 @@
 """The platform's tests, in a generated repository; what stands higher up is in a file of its own."""
 
 import pytest
-from generated import Repository
+from generated import Generate, Repository
 from rooms import LOWER, ROOMS, UPPER, run_rooms
+
+
+@pytest.fixture(scope="module")
+def shop(generate: Generate) -> Repository:
+    """One that leaves nothing out."""
+    return generate(deploy="both", catalog="backstage")
 
 
 @pytest.mark.slow

@@ -1,8 +1,14 @@
 """The platform's tests, in a generated repository: the rooms that stand on others, and development."""
 
 import pytest
-from generated import Repository
+from generated import Generate, Repository
 from rooms import UPPER, run_rooms
+
+
+@pytest.fixture(scope="module")
+def shop(generate: Generate) -> Repository:
+    """One that leaves nothing out."""
+    return generate(deploy="both", catalog="backstage")
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import typer
 from app.cli_errors import fail
 from app.platform.settings import is_for_development, load_settings, Settings, SettingsError
 
-_COMMANDS = ("dev", "make-migration", "token", "map", "catalog")
+_COMMANDS = ("dev", "make-migration", "token", "map")
 
 
 def add_commands(cli: typer.Typer) -> None:

@@ -10,17 +10,13 @@ import uvicorn
 
 from app import modules
 from app.cli_errors import fail
-from app.cli_openapi import describe
 from app.development.autogenerate import make_migration
-from app.development.catalog import draw_catalog, system_of
 from app.development.database import development_server, development_settings, is_taken
 from app.development.issuer import DevelopmentIssuer
 from app.development.map import as_json, as_mermaid, as_text, draw_map
 from app.development.map_svg import as_svg
 from app.platform.telemetry import configure_logs
 from app.platform.wiring import discover
-
-_ROOT = Path(__file__).parents[3]
 
 commands = typer.Typer()
 File = Annotated[str | None, typer.Option(metavar="FILE", help="Write it to FILE; - prints it.")]
@@ -112,14 +108,6 @@ def show_map(svg: File = None, mermaid: File = None, json: File = None) -> None:
             typer.echo(draw(mapped), nl=False)
         elif file:
             _write(Path(file), draw(mapped))
-
-
-@commands.command("catalog", epilog="Example: app catalog")
-def write_catalog() -> None:
-    """Write catalog-info.yaml and openapi.json of each module, from the code."""
-    for path, content in draw_catalog(system_of(_ROOT), discover(modules), describe()).items():
-        _write(path, content)
-        typer.echo(f"Wrote {path.relative_to(_ROOT)}.")
 
 
 def _write(path: Path, content: str) -> None:
