@@ -6,19 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 
 from app import modules
 from app.cli_errors import fail
-from app.cli_openapi import describe
-from app.development.autogenerate import make_migration
-from app.development.catalog import draw_catalog, system_of
-from app.development.database import development_server, development_settings, is_taken
-from app.development.issuer import DevelopmentIssuer
-from app.development.map import as_json, as_mermaid, as_text, draw_map
-from app.development.map_svg import as_svg
-from app.platform.telemetry import configure_logs
-from app.platform.wiring import discover
 
 _ROOT = Path(__file__).parents[3]
 
@@ -33,6 +23,11 @@ def dev(port: Port = 8000) -> None:
 
     Uses DATABASE_URL where it is set, and a Postgres of its own otherwise.
     """
+    import uvicorn
+
+    from app.development.database import development_settings, is_taken
+    from app.platform.telemetry import configure_logs
+
     if is_taken(port):
         fail(
             f"Port {port} of 127.0.0.1 is taken. Choose another: `make dev port={port + 1}`, or "
@@ -71,6 +66,10 @@ def write_migration(
 
     It is tried first, on a database of its own. The last word is with the tests, which compare both.
     """
+    from app.development.autogenerate import make_migration
+    from app.development.database import development_server
+    from app.platform.wiring import discover
+
     folders = discover(modules)
     folder = next((each for each in folders if each.name == module), None)
     if folder is None:
@@ -96,6 +95,8 @@ def token(
 
     In production, the issuer in OIDC_ISSUER makes tokens.
     """
+    from app.development.issuer import DevelopmentIssuer
+
     if os.environ.get("ENVIRONMENT", "development") != "development":
         fail("ENVIRONMENT is production, where only the issuer in OIDC_ISSUER makes tokens.")
     typer.echo(DevelopmentIssuer().token(subject, *(scope or [])))
@@ -104,6 +105,10 @@ def token(
 @commands.command("map", epilog="Example: app map --svg docs/architecture.svg")
 def show_map(svg: File = None, mermaid: File = None, json: File = None) -> None:
     """Draw the modules, their interfaces and what they depend on: here, or into files."""
+    from app.development.map import as_json, as_mermaid, as_text, draw_map
+    from app.development.map_svg import as_svg
+    from app.platform.wiring import discover
+
     mapped = draw_map(discover(modules))
     if not (svg or mermaid or json):
         typer.echo(as_text(mapped), nl=False)
@@ -117,6 +122,10 @@ def show_map(svg: File = None, mermaid: File = None, json: File = None) -> None:
 @commands.command("catalog", epilog="Example: app catalog")
 def write_catalog() -> None:
     """Write catalog-info.yaml and openapi.json of each module, from the code."""
+    from app.cli_openapi import describe
+    from app.development.catalog import draw_catalog, system_of
+    from app.platform.wiring import discover
+
     for path, content in draw_catalog(system_of(_ROOT), discover(modules), describe()).items():
         _write(path, content)
         typer.echo(f"Wrote {path.relative_to(_ROOT)}.")

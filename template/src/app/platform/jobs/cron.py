@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.platform import schemas
 from app.platform.database import Database, Tx
 from app.platform.jobs.jobs import BoundJob
-from app.platform.jobs.queue import enqueue, NAMES
+from app.platform.jobs.names import NAMES
+from app.platform.jobs.queue import enqueue
 from app.platform.telemetry import cause
 
 logger = logging.getLogger("app.worker")

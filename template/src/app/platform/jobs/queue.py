@@ -149,7 +149,9 @@ async def release(queue: "Queries", worker: "QueueManagerId", ids: "Sequence[Job
     await queue.driver.execute(f"{_RELEASE} id = ANY($2)", worker, ids)
 
 
-async def release_all_but(queue: "Queries", worker: "QueueManagerId", held: "Collection[JobId]") -> None:
+async def release_all_but(
+    queue: "Queries", worker: "QueueManagerId", held: "Collection[JobId]"
+) -> None:
     """Give back what a worker has taken without having heard of it."""
     await queue.driver.execute(f"{_RELEASE} id <> ALL($2)", worker, sorted(held))
 
@@ -195,7 +197,9 @@ def queries_on(connection: Any) -> "Queries":
     from pgqueuer.db import AsyncpgDriver
     from pgqueuer.domain.settings import DBSettings
 
-    names = DBSettings(db_schema=schemas.QUEUE)  # For each of its objects: by default, it is public.
+    names = DBSettings(
+        db_schema=schemas.QUEUE
+    )  # For each of its objects: by default, it is public.
     return Queries(
         AsyncpgDriver(connection),
         qb.QueryBuilderEnvironment(names),

@@ -4,15 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TYPE_CHECKING
+from typing import Any, Protocol, TYPE_CHECKING
 
 from app.platform.jobs.jobs import BoundJob
-from app.platform.jobs.queue import NAMES
+from app.platform.jobs.names import NAMES
 
 if TYPE_CHECKING:
-    from asyncpg import Connection
     from pgqueuer import Queries
-    from pgqueuer.db import Driver
 
 STATES = {"waiting": "queued", "running": "picked", "held": "failed", "unknown": "unknown"}
 """What we call the states of a job, and what pgqueuer does. Unknown is what waits for code that this
@@ -55,6 +53,13 @@ _MEASURE = f"""
     FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
 _UNKNOWN = f"""SELECT {_NAME} AS name, count(*) AS number FROM {_TABLES.queue_table}
     WHERE {_IS_UNKNOWN} GROUP BY 1 ORDER BY 1"""
+
+
+class Asked(Protocol):
+    """A connection to the queue: asyncpg's, or pgqueuer's."""
+
+    async def fetch(self, query: str, *args: object) -> Any:
+        """Return rows."""
 
 
 class JobsError(Exception):
@@ -147,11 +152,11 @@ async def count_jobs(queue: "Queries", known: Known) -> dict[str, dict[str, int]
     return {module: {state: found[state] for state in STATES} for module, found in counts.items()}
 
 
-async def measure_queue(connection: "Connection | Driver", known: Known) -> dict[str, ModuleQueue]:
+async def measure_queue(asked: Asked, known: Known) -> dict[str, ModuleQueue]:
     """Return what each module has in the queue; modules that have nothing there are left out."""
     counts: dict[str, Counter[str]] = {}
     oldest: dict[str, float] = {}
-    for row in await connection.fetch(_MEASURE, *_of(known)):
+    for row in await asked.fetch(_MEASURE, *_of(known)):
         module = str(row["module"])
         counts.setdefault(module, Counter())[_state(row)] = int(str(row["number"]))
         due = float(str(row["oldest"] or 0))

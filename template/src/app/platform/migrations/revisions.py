@@ -37,10 +37,9 @@ def _assigned(file: Path) -> dict[str, Any]:
     """Return the texts that a migration assigns at its top."""
     found = {}
     for each in ast.parse(file.read_bytes(), str(file)).body:
-        targets = each.targets if isinstance(each, ast.Assign) else ()
-        if isinstance(each, ast.AnnAssign):
-            targets = [each.target]
-        for target in targets:
+        if not isinstance(each, ast.Assign | ast.AnnAssign) or each.value is None:
+            continue
+        for target in each.targets if isinstance(each, ast.Assign) else [each.target]:
             if isinstance(target, ast.Name) and target.id in ("revision", "down_revision"):
                 try:
                     found[target.id] = ast.literal_eval(each.value)

@@ -156,4 +156,6 @@ def _for_the_eye(colors: bool) -> Render:
 
 def _field(value: object) -> str:
     text = str(value)
-    return text if text and " " not in text and "=" not in text and text.isprintable() else repr(text)
+    return (
+        text if text and " " not in text and "=" not in text and text.isprintable() else repr(text)
+    )
