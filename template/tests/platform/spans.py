@@ -1,5 +1,7 @@
 """Spans as the SDK hands them on, made by hand."""
 
+from typing import Any
+
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
@@ -40,9 +42,9 @@ def span(
     )
 
 
-def request(id: int, *, trace: int = 1, status: int = 200, **more: object) -> ReadableSpan:
+def request(id: int, *, trace: int = 1, status: int = 200, **more: Any) -> ReadableSpan:
     """The span of a request."""
-    about = {"http__request__method": "GET", "http__response__status_code": status}
+    about: dict[str, Any] = {"http__request__method": "GET", "http__response__status_code": status}
     route = str(more.pop("route", "/billing/accounts"))
     return span(
         f"GET {route}",
@@ -51,19 +53,19 @@ def request(id: int, *, trace: int = 1, status: int = 200, **more: object) -> Re
         kind=SpanKind.SERVER,
         http__route=route,
         **about,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
-def sql(id: int, parent: int, text: str = "SELECT 1", **more: object) -> ReadableSpan:
+def sql(id: int, parent: int, text: str = "SELECT 1", **more: Any) -> ReadableSpan:
     """The span of a statement."""
-    return span("SELECT", id, parent, kind=SpanKind.CLIENT, db__query__text=text, **more)  # type: ignore[arg-type]
+    return span("SELECT", id, parent, kind=SpanKind.CLIENT, db__query__text=text, **more)
 
 
-def attempt(id: int, parent: int, number: int, **more: object) -> ReadableSpan:
+def attempt(id: int, parent: int, number: int, **more: Any) -> ReadableSpan:
     """The span of an attempt to run job 42."""
-    about = {"job__name": "billing.audit", "job__id": 42, "job__attempt": number}
-    return span("run billing.audit", id, parent, kind=SpanKind.CONSUMER, **about, **more)  # type: ignore[arg-type]
+    about: dict[str, Any] = {"job__name": "billing.audit", "job__id": 42, "job__attempt": number}
+    return span("run billing.audit", id, parent, kind=SpanKind.CONSUMER, **about, **more)
 
 
 def _context(trace: int, id: int) -> SpanContext:

@@ -8,6 +8,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime, UTC
 from decimal import Decimal
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -174,7 +175,7 @@ async def test_a_commit_whose_answer_is_lost_invalidates(
     execute = asyncpg.Connection.execute
 
     async def lose_the_answer(
-        connection: asyncpg.Connection, query: str, *args: object, **options: object
+        connection: asyncpg.Connection, query: str, *args: object, **options: Any
     ) -> str:
         done = await execute(connection, query, *args, **options)
         if query.startswith("COMMIT"):

@@ -9,11 +9,12 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import NotSupportedError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.modules.catalog.tables import ItemRow
 from app.platform.database.database import Database
 from app.platform.database.engine import create_engine
 from app.platform.database.fetch import Prepared
 from app.platform.settings.settings import Settings
+
+from ..modules.catalog.tables import ItemRow
 
 OWNER = "app_test__catalog__owner"
 PREPARED = Prepared(select(ItemRow.id, ItemRow.name))

@@ -8,14 +8,16 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.modules.catalog.tables import ItemRow
-from app.modules.ordering.tables import ItemRow as OrderingRow
 from app.platform.database.database import Database
 from app.platform.database.driver import statements_may_take
 from app.platform.database.engine import TransactionError
 from app.platform.database.transaction import view_of
 
+from ..modules.catalog.tables import ItemRow
+from ..modules.ordering.tables import ItemRow as OrderingRow
+
 COLUMNS = ("id", "owner", "name")
+TABLE = ItemRow.metadata.tables["catalog.items"]
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ async def test_records_are_copied_after_another_module_has_spoken(db: Database) 
     async with db.transaction() as tx:
         ordering = view_of(tx, "ordering")
         await ordering.execute(text("SELECT 1"))
-        assert await tx.copy_records(ItemRow.__table__, records("a"), columns=COLUMNS) == 1
+        assert await tx.copy_records(TABLE, records("a"), columns=COLUMNS) == 1
         await ordering.execute(text("SELECT count(*) FROM ordering.items"))
     assert await names(db) == ["a"]
 

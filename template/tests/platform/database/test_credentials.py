@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -12,7 +13,6 @@ from httpx import ASGITransport, AsyncClient
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app import modules
 from app.development.database import create_login, with_database
 from app.main import create_app
 from app.platform import timeouts as waits
@@ -21,6 +21,8 @@ from app.platform.database.engine import create_engine, UnreachableError
 from app.platform.migrations.migrations import migrate
 from app.platform.settings.settings import Settings
 from app.platform.wiring.discovery import discover
+
+from .. import modules
 
 
 class Login:
@@ -169,7 +171,8 @@ async def test_the_kernel_finds_out_when_the_other_end_is_gone(settings: Setting
     async with engine.connect() as connection:
         raw = await connection.get_raw_connection()
         past = await passwords.connect(settings.database_url)
-        for driver in (raw.driver_connection, past):
+        drivers: tuple[Any, ...] = (raw.driver_connection, past)
+        for driver in drivers:
             end = driver._transport.get_extra_info("socket")
             assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             if hasattr(socket, "TCP_USER_TIMEOUT"):

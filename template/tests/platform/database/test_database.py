@@ -14,9 +14,6 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.modules.catalog import Catalog, ItemNameTaken
-from app.modules.catalog.tables import ItemRow as CatalogRow
-from app.modules.ordering.tables import ItemRow as OrderingRow
 from app.platform.database.database import Database, Tx
 from app.platform.database.driver import statements_may_take
 from app.platform.database.engine import (
@@ -30,6 +27,10 @@ from app.platform.database.transaction import view_of
 from app.platform.settings.settings import Settings
 from app.platform.wiring.boundary import at_boundary
 from app.platform.wiring.wiring import Wired
+
+from ..modules.catalog import Catalog, ItemNameTaken
+from ..modules.catalog.tables import ItemRow as CatalogRow
+from ..modules.ordering.tables import ItemRow as OrderingRow
 
 CATALOG, ORDERING = "app_test__catalog", "app_test__ordering"
 STATE = """
@@ -533,7 +534,7 @@ async def test_the_pool_hands_out_clean_connections_after_a_thousand_mixed_trans
         await tx.execute(text("SELECT pg_sleep(5)"))
 
     kinds = [done, failed, raised, trespassed, survived, timed_out, cancelled]
-    expected = [
+    expected: list[Any] = [
         NoneType,
         DBAPIError,
         ZeroDivisionError,

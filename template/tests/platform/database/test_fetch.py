@@ -19,8 +19,6 @@ from sqlalchemy.exc import DBAPIError, MultipleResultsFound
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.modules.catalog.tables import ItemRow as CatalogRow
-from app.modules.ordering.tables import ItemRow as OrderingRow
 from app.platform.database.database import Database
 from app.platform.database.engine import (
     BoundaryError,
@@ -31,6 +29,9 @@ from app.platform.database.engine import (
 from app.platform.database.fetch import Prepared, PreparedError
 from app.platform.settings.settings import Settings
 from app.platform.web.http import create_api
+
+from ..modules.catalog.tables import ItemRow as CatalogRow
+from ..modules.ordering.tables import ItemRow as OrderingRow
 
 BY_NAME = Prepared(
     select(CatalogRow.id, CatalogRow.name).where(CatalogRow.name == bindparam("name"))

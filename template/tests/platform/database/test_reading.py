@@ -11,8 +11,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.modules.catalog import Catalog
-from app.modules.catalog.tables import ItemRow
 from app.platform.database.database import Database, in_transaction
 from app.platform.database.engine import BoundaryError, create_engine, TransactionError
 from app.platform.database.fetch import Prepared
@@ -20,6 +18,9 @@ from app.platform.database.reading import Reading
 from app.platform.database.replica import Replica
 from app.platform.settings.settings import Settings
 from app.platform.wiring.wiring import Wired
+
+from ..modules.catalog import Catalog
+from ..modules.catalog.tables import ItemRow
 
 CATALOG = "app_test__catalog"
 

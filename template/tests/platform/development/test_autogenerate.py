@@ -13,12 +13,13 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection
 
-from app import modules
 from app.development.autogenerate import make_migration, missing_migrations
 from app.development.database import with_database
 from app.platform.database.roles import MigrationError
 from app.platform.migrations.migrations import admin_connection, as_owner, config_of, migrate
 from app.platform.wiring.discovery import discover
+
+from .. import modules
 
 LOGIN = "app_test"
 HEAD = """

@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from app.development.catalog import (
-    describe_api,
     draw_catalog,
     entity_name,
     owner_reference,
     system_of,
 )
+from app.platform.web.openapi import describe_api
 from app.platform.wiring.wiring import ModuleFolder
 
 API: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from socket import gaierror
 
@@ -56,7 +57,8 @@ def test_a_wrong_password_or_database_is_one_too(settings: Settings) -> None:
         f"{settings.database_url}x",
     ):
         wrong = settings.model_copy(update={"database_url": url})
-        assert raised(lambda wrong=wrong: asyncio.run(query(wrong, "SELECT 1"))).endswith(AWAY)
+        asking = query(wrong, "SELECT 1")
+        assert raised(partial(asyncio.run, asking)).endswith(AWAY)
 
 
 def test_what_the_database_refuses_is_not_blamed_on_its_address(settings: Settings) -> None:
@@ -75,7 +77,7 @@ def test_what_is_no_error_of_the_database_tells_its_own_cause(tmp_path: Path) ->
         raise error
 
     for error in (ConnectionResetError(104, "reset"), gaierror(-2, "no name"), TimeoutError()):
-        said = raised(lambda error=error: fail(error))
+        said = raised(partial(fail, error))
         assert "atabase" not in said, said
         assert said.startswith(error.strerror or "TimeoutError")
     assert raised(lambda: fail(WiringError("It does not fit."))) == "It does not fit."

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.development.console.recorder import Recorder
 from app.development.console.routes import Console
 from app.platform.auth.principal import needs, PUBLIC
-from app.platform.database.database import Database
+from app.platform.database.database import Database, Tx
 from app.platform.flags.provider import FlagFiles
 from app.platform.jobs.jobs import BoundJob, Options
 from app.platform.jobs.queue import connect_queue, enqueue, NewJob
@@ -60,8 +60,8 @@ def api(settings: Settings, engine: AsyncEngine) -> FastAPI:
 def console(
     api: FastAPI, settings: Settings, folders: list[ModuleFolder], recorder: Recorder
 ) -> Console:
-    audit = BoundJob("billing.audit", "billing", Options(), hold, None, TypeAdapter(str), str)
-    return Console(api, settings, folders, {audit.name: audit}, FlagFiles(folders), recorder)
+    bound = BoundJob("billing.audit", "billing", Options(), audit, None, TypeAdapter(str), str)
+    return Console(api, settings, folders, {bound.name: bound}, FlagFiles(folders), recorder)
 
 
 @pytest.fixture
@@ -69,6 +69,9 @@ async def browser(console: Console) -> AsyncIterator[AsyncClient]:
     """A browser on this machine."""
     async with open_browser(console) as client:
         yield client
+
+
+async def audit(tx: Tx, text: str) -> None: ...
 
 
 def open_browser(console: Console) -> AsyncClient:

@@ -5,11 +5,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.development.database import development_server, with_database
-from app.modules.catalog import Catalog
 from app.platform.database.database import Database
 from app.platform.database.roles import MigrationError
 from app.platform.settings.settings import Settings
 from app.platform.wiring.wiring import Wired
+
+from ..modules.catalog import Catalog
 
 written: list[str] = []
 

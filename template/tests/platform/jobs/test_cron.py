@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo, UTC
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.platform.database.database import Database, Tx
 from app.platform.database.engine import OutcomeUnknownError, TransactionError
 from app.platform.jobs.cron import enqueue_ticks, keep_schedule
-from app.platform.jobs.jobs import BoundJob, job
+from app.platform.jobs.jobs import BoundJob, Job, job
 from app.platform.wiring.wiring import ModuleFolder, wire, Wired, WiringError
 
 
@@ -42,11 +43,11 @@ async def look(tx: Tx, looked: Looked) -> None: ...
 
 
 for each in (count, needs, look):  # As if they stood where jobs do.
-    each.__module__ = "app.modules.catalog.jobs"
+    each.__module__ = "tests.platform.modules.catalog.jobs"
 THREE = datetime(2030, 1, 1, 3, tzinfo=UTC)
 
 
-def catalog_with(folders: Sequence[ModuleFolder], *jobs: object) -> list[ModuleFolder]:
+def catalog_with(folders: Sequence[ModuleFolder], *jobs: Job[Any]) -> list[ModuleFolder]:
     [catalog] = [folder for folder in folders if folder.name == "catalog"]
     return [replace(catalog, declaration=replace(catalog.declaration, jobs=jobs))]
 

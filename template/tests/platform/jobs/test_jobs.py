@@ -11,7 +11,6 @@ from pgqueuer import Queries
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.modules.catalog import Catalog
 from app.platform.database.database import Database, Tx
 from app.platform.database.engine import BoundaryError, create_engine
 from app.platform.jobs.attempt import AbortedError, attempt, backoff, DeadlineError
@@ -20,6 +19,8 @@ from app.platform.jobs.queue import connect_queue
 from app.platform.jobs.records import find_jobs
 from app.platform.settings.settings import Settings
 from app.platform.wiring.wiring import ModuleFolder, wire, Wired
+
+from ..modules.catalog import Catalog
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ async def cancelled() -> None:
 
 JOBS = (create, sleep, add, who, idle, fail, forever, slow)
 for each in JOBS:  # As if they stood where jobs do.
-    each.function.__module__ = "app.modules.catalog.jobs"
+    each.function.__module__ = "tests.platform.modules.catalog.jobs"
 
 
 @pytest.fixture

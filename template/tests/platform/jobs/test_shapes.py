@@ -135,7 +135,7 @@ async def test_look_alikes_are_refused_when_the_application_is_wired(
 ) -> None:
     async def settle(tx: Tx, paid: Paid) -> None: ...
 
-    settle.__module__ = "app.modules.catalog.jobs"
+    settle.__module__ = "tests.platform.modules.catalog.jobs"
     [catalog] = [folder for folder in folders if folder.name == "catalog"]
     as_job = replace(catalog.declaration, jobs=[job()(settle)], subscriptions={})
     as_event = replace(catalog.declaration, jobs=[], subscriptions={Paid: settle})

@@ -35,7 +35,7 @@ async def write(_tx: Tx, note: Note) -> None:
     done.append(note.text)
 
 
-write.function.__module__ = "app.modules.catalog.jobs"
+write.function.__module__ = "tests.platform.modules.catalog.jobs"
 
 NAME = "catalog.write"
 GOOD = b'{"text": "odd"}'
@@ -123,7 +123,7 @@ async def test_no_row_stops_a_worker(
         await insert(queue, payload)
         await insert(queue, payload, '{"shape": "older"}')
     for name, value in COLUMNS:
-        await insert(queue, **{name: value})
+        await insert(queue, GOOD, **{name: value})
     oldest = (await measure_queue(queue, wired.jobs))["catalog"].oldest_due
     assert 0 < oldest < float("inf")
     await find_jobs(queue, wired.jobs)

@@ -104,7 +104,7 @@ def version(kind: type, **options: Any) -> Job[Any]:
     async def greet(_tx: Tx, arguments: Any) -> None:
         done.append((kind.__name__, arguments))
 
-    greet.__module__ = "app.modules.catalog.jobs"
+    greet.__module__ = "tests.platform.modules.catalog.jobs"
     greet.__annotations__["arguments"] = kind
     return job(**options)(greet)
 
@@ -113,7 +113,7 @@ async def other(_tx: Tx, arguments: Old) -> None:
     done.append(("other", arguments))
 
 
-other.__module__ = "app.modules.catalog.jobs"
+other.__module__ = "tests.platform.modules.catalog.jobs"
 OTHER: Job[Old] = job(priority=-1)(other)
 
 

@@ -17,7 +17,6 @@ from pgqueuer.types import QueueEntrypoint, QueueManagerId
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.modules.catalog import Catalog
 from app.platform.database.database import Database, Tx
 from app.platform.database.engine import create_engine
 from app.platform.jobs.changes import drop_jobs, retry_jobs
@@ -28,6 +27,8 @@ from app.platform.jobs.recovery import check_not_deadly, keep_alive, recover
 from app.platform.jobs.worker import ClockError, Worker
 from app.platform.settings.settings import Settings
 from app.platform.wiring.wiring import ModuleFolder, wire, Wired
+
+from ..modules.catalog import Catalog
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ async def at_night(_tx: Tx, night: Night) -> None:
 NAP: Job[Nap] = job()(nap)
 ALONE: Job[Nap] = job(concurrency=1)(alone)
 for each in (nap, alone, at_night):  # As if they stood where jobs do.
-    each.__module__ = "app.modules.catalog.jobs"
+    each.__module__ = "tests.platform.modules.catalog.jobs"
 
 
 @pytest.fixture(autouse=True)
@@ -335,7 +336,7 @@ async def test_what_goes_by_the_clock_does_not_wait_for_the_connections_of_jobs(
     """Nor does a heartbeat: another worker would take what runs."""
     one = settings.model_copy(update={"database_pool_size": 1, "worker_lost_after": 2})
     engine = create_engine(one)
-    jobs = [NAP, job(cron="* * * * *")(at_night)]
+    jobs: list[Job[Any]] = [NAP, job(cron="* * * * *")(at_night)]
     work = Work(one, engine, wire([with_jobs(folder, jobs) for folder in folders], engine))
     async with Database(engine, "queue").transaction() as tx:
         await tx.execute(text(YESTERDAY))

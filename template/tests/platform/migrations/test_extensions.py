@@ -7,7 +7,6 @@ import asyncpg
 import pytest
 from sqlalchemy import Integer, literal_column, select, text
 
-from app import modules
 from app.development.database import with_database
 from app.platform.database.database import Database
 from app.platform.database.engine import create_engine
@@ -17,6 +16,8 @@ from app.platform.migrations.migrations import migrate, prepare
 from app.platform.settings.settings import Settings
 from app.platform.wiring.discovery import discover
 from app.platform.wiring.wiring import ModuleFolder
+
+from .. import modules
 
 LOGIN = "app_test"
 FOLDERS = discover(modules)

@@ -15,7 +15,6 @@ import pytest
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import make_url
 
-from app import modules
 from app.main import create_app
 from app.platform.database.roles import MigrationError
 from app.platform.migrations import locks as migration_locks
@@ -23,6 +22,8 @@ from app.platform.migrations.migrations import migrate
 from app.platform.settings.settings import Settings
 from app.platform.wiring.discovery import discover
 from app.platform.wiring.wiring import ModuleFolder
+
+from .. import modules
 
 CATALOG, ORDERING = discover(modules)
 LOGIN = "app_test"
@@ -157,7 +158,7 @@ async def test_a_killed_run_keeps_what_it_has_done_and_the_next_one_ends_it(
     )
     program = (
         "import asyncio, sys; from pathlib import Path; from dataclasses import replace\n"
-        "from app import modules; from app.platform.wiring.discovery import discover\n"
+        "from tests.platform import modules; from app.platform.wiring.discovery import discover\n"
         "from app.platform.migrations.migrations import migrate\n"
         "folders = [replace(f, path=Path(p)) for f, p in zip(discover(modules), sys.argv[2:])]\n"
         f"asyncio.run(migrate(sys.argv[1], {LOGIN!r}, folders))"

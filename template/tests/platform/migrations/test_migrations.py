@@ -14,7 +14,6 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app import modules
 from app.development.database import create_login, with_database
 from app.platform.database.database import Database
 from app.platform.database.engine import BoundaryError
@@ -24,7 +23,14 @@ from app.platform.settings.settings import Settings
 from app.platform.wiring.discovery import discover
 from app.platform.wiring.wiring import ModuleFolder
 
+from .. import modules
+
 FOLDERS = discover(modules)
+CLI = (
+    "import app; from tests.platform import modules; app.modules = modules\n"
+    "from app.cli import main; main()"
+)
+"""The command `app`, on these modules."""
 LOGIN = "app_test"
 OWN = ["requests 0001", f"queue pgqueuer-{version('pgqueuer')}"]
 """The platform's own."""
@@ -44,6 +50,7 @@ async def test_the_admin_of_these_tests_is_no_superuser(admin_url: str) -> None:
     row = await connection.fetchrow(
         "SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user"
     )
+    assert row is not None
     assert tuple(row) == (False, True)
     await connection.close()
 
@@ -217,7 +224,7 @@ async def test_a_deployment_of_the_release_before_succeeds_where_a_developer_is_
     ended = []
     for options in [(), ("--unless-ahead",)]:
         run = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app.cli", "migrate", *options),
+            *(sys.executable, "-c", CLI, "migrate", *options),
             env={**os.environ, **urls},
             stderr=asyncio.subprocess.PIPE,
         )
@@ -237,7 +244,7 @@ async def test_runs_that_create_the_same_roles_at_once_all_succeed(admin_url: st
             "DATABASE_URL": with_database(login_url, name),
             "MIGRATION_DATABASE_URL": with_database(admin_url, name),
         }
-        command = (sys.executable, "-m", "app.cli", "migrate")
+        command = (sys.executable, "-c", CLI, "migrate")
         runs.append(await asyncio.create_subprocess_exec(*command, env={**os.environ, **urls}))
     await connection.close()
     assert [await run.wait() for run in runs] == [0] * 4

@@ -4,7 +4,7 @@ import io
 import json
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
 import httpx
@@ -119,7 +119,7 @@ async def test_nothing_that_is_secret_is_told(
     engine: AsyncEngine,
     wired: Wired,
     bearer: Callable[..., dict[str, str]],
-    job: Callable[..., object] | None,
+    job: Callable[..., Awaitable[None]] | None,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]

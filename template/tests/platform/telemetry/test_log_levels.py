@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from app.platform.settings.levels import parse_levels
 from app.platform.settings.settings import load_settings, SettingsError
-from app.platform.telemetry.log_levels import LogLevels, parse_levels
+from app.platform.telemetry.log_levels import LogLevels
 
 BILLING = logging.getLogger("app.modules.billing.service")
 NAMES = (

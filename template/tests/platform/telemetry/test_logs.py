@@ -219,7 +219,10 @@ async def test_a_job_belongs_to_the_request_that_enqueued_it_at_every_attempt(
         assert (line["request_id"], line["trace_id"]) == ("abc-1", "a" * 32)
     async with connect_queue(settings) as queue:
         [later] = await queue.driver.fetch("SELECT headers FROM queue.pgqueuer")
-    assert json.loads(later["headers"]) == {"request_id": "abc-1", "otel": {"traceparent": parent}}
+    assert json.loads(str(later["headers"])) == {
+        "request_id": "abc-1",
+        "otel": {"traceparent": parent},
+    }
 
 
 async def test_what_is_logged_carries_what_is_bound(lines: Lines) -> None:

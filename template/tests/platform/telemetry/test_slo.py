@@ -240,7 +240,7 @@ MISUSES: dict[str, Callable[[Database], Awaitable[object]]] = {
     "no tx where one is needed": lambda _db: JOINED.charge(),  # type: ignore[call-arg]
     "another thing for tx": lambda _db: JOINED.charge(1),  # type: ignore[arg-type]
     "another thing for tx of a stream": lambda _db: each(JOINED.bills(1)),  # type: ignore[arg-type]
-    "arguments that do not fit": lambda _db: TILL.pay(1, 2),  # type: ignore[call-arg]
+    "arguments that do not fit": lambda _db: TILL.pay(None, 2),  # type: ignore[call-arg]
     "a transaction that was undone": undone,
     "a transaction in another task": in_another_task,
 }

@@ -78,7 +78,7 @@ async def test_a_request_leads_from_its_route_down_to_its_statements(traced: Cli
     call = next(each for each in traces.spans() if each.kind is SpanKind.INTERNAL)
     assert call.name == "catalog.create_item"
     assert (call.attributes or {})["code.function.name"] == (
-        "app.modules.catalog.service.CatalogService.create_item"
+        "tests.platform.modules.catalog.service.CatalogService.create_item"
     )
     insert = traces.one("INSERT catalog.items")
     assert (parent_of(call), parent_of(insert)) == (id_of(asked), id_of(call))
@@ -202,7 +202,7 @@ async def test_what_the_clock_enqueues_has_one_trace_as_well(
     async with connect_queue(settings) as queue:
         [row] = await queue.driver.fetch("SELECT headers FROM queue.pgqueuer")
     enqueued = traces.one("enqueue catalog.prepare_item")
-    assert f"-{id_of(enqueued):016x}-01" in row["headers"]
+    assert f"-{id_of(enqueued):016x}-01" in str(row["headers"])
     assert enqueued.parent is None
 
 

@@ -26,7 +26,7 @@ from app.platform.database.database import Tx
 from app.platform.wiring.boundary import at_boundary
 from app.platform.wiring.interfaces import InterfaceError, promises_of
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 AnyTx = TypeVar("AnyTx", bound=Tx)
 Rows = TypeAliasType("Rows", AsyncIterator[int])
 Renamed = TypeAliasType("Renamed", Tx)
@@ -86,10 +86,12 @@ NOT_FIRST = "takes a transaction, but not first"
 LATER = "whose work goes on when the call has ended"
 
 
-def a_property(self: Any) -> int: ...
+def a_property(self: Any) -> int:
+    return 1
 
 
-async def an_async_method(self: Any) -> AsyncIterator[int]: ...
+async def an_async_method(self: Any) -> AsyncIterator[int]:
+    raise NotImplementedError
 
 
 @asynccontextmanager
@@ -101,16 +103,18 @@ async def a_context(self: Any) -> AsyncIterator[int]:
 def overloaded(self: Any, x: int) -> int: ...
 @overload
 def overloaded(self: Any, x: str) -> str: ...
+def overloaded(self: Any, x: int | str) -> int | str:
+    return x
 
 
-def holding(name: str, value: object = None, annotation: object = None) -> type:
+def holding(name: str, value: Any = None, annotation: object = None) -> type:
     """An interface that holds one thing, as if it were written in its body."""
     if getattr(value, "__qualname__", "").startswith(name):
-        value.__qualname__ = f"Shop.{name}"  # type: ignore[attr-defined]
+        value.__qualname__ = f"Shop.{name}"
     body: dict[str, Any] = {} if value is None else {name: value}
     if annotation is not None:
         body["__annotations__"] = {name: annotation}
-    return type("Shop", (Protocol,), body)  # type: ignore[arg-type]
+    return type("Shop", (Protocol,), body)
 
 
 @pytest.mark.parametrize(
@@ -194,14 +198,12 @@ SIGNATURES = [
 ]
 
 
-NAMES = {
-    each.__name__: each
-    for each in (
-        *(AbstractAsyncContextManager, AbstractContextManager, Any, AnyTx, AsyncGenerator),
-        *(AsyncIterator, AsyncSession, Awaitable, Callable, Iterator, Other, Protocol, Renamed),
-        *(Rows, Sequence, Tx),
-    )
-}
+KINDS: tuple[Any, ...] = (
+    *(AbstractAsyncContextManager, AbstractContextManager, Any, AnyTx, AsyncGenerator),
+    *(AsyncIterator, AsyncSession, Awaitable, Callable, Iterator, Other, Protocol, Renamed),
+    *(Rows, Sequence, Tx),
+)
+NAMES = {each.__name__: each for each in KINDS}
 
 
 def written(parameters: str, returned: str, define: str = "def") -> type:
