@@ -1,0 +1,49 @@
+"""The fixtures of `conftest.py`, on modules of their own: `modules/`."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import pytest
+
+from app.development.database import with_database
+from app.platform.migrations import migrate
+from app.platform.wiring import discover, ModuleFolder
+
+from . import modules
+
+Execute = Callable[[str], object]
+
+
+@pytest.fixture(autouse=True)
+def _application(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application is made of these modules, and of no others."""
+    monkeypatch.setattr("app.main.modules", modules)
+
+
+@pytest.fixture(scope="session")
+def folders() -> list[ModuleFolder]:
+    return discover(modules)
+
+
+@pytest.fixture(scope="session")
+def template_database(
+    admin_url: str, login_url: str, execute: Execute, folders: list[ModuleFolder]
+) -> Iterator[str]:
+    """The name of a database in which these modules are migrated."""
+    name = f"test_template_{uuid4().hex}"
+    execute(f"CREATE DATABASE {name}")
+    try:
+        asyncio.run(migrate(with_database(admin_url, name), "app_test", folders))
+        yield name
+    finally:
+        execute(f"DROP DATABASE {name}")
+
+
+@pytest.fixture(scope="session")
+def unwritten(execute: Execute) -> Iterator[list[str]]:
+    """Databases in which earlier tests of the platform wrote nothing."""
+    names: list[str] = []
+    yield names
+    for name in names:
+        execute(f"DROP DATABASE {name}")
