@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from app.platform import lazily
 from app.platform.auth.errors import InvalidTokenError, IssuerUnreachableError
 from app.platform.auth.principal import Caller, Needs, needs, Principal, PUBLIC
+from app.platform.lazy import lazily
 
 if TYPE_CHECKING:
     from app.platform.auth.issuer import RemoteIssuer

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from app.platform import lazily
 from app.platform.flags.flags import evaluate_with, Flags
+from app.platform.lazy import lazily
 
 if TYPE_CHECKING:
     from app.platform.flags.files import FILE, Flag, FlagsError, read_flags

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from app.platform import lazily
 from app.platform.jobs.cron import is_valid_cron
 from app.platform.jobs.events import Event, Events, Handler
 from app.platform.jobs.jobs import (
@@ -30,6 +29,7 @@ from app.platform.jobs.records import (
     STATES,
 )
 from app.platform.jobs.shapes import look_alikes
+from app.platform.lazy import lazily
 
 if TYPE_CHECKING:
     from app.platform.jobs.changes import drop_jobs, Left, retry_held, retry_jobs

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from app.platform import lazily
+from app.platform.lazy import lazily
 from app.platform.settings.levels import Level, MODULES, parse_levels
 from app.platform.settings.release import application_name, is_for_development, user_agent
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from app.platform import lazily
+from app.platform.lazy import lazily
 from app.platform.telemetry import metrics
 from app.platform.telemetry.context import (
     add,

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from app.platform import lazily
+from app.platform.lazy import lazily
 from app.platform.wiring.module_toml import read_modules
 
 if TYPE_CHECKING:
