@@ -12,7 +12,7 @@ from app import modules
 from app.platform.cache import CacheStore
 from app.platform.database import close, connect_replica, create_engine, login_of, MigrationError
 from app.platform.flags import evaluate_with
-from app.platform.migrations import migrate, pending_migrations
+from app.platform.migrations import is_migrated, migrate, pending_migrations
 from app.platform.monitoring import Signals
 from app.platform.settings import load_settings, Settings
 from app.platform.timeouts import CLOSE
@@ -33,8 +33,8 @@ def create_app(
 ) -> FastAPI:
     """Create the web application with every module wired and mounted.
 
-    With `with_worker`, it runs jobs as well. `flags` stand for those in the files of the modules;
-    `signals` are given while it runs.
+    With `migrate_first`, it migrates where that is needed; with `with_worker`, it runs jobs as well.
+    `flags` stand for those in the files of the modules; `signals` are given while it runs.
     """
     from app.platform.flags import FlagFiles
 
@@ -49,7 +49,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
         try:
-            if migrate_first:
+            if migrate_first and not await is_migrated(engine, folders):
                 await migrate(settings.admin_url, login_of(settings.database_url), folders)
             async with AsyncExitStack() as beside:
                 if signals is not None:

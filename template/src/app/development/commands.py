@@ -26,6 +26,7 @@ def dev(port: Port = 8000) -> None:
     import uvicorn
 
     from app.development.database import development_settings, is_taken
+    from app.development.reloading import Reload
     from app.platform.telemetry import configure_logs
 
     if is_taken(port):
@@ -41,17 +42,19 @@ def dev(port: Port = 8000) -> None:
         configure_logs(settings)
         typer.echo(f"Open http://127.0.0.1:{port}/_dev (Ctrl-C stops everything).", err=True)
         typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
-        uvicorn.run(
+        config = uvicorn.Config(
             "app.development.application:DevelopmentApplication",
             factory=True,
             port=port,
             reload=True,
+            reload_delay=0.05,
             reload_dirs=[str(Path(__file__).parents[1])],
             reload_includes=["modules/*", "module.toml"],  # A module's folder arrives as a whole.
             access_log=False,
             log_config=None,
             reset_contextvars=True,
         )
+        Reload(config).run()
 
 
 @commands.command("make-migration", epilog='Example: app make-migration billing "add a due date"')

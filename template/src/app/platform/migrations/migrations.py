@@ -19,7 +19,7 @@ from typing import Protocol, TYPE_CHECKING
 import asyncpg
 from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.platform import schemas
@@ -147,6 +147,24 @@ async def admin_connection(admin_url: str) -> AsyncIterator[AsyncConnection]:
     finally:
         await connection.close()
         await engine.dispose()
+
+
+async def is_migrated(engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> bool:
+    """Say whether the database has had every migration of the code, and none besides."""
+
+    def is_equal(connection: Connection) -> bool:
+        histories: list[History] = [*folders, _REQUESTS]
+        states = [
+            _state(connection, role_of(login, history.name), history)
+            for history in _migrated(connection, histories)
+        ]
+        return len(states) == len(histories) and all(
+            code.heads <= applied <= code.known for applied, code in states
+        )
+
+    login = engine.url.username or ""
+    async with engine.connect() as connection:
+        return await connection.run_sync(is_equal) and not await is_outdated(connection)
 
 
 async def pending_migrations(
