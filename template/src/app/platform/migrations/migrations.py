@@ -330,7 +330,17 @@ def _state(connection: Connection, role: str, history: History) -> tuple[set[str
     """Return the newest migrations that a database has had, and those that the code has."""
     connection.execute(text(f'SET LOCAL ROLE "{role}"'))
     version = text(f'SELECT version_num FROM "{history.name}".alembic_version')
-    return set(connection.scalars(version)), read_revisions(history.path / "migrations")
+    return set(connection.scalars(version)), _of_code(history)
+
+
+def _of_code(history: History) -> Revisions:
+    if (revisions := read_revisions(history.path / "migrations")) is not None:
+        return revisions
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(config_of(history))
+    known = frozenset(each.revision for each in script.walk_revisions())
+    return Revisions(known, frozenset(script.get_heads()))
 
 
 def config_of(history: History, connection: Connection | None = None, **more: object) -> "Config":

@@ -1,14 +1,13 @@
-"""Which migrations the code has, read without running them and without Alembic.
+"""Which migrations the code has, read without running them.
 
-A server asks this when it starts, and applies none.
+A server asks this when it starts. Alembic, which is slow to import, is asked where one is written in a
+way that cannot be read, and says what is wrong with it.
 """
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from app.platform.database import MigrationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,31 +19,25 @@ class Revisions:
     """Those that no other one follows."""
 
 
-def read_revisions(folder: Path) -> Revisions:
-    """Read the migrations in a folder. Raises SyntaxError, and MigrationError where one has no name."""
+def read_revisions(folder: Path) -> Revisions | None:
+    """Read the migrations in a folder; None where Alembic is to be asked."""
     known, followed = set[str](), set[str]()
-    for file in folder.glob("[!_.]*.py"):
-        names = _assigned(file)
-        revision, down = names.get("revision"), names.get("down_revision")
-        if not isinstance(revision, str):
-            raise MigrationError(f"{file} does not say which revision it is: write `revision = …`.")
-        known.add(revision)
-        followed.update([down] if isinstance(down, str) else down or ())
+    for file in folder.glob("*.py"):
+        try:
+            said = dict(_assigned(file))
+            down = said["down_revision"]
+            known.add(said["revision"])
+            followed.update([down] if isinstance(down, str) else down or ())
+        except (SyntaxError, ValueError, KeyError):
+            return None
+    if not followed <= known:
+        return None
     return Revisions(frozenset(known), frozenset(known - followed))
 
 
-def _assigned(file: Path) -> dict[str, Any]:
-    """Return the texts that a migration assigns at its top."""
-    found = {}
-    for each in ast.parse(file.read_bytes(), str(file)).body:
-        if not isinstance(each, ast.Assign | ast.AnnAssign) or each.value is None:
-            continue
-        for target in each.targets if isinstance(each, ast.Assign) else [each.target]:
-            if isinstance(target, ast.Name) and target.id in ("revision", "down_revision"):
-                try:
-                    found[target.id] = ast.literal_eval(each.value)
-                except ValueError:
-                    raise MigrationError(
-                        f"{file}, line {each.lineno}: write {target.id} as it is, not as what makes it."
-                    ) from None
-    return found
+def _assigned(file: Path) -> Iterator[tuple[str, str]]:
+    for each in ast.parse(file.read_bytes()).body:
+        if isinstance(each, ast.Assign | ast.AnnAssign) and each.value is not None:
+            for target in each.targets if isinstance(each, ast.Assign) else [each.target]:
+                if isinstance(target, ast.Name) and target.id in ("revision", "down_revision"):
+                    yield target.id, ast.literal_eval(each.value)
