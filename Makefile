@@ -55,12 +55,13 @@ check: | $(UV)  ## Style and types
 	$(UV) run ruff check
 	$(UV) run mypy
 
-bench: | $(UV)  ## Measure: zero to green, what boundaries, jobs, edge and signals cost, add-module beside its peers (needs npm)
+bench: | $(UV)  ## Measure: zero to green, what starting, boundaries, jobs, edge and signals cost, add-module beside its peers (needs npm)
 	$(UV) run python bench/zero_to_green.py
 	$(UV) run python bench/boundary.py
 	$(UV) run python bench/jobs.py
 	$(UV) run python bench/edge.py
 	$(UV) run python bench/signals.py
+	$(UV) run python bench/startup.py
 	$(UV) run python bench/add_module.py
 	$(UV) run python bench/update.py
 

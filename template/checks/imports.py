@@ -27,6 +27,8 @@ Uses = Mapping[str, Mapping[str, tuple[str, int]]]
 """Which module imports which other one, and where it does so first."""
 
 _BELOW_MODULES = re.compile(r"app(\.platform(\..+)?)?")
+_ON_ITS_OWN = "tests.platform."
+"""What stands there brings modules of its own, and only names some of `app.modules`."""
 _HIDES_IMPORTS = re.compile(
     r"(importlib(?!\.(metadata|resources)\b)|pkgutil|runpy|imp|builtins|gc|inspect\.getmodule|"
     r"code|codeop|pydoc|zipimport|pydantic\.(types\.)?ImportString|uvicorn\.importer|"
@@ -121,7 +123,7 @@ def _complete(graph: ImportGraph) -> None:
 
 def _edges(graph: ImportGraph) -> Iterator[tuple[str, int, str, str]]:
     for source in read_sources():
-        if source.name in graph.modules:
+        if source.name in graph.modules and not source.name.startswith(_ON_ITS_OWN):
             for imported in graph.find_modules_directly_imported_by(source.name):
                 for each in graph.get_import_details(importer=source.name, imported=imported):
                     yield source.path, each["line_number"], source.name, imported

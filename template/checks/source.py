@@ -21,7 +21,7 @@ from checks.texts import Texts
 
 ROOT = Path(__file__).parents[1]
 MODULES = ROOT / "src" / "app" / "modules"
-BELOW_MODULES = ("app.platform.", "app.development.")
+BELOW_MODULES = ("app.platform.", "app.development.", "tests.platform.")
 """What may find and import modules by itself, and switch roles."""
 _CACHE = ROOT / ".checks_cache" / "files"
 _NOT_OURS = {

@@ -1,4 +1,7 @@
-"""The command `app`: run, migrate and inspect this application."""
+"""The command `app`: run, migrate and inspect this application.
+
+Each command imports what it runs when it is called, so that `--help` takes no time.
+"""
 
 import asyncio
 from typing import Annotated
@@ -7,27 +10,17 @@ import typer
 
 from app import modules
 from app.cli_development import add_commands
-from app.cli_errors import describe, fail, is_foreseen
 from app.cli_flags import show_flags
 from app.cli_jobs import jobs
 from app.cli_openapi import show_openapi
 from app.cli_slow import show_slow
-from app.main import run_worker
-from app.platform.database import DatabaseAheadError, login_of
-from app.platform.flags import FlagFiles
-from app.platform.migrations import migrate, prepare
-from app.platform.query_stats import why_unreadable
-from app.platform.settings import load_settings
-from app.platform.telemetry import configure_logs
-from app.platform.web import create_tokens
-from app.platform.web import serve as run_server
-from app.platform.wiring import discover
 
 cli = typer.Typer(
     help="Run, migrate and inspect this application.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 cli.add_typer(jobs, name="jobs")
 cli.command("flags", epilog="Example: app flags --json")(show_flags)
@@ -49,6 +42,13 @@ def serve(
     At SIGTERM `/readyz` says 503 for SHUTDOWN_DELAY seconds; then it accepts no more requests, and
     those that run have SHUTDOWN_TIMEOUT seconds to end.
     """
+    from app.platform.flags import FlagFiles
+    from app.platform.settings import load_settings
+    from app.platform.telemetry import configure_logs
+    from app.platform.web import create_tokens
+    from app.platform.web import serve as run_server
+    from app.platform.wiring import discover
+
     settings = load_settings()
     configure_logs(settings)
     create_tokens(settings)  # Here, where a missing issuer is one sentence.
@@ -71,6 +71,9 @@ def worker() -> None:
     seconds to end. DATABASE_URL must reach Postgres itself, or a pooler that pools sessions,
     not transactions.
     """
+    from app.main import run_worker
+    from app.platform.settings import load_settings
+
     asyncio.run(run_worker(load_settings()))
 
 
@@ -88,6 +91,12 @@ def apply_migrations(
     Connects with MIGRATION_DATABASE_URL, or DATABASE_URL where that is not set. A deployment says
     --unless-ahead: the release before may come back, and runs on the newer schema.
     """
+    from app.platform.database import DatabaseAheadError, login_of
+    from app.platform.migrations import migrate, prepare
+    from app.platform.query_stats import why_unreadable
+    from app.platform.settings import load_settings
+    from app.platform.wiring import discover
+
     settings = load_settings()
     login, folders = login_of(settings.database_url), discover(modules)
     if roles:
@@ -107,10 +116,12 @@ def apply_migrations(
 
 @cli.command("modules", epilog="Example: app modules")
 def list_modules() -> None:
-    """Show what is wired to what."""
-    for folder in discover(modules):
-        needs = ", ".join(f"{name}: {kind.__name__}" for name, kind in folder.needs.items())
-        typer.echo(f"{folder.name:20} {folder.interface.__name__}({needs})  {folder.owner}")
+    """Show the modules, who owns each, and what it depends on."""
+    from app.platform.wiring import read_modules
+
+    for each in read_modules(modules):
+        needs = f"  needs {', '.join(each.depends_on)}" if each.depends_on else ""
+        typer.echo(f"{each.name:20} {each.owner}{needs}")
 
 
 add_commands(cli)
@@ -121,6 +132,8 @@ def main() -> None:
     try:
         cli()
     except Exception as error:
+        from app.cli_errors import describe, fail, is_foreseen
+
         if not is_foreseen(error):
             raise
         fail(describe(error))

@@ -3,11 +3,14 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 
-from app.cli_errors import fail
-from app.platform.settings import is_for_development, load_settings, Settings, SettingsError
+from app.platform.settings import is_for_development
+
+if TYPE_CHECKING:
+    from app.platform.settings import Settings
 
 _COMMANDS = ("dev", "make-migration", "token", "map")
 
@@ -25,11 +28,13 @@ def add_commands(cli: typer.Typer) -> None:
 
 
 @contextmanager
-def present_settings() -> Iterator[Settings]:
+def present_settings() -> "Iterator[Settings]":
     """Yield the settings of this environment; without DATABASE_URL, of what `app dev` runs now.
 
     Starts no server. Raises SettingsError.
     """
+    from app.platform.settings import load_settings, SettingsError
+
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -46,6 +51,8 @@ def present_settings() -> Iterator[Settings]:
 
 
 def _refuse(context: typer.Context) -> None:
+    from app.cli_errors import fail
+
     fail(
         f"This is an installation for production, without `app {context.info_name}`. Run it in the "
         "repository."

@@ -6,25 +6,13 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-import asyncpg
 import typer
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-
-from app.platform.database import UnreachableError
 
 _SOURCE = Path(__file__).parents[1]
 _CONNECTING = ("08", "28", "3D", "53", "57P")
 """Classes of SQLSTATE with which Postgres lets nobody in."""
 _NOT_THERE = ("3F000", "42P01", "42501")
 """SQLSTATEs of a schema or table that is missing, or not granted."""
-_OF_DRIVER = (
-    UnreachableError,
-    DBAPIError,
-    PoolTimeout,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-)
 
 
 def fail(message: str) -> NoReturn:
@@ -63,13 +51,22 @@ def describe(error: BaseException) -> str:
 
 def _is_of_database(error: BaseException) -> bool:
     """Say whether the driver raised an error, and not a file, a pipe or another server."""
-    if isinstance(error, _OF_DRIVER):
+    import asyncpg
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+    from app.platform.database import UnreachableError
+
+    of_driver = (asyncpg.PostgresError, asyncpg.InterfaceError)
+    if isinstance(error, (UnreachableError, DBAPIError, PoolTimeout, *of_driver)):
         return True
     files = (Path(each.filename) for each in traceback.extract_tb(error.__traceback__))
     return isinstance(error, OSError) and any("asyncpg" in file.parts for file in files)
 
 
 def _of_database(error: BaseException) -> str:
+    from app.platform.database import UnreachableError
+
     cause = error.__cause__ if isinstance(error, UnreachableError) else None
     reason = getattr(error, "orig", None) or cause or error
     state = getattr(reason, "sqlstate", None) or ""

@@ -3,13 +3,14 @@
 import json
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TYPE_CHECKING
 
 import typer
 
 from app import modules
-from app.platform.flags import Flag, FlagFiles
-from app.platform.wiring import discover
+
+if TYPE_CHECKING:
+    from app.platform.flags import Flag
 
 
 def show_flags(
@@ -23,6 +24,9 @@ def show_flags(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the flags of every module: on, off or targeted, who owns them, when they expire."""
+    from app.platform.flags import FlagFiles
+    from app.platform.wiring import discover
+
     today = date.today()
     flags = FlagFiles(discover(modules), overrides).flags.values()
     shown = [each for each in sorted(flags, key=_by_key) if not expired or each.expires < today]
@@ -37,11 +41,11 @@ def show_flags(
     raise typer.Exit(bool(expired and shown))
 
 
-def _by_key(flag: Flag) -> str:
+def _by_key(flag: "Flag") -> str:
     return flag.key
 
 
-def _described(flag: Flag, today: date) -> dict[str, object]:
+def _described(flag: "Flag", today: date) -> dict[str, object]:
     return {
         "key": flag.key,
         "state": flag.state,

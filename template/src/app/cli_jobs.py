@@ -5,30 +5,18 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TYPE_CHECKING, TypeVar
 
 import typer
-from pgqueuer import Queries
 
 from app import modules
 from app.cli_development import present_settings
-from app.platform.database import create_engine
-from app.platform.jobs import (
-    connect_queue,
-    count_jobs,
-    drop_jobs,
-    find_job,
-    find_jobs,
-    history_of,
-    JobRecord,
-    JobsError,
-    Known,
-    Left,
-    retry_held,
-    retry_jobs,
-)
-from app.platform.settings import Settings
-from app.platform.wiring import discover, wire
+
+if TYPE_CHECKING:
+    from pgqueuer import Queries
+
+    from app.platform.jobs import JobRecord, Known, Left
+    from app.platform.settings import Settings
 
 Result = TypeVar("Result")
 
@@ -70,6 +58,8 @@ def list_jobs(
 @jobs.command("count", epilog="Example: app jobs count --json")
 def count(json: AsJson = False) -> None:
     """Count the jobs of each module, by state."""
+    from app.platform.jobs import count_jobs
+
     counts = _ask(count_jobs)
     if json:
         _print_json(counts)
@@ -84,6 +74,8 @@ def count(json: AsJson = False) -> None:
 @jobs.command("show", epilog="Example: app jobs show 42")
 def show_job(id: Id, json: AsJson = False) -> None:
     """Show a job: its arguments, what became of it, and why it failed."""
+    from app.platform.jobs import find_job, history_of
+
     job = _ask(lambda queue, known: find_job(queue, known, id))
     steps = _ask(lambda queue, _known: history_of(queue, id))
     if json:
@@ -103,6 +95,8 @@ def retry(ids: Ids = None, module: InModule = None, json: AsJson = False) -> Non
     Of several jobs of a module with one key, the newest; the others are named, and stay held. Exit 1
     where there were some, and none could be run.
     """
+    from app.platform.jobs import retry_held, retry_jobs
+
     chosen: list[int] = _chosen(ids, module)
     left: list[Left] = []
     if module is None:
@@ -129,6 +123,8 @@ def drop(
     With --unknown, all that wait for code which this version does not have; a newer version that
     is just being deployed may have it.
     """
+    from app.platform.jobs import drop_jobs
+
     chosen = _chosen(ids, module, unknown=unknown)
     with present_settings() as settings:
         silence = settings.worker_lost_after
@@ -155,7 +151,9 @@ def _listed(ids: list[int]) -> str:
     return ", ".join(map(str, ids))
 
 
-def _find(*, module: str | None, **which: Any) -> list[JobRecord]:
+def _find(*, module: str | None, **which: Any) -> "list[JobRecord]":
+    from app.platform.jobs import find_jobs, JobsError
+
     found = _ask(lambda queue, known: find_jobs(queue, known, module=module, **which))
     if module and not found and not _is_known(module):
         raise JobsError(f"There is no module {module}. `app modules` lists them.")
@@ -164,14 +162,20 @@ def _find(*, module: str | None, **which: Any) -> list[JobRecord]:
 
 def _is_known(module: str) -> bool:
     """Say whether there is such a module, or was one that has left jobs behind."""
-    wired = {folder.name for folder in discover(modules)}
+    from app.platform.jobs import count_jobs
+    from app.platform.wiring import read_modules
+
+    wired = {each.name for each in read_modules(modules)}
     return module in wired or module in _ask(count_jobs)
 
 
-def _ask(question: Callable[[Queries, Known], Awaitable[Result]]) -> Result:
+def _ask(question: "Callable[[Queries, Known], Awaitable[Result]]") -> Result:
     """Ask the queue, knowing the jobs that the code has."""
+    from app.platform.database import create_engine
+    from app.platform.jobs import connect_queue
+    from app.platform.wiring import discover, wire
 
-    async def ask(settings: Settings) -> Result:
+    async def ask(settings: "Settings") -> Result:
         known = wire(discover(modules), create_engine(settings)).jobs
         async with connect_queue(settings) as queue:
             return await question(queue, known)
@@ -180,7 +184,7 @@ def _ask(question: Callable[[Queries, Known], Awaitable[Result]]) -> Result:
         return asyncio.run(ask(settings))
 
 
-def _line(job: JobRecord) -> str:
+def _line(job: "JobRecord") -> str:
     often = "once" if job.failed == 1 else f"{job.failed} times"
     failed = f"  failed {often}" if job.failed else ""
     error = f"  {job.error.splitlines()[0]}" if job.error else ""

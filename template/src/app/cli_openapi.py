@@ -5,10 +5,6 @@ from typing import Annotated
 
 import typer
 
-from app.main import create_app
-from app.platform.settings import Settings
-from app.platform.web import describe_api
-
 
 def show_openapi(
     module: Annotated[
@@ -16,6 +12,8 @@ def show_openapi(
     ] = None,
 ) -> None:
     """Print the description of the HTTP API. It needs no database."""
+    from app.platform.web import describe_api
+
     api = describe()
     if module:
         api = describe_api(api, module)
@@ -27,6 +25,9 @@ def show_openapi(
 def describe() -> dict[str, object]:
     """Build the application as it is described: with its defaults, whatever is set here, and with a
     database and an issuer that nobody asks."""
+    from app.main import create_app
+    from app.platform.settings import Settings
+
     nowhere = Settings.model_construct(
         database_url="postgresql://nobody@127.0.0.1:1/nothing",
         oidc_issuer="https://issuer.invalid",

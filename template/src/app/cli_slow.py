@@ -4,15 +4,16 @@ import asyncio
 import json
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, TYPE_CHECKING
 
 import typer
 
 from app import modules
 from app.cli_development import present_settings
 from app.platform import schemas
-from app.platform.query_stats import slow_statements, SlowStatement, StatisticsError
-from app.platform.wiring import discover
+
+if TYPE_CHECKING:
+    from app.platform.query_stats import SlowStatement
 
 _LONGEST = 400
 """Characters of a statement that are printed; JSON has them all."""
@@ -30,7 +31,10 @@ def show_slow(
     As Postgres has counted them since its statistics began. Needs DATABASE_URL, or `app dev`.
     Runs none of them, and shows no values.
     """
-    known = [*(folder.name for folder in discover(modules)), schemas.QUEUE, schemas.REQUESTS]
+    from app.platform.query_stats import slow_statements, StatisticsError
+    from app.platform.wiring import read_modules
+
+    known = [*(folder.name for folder in read_modules(modules)), schemas.QUEUE, schemas.REQUESTS]
     if module is not None and module not in known:
         raise StatisticsError(f"There is no module {module}. `app modules` lists them.")
     chosen = [module] if module else known
@@ -46,7 +50,7 @@ def show_slow(
         typer.echo("No statements have been counted yet: send some requests, and look again.")
 
 
-def _shown(slow: SlowStatement) -> str:
+def _shown(slow: "SlowStatement") -> str:
     took = f"{slow.total_ms / 1000:,.1f} s" if slow.total_ms >= 1000 else f"{slow.total_ms:.1f} ms"
     rows = round(slow.rows_per_call, 1 if slow.rows_per_call % 1 else None)
     numbers = (

@@ -48,7 +48,7 @@ class DevelopmentApplication:
             nonlocal started
             if message["type"] == "lifespan.startup.complete":
                 started = True
-                threading.Thread(target=_tell_of_missing_migrations, daemon=True).start()
+                threading.Thread(target=_catch_up, daemon=True).start()
             if message["type"] != "lifespan.startup.failed":
                 await send(message)
 
@@ -93,18 +93,21 @@ def _create() -> ASGIApp:
     return Console(api, settings, folders, api.state.jobs, flags, recorder)
 
 
-def _tell_of_missing_migrations() -> None:
-    """Say which tables no migration makes, before a request fails on them; nobody waits for it."""
+def _catch_up() -> None:
+    """Bring the database up to date in what is no migration, and say which tables no migration makes,
+    before a request fails on them; nobody waits for it."""
     from app import modules
     from app.development.autogenerate import missing_migrations
     from app.platform.database import login_of
+    from app.platform.migrations import migrate
     from app.platform.settings import load_settings
     from app.platform.wiring import discover
 
-    settings = load_settings()
+    settings, folders = load_settings(), discover(modules)
     login = login_of(settings.database_url)
     try:
-        missing = asyncio.run(missing_migrations(settings.admin_url, login, discover(modules)))
+        asyncio.run(migrate(settings.admin_url, login, folders))
+        missing = asyncio.run(missing_migrations(settings.admin_url, login, folders))
     except Exception as error:
         logger.warning("Tables and migrations cannot be compared: %s", describe(error))
         return

@@ -6,17 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 
 from app import modules
 from app.cli_errors import fail
-from app.development.autogenerate import make_migration
-from app.development.database import development_server, development_settings, is_taken
-from app.development.issuer import DevelopmentIssuer
-from app.development.map import as_json, as_mermaid, as_text, draw_map
-from app.development.map_svg import as_svg
-from app.platform.telemetry import configure_logs
-from app.platform.wiring import discover
 
 commands = typer.Typer()
 File = Annotated[str | None, typer.Option(metavar="FILE", help="Write it to FILE; - prints it.")]
@@ -29,6 +21,12 @@ def dev(port: Port = 8000) -> None:
 
     Uses DATABASE_URL where it is set, and a Postgres of its own otherwise.
     """
+    import uvicorn
+
+    from app.development.database import development_settings, is_taken
+    from app.development.reloading import Reload
+    from app.platform.telemetry import configure_logs
+
     if is_taken(port):
         fail(
             f"Port {port} of 127.0.0.1 is taken. Choose another: `make dev port={port + 1}`, or "
@@ -42,17 +40,19 @@ def dev(port: Port = 8000) -> None:
         configure_logs(settings)
         typer.echo(f"Open http://127.0.0.1:{port}/_dev (Ctrl-C stops everything).", err=True)
         typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
-        uvicorn.run(
+        config = uvicorn.Config(
             "app.development.application:DevelopmentApplication",
             factory=True,
             port=port,
             reload=True,
+            reload_delay=0.05,
             reload_dirs=[str(Path(__file__).parents[1])],
             reload_includes=["modules/*", "module.toml"],  # A module's folder arrives as a whole.
             access_log=False,
             log_config=None,
             reset_contextvars=True,
         )
+        Reload(config).run()
 
 
 @commands.command("make-migration", epilog='Example: app make-migration billing "add a due date"')
@@ -67,6 +67,10 @@ def write_migration(
 
     It is tried first, on a database of its own. The last word is with the tests, which compare both.
     """
+    from app.development.autogenerate import make_migration
+    from app.development.database import development_server
+    from app.platform.wiring import discover
+
     folders = discover(modules)
     folder = next((each for each in folders if each.name == module), None)
     if folder is None:
@@ -92,6 +96,8 @@ def token(
 
     In production, the issuer in OIDC_ISSUER makes tokens.
     """
+    from app.development.issuer import DevelopmentIssuer
+
     if os.environ.get("ENVIRONMENT", "development") != "development":
         fail("ENVIRONMENT is production, where only the issuer in OIDC_ISSUER makes tokens.")
     typer.echo(DevelopmentIssuer().token(subject, *(scope or [])))
@@ -100,6 +106,10 @@ def token(
 @commands.command("map", epilog="Example: app map --svg docs/architecture.svg")
 def show_map(svg: File = None, mermaid: File = None, json: File = None) -> None:
     """Draw the modules, their interfaces and what they depend on: here, or into files."""
+    from app.development.map import as_json, as_mermaid, as_text, draw_map
+    from app.development.map_svg import as_svg
+    from app.platform.wiring import discover
+
     mapped = draw_map(discover(modules))
     if not (svg or mermaid or json):
         typer.echo(as_text(mapped), nl=False)

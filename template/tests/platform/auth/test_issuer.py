@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from app.platform import timeouts as waits
 from app.platform.auth import issuer as module
-from app.platform.auth.issuer import IssuerUnreachableError, RemoteIssuer, UnknownKeyError
+from app.platform.auth.errors import IssuerUnreachableError
+from app.platform.auth.issuer import RemoteIssuer, UnknownKeyError
 
 from ..issuing import Issuing, public
 

@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from app.platform.auth import tokens as module
+from app.platform.auth.errors import InvalidTokenError
 from app.platform.auth.issuer import RemoteIssuer
 from app.platform.auth.principal import Principal
-from app.platform.auth.tokens import InvalidTokenError, Tokens
+from app.platform.auth.tokens import Tokens
 
 from ..issuing import Issuing, public
 

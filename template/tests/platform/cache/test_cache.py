@@ -22,7 +22,7 @@ from app.platform.cache.store import CacheStore
 from app.platform.database.database import Database
 from app.platform.database.engine import OutcomeUnknownError, TransactionError
 from app.platform.database.transaction import view_of
-from app.platform.settings.settings import MEMORY
+from app.platform.settings import MEMORY
 
 URL = os.environ.get("CACHE_URL", MEMORY)
 

@@ -14,7 +14,7 @@ from app.cli_errors import describe, is_foreseen
 from app.platform.database.engine import create_engine
 from app.platform.jobs.queue import connect_queue
 from app.platform.settings.settings import Settings
-from app.platform.wiring.wiring import WiringError
+from app.platform.wiring.module_toml import WiringError
 
 NOWHERE = "postgresql://nobody:nothing-at-all@127.0.0.1:1/nothing"
 AWAY = "Is DATABASE_URL right?"

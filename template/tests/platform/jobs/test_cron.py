@@ -16,7 +16,8 @@ from app.platform.database.database import Database, Tx
 from app.platform.database.engine import OutcomeUnknownError, TransactionError
 from app.platform.jobs.cron import enqueue_ticks, keep_schedule
 from app.platform.jobs.jobs import BoundJob, Job, job
-from app.platform.wiring.wiring import ModuleFolder, wire, Wired, WiringError
+from app.platform.wiring.module_toml import WiringError
+from app.platform.wiring.wiring import ModuleFolder, wire, Wired
 
 
 @dataclass(frozen=True)

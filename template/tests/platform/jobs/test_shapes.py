@@ -16,7 +16,8 @@ from app.platform.database.database import Tx
 from app.platform.jobs.events import Event
 from app.platform.jobs.jobs import job
 from app.platform.jobs.shapes import look_alikes, shape_of
-from app.platform.wiring.wiring import ModuleFolder, wire, WiringError
+from app.platform.wiring.module_toml import WiringError
+from app.platform.wiring.wiring import ModuleFolder, wire
 
 
 class Colour(StrEnum):

@@ -28,7 +28,7 @@ from app.platform.jobs.worker import Worker
 from app.platform.settings.settings import Settings
 from app.platform.telemetry.context import bound, get_request, Place, place, speaking
 from app.platform.telemetry.log_writer import LogWriter
-from app.platform.telemetry.logs import configure_logs
+from app.platform.telemetry.logs import configure_logs, get_logger
 from app.platform.web.http import create_api
 from app.platform.wiring.wiring import Wired
 
@@ -236,6 +236,12 @@ async def test_what_is_logged_carries_what_is_bound(lines: Lines) -> None:
     assert (second["parcels"], second["request_id"]) == (2, "1")
     assert third["module"] == "ordering"
     assert speaking.get() == "platform"
+
+
+def test_structlog_is_as_it_should_be_for_whoever_imports_it_late(lines: Lines) -> None:
+    structlog.reset_defaults()
+    get_logger("app.modules.ordering.service").info("charged", order_id=7)
+    assert [(line["event"], line["order_id"]) for line in lines()] == [("charged", 7)]
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)

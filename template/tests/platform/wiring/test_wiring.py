@@ -19,7 +19,8 @@ from app.platform.jobs.events import Events
 from app.platform.jobs.worker import Worker
 from app.platform.settings.settings import Settings
 from app.platform.wiring.discovery import discover
-from app.platform.wiring.wiring import wire, WiringError
+from app.platform.wiring.module_toml import WiringError
+from app.platform.wiring.wiring import wire
 
 Write = Callable[..., ModuleType]
 

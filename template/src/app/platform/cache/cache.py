@@ -59,6 +59,7 @@ class Cache:
         if name in self._names:
             raise ValueError(f"{self._module} has two caches named {name!r}: rename one.")
         self._names.add(name)
+        self._store.open()
         return Cached(self._store, f"{self._module}:{name}", TypeAdapter(kind), ttl)
 
 

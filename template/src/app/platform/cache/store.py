@@ -6,11 +6,15 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
 from app.platform.settings import MEMORY
 from app.platform.timeouts import CACHE, CACHE_AWAY
+
+if TYPE_CHECKING:
+    from cashews import Cache as Cashews
 
 logger = logging.getLogger("app.cache")
 
@@ -24,23 +28,31 @@ class CacheStore:
     """Bytes under keys, for a while. Without its Redis, it holds nothing, and raises nothing."""
 
     def __init__(self, url: str = MEMORY) -> None:
-        # Here, since they take a quarter of a second that most commands have no use for.
+        self._url = url
+        self.is_shared = url != MEMORY
+        self._failures: tuple[type[Exception], ...] = (OSError, TimeoutError)
+        self._away_until = 0.0
+        self._owed: dict[str, tuple[bytes, float, str]] = {}
+
+    def open(self) -> None:
+        """Load what it stands on. No process does without having to: that takes a while."""
+        _ = self._cashews
+
+    @cached_property
+    def _cashews(self) -> "Cashews":
         from cashews import Cache as Cashews
         from cashews.exceptions import CacheError
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
         from redis.exceptions import RedisError
 
-        self._failures = (CacheError, RedisError, OSError, TimeoutError)
-        self.is_shared = url != MEMORY
-        self._cashews = Cashews()
-        self._away_until = 0.0
-        self._owed: dict[str, tuple[bytes, float, str]] = {}
+        self._failures += (CacheError, RedisError)
+        cashews = Cashews()
         if not self.is_shared:
-            self._cashews.setup("mem://", size=_MOST, check_interval=0)
+            cashews.setup("mem://", size=_MOST, check_interval=0)
         else:
-            self._cashews.setup(
-                url,
+            cashews.setup(
+                self._url,
                 suppress=False,
                 pickle_type="null",  # What is unpickled can run code. Only bytes are stored.
                 max_connections=50,
@@ -49,6 +61,7 @@ class CacheStore:
                 socket_connect_timeout=CACHE,
                 retry=Retry(NoBackoff(), 0),
             )
+        return cashews
 
     async def read(self, *keys: str) -> tuple[bytes | None, ...]:
         """Return what is stored under the keys."""
@@ -89,6 +102,8 @@ class CacheStore:
 
     async def close(self) -> None:
         """Close the connections."""
+        if "_cashews" not in vars(self):
+            return
         with warnings.catch_warnings():
             # cashews calls a method of redis-py by its old name.
             warnings.simplefilter("ignore", DeprecationWarning)

@@ -8,10 +8,12 @@ the server are those of `Database.read()`.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any, cast, Generic, TypeVarTuple
 
 from asyncpg import Record
 from sqlalchemy import PoolProxiedConnection, Select
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
@@ -38,8 +40,11 @@ logger = logging.getLogger("app.replica")
 Columns = TypeVarTuple("Columns")
 Converter = Callable[[Any], Any] | None
 
-_DIALECT = create_async_engine("postgresql+asyncpg://").dialect
-"""Every engine's; this one never connects."""
+
+@cache
+def _dialect() -> Dialect:
+    """Return every engine's dialect; this one never connects."""
+    return create_async_engine("postgresql+asyncpg://").dialect
 
 
 class PreparedError(Exception):
@@ -57,7 +62,8 @@ class Prepared(Generic[*Columns]):
         columns = [each["type"] for each in statement.column_descriptions]
         if not all(isinstance(each, TypeEngine) for each in columns):
             raise PreparedError(f"Name the columns, or read entities in a transaction: {statement}")
-        compiled: Any = statement.compile(dialect=_DIALECT)
+        dialect = _dialect()
+        compiled: Any = statement.compile(dialect=dialect)
         binds = {name: compiled.binds[name] for name in compiled.positiontup}
         if any(each.expanding or each.literal_execute or each.callable for each in binds.values()):
             raise PreparedError(
@@ -70,7 +76,7 @@ class Prepared(Generic[*Columns]):
         self._given = {name for name, each in binds.items() if each.required}
         self._constant = {name: each.value for name, each in binds.items() if not each.required}
         self._writers = {
-            name: each.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+            name: each.type.dialect_impl(dialect).bind_processor(dialect)
             for name, each in binds.items()
         }
         self._readers: list[Converter] | None = None
@@ -89,11 +95,12 @@ class Prepared(Generic[*Columns]):
     async def send(self, driver: Any, arguments: list[object]) -> list[Record]:
         """Send it on a connection of the driver."""
         if self._readers is None:
+            dialect = _dialect()
             described = (await driver.prepare(self.sql)).get_attributes()
             if len(described) != len(self._columns):
                 raise PreparedError(f"Name the columns of what is composed of several: {self.sql}")
             self._readers = [
-                kind.dialect_impl(_DIALECT).result_processor(_DIALECT, each.type.oid)
+                kind.dialect_impl(dialect).result_processor(dialect, each.type.oid)
                 for kind, each in zip(self._columns, described, strict=True)
             ]
         return cast(list[Record], await driver.fetch(self.sql, *arguments))

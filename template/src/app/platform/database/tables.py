@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from sqlalchemy import Column, Connection, DefaultClause, event, MetaData, Sequence, Table
-from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.sql.expression import ClauseElement
 from sqlalchemy.sql.functions import next_value
 from sqlalchemy.sql.visitors import iterate
@@ -54,9 +53,10 @@ def _parts(kind: TypeEngine[object]) -> Iterator[object]:
 def _bases(kind: TypeEngine[object]) -> Iterator[object]:
     """Yield what a domain is made of."""
     for part in _parts(kind):
-        if isinstance(part, DOMAIN):
-            yield from _parts(part.data_type)
-            yield from _bases(part.data_type)
+        if isinstance(part, TypeEngine) and part.__visit_name__ == "DOMAIN":  # Slow to import.
+            base: TypeEngine[object] = part.data_type  # type: ignore[attr-defined]
+            yield from _parts(base)
+            yield from _bases(base)
 
 
 def _sequences(default: object) -> Iterator[Sequence]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from asyncpg import UniqueViolationError
 from pgqueuer import Queries
 
-from app.platform.jobs.queue import NAMES
+from app.platform.jobs.names import NAMES
 from app.platform.jobs.records import JobsError, STATES
 
 _TABLES = NAMES.qualified

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from pgqueuer import Queries
-from pgqueuer.models import JobId
+from typing import Any, Protocol, TYPE_CHECKING
 
 from app.platform.jobs.jobs import BoundJob
-from app.platform.jobs.queue import NAMES
+from app.platform.jobs.names import NAMES
+
+if TYPE_CHECKING:
+    from pgqueuer import Queries
 
 STATES = {"waiting": "queued", "running": "picked", "held": "failed", "unknown": "unknown"}
 """What we call the states of a job, and what pgqueuer does. Unknown is what waits for code that this
@@ -53,6 +53,13 @@ _MEASURE = f"""
     FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
 _UNKNOWN = f"""SELECT {_NAME} AS name, count(*) AS number FROM {_TABLES.queue_table}
     WHERE {_IS_UNKNOWN} GROUP BY 1 ORDER BY 1"""
+
+
+class Asked(Protocol):
+    """A connection to the queue: asyncpg's, or pgqueuer's."""
+
+    async def fetch(self, query: str, *args: object) -> Any:
+        """Return rows."""
 
 
 class JobsError(Exception):
@@ -99,7 +106,7 @@ class Step:
 
 
 async def find_jobs(
-    queue: Queries,
+    queue: "Queries",
     known: Known,
     *,
     module: str | None = None,
@@ -113,7 +120,7 @@ async def find_jobs(
     return [_record(row) for row in rows]
 
 
-async def find_job(queue: Queries, known: Known, id: int) -> JobRecord:
+async def find_job(queue: "Queries", known: Known, id: int) -> JobRecord:
     """Return one job. Raises JobsError."""
     found = await find_jobs(queue, known, ids=[id])
     if not found:
@@ -123,8 +130,10 @@ async def find_job(queue: Queries, known: Known, id: int) -> JobRecord:
     return found[0]
 
 
-async def history_of(queue: Queries, id: int) -> list[Step]:
+async def history_of(queue: "Queries", id: int) -> list[Step]:
     """Return what became of a job, oldest first."""
+    from pgqueuer.models import JobId
+
     return [
         Step(
             entry.created,
@@ -135,7 +144,7 @@ async def history_of(queue: Queries, id: int) -> list[Step]:
     ]
 
 
-async def count_jobs(queue: Queries, known: Known) -> dict[str, dict[str, int]]:
+async def count_jobs(queue: "Queries", known: Known) -> dict[str, dict[str, int]]:
     """Return how many jobs of each module are in each state."""
     counts: dict[str, Counter[str]] = {}
     for row in await queue.driver.fetch(_COUNTS, *_of(known)):
@@ -143,11 +152,11 @@ async def count_jobs(queue: Queries, known: Known) -> dict[str, dict[str, int]]:
     return {module: {state: found[state] for state in STATES} for module, found in counts.items()}
 
 
-async def measure_queue(queue: Queries, known: Known) -> dict[str, ModuleQueue]:
+async def measure_queue(asked: Asked, known: Known) -> dict[str, ModuleQueue]:
     """Return what each module has in the queue; modules that have nothing there are left out."""
     counts: dict[str, Counter[str]] = {}
     oldest: dict[str, float] = {}
-    for row in await queue.driver.fetch(_MEASURE, *_of(known)):
+    for row in await asked.fetch(_MEASURE, *_of(known)):
         module = str(row["module"])
         counts.setdefault(module, Counter())[_state(row)] = int(str(row["number"]))
         due = float(str(row["oldest"] or 0))
@@ -158,7 +167,7 @@ async def measure_queue(queue: Queries, known: Known) -> dict[str, ModuleQueue]:
     }
 
 
-async def count_unknown(queue: Queries, known: Known) -> dict[str, int]:
+async def count_unknown(queue: "Queries", known: Known) -> dict[str, int]:
     """Return how many jobs of each name wait for another version of the code."""
     rows = await queue.driver.fetch(_UNKNOWN, *_of(known))
     return {str(row["name"]): int(str(row["number"])) for row in rows}

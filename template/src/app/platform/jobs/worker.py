@@ -19,12 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.platform.jobs.attempt import attempt, record
 from app.platform.jobs.jobs import BoundJob
 from app.platform.jobs.lifeline import lifeline
+from app.platform.jobs.names import NAMES
 from app.platform.jobs.observing import observed_attempt
 from app.platform.jobs.prefetch import Backlog
 from app.platform.jobs.queue import (
     connect_queue,
     has_answered,
-    NAMES,
     release,
     release_all_but,
     UNREACHABLE,

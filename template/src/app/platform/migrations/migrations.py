@@ -14,17 +14,12 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TYPE_CHECKING
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationInfo
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.platform import schemas
@@ -45,10 +40,15 @@ from app.platform.jobs import install_queue, is_outdated
 from app.platform.migrations.extensions import install_extensions
 from app.platform.migrations.invalid_indexes import clear_invalid_indexes
 from app.platform.migrations.locks import let_concurrent_wait, Patience, take_turn
+from app.platform.migrations.revisions import read_revisions, Revisions
 from app.platform.query_stats import find_extension, install_views
 from app.platform.telemetry import cause
 from app.platform.timeouts import CONNECT
 from app.platform.wiring import ModuleFolder
+
+if TYPE_CHECKING:  # Alembic is slow to import, and only `app migrate` needs it.
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationInfo
 
 logger = logging.getLogger("app.migrations")
 
@@ -149,6 +149,24 @@ async def admin_connection(admin_url: str) -> AsyncIterator[AsyncConnection]:
         await engine.dispose()
 
 
+async def is_migrated(engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> bool:
+    """Say whether the database has had every migration of the code, and none besides."""
+
+    def is_equal(connection: Connection) -> bool:
+        histories: list[History] = [*folders, _REQUESTS]
+        states = [
+            _state(connection, role_of(login, history.name), history)
+            for history in _migrated(connection, histories)
+        ]
+        return len(states) == len(histories) and all(
+            code.heads <= applied <= code.known for applied, code in states
+        )
+
+    login = engine.url.username or ""
+    async with engine.connect() as connection:
+        return await connection.run_sync(is_equal) and not await is_outdated(connection)
+
+
 async def pending_migrations(
     connection: AsyncConnection, folders: Sequence[ModuleFolder]
 ) -> list[str]:
@@ -188,8 +206,8 @@ def _close_public(connection: Connection) -> None:
 def _check_not_ahead(connection: Connection, login: str, histories: Sequence[History]) -> None:
     """Change nothing in a database in which a newer version of the code has been."""
     for history in _migrated(connection, histories):
-        applied, script = _state(connection, owner_of(login, history.name), history)
-        if unknown := applied - _known(script):
+        applied, code = _state(connection, owner_of(login, history.name), history)
+        if unknown := applied - code.known:
             raise DatabaseAheadError(
                 f"The database is ahead of this code: {history.name} has had the migration "
                 f"{', '.join(sorted(unknown))}, which is not in {history.path / 'migrations'}. "
@@ -216,7 +234,9 @@ async def _upgrade_patiently(
 def _upgrade(
     connection: Connection, login: str, history: History, applied: dict[str, None]
 ) -> None:
-    def report(step: MigrationInfo, **_rest: object) -> None:
+    from alembic import command
+
+    def report(step: "MigrationInfo", **_rest: object) -> None:
         applied[str(step.up_revision_id)] = None
 
     with as_owner(connection, owner_of(login, history.name)):
@@ -246,6 +266,8 @@ def _let_read_statistics(connection: Connection, login: str, modules: list[str])
 @contextmanager
 def explained(history: History) -> Iterator[None]:
     """Turn what Alembic and Postgres say into an error that names the module and the remedy."""
+    from alembic.util import CommandError
+
     try:
         yield
     except CommandError as error:
@@ -291,8 +313,8 @@ def _pending(
         if history not in migrated:
             pending.append(history.name)
             continue
-        applied, script = _state(connection, reader(login, history.name), history)
-        if applied <= _known(script) and not applied >= set(script.get_heads()):
+        applied, code = _state(connection, reader(login, history.name), history)
+        if applied <= code.known and not applied >= code.heads:
             pending.append(history.name)
     return pending
 
@@ -304,19 +326,27 @@ def _migrated(connection: Connection, histories: Sequence[History]) -> list[Hist
     return [history for history in histories if history.name in migrated]
 
 
-def _state(connection: Connection, role: str, history: History) -> tuple[set[str], ScriptDirectory]:
+def _state(connection: Connection, role: str, history: History) -> tuple[set[str], Revisions]:
     """Return the newest migrations that a database has had, and those that the code has."""
     connection.execute(text(f'SET LOCAL ROLE "{role}"'))
     version = text(f'SELECT version_num FROM "{history.name}".alembic_version')
-    return set(connection.scalars(version)), ScriptDirectory.from_config(config_of(history))
+    return set(connection.scalars(version)), _of_code(history)
 
 
-def _known(script: ScriptDirectory) -> set[str]:
-    return {revision.revision for revision in script.walk_revisions()}
+def _of_code(history: History) -> Revisions:
+    if (revisions := read_revisions(history.path / "migrations")) is not None:
+        return revisions
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(config_of(history))
+    known = frozenset(each.revision for each in script.walk_revisions())
+    return Revisions(known, frozenset(script.get_heads()))
 
 
-def config_of(history: History, connection: Connection | None = None, **more: object) -> Config:
+def config_of(history: History, connection: Connection | None = None, **more: object) -> "Config":
     """Return what Alembic needs to know of one history."""
+    from alembic.config import Config
+
     config = Config(
         cmd_opts=Namespace(quiet=True),
         attributes={"connection": connection, "schema": history.name, **more},

@@ -16,7 +16,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from app.platform.database import connect
-from app.platform.jobs import connect_queue, Known, measure_queue, ModuleQueue, STATES
+from app.platform.jobs import connect_as_queue, Known, measure_queue, ModuleQueue, STATES
 from app.platform.settings import Settings
 from app.platform.telemetry import PLATFORM
 from app.platform.timeouts import GAUGE, MARGIN, PROBE
@@ -97,8 +97,8 @@ class Queue(_Asked[Mapping[str, ModuleQueue]]):
         self._settings, self._modules, self._jobs = settings, modules, jobs
 
     async def _measure(self) -> Mapping[str, ModuleQueue]:
-        async with connect_queue(self._settings) as queue:
-            return await measure_queue(queue, self._jobs)
+        async with connect_as_queue(self._settings) as connection:
+            return await measure_queue(connection, self._jobs)
 
     def _tell(self, measured: Mapping[str, ModuleQueue]) -> Iterator[Metric]:
         jobs = GaugeMetricFamily("queue_jobs", "Jobs in the queue.", labels=["module", "job_state"])

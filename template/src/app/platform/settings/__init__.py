@@ -1,8 +1,19 @@
 """What the environment says, and which release this is."""
 
+from typing import TYPE_CHECKING
+
+from app.platform.lazy import lazily
 from app.platform.settings.levels import Level, MODULES, parse_levels
 from app.platform.settings.release import application_name, is_for_development, user_agent
-from app.platform.settings.settings import load_settings, MEMORY, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from app.platform.settings.kinds import MEMORY
+    from app.platform.settings.settings import load_settings, Settings, SettingsError
+else:  # `app --help` has no use for pydantic.
+    __getattr__ = lazily(
+        __name__,
+        {"kinds": ("MEMORY",), "settings": ("load_settings", "Settings", "SettingsError")},
+    )
 
 __all__ = [
     "MEMORY",

@@ -1,35 +1,9 @@
 """Which release of this application runs: its name, its version, and the commit it was built from."""
 
-import re
 from functools import cache
 from importlib.metadata import Distribution, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import AfterValidator
-
-_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
-"""What a tag of an image may be, and a label of Kubernetes nearly."""
-_COMMIT = re.compile(r"[0-9a-f]{7,64}(-dirty)?")
-
-
-def _version(value: str) -> str:
-    if value and not _VERSION.fullmatch(value):
-        raise ValueError("is not a version: write 1.4.2, as the tag says without its v, or nothing")
-    return value or installed_version()
-
-
-def _commit(value: str) -> str | None:
-    if value and not _COMMIT.fullmatch(value):
-        raise ValueError("is not a commit: write what `git rev-parse HEAD` prints, or nothing")
-    return value or None
-
-
-Version = Annotated[str, AfterValidator(_version)]
-"""Nothing, as in an image that was told none, is the version that is installed."""
-Commit = Annotated[str, AfterValidator(_commit)]
-"""Seven digits or more of its hash, with `-dirty` where there were changes; or nothing."""
 
 
 @cache

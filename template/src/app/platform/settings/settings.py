@@ -3,76 +3,33 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, FilePath, model_validator, ValidationError
+from pydantic import Field, FilePath, model_validator, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
-from app.platform.settings.levels import Level, parse_levels
-from app.platform.settings.release import Commit, installed_version, Version
+from app.platform.settings.kinds import (
+    CacheUrl,
+    Collector,
+    Commit,
+    DatabaseUrl,
+    LogLevels,
+    MEMORY,
+    Seconds,
+    Version,
+)
+from app.platform.settings.levels import Level
+from app.platform.settings.release import installed_version
 
-MEMORY = "memory://"
 _SECRETS = Path("/run/secrets")
 _SHORTEST_PASSWORD = 12
 
 
 class SettingsError(Exception):
     """The environment is not fit to start with. The message names each variable."""
-
-
-def _database_url(value: str) -> str:
-    try:
-        url = make_url(value)
-    except (ArgumentError, ValueError):  # The port is no number.
-        raise ValueError("is not a URL: write postgresql://user:password@host:5432/name") from None
-    if url.drivername not in {"postgresql", "postgres"}:
-        raise ValueError("must start with postgresql://")
-    if url.port is not None and not 0 < url.port < 65_536:
-        raise ValueError("has a port that does not exist")
-    if unknown := url.query.keys() - {"sslmode"}:
-        raise ValueError(f"has parameters that are not supported: {', '.join(sorted(unknown))}")
-    if not url.username or not url.database:
-        raise ValueError("must name a user and a database: postgresql://user:password@host/name")
-    return value
-
-
-def _cache_url(value: str) -> str:
-    if value == MEMORY:
-        return value
-    if not value.startswith(("redis://", "rediss://")):
-        raise ValueError(f"must be {MEMORY}, or start with redis:// or rediss://")
-    from redis.asyncio.connection import parse_url  # Slow to import, and seldom needed.
-
-    try:
-        parse_url(value)
-    except ValueError:
-        raise ValueError("is no URL of a Redis: write redis://:password@host:6379/0") from None
-    return value
-
-
-def _log_levels(value: str) -> str:
-    parse_levels(value)
-    return value
-
-
-def _collector(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        is_complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        is_complete = False
-    if value and (not is_complete or parts.query or parts.fragment):
-        raise ValueError("is not the URL of a collector: write http://127.0.0.1:4318")
-    return value
-
-
-CacheUrl = Annotated[str, AfterValidator(_cache_url)]
-Seconds = Annotated[float, Field(allow_inf_nan=False)]
-DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 
 
 class Settings(BaseSettings):
@@ -142,7 +99,7 @@ class Settings(BaseSettings):
 
     log_level: Level = "info"
     """How much the application and its server log; libraries log what is wrong."""
-    log_levels: Annotated[str, AfterValidator(_log_levels)] = ""
+    log_levels: LogLevels = ""
     """What differs: `billing=debug`, by module, or `sqlalchemy.engine=info`, by logger."""
     log_levels_file: FilePath | None = None
     """Says the same, counts more, and is looked at while the process runs."""
@@ -152,7 +109,7 @@ class Settings(BaseSettings):
     metrics_port: int = Field(default=9464, ge=0, le=65535)
     """The first free port from here on is taken, one by each process; 0 serves no metrics."""
 
-    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_collector)] | None = None
+    otel_exporter_otlp_endpoint: Collector | None = None
     """Where traces are sent, by OTLP over HTTP: http://127.0.0.1:4318. None are made without."""
     traces_sample_ratio: float = Field(default=0.05, ge=0, le=1, allow_inf_nan=False)
     """The share of the traces that begin here which are recorded. Callers whom we know decide for

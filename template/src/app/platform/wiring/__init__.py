@@ -1,9 +1,25 @@
 """How modules are found, built, and kept apart."""
 
-from app.platform.wiring.discovery import discover
-from app.platform.wiring.interfaces import promises_of
-from app.platform.wiring.observing import observe_call
-from app.platform.wiring.wiring import Module, ModuleFolder, wire, Wired
+from typing import TYPE_CHECKING
+
+from app.platform.lazy import lazily
+from app.platform.wiring.module_toml import read_modules
+
+if TYPE_CHECKING:
+    from app.platform.wiring.discovery import discover
+    from app.platform.wiring.interfaces import promises_of
+    from app.platform.wiring.observing import observe_call
+    from app.platform.wiring.wiring import Module, ModuleFolder, wire, Wired
+else:  # What a module declares can be read without any of it.
+    __getattr__ = lazily(
+        __name__,
+        {
+            "discovery": ("discover",),
+            "interfaces": ("promises_of",),
+            "observing": ("observe_call",),
+            "wiring": ("Module", "ModuleFolder", "wire", "Wired"),
+        },
+    )
 
 __all__ = [
     "Module",
@@ -12,5 +28,6 @@ __all__ = [
     "discover",
     "observe_call",
     "promises_of",
+    "read_modules",
     "wire",
 ]

@@ -3,10 +3,7 @@
 Modules are discovered, never listed: a folder in `app.modules` is a module.
 """
 
-import pkgutil
-import re
 import sys
-import tomllib
 import traceback
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -20,9 +17,8 @@ from app.platform.database import Database
 from app.platform.flags import Flags
 from app.platform.jobs import Events, Job, parameters_of
 from app.platform.telemetry import ObjectivesError, read_objectives
-from app.platform.wiring.wiring import Module, ModuleFolder, WiringError
-
-_ABOVE_TABLES = {"owner", "depends_on", "extensions"}
+from app.platform.wiring.module_toml import ModuleToml, read_modules, WiringError
+from app.platform.wiring.wiring import Module, ModuleFolder
 
 
 def discover(package: ModuleType) -> list[ModuleFolder]:
@@ -30,8 +26,7 @@ def discover(package: ModuleType) -> list[ModuleFolder]:
 
     Raises WiringError where a module is incomplete or dependencies are missing or circular.
     """
-    names = [info.name for info in pkgutil.iter_modules(package.__path__) if info.ispkg]
-    folders = {name: _read(package, name) for name in names}
+    folders = {each.name: _read(package, each) for each in read_modules(package)}
     providers: dict[type, str] = {}
     for name, folder in folders.items():
         other = providers.setdefault(folder.interface, name)
@@ -51,36 +46,10 @@ def discover(package: ModuleType) -> list[ModuleFolder]:
         ) from None
 
 
-def _read(package: ModuleType, name: str) -> ModuleFolder:
-    path = Path(next(iter(package.__path__))) / name
+def _read(package: ModuleType, said: ModuleToml) -> ModuleFolder:
+    name = said.name
     try:
-        metadata = tomllib.loads((path / "module.toml").read_text("utf-8"))
-        slo = metadata.get("slo", {})
-        if isinstance(slo, dict) and (misplaced := slo.keys() & _ABOVE_TABLES):
-            raise WiringError(
-                f"{name}/module.toml: {', '.join(sorted(misplaced))} must stand above [slo], since "
-                "everything below that line is part of it."
-            )
-        if unknown := metadata.keys() - _ABOVE_TABLES - {"slo"}:
-            raise WiringError(
-                f"{name}/module.toml has {', '.join(sorted(unknown))}, but may only have owner, "
-                "depends_on, extensions and [slo]."
-            )
-        owner, depends_on = metadata["owner"], metadata["depends_on"]
-        if not isinstance(depends_on, list):
-            raise ValueError("depends_on is no list")
-        extensions = metadata.get("extensions", [])
-        if not (isinstance(extensions, list) and all(map(_is_name, extensions))):
-            raise ValueError('extensions is no list of names in lower case, as in ["citext"]')
-    except tomllib.TOMLDecodeError as error:
-        raise WiringError(f"{name}/module.toml is no TOML: {error}.") from None
-    except (OSError, KeyError, ValueError) as error:
-        raise WiringError(
-            f'{name}/module.toml must say `owner = "@organisation/team"` and `depends_on = []` '
-            f"({type(error).__name__}: {error})."
-        ) from None
-    try:
-        objectives = read_objectives(slo)
+        objectives = read_objectives(said.slo)
     except ObjectivesError as error:
         raise WiringError(f"{name}/module.toml: {error}.") from None
     wiring = f"{package.__name__}.{name}.wiring"
@@ -91,7 +60,7 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
             declaration = None
         else:
             raise WiringError(
-                f"{name} cannot be imported: {type(error).__name__}: {error} ({_place(error, path)})."
+                f"{name} cannot be imported: {type(error).__name__}: {error} ({_place(error, said.path)})."
             ) from error
     if not isinstance(declaration, Module):
         raise WiringError(f"{name}/wiring.py must define `module = Module(build, …)`.")
@@ -107,14 +76,14 @@ def _read(package: ModuleType, name: str) -> ModuleFolder:
     return ModuleFolder(
         name,
         f"{package.__name__}.{name}",
-        path,
+        said.path,
         declaration,
         interface,
-        depends_on,
-        owner,
+        said.depends_on,
+        said.owner,
         needs,
         objectives,
-        extensions,
+        said.extensions,
     )
 
 
@@ -125,10 +94,6 @@ def _place(error: Exception, folder: Path) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     ours = [each for each in frames if Path(each.filename).is_relative_to(folder)]
     return "{0.filename}, line {0.lineno}".format((ours or frames)[-1])
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[a-z0-9_-]+", value) is not None
 
 
 def _declared_jobs(file: str) -> set[Job[Any]]:

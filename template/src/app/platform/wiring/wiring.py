@@ -30,14 +30,11 @@ from app.platform.jobs import (
 from app.platform.telemetry import Objectives
 from app.platform.wiring.boundary import at_boundary, Instrument
 from app.platform.wiring.interfaces import InterfaceError
+from app.platform.wiring.module_toml import WiringError
 
 Interface = TypeVar("Interface")
 
 _LONGEST_DEADLINE = 1_000_000
-
-
-class WiringError(Exception):
-    """The modules do not fit together. The message names the module, the file and the remedy."""
 
 
 @dataclass(frozen=True)
