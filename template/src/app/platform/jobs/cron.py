@@ -25,8 +25,8 @@ _RETRY = 5.0
 _TOLERANCE = 2.0
 """Seconds by which two clocks may differ before anybody is told."""
 _AHEAD = timedelta(minutes=1)
-"""By so much the database's clock may be set back, or that of the server which takes its place, and
-no job runs twice. A last run further in the future is none: a clock was wrong when it was written."""
+"""By so much the database's clock may be set back without a job running twice. A last run further in
+the future counts as none: a clock was wrong."""
 _TABLE = NAMES.qualified.schedules_table
 _NOW = text("SELECT clock_timestamp()")
 _KNOWN = text(f"""
@@ -43,10 +43,8 @@ _SET = text(f"""
 
 
 async def keep_schedule(engine: AsyncEngine, jobs: Mapping[str, BoundJob]) -> None:
-    """Enqueue jobs at their times, until cancelled. The database's clock says what time it is.
-
-    What goes wrong is logged and tried again: a worker's clock must not stop while the worker runs.
-    """
+    """Enqueue jobs at their times, by the database's clock, until cancelled. What goes wrong is
+    logged and tried again."""
     clocks, has_failed = _Clocks(), False
     while True:
         pause = _RETRY
@@ -68,8 +66,8 @@ async def keep_schedule(engine: AsyncEngine, jobs: Mapping[str, BoundJob]) -> No
 async def enqueue_ticks(engine: AsyncEngine, jobs: Mapping[str, BoundJob], now: datetime) -> bool:
     """Enqueue each scheduled job whose time has come, once for all who ask; say whether all went well.
 
-    Of several times that passed while no worker ran, the last one is made up for; not of those that
-    passed under another schedule. One that cannot be enqueued does not keep the others from it.
+    Of several times that passed while no worker ran, the last one is made up for, unless it passed
+    under another schedule. One that cannot be enqueued does not keep the others from it.
     """
     done = True
     for job in jobs.values():
@@ -154,7 +152,4 @@ def _tick(job: BoundJob, now: datetime, *, next: bool) -> datetime:
     """Return the last time that has come, or the next one that has not."""
     times = croniter(job.options.cron, now.replace(microsecond=0) + timedelta(seconds=1))
     last: datetime = times.get_prev(datetime)
-    if not next:
-        return last
-    following: datetime = times.get_next(datetime)
-    return following
+    return cast(datetime, times.get_next(datetime)) if next else last

@@ -1,8 +1,4 @@
-"""The queue: a table of jobs, in a schema and under a role of its own, as a module has them.
-
-pgqueuer makes the tables and knows the SQL that works on them. Modules reach them only through
-`Job.enqueue` and `Events.publish`, which write in the caller's transaction.
-"""
+"""The queue: a table of jobs, in a schema and under a role of its own; pgqueuer knows the SQL."""
 
 import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -112,25 +108,21 @@ async def _write(tx: Tx, jobs: Sequence[NewJob], origin: Place | None) -> int:
 
 
 def _headers(origin: Place | None, job: NewJob) -> str:
-    """Return what a job takes along from whoever enqueues it: the signals of both belong together,
-    and what another version cannot read must not be taken for a mistake."""
+    """Return what a job takes along: whose request it comes from, and how its arguments are to be read."""
     request_id = get_request()
-    headers: dict[str, object] = {"request_id": request_id} if request_id else {}
-    if job.shape is not None:
-        headers["shape"] = job.shape
-    if job.members:
-        headers["members"] = job.members
-    if origin is not None:
-        headers["otel"] = {"traceparent": origin.trace_parent}  # Where pgqueuer has it as well.
-    return json.dumps(headers) if headers else "null"
+    headers = {
+        "request_id": request_id,
+        "shape": job.shape,
+        "members": job.members,
+        "otel": origin and {"traceparent": origin.trace_parent},  # Where pgqueuer has it as well.
+    }
+    told = {name: value for name, value in headers.items() if value}
+    return json.dumps(told) if told else "null"
 
 
 async def end(tx: Tx, id: int) -> bool:
-    """Take a job that is done from the queue, in the transaction that did it.
-
-    The last statement of all: it leaves the transaction in the role of the queue. Returns False if
-    the job was done before: then the transaction must not be committed.
-    """
+    """Take a job that is done from the queue, by the last statement of its transaction, which it leaves
+    in the role of the queue. Returns False if the job was done before: then do not commit."""
     connection = await connection_of(tx)
     login = connection.engine.url.username or ""
     driver: Any = connection.connection.driver_connection
@@ -152,8 +144,7 @@ async def end(tx: Tx, id: int) -> bool:
 
 
 async def release(queue: Queries, worker: QueueManagerId, ids: Sequence[JobId]) -> None:
-    """Give back what a worker has taken and not ended; what is suspected (see `recovery`) can wait,
-    since it may be turned away again."""
+    """Give back what a worker has taken and not ended; what is suspected waits for a moment."""
     await queue.driver.execute(f"{_RELEASE} id = ANY($2)", worker, ids)
 
 
@@ -168,17 +159,14 @@ def has_answered(error: Exception) -> bool:
 
 
 @asynccontextmanager
-async def connect_queue(settings: Settings, patience: float = QUEUE) -> AsyncIterator[Queries]:
+async def connect_queue(settings: Settings, timeout: float = QUEUE) -> AsyncIterator[Queries]:
     """Open a connection of its own that speaks as the queue; pgqueuer's queries on it.
 
-    Who gets no answer within so many seconds gets a TimeoutError, and has no connection any more.
+    Without an answer within so many seconds it ends, with a TimeoutError.
     """
     role = role_of(login_of(settings.database_url), schemas.QUEUE).replace('"', '""')
-    connection = await connect(
-        settings.database_url,
-        command_timeout=patience,
-        server_settings={"application_name": "app worker"},
-    )
+    about = {"application_name": "app worker"}
+    connection = await connect(settings.database_url, command_timeout=timeout, server_settings=about)
     try:
         # Not as a parameter of the start, which poolers refuse.
         await connection.execute(f'SET ROLE "{role}"')
