@@ -1,12 +1,9 @@
-"""The platform's own tests, run inside a generated repository on its fixtures."""
-
-import shutil
-from pathlib import Path
+"""The platform's tests, run in a generated repository as its team runs them."""
 
 import pytest
-from generated import Repository
+from generated import ROOT, Repository
 
-INSIDE = Path(__file__).parent / "inside"
+TESTS = ROOT / "template" / "tests" / "platform"
 PARTS = 4
 
 
@@ -14,13 +11,6 @@ PARTS = 4
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_platform_holds_what_it_promises(shop: Repository, part: int) -> None:
     """Many files at a time: to begin takes pytest longer than most of them take."""
-    tests = shop.path / "tests"
-    for helper in INSIDE.glob("*.py"):
-        if not helper.name.startswith("test_"):
-            shutil.copy(helper, tests)
-    targets = []
-    for file in sorted(INSIDE.glob("test_*.py"))[part::PARTS]:
-        targets.append(str(tests / file.name.replace("test_", "test_platform_")))
-        shutil.copy(file, targets[-1])
-    done = shop.pytest(*targets)
+    files = sorted(TESTS.glob("*/test_*.py"))[part::PARTS]
+    done = shop.pytest(*(str(file.relative_to(ROOT / "template")) for file in files))
     assert " passed" in done.stdout

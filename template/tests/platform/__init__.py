@@ -1,0 +1,1 @@
+"""Tests of `app.platform` and `app.development`: a folder for each room."""
