@@ -69,7 +69,9 @@ class Left:
 
     def __str__(self) -> str:
         state = {"waiting": "waits", "running": "runs", "held": "is held as well"}
-        return f"job {self.id} has the same key as job {self.other}, which {state[self.other_state]}"
+        return (
+            f"job {self.id} has the same key as job {self.other}, which {state[self.other_state]}"
+        )
 
 
 async def retry_jobs(queue: Queries, ids: Sequence[int]) -> None:

@@ -84,9 +84,7 @@ class Backlog:
             await queue.log_jobs([(row, "successful", None) for row in ended])
             del self.idle[: len(ended)]
 
-    async def hand_back(
-        self, queue: Queries, seconds: float, more: Sequence[JobId] = ()
-    ) -> None:
+    async def hand_back(self, queue: Queries, seconds: float, more: Sequence[JobId] = ()) -> None:
         """Let others have what has waited here for so long, and more."""
         late = list(self.rows) if time.monotonic() - self._since > seconds else []
         if late:

@@ -159,14 +159,14 @@ def has_answered(error: Exception) -> bool:
 
 
 @asynccontextmanager
-async def connect_queue(settings: Settings, timeout: float = QUEUE) -> AsyncIterator[Queries]:
+async def connect_queue(settings: Settings, limit: float = QUEUE) -> AsyncIterator[Queries]:
     """Open a connection of its own that speaks as the queue; pgqueuer's queries on it.
 
     Without an answer within so many seconds it ends, with a TimeoutError.
     """
     role = role_of(login_of(settings.database_url), schemas.QUEUE).replace('"', '""')
     about = {"application_name": "app worker"}
-    connection = await connect(settings.database_url, command_timeout=timeout, server_settings=about)
+    connection = await connect(settings.database_url, command_timeout=limit, server_settings=about)
     try:
         # Not as a parameter of the start, which poolers refuse.
         await connection.execute(f'SET ROLE "{role}"')

@@ -120,7 +120,7 @@ async def find_job(queue: Queries, known: Known, id: int) -> JobRecord:
 async def history_of(queue: Queries, id: int) -> list[Step]:
     """Return what became of a job, oldest first."""
     return [
-        Step(entry.created, state_of(entry.status), entry.traceback and entry.traceback.traceback)
+        Step(entry.created, state_of(entry.status), getattr(entry.traceback, "traceback", None))
         for entry in await queue.job_log_history(JobId(id), limit=10_000)
     ]
 

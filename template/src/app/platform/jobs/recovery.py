@@ -92,9 +92,7 @@ async def hold_unreadable(queue: Queries, worker: QueueManagerId, held: Collecti
                 "`app jobs retry`; or `app jobs drop`."
             )
             failure = TracebackRecord.from_exception(unreadable, id).model_dump_json()
-            await queue.driver.execute(
-                queue.qbq.build_log_job_query(), [id], ["failed"], [failure]
-            )
+            await queue.driver.execute(queue.qbq.build_log_job_query(), [id], ["failed"], [failure])
             logger.error("Held: %s", unreadable)
     await release_all_but(queue, worker, held)
     return unreadables

@@ -1,14 +1,14 @@
 """The shape of a job's arguments: by it, two versions of the code know whether they mean the same.
 
-JSON says little of what was written: 7 may be a number, a text that looked like one, or the seventh
-member of an enum. So what was written under another shape is read strictly, and must be written again
-as it was; what an enum's numbers are called travels with the job; and a union of what looks alike in
-JSON is refused.
+In JSON, 7 may be a number or a member of an enum. So what was written under another shape is read
+strictly, and must be written again as it was; the names of an enum's numbers travel with the job; and
+a union of what looks alike in JSON is refused.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import combinations, zip_longest
 from typing import Any
 
@@ -51,6 +51,7 @@ def _in_quotes(part: dict[str, Any]) -> dict[str, Any]:
     return {**part, "type": "string", "format": "number"} if is_number else part
 
 
+@cache
 def shape_of(name: str, adapter: TypeAdapter[Any]) -> str:
     """Return what tells two versions of a job's arguments apart: fields, types, members of enums.
 
@@ -63,6 +64,7 @@ def shape_of(name: str, adapter: TypeAdapter[Any]) -> str:
     return hashlib.sha256(f"{name} {shape}".encode()).hexdigest()[:12]
 
 
+@cache
 def members_of(adapter: TypeAdapter[Any]) -> Members:
     """Return what the members of enums are called that are not written as texts."""
     found: Members = {}

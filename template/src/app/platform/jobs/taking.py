@@ -38,9 +38,7 @@ class Taker:
         self._versions = Versions(jobs)
         self._recovered = 0.0
 
-    async def take(
-        self, queue: Queries, number: int, held: Set[JobId]
-    ) -> tuple[list[Row], bool]:
+    async def take(self, queue: Queries, number: int, held: Set[JobId]) -> tuple[list[Row], bool]:
         """Take so many jobs, beside those that are held; return them, and whether the queue may hold
         more that are due."""
         await self._versions.take_back(queue, number)

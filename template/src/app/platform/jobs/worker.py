@@ -76,10 +76,8 @@ class Worker:
         return self.silence < self._settings.worker_lost_after * _LONG
 
     async def run(self) -> None:
-        """Run jobs until `stop` is called, through times in which the database is away.
-
-        Raises ClockError once running jobs have ended, where its schedule is not kept any more.
-        """
+        """Run jobs until `stop` is called, through times in which the database is away. Raises
+        ClockError once running jobs have ended, where its schedule is not kept any more."""
         serving = self._serving = asyncio.create_task(self._serve())
         async with lifeline(self._settings, self._jobs, self._id, self._held) as schedule:
             for task in (schedule, serving):

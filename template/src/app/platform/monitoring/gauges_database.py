@@ -12,11 +12,11 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from app.platform.database import connect
 from app.platform.jobs import connect_queue, Known, measure_queue, ModuleQueue, STATES
+from app.platform.monitoring.gauges import gauge
 from app.platform.settings import Settings
 from app.platform.telemetry import PLATFORM
 from app.platform.timeouts import GAUGE, MARGIN, PROBE
@@ -27,13 +27,13 @@ logger = logging.getLogger("app.metrics")
 Measured = TypeVar("Measured")
 
 
-class _Asked(Collector, Generic[Measured]):
+class Asked(Collector, Generic[Measured]):
     """Asks in the event loop, on behalf of the thread in which Prometheus asks.
 
     An answer counts for `pause` seconds; and at least for `share` times as long as it took.
     """
 
-    patience = GAUGE
+    timeout = GAUGE
     pause = 5.0
     share = 20
     what: str
@@ -54,9 +54,8 @@ class _Asked(Collector, Generic[Measured]):
         with self._alone:  # Several may ask at once; who waits here finds the answer of the first.
             if time.monotonic() >= self._next:
                 self._refresh()
-            measured = self._measured
-        if measured is not None:
-            yield from self._tell(measured)
+            told = [] if self._measured is None else list(self._tell(self._measured))
+        yield from told
 
     @abstractmethod
     async def _measure(self) -> Measured: ...
@@ -68,20 +67,23 @@ class _Asked(Collector, Generic[Measured]):
         begun = time.monotonic()
         asked = asyncio.run_coroutine_threadsafe(self._measure_in_time(), self._loop)
         try:
-            self._measured = asked.result(self.patience + MARGIN)
+            self._measured = asked.result(self.timeout + MARGIN)
         except Exception as error:  # Whatever it is, the other metrics must be told.
             asked.cancel()
             self._measured = None
-            logger.warning("%s could not be measured: %r", self.what, error)
+            self._report(error)
         now = time.monotonic()
         self._next = now + max(self.pause, self.share * (now - begun))
 
+    def _report(self, error: Exception) -> None:
+        logger.warning("%s could not be measured: %r", self.what, error)
+
     async def _measure_in_time(self) -> Measured:
-        async with asyncio.timeout(self.patience):
+        async with asyncio.timeout(self.timeout):
             return await self._measure()
 
 
-class Queue(_Asked[Mapping[str, ModuleQueue]]):
+class Queue(Asked[Mapping[str, ModuleQueue]]):
     """What waits, runs and is held, by module."""
 
     what = "The queue"
@@ -101,22 +103,18 @@ class Queue(_Asked[Mapping[str, ModuleQueue]]):
             return await measure_queue(queue, self._jobs)
 
     def _tell(self, measured: Mapping[str, ModuleQueue]) -> Iterator[Metric]:
-        jobs = GaugeMetricFamily("queue_jobs", "Jobs in the queue.", labels=["module", "job_state"])
-        age = GaugeMetricFamily(
+        nothing = ModuleQueue(dict.fromkeys(STATES, 0), 0.0)
+        queues = {name: measured.get(name, nothing) for name in {*self._modules, *measured}}
+        jobs = {(name, state): n for name, each in queues.items() for state, n in each.jobs.items()}
+        yield gauge("queue_jobs", "Jobs in the queue.", jobs, "job_state")
+        yield gauge(
             "queue_oldest_due_seconds",
             "How long the job that is due for longest has waited for a worker.",
-            labels=["module"],
+            {name: each.oldest_due for name, each in queues.items()},
         )
-        nothing = ModuleQueue(dict.fromkeys(STATES, 0), 0.0)
-        for module in sorted({*self._modules, *measured}):
-            found = measured.get(module, nothing)
-            age.add_metric([module], found.oldest_due)
-            for state, number in found.jobs.items():
-                jobs.add_metric([module, state], number)
-        yield from (jobs, age)
 
 
-class Size(_Asked[int]):
+class Size(Asked[int]):
     """How large the database is, and may become. Its log and other databases are not known here."""
 
     what = "The size of the database"
@@ -134,22 +132,16 @@ class Size(_Asked[int]):
             await connection.close()
 
     def _tell(self, measured: int) -> Iterator[Metric]:
-        size = GaugeMetricFamily("db_size_bytes", "Size of the database.", labels=["module"])
-        size.add_metric([PLATFORM], measured)
-        yield size
-        if self._settings.database_size_limit is not None:
-            limit = GaugeMetricFamily(
-                "db_size_limit_bytes", "What it may grow to.", labels=["module"]
-            )
-            limit.add_metric([PLATFORM], self._settings.database_size_limit)
-            yield limit
+        yield gauge("db_size_bytes", "Size of the database.", {PLATFORM: measured})
+        if (limit := self._settings.database_size_limit) is not None:
+            yield gauge("db_size_limit_bytes", "What it may grow to.", {PLATFORM: limit})
 
 
-class Readiness(_Asked[bool]):
+class Readiness(Asked[bool]):
     """What `/readyz` finds: whether the database can be reached, and migrations are pending."""
 
     what = "Readiness"
-    patience = PROBE + MARGIN  # The probe gives up before.
+    timeout = PROBE + MARGIN  # The probe gives up before.
     pause = share = 1
 
     def __init__(
@@ -163,15 +155,9 @@ class Readiness(_Asked[bool]):
         return self._probe.is_reachable
 
     def _tell(self, measured: bool) -> Iterator[Metric]:
-        up = GaugeMetricFamily(
-            "db_up", "Whether the database can be reached from here.", labels=["module"]
-        )
-        up.add_metric([PLATFORM], measured)
-        yield up
+        about = "Whether the database can be reached from here."
+        yield gauge("db_up", about, {PLATFORM: measured})
         if measured:
-            pending = GaugeMetricFamily(
-                "migrations_pending", "Whether a schema is older than the code.", labels=["module"]
-            )
-            for module in sorted({*self._modules, *self._probe.pending}):
-                pending.add_metric([module], module in self._probe.pending)
-            yield pending
+            pending = self._probe.pending
+            told = {module: module in pending for module in sorted({*self._modules, *pending})}
+            yield gauge("migrations_pending", "Whether a schema is older than the code.", told)
