@@ -12,7 +12,7 @@ from app.modules.catalog.tables import ItemRow
 from app.modules.ordering.tables import ItemRow as OrderingRow
 from app.platform.database.database import Database
 from app.platform.database.driver import statements_may_take
-from app.platform.database.engine import TransactionError
+from app.platform.database.errors import TransactionError
 from app.platform.database.transaction import view_of
 
 COLUMNS = ("id", "owner", "name")

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.modules.catalog import Catalog
 from app.modules.catalog.tables import ItemRow
 from app.platform.database.database import Database, in_transaction
-from app.platform.database.engine import BoundaryError, create_engine, TransactionError
+from app.platform.database.engine import create_engine
+from app.platform.database.errors import BoundaryError, TransactionError
 from app.platform.database.fetch import Prepared
 from app.platform.database.reading import Reading
 from app.platform.database.replica import Replica

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.modules.catalog.tables import ItemRow
 from app.platform.database.database import Database
-from app.platform.database.engine import TransactionError
+from app.platform.database.errors import TransactionError
 from app.platform.database.fetch import Prepared
 from app.platform.database.spoken_sql import check_spoken
 from app.platform.database.transaction import view_of

@@ -26,7 +26,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from app.platform.database.database import NAMING
+from app.platform.database.tables import NAMING
 from sqlalchemy import *
 from sqlalchemy.dialects.postgresql import ARRAY, CITEXT, DOMAIN, ExcludeConstraint, JSONB, Range
 from sqlalchemy.dialects.postgresql import TSTZRANGE

@@ -25,17 +25,9 @@ from app.platform.database.credentials import connect_in_greenlet
 from app.platform.database.driver import Connection as DriverConnection
 from app.platform.database.driver import longest_given, milliseconds
 from app.platform.database.errors import (
-    BoundaryError,
     explain,
     OF_DRIVER,
-    OutcomeUnknownError,
-    READ_ONLY,
-    sqlstate_of,
-    TransactionError,
-    trespass,
-    UNDONE,
     unreachable,
-    UnreachableError,
 )
 from app.platform.database.kept_connection import KeptConnection, refuse_commit
 from app.platform.database.roles import EXTENSIONS
@@ -44,23 +36,6 @@ from app.platform.database.spoken_sql import check_spoken
 from app.platform.settings import Settings
 from app.platform.telemetry import withhold_values
 from app.platform.timeouts import CLOSE, MARGIN
-
-__all__ = [
-    "READ_ONLY",
-    "UNDONE",
-    "BoundaryError",
-    "OutcomeUnknownError",
-    "Pool",
-    "TransactionError",
-    "UnreachableError",
-    "async_url",
-    "close",
-    "create_engine",
-    "login_of",
-    "seconds_of",
-    "sqlstate_of",
-    "trespass",
-]
 
 _SECONDS = "statement_timeout"
 """The engine's option that holds DATABASE_STATEMENT_TIMEOUT."""
@@ -93,6 +68,7 @@ def create_engine(settings: Settings, *, name: str = "app serve") -> AsyncEngine
         hide_parameters=True,
         pool_timeout=settings.database_pool_timeout,
         connect_args={
+            "async_creator_fn": connect_in_greenlet,
             "connection_class": DriverConnection,
             "command_timeout": seconds + MARGIN,
             "server_settings": {"application_name": name},
@@ -105,7 +81,6 @@ def create_engine(settings: Settings, *, name: str = "app serve") -> AsyncEngine
     event.listen(engine.sync_engine, "handle_error", explain)
     event.listen(engine.sync_engine, "do_execute", copy_instead)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
-    event.listen(engine.sync_engine, "do_connect", connect_in_greenlet)
 
     @event.listens_for(engine.sync_engine, "connect")
     def begin_connection(connection: Any, _record: object) -> None:

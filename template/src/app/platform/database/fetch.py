@@ -18,14 +18,17 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import greenlet_spawn
 
-from app.platform.database.engine import (
+from app.platform.database.engine import seconds_of
+from app.platform.database.errors import (
+    is_lost,
+    OF_DRIVER,
     READ_ONLY,
-    seconds_of,
     TransactionError,
     trespass,
+    unreachable,
     UnreachableError,
+    wrapped,
 )
-from app.platform.database.errors import is_lost, OF_DRIVER, unreachable, wrapped
 from app.platform.database.reading import falls_back, is_recent
 from app.platform.database.replica import Replica
 from app.platform.database.roles import role_of
@@ -192,7 +195,7 @@ async def _read(
     await driver.execute("BEGIN READ ONLY;")
     span = begin_statement(query.sql, database, role)
     try:
-        records: list[Record] = await driver.in_time(query.send(driver, arguments))
+        records: list[Record] = await query.send(driver, arguments)
     except BaseException as error:
         if span is not None:
             end_statement(span, error)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.platform.database.engine import (
+from app.platform.database.errors import (
     BoundaryError,
     sqlstate_of,
     TransactionError,

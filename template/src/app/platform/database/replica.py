@@ -18,7 +18,8 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from app.platform.database.credentials import connect
-from app.platform.database.engine import close, create_engine, UnreachableError
+from app.platform.database.engine import close, create_engine
+from app.platform.database.errors import UnreachableError
 from app.platform.settings import Settings
 from app.platform.timeouts import GAUGE
 

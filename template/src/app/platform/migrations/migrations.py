@@ -22,7 +22,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationInfo
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -128,9 +128,11 @@ async def prepare(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
 @asynccontextmanager
 async def admin_connection(admin_url: str) -> AsyncIterator[AsyncConnection]:
     """Connect as the admin while the block lasts. Raises MigrationError where that fails."""
-    about = {"server_settings": {"application_name": "app migrate"}}
-    engine = create_async_engine(async_url(admin_url), poolclass=NullPool, connect_args=about)
-    event.listen(engine.sync_engine, "do_connect", connect_in_greenlet)
+    options = {
+        "async_creator_fn": connect_in_greenlet,
+        "server_settings": {"application_name": "app migrate"},
+    }
+    engine = create_async_engine(async_url(admin_url), poolclass=NullPool, connect_args=options)
     connection = engine.connect()
     try:
         async with asyncio.timeout(2 * CONNECT):  # To connect, and to ask which version it is.

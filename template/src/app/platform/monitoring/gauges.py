@@ -13,7 +13,7 @@ from app.platform.jobs import Worker
 from app.platform.telemetry import PLATFORM
 from app.platform.wiring import ModuleFolder
 
-Family = TypeVar("Family", GaugeMetricFamily, CounterMetricFamily)
+Family = TypeVar("Family", bound=GaugeMetricFamily | CounterMetricFamily)
 Values = Mapping[Any, float]
 """By module, or by it and the values of further labels."""
 
@@ -29,8 +29,8 @@ def counter(name: str, about: str, values: Values, *labels: str) -> CounterMetri
 
 
 def _filled(metric: Family, values: Values) -> Family:
-    for labels, value in values.items():
-        metric.add_metric([labels] if isinstance(labels, str) else [*labels], value)
+    for key, value in values.items():
+        metric.add_metric([key] if isinstance(key, str) else list(key), value)
     return metric
 
 
