@@ -22,7 +22,7 @@ FACES: Mapping[str, frozenset[str]] = {
     "errors": frozenset({"Conflict", "DomainError", "NotFound", "violated"}),
     "flags": frozenset({"Flags"}),
     "jobs": frozenset({"Delivery", "Event", "Events", "job"}),
-    "telemetry": frozenset({"span"}),
+    "telemetry": frozenset({"get_logger", "span"}),
     "wiring": frozenset({"Module"}),
 }
 """By room of `app.platform`. What stands above the modules (`main`, `cli`) puts the platform together,

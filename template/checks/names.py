@@ -31,7 +31,12 @@ _NAME_TYPES: set[type[ast.AST]] = {
     ast.arg,
 }
 """Nodes in which a type is named. Asking for a kind is quicker than matching, and there are many."""
-_LOGGERS = {"logging.getLogger", "structlog.get_logger", "structlog.stdlib.get_logger"}
+_LOGGERS = {
+    "app.platform.telemetry.get_logger",
+    "logging.getLogger",
+    "structlog.get_logger",
+    "structlog.stdlib.get_logger",
+}
 """They take a name, and import nothing."""
 
 

@@ -4,16 +4,14 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, AsyncExitStack, suppress
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
-from openfeature import api as openfeature
-from openfeature.provider import FeatureProvider
 
 from app import modules
 from app.platform.cache import CacheStore
 from app.platform.database import close, connect_replica, create_engine, login_of, MigrationError
-from app.platform.flags import FlagFiles
-from app.platform.jobs import Worker
+from app.platform.flags import evaluate_with
 from app.platform.migrations import migrate, pending_migrations
 from app.platform.monitoring import Signals
 from app.platform.settings import load_settings, Settings
@@ -21,13 +19,16 @@ from app.platform.timeouts import CLOSE
 from app.platform.web import create_api, health_routes, Probe
 from app.platform.wiring import discover, observe_call, wire
 
+if TYPE_CHECKING:
+    from openfeature.provider import FeatureProvider
+
 
 def create_app(
     settings: Settings | None = None,
     *,
     migrate_first: bool = False,
     with_worker: bool = False,
-    flags: FeatureProvider | None = None,
+    flags: "FeatureProvider | None" = None,
     signals: Signals | None = None,
 ) -> FastAPI:
     """Create the web application with every module wired and mounted.
@@ -35,10 +36,12 @@ def create_app(
     With `with_worker`, it runs jobs as well. `flags` stand for those in the files of the modules;
     `signals` are given while it runs.
     """
+    from app.platform.flags import FlagFiles
+
     settings = settings or load_settings()
     engine = create_engine(settings)
     folders = discover(modules)
-    openfeature.set_provider_and_wait(flags or FlagFiles(folders, settings.flags_file))
+    evaluate_with(flags or FlagFiles(folders, settings.flags_file))
     replica = connect_replica(settings)
     cache, probe = CacheStore(settings.cache_url), Probe(engine, folders)
     wired = wire(folders, engine, replica=replica, cache=cache, instrument=observe_call)
@@ -56,6 +59,8 @@ def create_app(
                 if replica is not None:
                     await beside.enter_async_context(replica.watched())
                 if with_worker:
+                    from app.platform.jobs import Worker
+
                     worker = Worker(settings, engine, wired.jobs)
                     await beside.enter_async_context(worker.in_background())
                 yield
@@ -75,13 +80,16 @@ async def run_worker(settings: Settings) -> None:
 
     Raises MigrationError where the database is older than the code.
     """
+    from app.platform.flags import FlagFiles
+    from app.platform.jobs import Worker
+
     # Each job has a connection of its own.
     several = settings.model_copy(update={"database_pool_size": settings.worker_concurrency})
     signals = Signals(settings)
     engine = create_engine(several, name="app worker")
     cache = CacheStore(settings.cache_url)
     folders = discover(modules)
-    openfeature.set_provider_and_wait(FlagFiles(folders, settings.flags_file))
+    evaluate_with(FlagFiles(folders, settings.flags_file))
     try:
         wired = wire(folders, engine, cache=cache, instrument=observe_call)
         worker = Worker(settings, engine, wired.jobs)

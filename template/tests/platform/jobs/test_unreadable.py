@@ -124,7 +124,7 @@ async def test_no_row_stops_a_worker(
         await insert(queue, payload, '{"shape": "older"}')
     for name, value in COLUMNS:
         await insert(queue, **{name: value})
-    oldest = (await measure_queue(queue, wired.jobs))["catalog"].oldest_due
+    oldest = (await measure_queue(queue.driver, wired.jobs))["catalog"].oldest_due
     assert 0 < oldest < float("inf")
     await find_jobs(queue, wired.jobs)
     many = len(HEADERS) * 2 + len(PAYLOADS) * 2 + len(COLUMNS)

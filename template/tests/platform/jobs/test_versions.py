@@ -343,7 +343,7 @@ async def test_its_limit_and_how_long_it_waits_are_kept_while_it_is_laid_aside(
     async with working(wired(old)):
         await eventually(lambda: done)
         await eventually(lambda: laid_aside(queue, 1))
-        measured = await measure_queue(queue, wired(old))
+        measured = await measure_queue(queue.driver, wired(old))
     assert done == [("Old", Old("b"))]
     assert timedelta(seconds=measured["catalog"].oldest_due) >= timedelta(hours=1)
     [row] = await queue.browse_queue()

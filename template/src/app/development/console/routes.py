@@ -90,7 +90,7 @@ class Console:
         )
 
     async def _overview(self, request: Request) -> Response:
-        queues = await self._ask(lambda queue: measure_queue(queue, self._jobs))
+        queues = await self._ask(lambda queue: measure_queue(queue.driver, self._jobs))
         shown = views.overview(self._map, self._recorder, queues or {}, self._pages.tone)
         curl = views.first_curl(operations_of(self._api), _address(request))
         more = {"curl": curl, "has_queue": queues is not None}
@@ -122,7 +122,7 @@ class Console:
     ) -> Response:
         async def look(queue: Queries) -> dict[str, object]:
             return {
-                "queues": await measure_queue(queue, self._jobs),
+                "queues": await measure_queue(queue.driver, self._jobs),
                 "held": await find_jobs(queue, self._jobs, state="held", limit=_SHOWN),
                 "others": [
                     job

@@ -7,13 +7,13 @@ nobody has seen yet is waited for, and looked for so seldom that made-up key ids
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Sequence
 from typing import Protocol, TYPE_CHECKING
 
 import jwt
 
+from app.platform.auth.errors import IssuerUnreachableError
 from app.platform.telemetry import cause
 
 if TYPE_CHECKING:
@@ -35,13 +35,6 @@ _PAUSE = 10.0
 
 class UnknownKeyError(Exception):
     """The issuer publishes no key of this id."""
-
-
-class IssuerUnreachableError(Exception):
-    """The issuer's keys are needed, and it does not answer. It is asked again in so many seconds."""
-
-    def __init__(self, wait: float) -> None:
-        self.wait = max(1, math.ceil(wait))
 
 
 class Issuer(Protocol):

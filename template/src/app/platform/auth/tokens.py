@@ -8,6 +8,7 @@ from typing import Any
 
 import jwt
 
+from app.platform.auth.errors import InvalidTokenError
 from app.platform.auth.issuer import ALGORITHMS, Issuer, UnknownKeyError
 from app.platform.auth.principal import Principal
 
@@ -37,10 +38,6 @@ _MALFORMED = (
     OverflowError,  # As of a time that is infinite,
     RecursionError,  # and of JSON that is nested without end.
 )
-
-
-class InvalidTokenError(Exception):
-    """A token does not prove who sends it. The message says why, and nothing that is in it."""
 
 
 class Tokens:

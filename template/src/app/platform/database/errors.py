@@ -5,7 +5,6 @@ from typing import Any, cast
 
 import asyncpg
 from sqlalchemy import Engine
-from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 from sqlalchemy.engine.interfaces import Dialect, ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
@@ -98,6 +97,8 @@ def unreachable(error: Exception) -> UnreachableError:
 
 def wrapped(error: Exception, dialect: Dialect, statement: str | None) -> Exception:
     """Return what SQLAlchemy makes of an error of the driver."""
+    from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
+
     dbapi: Any = dialect.loaded_dbapi
     try:
         AsyncAdapt_asyncpg_connection._handle_exception_no_connection(dbapi, error)

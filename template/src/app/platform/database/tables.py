@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from sqlalchemy import Column, Connection, DefaultClause, event, MetaData, Sequence, Table
-from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.sql.expression import ClauseElement
 from sqlalchemy.sql.functions import next_value
 from sqlalchemy.sql.visitors import iterate
@@ -53,6 +52,8 @@ def _parts(kind: TypeEngine[object]) -> Iterator[object]:
 
 def _bases(kind: TypeEngine[object]) -> Iterator[object]:
     """Yield what a domain is made of."""
+    from sqlalchemy.dialects.postgresql import DOMAIN  # Brings every driver's dialect.
+
     for part in _parts(kind):
         if isinstance(part, DOMAIN):
             yield from _parts(part.data_type)

@@ -9,11 +9,12 @@ Targeting, by user, by percentage or by anything else, is worked out in this pro
 """
 
 import logging
-
-from openfeature import api
-from openfeature.evaluation_context import EvaluationContext
+from typing import TYPE_CHECKING
 
 from app.platform.telemetry import flag_evaluations
+
+if TYPE_CHECKING:
+    from openfeature.provider import FeatureProvider
 
 logger = logging.getLogger("app.flags")
 
@@ -21,11 +22,21 @@ _MOST = 20
 """Reasons that are logged of one flag; some of them quote what was asked."""
 
 
+def evaluate_with(provider: "FeatureProvider") -> None:
+    """Let a provider of OpenFeature's say of all flags of this process whether they are on."""
+    from openfeature import api
+
+    api.set_provider_and_wait(provider)
+
+
 class Flags:
     """The flags of one module."""
 
     def __init__(self, module: str) -> None:
-        self._module = module
+        from openfeature import api
+        from openfeature.evaluation_context import EvaluationContext
+
+        self._module, self._context = module, EvaluationContext
         self._client = api.get_client()
         self._reported: dict[str, set[str]] = {}
 
@@ -37,7 +48,7 @@ class Flags:
         attribute that is not given, and each reason logged once; nothing is raised.
         """
         key = f"{self._module}.{flag}"
-        about = EvaluationContext(None if user is None else str(user), attributes)
+        about = self._context(None if user is None else str(user), attributes)
         answer = self._client.get_boolean_details(key, False, about)
         known = key if answer.error_code is None else "unknown"
         flag_evaluations.labels(self._module, known, "on" if answer.value else "off").inc()

@@ -1,6 +1,8 @@
 """Work on a queue in the same database: jobs, events, the worker that runs them."""
 
-from app.platform.jobs.changes import drop_jobs, Left, retry_held, retry_jobs
+from typing import TYPE_CHECKING
+
+from app.platform import lazily
 from app.platform.jobs.cron import is_valid_cron
 from app.platform.jobs.events import Event, Events, Handler
 from app.platform.jobs.jobs import (
@@ -13,7 +15,7 @@ from app.platform.jobs.jobs import (
     Options,
     parameters_of,
 )
-from app.platform.jobs.queue import connect_queue
+from app.platform.jobs.queue import connect_as_queue, connect_queue
 from app.platform.jobs.queue_schema import install_queue, is_outdated
 from app.platform.jobs.records import (
     count_jobs,
@@ -28,7 +30,15 @@ from app.platform.jobs.records import (
     STATES,
 )
 from app.platform.jobs.shapes import look_alikes
-from app.platform.jobs.worker import Worker
+
+if TYPE_CHECKING:
+    from app.platform.jobs.changes import drop_jobs, Left, retry_held, retry_jobs
+    from app.platform.jobs.worker import Worker
+else:  # pgqueuer brings its command line.
+    __getattr__ = lazily(
+        __name__,
+        {"changes": ("drop_jobs", "Left", "retry_held", "retry_jobs"), "worker": ("Worker",)},
+    )
 
 __all__ = [
     "STATES",
@@ -45,6 +55,7 @@ __all__ = [
     "ModuleQueue",
     "Options",
     "Worker",
+    "connect_as_queue",
     "connect_queue",
     "count_jobs",
     "drop_jobs",

@@ -8,7 +8,7 @@ from typing import Any
 from asyncpg import UniqueViolationError
 from pgqueuer import Queries
 
-from app.platform.jobs.queue import NAMES
+from app.platform.jobs.names import NAMES
 from app.platform.jobs.records import absent, JobsError, state_of, STATES
 
 _TABLES = NAMES.qualified

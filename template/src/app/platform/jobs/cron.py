@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, UTC
 from typing import cast
 
-from croniter import croniter, CroniterBadDateError  # type: ignore[import-untyped]
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform import schemas
 from app.platform.database import Database, Tx
 from app.platform.jobs.jobs import BoundJob
-from app.platform.jobs.queue import enqueue, NAMES
+from app.platform.jobs.names import NAMES
+from app.platform.jobs.queue import enqueue
 from app.platform.telemetry import cause
 
 logger = logging.getLogger("app.worker")
@@ -139,6 +139,8 @@ class _Clocks:
 
 def is_valid_cron(expression: str) -> bool:
     """Say whether five fields name times: `0 3 * * *`, in UTC."""
+    from croniter import croniter, CroniterBadDateError  # type: ignore[import-untyped]
+
     if len(expression.split()) != 5 or not croniter.is_valid(expression):
         return False
     try:
@@ -150,6 +152,8 @@ def is_valid_cron(expression: str) -> bool:
 
 def _tick(job: BoundJob, now: datetime, *, next: bool) -> datetime:
     """Return the last time that has come, or the next one that has not."""
+    from croniter import croniter
+
     times = croniter(job.options.cron, now.replace(microsecond=0) + timedelta(seconds=1))
     last: datetime = times.get_prev(datetime)
     return cast(datetime, times.get_next(datetime)) if next else last

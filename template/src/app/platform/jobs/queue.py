@@ -5,20 +5,10 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from asyncpg import PostgresError
 from opentelemetry.trace import SpanKind
-from pgqueuer import Queries
-from pgqueuer.adapters.persistence.qb import (
-    QueryBuilderEnvironment,
-    QueryQueueBuilder,
-    QuerySchedulerBuilder,
-)
-from pgqueuer.db import AsyncpgDriver
-from pgqueuer.domain.settings import DBSettings
-from pgqueuer.models import JobId
-from pgqueuer.types import QueueManagerId
 
 from app.platform import schemas
 from app.platform.database import (
@@ -36,18 +26,20 @@ from app.platform.database import (
     unreachable,
     view_of,
 )
+from app.platform.jobs.names import ENQUEUE, NAMES
 from app.platform.settings import Settings
 from app.platform.telemetry import begin, begin_trace, get_request, inside, Place, place
 from app.platform.timeouts import QUEUE
 
-NAMES = DBSettings(db_schema=schemas.QUEUE)
-"""How pgqueuer names its tables. Each of its objects is given this: its default is another schema."""
+if TYPE_CHECKING:
+    from asyncpg import Connection
+    from pgqueuer import Queries
+    from pgqueuer.models import JobId
+    from pgqueuer.types import QueueManagerId
 
 UNREACHABLE = (OSError, *OF_DRIVER)
 """What a connection to the queue raises that does not work, or not any more."""
 
-_SQL = QueryQueueBuilder(NAMES)
-_ENQUEUE = _SQL.build_enqueue_query("skip")
 _END = f"""SET LOCAL ROLE "%(role)s";
     WITH ended AS (
         DELETE FROM {NAMES.qualified.queue_table} WHERE id = %(id)d
@@ -104,7 +96,7 @@ async def _write(tx: Tx, jobs: Sequence[NewJob], origin: Place | None) -> int:
         [job.key and f"{job.name} {job.key}" for job in jobs],
         [_headers(origin, job) for job in jobs],
     )
-    return await send(view_of(tx, schemas.QUEUE), _ENQUEUE, columns)
+    return await send(view_of(tx, schemas.QUEUE), ENQUEUE, columns)
 
 
 def _headers(origin: Place | None, job: NewJob) -> str:
@@ -143,12 +135,14 @@ async def end(tx: Tx, id: int) -> bool:
     return bool(ended == "INSERT 0 1")
 
 
-async def release(queue: Queries, worker: QueueManagerId, ids: Sequence[JobId]) -> None:
+async def release(queue: "Queries", worker: "QueueManagerId", ids: "Sequence[JobId]") -> None:
     """Give back what a worker has taken and not ended; what is suspected waits for a moment."""
     await queue.driver.execute(f"{_RELEASE} id = ANY($2)", worker, ids)
 
 
-async def release_all_but(queue: Queries, worker: QueueManagerId, held: Collection[JobId]) -> None:
+async def release_all_but(
+    queue: "Queries", worker: "QueueManagerId", held: "Collection[JobId]"
+) -> None:
     """Give back what a worker has taken without having heard of it."""
     await queue.driver.execute(f"{_RELEASE} id <> ALL($2)", worker, sorted(held))
 
@@ -159,27 +153,42 @@ def has_answered(error: Exception) -> bool:
 
 
 @asynccontextmanager
-async def connect_queue(settings: Settings, limit: float = QUEUE) -> AsyncIterator[Queries]:
+async def connect_queue(settings: Settings, limit: float = QUEUE) -> "AsyncIterator[Queries]":
     """Open a connection of its own that speaks as the queue; pgqueuer's queries on it.
 
     Without an answer within so many seconds it ends, with a TimeoutError.
     """
+    async with connect_as_queue(settings, limit) as connection:
+        yield queries_on(connection)
+
+
+@asynccontextmanager
+async def connect_as_queue(settings: Settings, limit: float = QUEUE) -> "AsyncIterator[Connection]":
+    """Open such a connection, to be asked in plain SQL."""
     role = role_of(login_of(settings.database_url), schemas.QUEUE).replace('"', '""')
     about = {"application_name": "app worker"}
     connection = await connect(settings.database_url, command_timeout=limit, server_settings=about)
     try:
         # Not as a parameter of the start, which poolers refuse.
         await connection.execute(f'SET ROLE "{role}"')
-        yield queries_on(connection)
+        yield connection
     finally:
         connection.terminate()  # A close waits for a network that may be silent.
 
 
-def queries_on(connection: Any) -> Queries:
+def queries_on(connection: Any) -> "Queries":
     """Return pgqueuer's queries on an asyncpg connection."""
+    from pgqueuer import Queries
+    from pgqueuer.adapters.persistence import qb
+    from pgqueuer.db import AsyncpgDriver
+    from pgqueuer.domain.settings import DBSettings
+
+    names = DBSettings(
+        db_schema=schemas.QUEUE
+    )  # For each of its objects: by default, it is public.
     return Queries(
         AsyncpgDriver(connection),
-        QueryBuilderEnvironment(NAMES),
-        QueryQueueBuilder(NAMES),
-        QuerySchedulerBuilder(NAMES),
+        qb.QueryBuilderEnvironment(names),
+        qb.QueryQueueBuilder(names),
+        qb.QuerySchedulerBuilder(names),
     )

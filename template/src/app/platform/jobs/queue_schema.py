@@ -6,7 +6,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.platform import schemas
-from app.platform.jobs.queue import NAMES, queries_on
+from app.platform.jobs.names import NAMES
+from app.platform.jobs.queue import queries_on
 
 _TABLE = f"{schemas.QUEUE}.{NAMES.queue_table}"
 _TRIGGER = f"""CREATE OR REPLACE TRIGGER {NAMES.trigger} AFTER INSERT ON {_TABLE}

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from pgqueuer import Queries
-from pgqueuer.models import JobId
+from typing import Any, TYPE_CHECKING
 
 from app.platform.jobs.jobs import BoundJob
-from app.platform.jobs.queue import NAMES
+from app.platform.jobs.names import NAMES
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+    from pgqueuer import Queries
+    from pgqueuer.db import Driver
 
 STATES = {"waiting": "queued", "running": "picked", "held": "failed", "unknown": "unknown"}
 """The states of a job, and pgqueuer's names for them. An unknown one waits for another version of the
@@ -96,7 +98,7 @@ class Step:
 
 
 async def find_jobs(
-    queue: Queries,
+    queue: "Queries",
     known: Known,
     *,
     module: str | None = None,
@@ -110,31 +112,33 @@ async def find_jobs(
     return [_record(row) for row in rows]
 
 
-async def find_job(queue: Queries, known: Known, id: int) -> JobRecord:
+async def find_job(queue: "Queries", known: Known, id: int) -> JobRecord:
     """Return one job. Raises JobsError."""
     for found in await find_jobs(queue, known, ids=[id]):
         return found
     raise absent(id)
 
 
-async def history_of(queue: Queries, id: int) -> list[Step]:
+async def history_of(queue: "Queries", id: int) -> list[Step]:
     """Return what became of a job, oldest first."""
+    from pgqueuer.models import JobId
+
     return [
         Step(entry.created, state_of(entry.status), getattr(entry.traceback, "traceback", None))
         for entry in await queue.job_log_history(JobId(id), limit=10_000)
     ]
 
 
-async def count_jobs(queue: Queries, known: Known) -> dict[str, Mapping[str, int]]:
+async def count_jobs(queue: "Queries", known: Known) -> dict[str, Mapping[str, int]]:
     """Return how many jobs of each module are in each state."""
-    return {name: each.jobs for name, each in (await measure_queue(queue, known)).items()}
+    return {name: each.jobs for name, each in (await measure_queue(queue.driver, known)).items()}
 
 
-async def measure_queue(queue: Queries, known: Known) -> dict[str, ModuleQueue]:
+async def measure_queue(connection: "Connection | Driver", known: Known) -> dict[str, ModuleQueue]:
     """Return what each module has in the queue; modules that have nothing there are left out."""
     found: dict[str, ModuleQueue] = {}
     row: Any
-    for row in await queue.driver.fetch(_MEASURE, *_of(known)):
+    for row in await connection.fetch(_MEASURE, *_of(known)):
         before = found.get(row["module"], ModuleQueue(dict.fromkeys(STATES, 0), 0.0))
         found[row["module"]] = ModuleQueue(
             {**before.jobs, state_of(row["status"]): row["number"]},
@@ -143,7 +147,7 @@ async def measure_queue(queue: Queries, known: Known) -> dict[str, ModuleQueue]:
     return found
 
 
-async def count_unknown(queue: Queries, known: Known) -> dict[str, int]:
+async def count_unknown(queue: "Queries", known: Known) -> dict[str, int]:
     """Return how many jobs of each name wait for another version of the code."""
     rows = await queue.driver.fetch(_UNKNOWN, *_of(known))
     return {str(row["name"]): int(str(row["number"])) for row in rows}

@@ -15,7 +15,8 @@ from pgqueuer.types import QueueManagerId
 from sqlalchemy import text
 
 from app.platform.database import Database
-from app.platform.jobs.queue import NAMES, release_all_but
+from app.platform.jobs.names import NAMES
+from app.platform.jobs.queue import release_all_but
 from app.platform.telemetry import text_of
 
 logger = logging.getLogger("app.worker")

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform import schemas
 from app.platform.database import Database, sqlstate_of
-from app.platform.jobs.queue import NAMES
+from app.platform.jobs.names import NAMES
 
 logger = logging.getLogger("app.worker")
 

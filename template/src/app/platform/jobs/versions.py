@@ -13,7 +13,7 @@ from pgqueuer.models import Job as Row
 from pgqueuer.types import QueueManagerId
 
 from app.platform.jobs.jobs import ArgumentsError, BoundJob
-from app.platform.jobs.queue import NAMES
+from app.platform.jobs.names import NAMES
 
 logger = logging.getLogger("app.worker")
 

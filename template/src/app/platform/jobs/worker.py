@@ -18,9 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.platform.jobs.attempt import attempt, record
 from app.platform.jobs.jobs import BoundJob
 from app.platform.jobs.lifeline import lifeline
+from app.platform.jobs.names import NAMES
 from app.platform.jobs.observing import observed_attempt
 from app.platform.jobs.prefetch import Backlog
-from app.platform.jobs.queue import connect_queue, has_answered, NAMES, release_all_but, UNREACHABLE
+from app.platform.jobs.queue import connect_queue, has_answered, release_all_but, UNREACHABLE
 from app.platform.jobs.recovery import check_not_deadly, is_suspected
 from app.platform.jobs.taking import Taker
 from app.platform.settings import Settings

@@ -14,14 +14,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TYPE_CHECKING
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationInfo
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -45,10 +40,15 @@ from app.platform.jobs import install_queue, is_outdated
 from app.platform.migrations.extensions import install_extensions
 from app.platform.migrations.invalid_indexes import clear_invalid_indexes
 from app.platform.migrations.locks import let_concurrent_wait, Patience, take_turn
+from app.platform.migrations.revisions import read_revisions, Revisions
 from app.platform.query_stats import find_extension, install_views
 from app.platform.telemetry import cause
 from app.platform.timeouts import CONNECT
 from app.platform.wiring import ModuleFolder
+
+if TYPE_CHECKING:  # Alembic is slow to import, and only `app migrate` needs it.
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationInfo
 
 logger = logging.getLogger("app.migrations")
 
@@ -190,8 +190,8 @@ def _close_public(connection: Connection) -> None:
 def _check_not_ahead(connection: Connection, login: str, histories: Sequence[History]) -> None:
     """Change nothing in a database in which a newer version of the code has been."""
     for history in _migrated(connection, histories):
-        applied, script = _state(connection, owner_of(login, history.name), history)
-        if unknown := applied - _known(script):
+        applied, code = _state(connection, owner_of(login, history.name), history)
+        if unknown := applied - code.known:
             raise DatabaseAheadError(
                 f"The database is ahead of this code: {history.name} has had the migration "
                 f"{', '.join(sorted(unknown))}, which is not in {history.path / 'migrations'}. "
@@ -218,7 +218,9 @@ async def _upgrade_patiently(
 def _upgrade(
     connection: Connection, login: str, history: History, applied: dict[str, None]
 ) -> None:
-    def report(step: MigrationInfo, **_rest: object) -> None:
+    from alembic import command
+
+    def report(step: "MigrationInfo", **_rest: object) -> None:
         applied[str(step.up_revision_id)] = None
 
     with as_owner(connection, owner_of(login, history.name)):
@@ -248,6 +250,8 @@ def _let_read_statistics(connection: Connection, login: str, modules: list[str])
 @contextmanager
 def explained(history: History) -> Iterator[None]:
     """Turn what Alembic and Postgres say into an error that names the module and the remedy."""
+    from alembic.util import CommandError
+
     try:
         yield
     except CommandError as error:
@@ -293,8 +297,8 @@ def _pending(
         if history not in migrated:
             pending.append(history.name)
             continue
-        applied, script = _state(connection, reader(login, history.name), history)
-        if applied <= _known(script) and not applied >= set(script.get_heads()):
+        applied, code = _state(connection, reader(login, history.name), history)
+        if applied <= code.known and not applied >= code.heads:
             pending.append(history.name)
     return pending
 
@@ -306,19 +310,17 @@ def _migrated(connection: Connection, histories: Sequence[History]) -> list[Hist
     return [history for history in histories if history.name in migrated]
 
 
-def _state(connection: Connection, role: str, history: History) -> tuple[set[str], ScriptDirectory]:
+def _state(connection: Connection, role: str, history: History) -> tuple[set[str], Revisions]:
     """Return the newest migrations that a database has had, and those that the code has."""
     connection.execute(text(f'SET LOCAL ROLE "{role}"'))
     version = text(f'SELECT version_num FROM "{history.name}".alembic_version')
-    return set(connection.scalars(version)), ScriptDirectory.from_config(config_of(history))
+    return set(connection.scalars(version)), read_revisions(history.path / "migrations")
 
 
-def _known(script: ScriptDirectory) -> set[str]:
-    return {revision.revision for revision in script.walk_revisions()}
-
-
-def config_of(history: History, connection: Connection | None = None, **more: object) -> Config:
+def config_of(history: History, connection: Connection | None = None, **more: object) -> "Config":
     """Return what Alembic needs to know of one history."""
+    from alembic.config import Config
+
     config = Config(
         cmd_opts=Namespace(quiet=True),
         attributes={"connection": connection, "schema": history.name, **more},

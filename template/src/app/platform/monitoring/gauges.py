@@ -1,7 +1,7 @@
 """What is looked at in this process when Prometheus asks: its release, its modules, pools, replica."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TYPE_CHECKING, TypeVar
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -9,9 +9,11 @@ from prometheus_client.registry import Collector
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database import Pool, Replica
-from app.platform.jobs import Worker
 from app.platform.telemetry import PLATFORM
 from app.platform.wiring import ModuleFolder
+
+if TYPE_CHECKING:
+    from app.platform.jobs import Worker
 
 Family = TypeVar("Family", bound=GaugeMetricFamily | CounterMetricFamily)
 Values = Mapping[Any, float]
@@ -116,7 +118,7 @@ class ReplicaLag(Collector):
 class QueueSilence(Collector):
     """How long a worker has heard nothing of the queue."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: "Worker") -> None:
         self._worker = worker
 
     def collect(self) -> Iterator[Metric]:

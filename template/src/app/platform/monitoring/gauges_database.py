@@ -15,7 +15,7 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from app.platform.database import connect
-from app.platform.jobs import connect_queue, Known, measure_queue, ModuleQueue, STATES
+from app.platform.jobs import connect_as_queue, Known, measure_queue, ModuleQueue, STATES
 from app.platform.monitoring.gauges import gauge
 from app.platform.settings import Settings
 from app.platform.telemetry import PLATFORM
@@ -99,8 +99,8 @@ class Queue(Asked[Mapping[str, ModuleQueue]]):
         self._settings, self._modules, self._jobs = settings, modules, jobs
 
     async def _measure(self) -> Mapping[str, ModuleQueue]:
-        async with connect_queue(self._settings) as queue:
-            return await measure_queue(queue, self._jobs)
+        async with connect_as_queue(self._settings) as connection:
+            return await measure_queue(connection, self._jobs)
 
     def _tell(self, measured: Mapping[str, ModuleQueue]) -> Iterator[Metric]:
         nothing = ModuleQueue(dict.fromkeys(STATES, 0), 0.0)

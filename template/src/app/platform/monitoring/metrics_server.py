@@ -16,11 +16,12 @@ from prometheus_client import REGISTRY, start_http_server
 from prometheus_client.registry import Collector
 
 from app.platform import timeouts as waits
-from app.platform.jobs import Worker
 from app.platform.settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from app.platform.jobs import Worker
 
 logger = logging.getLogger("app.metrics")
 
@@ -30,7 +31,7 @@ _PORTS = 32
 
 @asynccontextmanager
 async def metrics_served(
-    settings: Settings, collectors: Sequence[Collector], worker: Worker | None = None
+    settings: Settings, collectors: Sequence[Collector], worker: "Worker | None" = None
 ) -> AsyncIterator[None]:
     """Serve what this process counts, and what these look at, while the block lasts.
 
@@ -71,7 +72,7 @@ def _start(host: str, first: int) -> tuple[WSGIServer, Thread] | None:
 
 
 def _with_health(
-    metrics: "WSGIApplication", loop: asyncio.AbstractEventLoop, worker: Worker | None
+    metrics: "WSGIApplication", loop: asyncio.AbstractEventLoop, worker: "Worker | None"
 ) -> "WSGIApplication":
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/healthz":

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database import Replica, trace_statements
-from app.platform.jobs import Known, Worker
+from app.platform.jobs import Known
 from app.platform.monitoring.gauges import Modules, Pools, QueueSilence, Release, ReplicaLag
 from app.platform.monitoring.gauges_database import Queue, Readiness, Size
 from app.platform.monitoring.metrics_server import metrics_served
@@ -21,6 +21,8 @@ from app.platform.wiring import ModuleFolder
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
+
+    from app.platform.jobs import Worker
 
 
 class Signals:
@@ -41,7 +43,7 @@ class Signals:
         engine: AsyncEngine,
         probe: Probe,
         replica: Replica | None = None,
-        worker: Worker | None = None,
+        worker: "Worker | None" = None,
     ) -> AsyncIterator[None]:
         """Tell, while the block lasts, of these modules, jobs and pools as well."""
         names = [folder.name for folder in folders]

@@ -1,5 +1,8 @@
 """What is told: logs, metrics, traces, service level objectives, and what is never told."""
 
+from typing import TYPE_CHECKING
+
+from app.platform import lazily
 from app.platform.telemetry import metrics
 from app.platform.telemetry.context import (
     add,
@@ -14,9 +17,8 @@ from app.platform.telemetry.context import (
 )
 from app.platform.telemetry.deferral import deferred
 from app.platform.telemetry.log_lines import Line, Lines
-from app.platform.telemetry.logs import configure_logs
+from app.platform.telemetry.logs import configure_logs, get_logger
 from app.platform.telemetry.metrics import flag_evaluations
-from app.platform.telemetry.otlp import traces_recorded
 from app.platform.telemetry.redaction import (
     cause,
     text_of,
@@ -49,6 +51,11 @@ from app.platform.telemetry.traces import (
     span,
 )
 
+if TYPE_CHECKING:
+    from app.platform.telemetry.otlp import traces_recorded
+else:  # The SDK and its exporter.
+    __getattr__ = lazily(__name__, {"otlp": ("traces_recorded",)})
+
 __all__ = [
     "PLATFORM",
     "Attribute",
@@ -73,6 +80,7 @@ __all__ = [
     "deferred",
     "exemplar_of",
     "flag_evaluations",
+    "get_logger",
     "get_request",
     "has_written",
     "inside",

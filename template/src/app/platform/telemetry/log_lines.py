@@ -5,15 +5,15 @@ interpreter, and in the middle of somebody's request.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import datetime, UTC
+from typing import Any
 
-import structlog
 from pydantic_core import to_json
-from structlog.typing import EventDict
 
 from app.platform.telemetry.redaction import stacktrace_of, text_of, without_secrets
 
+EventDict = MutableMapping[str, Any]
 Render = Callable[[EventDict], str]
 
 _BLANK = vars(logging.makeLogRecord({}))
@@ -128,18 +128,34 @@ def _as_json(release: Mapping[str, str]) -> Render:
     return render
 
 
+_COLORS = {"debug": 32, "info": 32, "warning": 33, "error": 31, "critical": 31}
+
+
 def _for_the_eye(colors: bool) -> Render:
-    plain = structlog.dev.plain_traceback
-    console = structlog.dev.ConsoleRenderer(
-        colors=colors, sort_keys=False, exception_formatter=plain
-    )
+    def styled(text: str, *codes: int) -> str:
+        return f"\x1b[{';'.join(map(str, codes))}m{text}\x1b[0m" if colors else text
 
     def render(event: EventDict) -> str:
         """Shorten the time, and let a traceback stand below its line."""
-        event["timestamp"] = event["timestamp"][11:23]
-        if "exception.stacktrace" in event:
-            event["exception"] = event.pop("exception.stacktrace")
+        time, level = event.pop("timestamp")[11:23], event.pop("level")
+        said, logger = str(event.pop("event")), event.pop("logger")
+        stacktrace = event.pop("exception.stacktrace", None)
+        if stacktrace is not None:
             del event["exception.type"], event["exception.message"]
-        return str(console(None, event["level"], event))
+        fields = " ".join(
+            f"{styled(key, 36)}={styled(_field(value), 35)}" for key, value in event.items()
+        )
+        line = (
+            f"{styled(time, 2)} [{styled(f'{level:<9}', _COLORS.get(level, 1), 1)}] "
+            f"{styled(f'{said:<30}', 1)} [{styled(logger, 34, 1)}] {fields}"
+        )
+        return line if stacktrace is None else f"{line}\n{stacktrace}"
 
     return render
+
+
+def _field(value: object) -> str:
+    text = str(value)
+    return (
+        text if text and " " not in text and "=" not in text and text.isprintable() else repr(text)
+    )

@@ -1,10 +1,10 @@
 """The log: one line for each event, as JSON in production and readable in development.
 
-    logger = structlog.stdlib.get_logger(__name__)       # or logging.getLogger(__name__)
+    logger = get_logger(__name__)       # or logging.getLogger(__name__)
     logger.info("charged", order_id=str(order.id))
 
 Lines of the standard library, of uvicorn and SQLAlchemy go the same way. Names follow OpenTelemetry's
-semantic conventions where those have one. What is secret is withheld, whoever logs it (`discretion`).
+semantic conventions where those have one. What is secret is withheld, whoever logs it (`redaction`).
 """
 
 import logging
@@ -13,15 +13,15 @@ import sys
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TextIO
-
-import structlog
-from structlog.typing import EventDict
+from typing import TextIO, TYPE_CHECKING
 
 from app.platform.settings import Settings
 from app.platform.telemetry.log_levels import LogLevels
 from app.platform.telemetry.log_lines import Lines
 from app.platform.telemetry.log_writer import LogWriter
+
+if TYPE_CHECKING:
+    from structlog.stdlib import BoundLogger
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Logs:
     @asynccontextmanager
     async def running(self, modules: Collection[str]) -> AsyncIterator[None]:
         """Let the levels follow their file while the block lasts, and lose nothing at its end."""
+        _configure_structlog()  # Modules have been imported since, and may have imported it.
         try:
             async with self.levels.watched(modules):
                 yield
@@ -55,18 +56,7 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> Logs:
     # What no line shows: https://docs.python.org/3/howto/logging.html#optimization
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.contextvars.merge_contextvars,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            _take_error,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+    _configure_structlog()
     levels = LogLevels(
         settings.log_level,
         settings.log_levels,
@@ -90,8 +80,18 @@ def _standard_error() -> TextIO:
     return open(descriptor, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
-def _take_error(_logger: Any, _name: str, event: EventDict) -> EventDict:
-    """Keep the exception that is handled now: the line is formatted later, in another thread."""
-    if event.get("exc_info") is True:
-        event["exc_info"] = sys.exc_info()
-    return event
+def get_logger(name: str) -> "BoundLogger":
+    """Return a logger of structlog, whose lines have fields: `logger.info("charged", order_id=id)`."""
+    import structlog  # Brings rich, where that is installed.
+
+    _configure_structlog()
+    logger: BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+def _configure_structlog() -> None:
+    """Have structlog's lines as well, where somebody has imported it."""
+    if "structlog" in sys.modules:
+        from app.platform.telemetry.structured import configure_structlog
+
+        configure_structlog()

@@ -5,19 +5,14 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
 from fastapi.routing import iter_route_contexts, RouteContext
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.platform.auth import (
-    InvalidTokenError,
-    IssuerUnreachableError,
-    Principal,
-    RemoteIssuer,
-    Tokens,
-)
+from app.platform.auth import InvalidTokenError, IssuerUnreachableError, Principal
 from app.platform.settings import is_for_development, Settings, SettingsError, user_agent
 from app.platform.telemetry import add
 from app.platform.web.limits import PROBES
@@ -25,12 +20,17 @@ from app.platform.web.problems import later, problem
 from app.platform.web.rate_limit import Rates
 from app.platform.web.requests import believe
 
+if TYPE_CHECKING:
+    from app.platform.auth import Tokens
+
 logger = logging.getLogger("app.access")
 
 
-def create_tokens(settings: Settings) -> Tokens:
+def create_tokens(settings: Settings) -> "Tokens":
     """Return what verifies tokens. Raises SettingsError where no issuer is named, unless this is a
     developer's machine, which has one of its own."""
+    from app.platform.auth import RemoteIssuer, Tokens  # Slow to import.
+
     if settings.oidc_issuer and settings.oidc_audience:
         issuer = RemoteIssuer(settings.oidc_issuer, user_agent(settings.app_version))
         return Tokens(issuer, settings.oidc_audience, settings.oidc_clients.split())
@@ -56,7 +56,7 @@ class Access:
     """
 
     def __init__(
-        self, app: ASGIApp, tokens: Tokens, rates: Rates, at_once: int, pages: Sequence[str]
+        self, app: ASGIApp, tokens: "Tokens", rates: Rates, at_once: int, pages: Sequence[str]
     ) -> None:
         self._app, self._tokens, self._rates, self._at_once = app, tokens, rates, at_once
         self._open = frozenset((*PROBES, *pages))
