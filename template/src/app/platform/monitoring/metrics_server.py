@@ -86,7 +86,7 @@ def _with_health(
     return answer
 
 
-def _health(loop: asyncio.AbstractEventLoop, worker: Worker | None) -> tuple[bool, str]:
+def _health(loop: asyncio.AbstractEventLoop, worker: "Worker | None") -> tuple[bool, str]:
     turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
     try:
         turn.result(waits.TURN)
