@@ -17,7 +17,9 @@ from app.development.map import draw_map
 from app.development.map_svg import as_svg
 from app.platform.database import BoundaryError, Database, login_of
 from app.platform.settings import Settings
-from app.platform.wiring import discover, ModuleFolder
+from app.platform.wiring import discover, ModuleFolder, Wired
+
+from .look_alikes import find_look_alikes
 
 ROOT = Path(__file__).parents[1]
 MAP = ROOT / "docs/architecture.svg"
@@ -78,6 +80,10 @@ def stale(drawn: Mapping[Path, str]) -> list[str]:
         if name not in asked.stdout.splitlines()
         and (not path.exists() or path.read_text("utf-8") != content)
     ]
+
+
+def test_what_waits_in_the_queue_is_not_taken_for_something_else(wired: Wired) -> None:
+    assert [each for job in wired.jobs.values() for each in find_look_alikes(job)] == []
 
 
 def test_a_map_that_is_kept_in_git_shows_what_the_code_says() -> None:

@@ -17,7 +17,8 @@ from app import modules
 from app.development.autogenerate import make_migration, missing_migrations
 from app.development.database import with_database
 from app.platform.database.roles import MigrationError
-from app.platform.migrations.migrations import admin_connection, as_owner, config_of, migrate
+from app.platform.migrations.histories import as_owner, config_of
+from app.platform.migrations.migrations import admin_connection, migrate
 from app.platform.wiring.discovery import discover
 
 LOGIN = "app_test"

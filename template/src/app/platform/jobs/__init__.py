@@ -29,7 +29,7 @@ from app.platform.jobs.records import (
     ModuleQueue,
     STATES,
 )
-from app.platform.jobs.shapes import look_alikes
+from app.platform.jobs.shapes import Described, MEMBERS, several
 
 if TYPE_CHECKING:
     from app.platform.jobs.changes import drop_jobs, Left, retry_held, retry_jobs
@@ -41,9 +41,11 @@ else:  # pgqueuer brings its command line.
     )
 
 __all__ = [
+    "MEMBERS",
     "STATES",
     "BoundJob",
     "Delivery",
+    "Described",
     "Event",
     "Events",
     "Handler",
@@ -67,10 +69,10 @@ __all__ = [
     "is_outdated",
     "is_valid_cron",
     "job",
-    "look_alikes",
     "measure_queue",
     "name_of",
     "parameters_of",
     "retry_held",
     "retry_jobs",
+    "several",
 ]
