@@ -38,17 +38,17 @@ class CacheStore:
         self._owed: dict[str, tuple[bytes, float, str]] = {}
         if not self.is_shared:
             self._cashews.setup("mem://", size=_MOST, check_interval=0)
-        else:
-            self._cashews.setup(
-                url,
-                suppress=False,
-                pickle_type="null",  # What is unpickled can run code. Only bytes are stored.
-                max_connections=50,
-                wait_for_connection_timeout=CACHE,
-                socket_timeout=CACHE,
-                socket_connect_timeout=CACHE,
-                retry=Retry(NoBackoff(), 0),
-            )
+            return
+        self._cashews.setup(
+            url,
+            suppress=False,
+            pickle_type="null",  # What is unpickled can run code. Only bytes are stored.
+            max_connections=50,
+            wait_for_connection_timeout=CACHE,
+            socket_timeout=CACHE,
+            socket_connect_timeout=CACHE,
+            retry=Retry(NoBackoff(), 0),
+        )
 
     async def read(self, *keys: str) -> tuple[bytes | None, ...]:
         """Return what is stored under the keys."""

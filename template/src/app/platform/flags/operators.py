@@ -1,7 +1,7 @@
 """What flagd's rules are made of, and what a rule must be told of those it is asked about.
 
-JsonLogic guesses where something is missing or of another kind: nobody's age is 0, and less than 18.
-A flag must not be on by a guess, so what cannot be compared is an error here.
+JsonLogic takes what is missing for 0, which is less than 18. A flag must not be on by a guess, so what
+cannot be compared is an error here.
 """
 
 from collections.abc import Callable, Iterator
