@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.platform.jobs import BoundJob, Described, MEMBERS, several
+from app.platform.jobs import BoundJob
+from app.platform.jobs.shapes import Described, MEMBERS, several
 
 Schema = Mapping[str, Any]
 

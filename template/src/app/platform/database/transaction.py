@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, AsyncExitStack
-from typing import Any, NoReturn
+from typing import Any, cast, NoReturn
 
 from sqlalchemy import Connection, inspect, Table
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,10 +12,11 @@ from sqlalchemy.util import greenlet_spawn
 
 from app.platform.database.copying import copy, Records
 from app.platform.database.engine import seconds_of
-from app.platform.database.errors import TransactionError
+from app.platform.database.errors import is_lost, TransactionError, unreachable
 from app.platform.database.kept_connection import DO_NOT_COMMIT, DO_NOT_ROLL_BACK
 from app.platform.database.roles import role_of
 from app.platform.database.shared import Transaction
+from app.platform.database.statement_spans import begin_statement, end_statement
 
 _RAW = (
     "A Tx hands out no connection: what is sent past it runs under whichever role spoke last. Use its "
@@ -144,7 +145,7 @@ class Tx(AsyncSession):
     async def _savepoint(self) -> AsyncIterator[None]:
         nested = await super().begin_nested()
         try:
-            await connection_of(self)  # SQLAlchemy sends SAVEPOINT only now.
+            await greenlet_spawn(self.sync_session.connect)  # SQLAlchemy sends SAVEPOINT only now.
             yield
         except BaseException as error:
             await self._transaction.take_back(nested.rollback, error)
@@ -208,16 +209,36 @@ def when_ended(tx: Tx, tell: Callable[[bool], None]) -> None:
     tx._transaction._ended.push(lambda error, *_: tell(error is None))
 
 
-async def connection_of(tx: Tx) -> Connection:
-    """Return the connection of a transaction, on which its module speaks next."""
-    return await greenlet_spawn(tx.sync_session.connect)
-
-
 async def send(tx: Tx, statement: str, values: tuple[Any, ...]) -> int:
     """Send a statement of the driver's as a module; return how many rows it was about."""
     return await greenlet_spawn(
         lambda: tx.sync_session.connect().exec_driver_sql(statement, values).rowcount
     )
+
+
+async def send_last(tx: Tx, statement: str, told: str, role: str) -> str:
+    """Send several statements in one message, past SQLAlchemy; return what Postgres says of the last.
+
+    They may leave the transaction in another role. A trace is `told` of one, under the role.
+    """
+    connection = await greenlet_spawn(tx.sync_session.connect)
+    driver: Any = connection.connection.driver_connection
+    span, error = begin_statement(told, connection.engine.url.database, role), None
+    try:
+        return cast(str, await driver.execute(statement))
+    except BaseException as raised:
+        error = raised
+        if isinstance(raised, Exception) and is_lost(raised, driver):
+            raise unreachable(raised) from raised
+        raise
+    finally:
+        if span is not None:
+            end_statement(span, error)
+
+
+def login_in(tx: Tx) -> str:
+    """Return the login under which a transaction runs."""
+    return tx._transaction.login
 
 
 async def has_begun(tx: Tx) -> bool:

@@ -29,7 +29,6 @@ from app.platform.jobs.records import (
     ModuleQueue,
     STATES,
 )
-from app.platform.jobs.shapes import Described, MEMBERS, several
 
 if TYPE_CHECKING:
     from app.platform.jobs.changes import drop_jobs, Left, retry_held, retry_jobs
@@ -41,11 +40,9 @@ else:  # pgqueuer brings its command line.
     )
 
 __all__ = [
-    "MEMBERS",
     "STATES",
     "BoundJob",
     "Delivery",
-    "Described",
     "Event",
     "Events",
     "Handler",
@@ -74,5 +71,4 @@ __all__ = [
     "parameters_of",
     "retry_held",
     "retry_jobs",
-    "several",
 ]

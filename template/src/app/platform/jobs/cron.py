@@ -45,12 +45,12 @@ _SET = text(f"""
 async def keep_schedule(engine: AsyncEngine, jobs: Mapping[str, BoundJob]) -> None:
     """Enqueue jobs at their times, by the database's clock, until cancelled. What goes wrong is
     logged and tried again."""
-    clocks, has_failed = _Clocks(), False
+    told, has_failed = 0.0, False
     while True:
         pause = _RETRY
         try:
             asked = time.monotonic()
-            now = await clocks.ask(Database(engine, schemas.QUEUE))
+            now, told = await _ask(Database(engine, schemas.QUEUE), told)
             has_failed = False
             if await enqueue_ticks(engine, jobs, now):
                 ticks = [_tick(job, now, next=True) for job in jobs.values() if job.options.cron]
@@ -108,33 +108,27 @@ async def _enqueue_tick(engine: AsyncEngine, job: BoundJob, now: datetime) -> No
             await enqueue(tx, [job.write(job.default())])
 
 
-class _Clocks:
-    """This worker's clock beside the database's."""
-
-    def __init__(self) -> None:
-        self._told = 0.0
-        """The difference of which somebody was told, in seconds."""
-
-    async def ask(self, database: Database) -> datetime:
-        """Return what time it is; say where it differs from what this worker believes, once."""
-        begun = datetime.now(UTC)
-        async with database.transaction() as tx:
-            now = cast(datetime, await tx.scalar(_NOW))
-        taken = datetime.now(UTC) - begun
-        ahead = (begun + taken / 2 - now).total_seconds()
-        tolerance = _TOLERANCE + abs(taken.total_seconds())
-        if abs(ahead - self._told) > tolerance:
-            self._told = ahead if abs(ahead) > tolerance else 0.0
-            if self._told:
-                logger.warning(
-                    "The clock of this worker is %.0f s %s that of the database. Jobs by the clock "
-                    "go by the database's; set this one right, for all else.",
-                    abs(ahead),
-                    "ahead of" if ahead > 0 else "behind",
-                )
-            else:
-                logger.info("The clock of this worker is right again.")
-        return now
+async def _ask(database: Database, told: float) -> tuple[datetime, float]:
+    """Return what time it is, and by how many seconds this worker's clock is ahead, if by more than
+    the question took; say so where that differs from what was `told` before."""
+    begun = datetime.now(UTC)
+    async with database.transaction() as tx:
+        now = cast(datetime, await tx.scalar(_NOW))
+    taken = datetime.now(UTC) - begun
+    ahead = (begun + taken / 2 - now).total_seconds()
+    tolerance = _TOLERANCE + abs(taken.total_seconds())
+    if abs(ahead - told) <= tolerance:
+        return now, told
+    if abs(ahead) <= tolerance:
+        logger.info("The clock of this worker is right again.")
+        return now, 0.0
+    logger.warning(
+        "The clock of this worker is %.0f s %s that of the database. Jobs by the clock go by the "
+        "database's; set this one right, for all else.",
+        abs(ahead),
+        "ahead of" if ahead > 0 else "behind",
+    )
+    return now, ahead
 
 
 def is_valid_cron(expression: str) -> bool:

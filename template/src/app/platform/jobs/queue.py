@@ -12,18 +12,15 @@ from opentelemetry.trace import SpanKind
 
 from app.platform import schemas
 from app.platform.database import (
-    begin_statement,
     connect,
-    connection_of,
-    end_statement,
-    is_lost,
+    login_in,
     login_of,
     OF_DRIVER,
     role_of,
     send,
+    send_last,
     sqlstate_of,
     Tx,
-    unreachable,
     view_of,
 )
 from app.platform.jobs.names import ENQUEUE, NAMES
@@ -115,24 +112,9 @@ def _headers(origin: Place | None, job: NewJob) -> str:
 async def end(tx: Tx, id: int) -> bool:
     """Take a job that is done from the queue, by the last statement of its transaction, which it leaves
     in the role of the queue. Returns False if the job was done before: then do not commit."""
-    connection = await connection_of(tx)
-    login = connection.engine.url.username or ""
-    driver: Any = connection.connection.driver_connection
-    # Past SQLAlchemy, for one message instead of two: every job that writes pays for this.
-    role = role_of(login, schemas.QUEUE)
-    span = begin_statement(_ENDED, connection.engine.url.database, role)
-    error = None
-    try:
-        ended = await driver.execute(_END % {"role": role, "id": id})
-    except BaseException as raised:
-        error = raised
-        if isinstance(raised, Exception) and is_lost(raised, driver):
-            raise unreachable(raised) from raised
-        raise
-    finally:
-        if span is not None:
-            end_statement(span, error)
-    return bool(ended == "INSERT 0 1")
+    role = role_of(login_in(tx), schemas.QUEUE)
+    ended = await send_last(tx, _END % {"role": role, "id": id}, _ENDED, role)
+    return ended == "INSERT 0 1"
 
 
 async def release(queue: "Queries", worker: "QueueManagerId", ids: "Sequence[JobId]") -> None:

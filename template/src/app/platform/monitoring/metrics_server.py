@@ -1,7 +1,5 @@
-"""Where Prometheus asks: `/metrics`, on a port of its own, in a thread of its own.
-
-And whoever watches a worker, which has no other port: `/healthz` says that its event loop turns, and
-when the queue answered last.
+"""Where Prometheus asks: `/metrics`, on a port and in a thread of its own; and `/healthz`, for whoever
+watches a worker: whether its event loop turns, and when the queue answered last.
 """
 
 import asyncio

@@ -52,9 +52,9 @@ class SlowStatement:
     mean_ms: float
     rows_per_call: float
     plan: str | None
-    """What Postgres would do, one step a line; None where it cannot tell."""
+    """What Postgres would do, one step a line."""
     hint: str
-    """What is slow about it and what to do, in sentences; empty where nothing stands out."""
+    """What is slow about it and what to do, if anything."""
     cure: str | None
     """What the hint comes down to: an index, a cached read, a job, fewer calls, or pages."""
 
