@@ -82,7 +82,7 @@ def stale(drawn: Mapping[Path, str]) -> list[str]:
     ]
 
 
-def test_what_waits_in_the_queue_is_not_taken_for_something_else(wired: Wired) -> None:
+async def test_what_waits_in_the_queue_is_not_taken_for_something_else(wired: Wired) -> None:
     assert [each for job in wired.jobs.values() for each in find_look_alikes(job)] == []
 
 

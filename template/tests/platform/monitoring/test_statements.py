@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database.database import Database
-from app.platform.monitoring.statements import Statements
+from app.platform.monitoring.gauges_database import Statements
 from app.platform.settings.settings import Settings
 
 from ..looking import looked_at
