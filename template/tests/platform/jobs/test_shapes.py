@@ -128,7 +128,9 @@ class Paid(Event):
     by: Card | Cash
 
 
-async def test_look_alikes_in_the_arguments_of_a_job_are_named_with_the_remedy(wired: Wired) -> None:
+async def test_look_alikes_in_the_arguments_of_a_job_are_named_with_the_remedy(
+    wired: Wired,
+) -> None:
     some = next(iter(wired.jobs.values()))
     [said] = find_look_alikes(replace(some, name="catalog.settle", adapter=TypeAdapter(Paid)))
     assert said.startswith("catalog.settle: in `by`, Card and Cash look alike")

@@ -21,6 +21,8 @@ from app.platform.database.replica import Replica
 from app.platform.database.shared import Transaction
 from app.platform.database.transaction import open_view, Tx
 
+__all__ = ["Database", "Tx", "check_none_is_open", "in_transaction", "opening"]
+
 Columns = TypeVarTuple("Columns")
 
 opening: ContextVar[Callable[[Tx], Awaitable[None]] | None] = ContextVar("opening", default=None)
