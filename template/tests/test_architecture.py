@@ -14,7 +14,9 @@ from app.development.map import draw_map
 from app.development.map_svg import as_svg
 from app.platform.database import BoundaryError, Database, login_of
 from app.platform.settings import Settings
-from app.platform.wiring import discover, ModuleFolder
+from app.platform.wiring import discover, ModuleFolder, Wired
+
+from .look_alikes import find_look_alikes
 
 ROOT = Path(__file__).parents[1]
 MAP = "docs/architecture.svg"
@@ -58,6 +60,10 @@ async def test_the_login_by_itself_may_read_nothing(engine: AsyncEngine) -> None
             async with engine.connect() as connection:
                 table = f'"{folder.name}".alembic_version'
                 await connection.execute(text(f"SELECT * FROM {table}"))  # sql: each in turn
+
+
+async def test_what_waits_in_the_queue_is_not_taken_for_something_else(wired: Wired) -> None:
+    assert [each for job in wired.jobs.values() for each in find_look_alikes(job)] == []
 
 
 def test_a_map_that_is_kept_in_git_shows_what_the_code_says() -> None:
