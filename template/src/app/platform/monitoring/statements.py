@@ -12,7 +12,6 @@ from prometheus_client.registry import Collector
 
 from app.platform import schemas
 from app.platform.database import login_of, role_of
-from app.platform.query_stats import connect_statistics, StatisticsError, sums_by_role
 from app.platform.settings import Settings
 from app.platform.telemetry import PLATFORM
 from app.platform.timeouts import GAUGE, MARGIN
@@ -82,6 +81,8 @@ class Statements(Collector):
 
     def _refresh(self) -> None:
         """Ask, in the event loop; this runs in a thread of the server."""
+        from app.platform.query_stats import StatisticsError
+
         begun = time.monotonic()
         asked = asyncio.run_coroutine_threadsafe(self._measure(), self._loop)
         try:
@@ -101,6 +102,8 @@ class Statements(Collector):
         self._next = now + max(pause, _SHARE * (now - begun))
 
     async def _measure(self) -> dict[str, Sums]:
+        from app.platform.query_stats import connect_statistics, sums_by_role
+
         sums: dict[str, Sums] = dict.fromkeys(self._modules.values(), (0.0, 0.0))
         async with asyncio.timeout(GAUGE), connect_statistics(self._url) as connection:
             rows = await sums_by_role(connection, self._login)
