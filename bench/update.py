@@ -19,7 +19,7 @@ from pathlib import Path
 from add_module import PYTHON, ROOT, run
 
 SKELETON = "template/src/app/modules/{% yield module from modules %}{{ module }}{% endyield %}"
-CHANGED = (f"{SKELETON}/service.py.jinja", "template/Makefile")
+CHANGED = (f"{SKELETON}/service.py.jinja", "template/Makefile.jinja")
 
 
 def main() -> None:

@@ -1,9 +1,14 @@
 """Repositories generated from the real template, and what developers do in them."""
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
@@ -81,20 +86,46 @@ def scaffold(*arguments: str, cwd: Path) -> str:
 class Generate:
     """Generate a repository with `scaffold new`; keyword arguments are answers.
 
-    `example=True` puts the example's modules in.
+    `example=True` puts the example's modules in. Each set of answers is rendered and installed once in
+    a run; who asks gets a copy, the environment included, whose files nobody changes in place.
     """
 
     def __init__(
-        self,
-        template: Path,
-        environment: dict[str, str],
-        tmp_path_factory: pytest.TempPathFactory,
+        self, template: Path, environment: dict[str, str], store: Path, copies: Path
     ) -> None:
-        self._template, self._environment, self._factory = template, environment, tmp_path_factory
+        self._template, self._environment = template, environment
+        self._store, self._copies = store, copies
 
     def __call__(self, name: str = "shop", *, example: bool = False, **answers: str) -> Repository:
-        folder = self._factory.mktemp("generated")
         data = [part for key, value in answers.items() for part in ("--data", f"{key}={value}")]
         data += ["--example"] * example
+        key = hashlib.sha256(json.dumps([name, *data]).encode()).hexdigest()[:16]
+        made = once(self._store / key, lambda folder: self._make(folder, name, data)) / name
+        copy = Path(tempfile.mkdtemp(dir=self._copies)) / name
+        shutil.copytree(made, copy, ignore=lambda folder, _: [".venv"] * (folder == str(made)))
+        subprocess.run(["cp", "-al", made / ".venv", copy / ".venv"], check=True)
+        installed = next((copy / ".venv/lib").glob("python*/site-packages"))
+        for file in (*installed.glob("_editable_impl_*.pth"), *installed.glob("*/direct_url.json")):
+            text = file.read_text().replace(str(made), str(copy))
+            file.unlink()  # The original is another name of the same file.
+            file.write_text(text)
+        return Repository(copy, self._environment)
+
+    def _make(self, folder: Path, name: str, data: list[str]) -> None:
+        folder.mkdir()
         scaffold("new", name, "--defaults", "--from", str(self._template), *data, cwd=folder)
-        return Repository(folder / name, self._environment)
+        made = Repository(folder / name, self._environment)
+        made.run(UV, "venv", "--quiet", "--relocatable", ".venv")
+        made.run(UV, "sync", "--quiet", "--compile-bytecode")
+        (made.path / "uv.lock").unlink()
+
+
+def once(path: Path, make: Callable[[Path], None]) -> Path:
+    """Make what all processes of a run share, in the first one that asks."""
+    done = path.with_suffix(".done")
+    with path.with_suffix(".lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        if not done.exists():
+            make(path)
+            done.touch()
+    return path

@@ -15,9 +15,10 @@ Manifest = dict[str, Any]
 
 def ready(generate: Generate) -> Repository:
     """A repository that is installed, with the passwords of `compose.yaml`."""
-    shop = generate()
+    shop = generate(deploy="both", catalog="backstage")
     shop.run(UV, "sync", "--quiet")
     shop.run("sh", "deploy/compose/passwords.sh")
+    shop.make("rules", "dashboards")
     return shop
 
 

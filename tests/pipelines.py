@@ -123,7 +123,6 @@ class Pipeline:
         }
         del repository.environment["DATABASE_URL"]  # Tests start a Postgres of their own, as there.
         repository.run(UV, "lock", "--quiet")
-        repository.make("catalog")
         repository.commit("Lock")
         origin = folder / "origin.git"
         repository.git("init", "--quiet", "--bare", str(origin))

@@ -13,7 +13,9 @@ from scaffold.reader import TemplateVersion
 ANSWERS: list[dict[str, Any]] = [
     {},
     {"ci": "gitlab", "modules": "[billing, line_items]", "project_name": "web-shop"},
-    {"ci": "none", "modules": "[]"},
+    {"ci": "none", "modules": "[]", "deploy": "none"},
+    {"deploy": "both", "catalog": "backstage"},
+    {"deploy": "compose", "catalog": "backstage", "ci": "gitlab"},
     {"module": "parts", "entity": "box", "depends_on": {"catalog": "Catalog"}},
     {"example": "shop"},
     {"example": "shop", "module": "billing"},

@@ -290,12 +290,14 @@ def test_a_migration_that_databases_may_have_is_never_changed(origin: Template, 
 def test_new_questions_are_asked_on_a_terminal(origin: Template, team: Path) -> None:
     with (origin.root / "copier.yml").open("a") as questions:
         questions.write("\nregion:\n  type: str\n  help: Where it runs.\n  default: eu\n")
-        questions.write("  choices: [eu, us]\nzone:\n  type: str\n  default: '{{ region }}-1'\n")
+        questions.write(
+            "  choices: {Europe: eu, America: us}\nzone:\n  type: str\n  default: '{{ region }}-1'\n"
+        )
     origin.write("region.txt.jinja", "{{ region }} {{ zone }}\n")
     origin.release("v1.1.0")
     code, said = on_a_terminal(b"mars\rus\r\r", "update")
     assert code == 0, said
-    assert "Where it runs." in said
+    assert "Where it runs. (eu, us)" in said
     assert "'mars' to region is none of eu, us" in said
     assert "answered by their defaults" not in said
     assert Path("region.txt").read_text() == "us us-1\n"

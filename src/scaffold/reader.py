@@ -5,12 +5,12 @@ result is Copier's, byte for byte and mode for mode; a template that uses what i
 refused by UnknownFeatureError, and then Copier renders it.
 """
 
-import fnmatch
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from jinja2 import FunctionLoader, Template, TemplateError, meta, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import SandboxedEnvironment
+from pathspec import PathSpec
 
 from scaffold import objects
 from scaffold.errors import ScaffoldError
@@ -105,7 +106,7 @@ class TemplateVersion:
         """
         given, recorded = dict(given or {}), dict(recorded or {})
         metadata = {"_src_path": source, "_commit": version}
-        conf = _Conf(self.commit)
+        conf = _Conf(self.commit, given)
         more = {**metadata, "_copier_answers": metadata, "_copier_conf": conf}
         try:
             answers = answer(self._questions, self._text, given, recorded, more, check)
@@ -125,7 +126,9 @@ class TemplateVersion:
         details = self._questions[question]
         if not isinstance(details, dict):
             return ""
-        choices = ", ".join(map(str, details.get("choices") or ()))
+        choices = details.get("choices") or ()
+        values = choices.values() if isinstance(choices, dict) else choices
+        choices = ", ".join(map(str, values))
         return f"{details.get('help', question)}" + (f" ({choices})" if choices else "")
 
     @cached_property
@@ -142,7 +145,7 @@ class TemplateVersion:
         if not isinstance(patterns, list) or "_subdirectory" not in self._config:
             raise UnknownFeatureError("_exclude, or no _subdirectory")
         for pattern in patterns:
-            if re.search(r"[/!{#\\]", pattern):
+            if "!" in pattern:
                 raise UnknownFeatureError(f"_exclude has {pattern}")
         return patterns
 
@@ -164,6 +167,8 @@ class TemplateVersion:
     def _files(self, values: Mapping[str, Any]) -> Iterator[tuple[str, File]]:
         folder = self._text(str(self._config["_subdirectory"]), values).strip("/")
         prefix = f"{folder}/" if folder else ""
+        patterns = [self._text(each, values).splitlines() for each in self._excluded]
+        excluded = PathSpec.from_lines("gitignore", chain.from_iterable(patterns))
         sources = [path for path in self._modes if path.startswith(prefix)]
         self._read(sources)
         for source in sources:
@@ -172,7 +177,7 @@ class TemplateVersion:
                 continue
             is_template = relative.endswith(SUFFIX)
             for path, more in self._paths(relative.removesuffix(SUFFIX), values):
-                if self._is_excluded(path):
+                if excluded.match_file(path):
                     continue
                 if self._modes[source] not in ("100644", "100755"):
                     raise UnknownFeatureError(f"{source} is a link or a submodule")
@@ -211,10 +216,6 @@ class TemplateVersion:
         for each in iterable or ():
             loop.clear()
             yield self._text(part, {**values, name: each}), {name: each}
-
-    def _is_excluded(self, path: str) -> bool:
-        parts = path.split("/")
-        return any(fnmatch.fnmatchcase(part, pat) for pat in self._excluded for part in parts)
 
     def _text(self, text: str, values: Mapping[str, Any]) -> str:
         template = self._templates.get(text)
@@ -259,8 +260,8 @@ class _Conf:
 
     answers_file = ""
 
-    def __init__(self, commit: str) -> None:
-        self.vcs_ref_hash = commit
+    def __init__(self, commit: str, data: Mapping[str, Any]) -> None:
+        self.vcs_ref_hash, self.data = commit, data
 
     def __getattr__(self, name: str) -> Any:
         raise UnknownFeatureError(f"_copier_conf.{name}")

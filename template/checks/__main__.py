@@ -8,10 +8,10 @@ from datetime import date
 
 from importlinter.cli import lint_imports
 
+from checks.faces import check_wiring
 from checks.flags import check_flags, expired_flags
 from checks.source import Violation
 from checks.sql import check_sql
-from checks.wiring import check_wiring
 
 KINDS = ("boundaries", "sql", "flags")
 

@@ -34,6 +34,7 @@ TEST_FACES: Mapping[str, frozenset[str]] = {
 }
 """For the tests of a module: its fixtures are wired from these."""
 _DRIVERS = {"aiopg", "asyncpg", "pg8000", "pgqueuer", "psycopg", "psycopg2", "psycopg_pool"}
+_HIDING = {"typing", "typing.Any", "typing.cast", "type: ignore"}
 _OWN_SESSIONS = (
     "sqlalchemy.create_engine",
     "sqlalchemy.engine.create_engine",
@@ -103,3 +104,17 @@ def _refused(name: str, faces: Mapping[str, frozenset[str]]) -> str | None:
 
 def _goes_past(name: str) -> bool:
     return name.partition(".")[0] in _DRIVERS or name.startswith(_OWN_SESSIONS)
+
+
+def check_wiring() -> Iterator[Violation]:
+    """Find what hides from mypy whether an implementation in `wiring.py` fits its interface."""
+    for source in read_sources():
+        if source.name == f"app.modules.{module_of(source.name)}.wiring":
+            for line, name in source.imports | source.reached:
+                if name in _HIDING:
+                    yield Violation(
+                        source.path,
+                        line,
+                        f"{name} hides from mypy whether the implementation fits its interface. "
+                        "Return it as it is, and correct what mypy says.",
+                    )

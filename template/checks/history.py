@@ -1,6 +1,7 @@
 """What git says: how this working tree differs from a base such as `origin/main`."""
 
 import re
+import shutil
 import subprocess
 import sys
 from typing import NamedTuple
@@ -44,6 +45,17 @@ def changes_since(base: str) -> list[Change] | None:
     changed = [Change(*pair) for pair in zip(parts[0:-1:2], parts[1::2], strict=True)]
     untracked = _git("ls-files", "--others", "--exclude-standard", "-z") or ""
     return changed + [Change("A", path) for path in untracked.split("\0") if path]
+
+
+def changes_since_delivery() -> list[Change]:
+    """Return what differs from the commit that brought what the template has delivered last.
+
+    That is where `_commit` changed in what it was answered. Nothing where git does not know.
+    """
+    if shutil.which("git") is None:
+        return []
+    delivered = _git("log", "-1", "--format=%H", "-G", "^_commit:", "--", ".copier-answers.yml")
+    return changes_since((delivered or "").strip()) or []
 
 
 def _git(*arguments: str) -> str | None:

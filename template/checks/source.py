@@ -24,7 +24,10 @@ MODULES = ROOT / "src" / "app" / "modules"
 BELOW_MODULES = ("app.platform.", "app.development.", "tests.platform.")
 """What may find and import modules by itself, and switch roles."""
 _CACHE = ROOT / ".checks_cache" / "files"
-_NOT_OURS = {str(ROOT / name) for name in ("checks", "build", "dist", "node_modules")}
+_NOT_OURS = {
+    str(ROOT / name) for name in ("checks", "build", "dist", "node_modules", "tests/platform")
+}
+"""The tests of the platform stand beside no module: they bring their own."""
 _COMPOSED = re.compile(r"app\.(modules|platform)\.\w[\w.:]*|__globals__")
 _PUT_TOGETHER: set[type[ast.AST]] = {ast.BinOp, ast.Call, ast.JoinedStr}
 _WATCHED = {

@@ -9,22 +9,33 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from generated import ROOT, UV, Generate, Repository
+from generated import ROOT, UV, Generate, Repository, once
 
 
 @pytest.fixture(scope="session")
-def real_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    store = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "store"
+    store.mkdir(exist_ok=True)
+    return store
+
+
+@pytest.fixture(scope="session")
+def real_template(store: Path) -> Path:
     """The template as it stands in the working tree, as a git repository with one tag."""
-    path = tmp_path_factory.mktemp("real") / "template"
-    path.mkdir()
-    shutil.copy(ROOT / "copier.yml", path)
-    ignore = shutil.ignore_patterns("__pycache__", ".*_cache")
-    for tree in ("template", "examples/shop"):
-        shutil.copytree(ROOT / tree, path / tree, ignore=ignore)
-    for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "1"]):
-        subprocess.run(["git", *command], cwd=path, check=True)
-    subprocess.run(["git", "tag", "v1.0.0"], cwd=path, check=True)
-    return path
+
+    def make(path: Path) -> None:
+        path.mkdir()
+        shutil.copy(ROOT / "copier.yml", path)
+        ignore = shutil.ignore_patterns("__pycache__", ".*_cache")
+        for tree in ("template", "examples/shop"):
+            shutil.copytree(ROOT / tree, path / tree, ignore=ignore)
+        for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "1"]):
+            subprocess.run(["git", *command], cwd=path, check=True)
+        subprocess.run(["git", "tag", "v1.0.0"], cwd=path, check=True)
+
+    return once(store / "template", make)
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +69,7 @@ def environment(postgres: str) -> dict[str, str]:
     mypy = ROOT / ".tools" / "mypy" / os.environ.get("PYTEST_XDIST_WORKER", "alone")
     left_out = {
         "CI",
+        "PYTHONDONTWRITEBYTECODE",
         "PYTHONPATH",
         "VIRTUAL_ENV",
         "UV_PROJECT_ENVIRONMENT",
@@ -76,9 +88,10 @@ def environment(postgres: str) -> dict[str, str]:
 def generate(
     real_template: Path,
     environment: dict[str, str],
+    store: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Generate:
-    return Generate(real_template, environment, tmp_path_factory)
+    return Generate(real_template, environment, store, tmp_path_factory.mktemp("generated"))
 
 
 @pytest.fixture(scope="module")

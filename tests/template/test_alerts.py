@@ -45,6 +45,7 @@ def shop(generate: Generate) -> Repository:
     assert not (set(shop.git("status", "--short").split()) & {"observability/", "docs/"})
     shop.commit("Add reviews")
     shop.run(UV, "sync", "--quiet")
+    shop.make("dashboards")
     return shop
 
 

@@ -31,9 +31,9 @@ def test_every_combination_is_well_formed(
 @pytest.mark.parametrize(
     "answers",
     [
-        {"ci": "none"},
-        {"modules": "[]"},
-        {"modules": "[reviews]"},
+        {"ci": "none", "deploy": "none"},
+        {"modules": "[]", "deploy": "compose"},
+        {"modules": "[reviews]", "deploy": "both", "catalog": "backstage"},
         {"owner": "@ada"},
     ],
     ids=str,

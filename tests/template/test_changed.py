@@ -77,6 +77,27 @@ def test_what_belongs_to_no_module_can_break_every_one(changed: ModuleType, path
     assert path in selection.reason
 
 
+@pytest.mark.parametrize(
+    ("path", "rooms"),
+    [
+        ("src/app/platform/jobs/worker.py", ["jobs"]),
+        ("src/app/platform/migrations/alembic/env.py", ["migrations"]),
+        ("tests/platform/jobs/test_worker.py", ["jobs"]),
+        ("src/app/development/console/pages.py", ["development"]),
+        ("src/app/platform/errors.py", []),
+        ("src/app/cli.py", []),
+        ("src/app/modules/jobs/service.py", []),
+        ("tests/platform/conftest.py", []),
+        ("tests/platform/modules/catalog/tables.py", []),
+        ("tests/jobs/test_worker.py", []),
+    ],
+)
+def test_a_file_belongs_to_the_room_in_which_it_or_its_test_stands(
+    changed: ModuleType, path: str, rooms: list[str]
+) -> None:
+    assert changed.rooms_of([path, path], {"jobs", "migrations", "development"}) == rooms
+
+
 def arguments(shop: Repository, base: str = "main") -> str:
     """What pytest would be given; the reason, on stderr, comes first."""
     return shop.run(".venv/bin/python", "-m", "checks.changed", base).stdout.splitlines()[-1]
@@ -162,6 +183,60 @@ def test_make_runs_what_was_selected(shop: Repository) -> None:
     assert "Testing 1 of 3 modules (changed: ordering)." in printed
     assert "pytest tests src/app/modules/ordering" in printed
     assert re.search(r"\d+ passed", printed)
+
+
+WORKER = "src/app/platform/jobs/worker.py"
+EVERYTHING = "src tests/test_application.py tests/test_architecture.py tests/test_observability.py"
+EVERYTHING += " tests/test_runbook.py"
+JOBS = "Testing the platform's jobs: changed since "
+
+
+def test_a_room_is_tested_as_long_as_it_is_not_as_it_was_delivered(shop: Repository) -> None:
+    edited = ".venv/bin/python", "-m", "checks.changed", "--edited"
+    assert shop.run(*edited).stdout == ""
+    shop.replace(WORKER, "import asyncio", "import asyncio ")
+    expected = [f"{JOBS}the template delivered them.", f"{EVERYTHING} tests/platform/jobs"]
+    assert shop.run(*edited).stdout.splitlines() == expected
+    shop.commit("Edit the worker")
+    (shop.path / "src/app/development/more.py").write_text("")
+    assert shop.run(*edited).stdout.endswith(" tests/platform/development tests/platform/jobs\n")
+    (shop.path / "src/app/development/more.py").unlink()
+    shop.replace(".copier-answers.yml", "_commit: ", "_commit:  ")
+    shop.commit("Update from the template")
+    assert shop.run(*edited).stdout == ""
+
+
+def test_where_git_says_nothing_no_room_was_edited(shop: Repository, tmp_path: Path) -> None:
+    for gone in ({"PATH": str(tmp_path)}, {"GIT_DIR": str(tmp_path)}):
+        without = Repository(shop.path, shop.environment | gone)
+        assert without.run(sys.executable, "-m", "checks.changed", "--edited").stdout == ""
+
+
+def test_a_room_that_changed_is_tested_with_all_that_stands_on_it(shop: Repository) -> None:
+    shop.replace(WORKER, "import asyncio", "import asyncio ")
+    said = shop.run(".venv/bin/python", "-m", "checks.changed", "HEAD").stdout.splitlines()
+    assert said[0].startswith(f"Testing everything: {WORKER} belongs to no module")
+    assert said[1:] == [f"{JOBS}HEAD.", f"{EVERYTHING} tests/platform/jobs"]
+    shop.git("checkout", "--quiet", ".")
+    shop.replace("tests/platform/auth/test_tokens.py", "import base64", "import base64 ")
+    assert arguments(shop, "HEAD") == EVERYTHING.removeprefix("src ") + " tests/platform/auth"
+    shop.git("checkout", "--quiet", ".")
+
+
+def test_make_test_runs_no_room_but_those_that_were_edited(shop: Repository) -> None:
+    for target in ("test", "test-platform"):
+        printed = shop.make("-n", target, "only=tests/platform/auth -k key")
+        assert printed.endswith("run pytest tests/platform/auth -k key\n")
+    rooms = re.compile(r"tests/platform/(\w+)")
+    assert not rooms.search(shop.pytest("--collect-only").stdout)
+    shop.replace("src/app/platform/cache/cache.py", '"""', '""" ')
+    shop.replace("pyproject.toml", 'addopts = "', 'addopts = "--collect-only -q ')
+    printed = shop.make("test")
+    shop.git("checkout", "--quiet", ".")
+    assert "Testing the platform's cache: " in printed
+    assert {"cache"} == set(rooms.findall(printed))
+    assert "src/app/modules/billing/tests/test_service.py::" in printed
+    assert "tests/test_application.py::" in printed
 
 
 @pytest.mark.slow

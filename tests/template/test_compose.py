@@ -81,7 +81,7 @@ def test_what_is_mounted_can_be_read_by_whomever_a_container_has(
         for volume in service.get("volumes", [])
         if volume["type"] == "bind"
     }
-    assert {stat_of(each) for each in mounted} <= {"600", "700"}
+    assert {stat_of(each) for each in mounted if each.exists()} <= {"600", "700"}
     # Compose reads the whole file, and needs no daemon for that.
     docker = "#!/bin/sh\n[ $2 = version ] || exec docker-compose config --quiet\n"
     programs = (program_in(tmp_path / "bin", "docker", docker), Path(tool("docker-compose")).parent)

@@ -71,8 +71,8 @@ def test_a_picture_in_git_that_is_stale_or_missing_is_named_and_left_as_it_is(
 def test_a_catalog_is_compared_once_it_is_there_and_written_by_its_command_alone(
     generate: Generate,
 ) -> None:
-    shop = generate(modules="[catalog, ordering]")
-    check = ("tests/test_architecture.py", "-k", "catalog")
+    shop = generate(deploy="both", catalog="backstage")
+    check = ("tests/test_catalog.py",)
     shop.pytest(*check)
     assert shop.changes() == []
     shop.make("catalog")
@@ -97,7 +97,7 @@ def test_a_catalog_is_compared_once_it_is_there_and_written_by_its_command_alone
 
 
 def test_two_branches_that_change_an_api_leave_json_or_a_conflict(generate: Generate) -> None:
-    shop = generate(modules="[catalog]")
+    shop = generate(modules="[catalog]", catalog="backstage")
     routes, document = (f"src/app/modules/catalog/{name}" for name in ("routes.py", "openapi.json"))
     shop.make("catalog")
     shop.commit("Describe the module")

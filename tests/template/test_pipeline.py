@@ -19,7 +19,7 @@ WORKFLOWS = ".github/workflows"
 
 @pytest.fixture(scope="module")
 def github(generate: Generate) -> Repository:
-    return generate("web-shop", owner="@acme/shop/payments")
+    return generate("web-shop", owner="@acme/shop/payments", catalog="backstage")
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def targets(repository: Repository) -> Mapping[str, list[str]]:
 def test_both_pipelines_run_what_a_developer_runs(github: Repository, gitlab: Repository) -> None:
     offered = targets(github)
     wanted = {*offered["check"], *offered["supply-chain"], "alerts", "test-changed"}
-    daily = {"audit", "expired"}
+    daily = {"audit", "expired", "test-platform"}
 
     jobs = workflows(github)["ci.yml"]["jobs"]
     image = [step["run"] for step in jobs.pop("image")["steps"] if "id" in step]

@@ -1,16 +1,21 @@
-"""The platform's tests, run in a generated repository as its team runs them."""
+"""The platform's tests, in a generated repository; what stands higher up is in a file of its own."""
 
 import pytest
-from generated import ROOT, Repository
+from generated import Generate, Repository
+from rooms import LOWER, ROOMS, UPPER, run_rooms
 
-TESTS = ROOT / "template" / "tests" / "platform"
-PARTS = 4
+
+@pytest.fixture(scope="module")
+def shop(generate: Generate) -> Repository:
+    """One that leaves nothing out."""
+    return generate(deploy="both", catalog="backstage")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(PARTS))
-def test_the_platform_holds_what_it_promises(shop: Repository, part: int) -> None:
-    """Many files at a time: to begin takes pytest longer than most of them take."""
-    files = sorted(TESTS.glob("*/test_*.py"))[part::PARTS]
-    done = shop.pytest(*(str(file.relative_to(ROOT / "template")) for file in files))
-    assert " passed" in done.stdout
+@pytest.mark.parametrize("rooms", LOWER, ids=" ".join)
+def test_the_lower_rooms_hold_what_they_promise(shop: Repository, rooms: tuple[str, ...]) -> None:
+    run_rooms(shop, *rooms)
+
+
+def test_every_room_is_run_once() -> None:
+    assert sorted(room for rooms in LOWER + UPPER for room in rooms) == sorted(ROOMS)

@@ -16,6 +16,7 @@ from scaffold.names import DEPENDENCIES, is_project
 JINJA = Environment(extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"])
 QUESTIONS = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
 ANSWERS = {"description": "A shop.", "owner": "@acme/team", "modules": [], "ci": "github"}
+ANSWERS |= {"kubernetes": True, "compose": True, "catalog": "backstage"}
 # Of YAML 1.1: PyYAML's, Kubernetes' and Compose's.
 SCALARS = "y yes n no true false on off null none nan inf e1 o7 x1".split()
 
@@ -92,7 +93,7 @@ def test_a_package_it_depends_on_is_refused_with_the_reason() -> None:
     project = tomllib.loads(render(ROOT / "template/pyproject.toml.jinja", "shop"))
     groups = project["dependency-groups"].values()
     required = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    required += [each for group in groups for each in group]
+    required += [each for group in groups for each in group if isinstance(each, str)]
     direct = {re.split(r"[^A-Za-z0-9-]", each)[0].lower() for each in required}
     assert direct <= DEPENDENCIES
     for name in DEPENDENCIES:

@@ -1,5 +1,7 @@
 """What Backstage shows of this application, drawn from the code and from each `module.toml`.
 
+`make catalog` runs this file, and a test says when what it wrote is stale.
+
 A module is a component and provides an API. Both stand in its folder, so that it takes them along
 when it is renamed or carved out: `catalog-info.yaml`, and `openapi.json` where it has routes.
 """
@@ -10,9 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from app import modules
+from app.cli_openapi import describe
 from app.platform.web import describe_api
-from app.platform.wiring import ModuleFolder
+from app.platform.wiring import discover, ModuleFolder
 
+_ROOT = Path(__file__).parents[3]
 ENTITIES = "catalog-info.yaml"
 DOCUMENT = "openapi.json"
 _LONGEST_NAME = 63
@@ -80,3 +85,9 @@ def _entity(kind: str, name: str, type_: str, owner: str, system: str) -> list[s
         f"  owner: {owner}",
         f"  system: {system}",
     ]
+
+
+if __name__ == "__main__":
+    for path, content in draw_catalog(system_of(_ROOT), discover(modules), describe()).items():
+        path.write_text(content, "utf-8", newline="\n")
+        print(f"Wrote {path.relative_to(_ROOT)}.")

@@ -10,8 +10,6 @@ import typer
 from app import modules
 from app.cli_errors import fail
 
-_ROOT = Path(__file__).parents[3]
-
 commands = typer.Typer()
 File = Annotated[str | None, typer.Option(metavar="FILE", help="Write it to FILE; - prints it.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
@@ -120,18 +118,6 @@ def show_map(svg: File = None, mermaid: File = None, json: File = None) -> None:
             typer.echo(draw(mapped), nl=False)
         elif file:
             _write(Path(file), draw(mapped))
-
-
-@commands.command("catalog", epilog="Example: app catalog")
-def write_catalog() -> None:
-    """Write catalog-info.yaml and openapi.json of each module, from the code."""
-    from app.cli_openapi import describe
-    from app.development.catalog import draw_catalog, system_of
-    from app.platform.wiring import discover
-
-    for path, content in draw_catalog(system_of(_ROOT), discover(modules), describe()).items():
-        _write(path, content)
-        typer.echo(f"Wrote {path.relative_to(_ROOT)}.")
 
 
 def _write(path: Path, content: str) -> None:

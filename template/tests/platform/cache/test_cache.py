@@ -20,7 +20,7 @@ from app.platform.cache import store as cache_store
 from app.platform.cache.cache import Cache, Cached
 from app.platform.cache.store import CacheStore
 from app.platform.database.database import Database
-from app.platform.database.engine import OutcomeUnknownError, TransactionError
+from app.platform.database.errors import OutcomeUnknownError, TransactionError
 from app.platform.database.transaction import view_of
 from app.platform.settings import MEMORY
 

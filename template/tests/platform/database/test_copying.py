@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database.database import Database
 from app.platform.database.driver import statements_may_take
-from app.platform.database.engine import TransactionError
+from app.platform.database.errors import TransactionError
 from app.platform.database.transaction import view_of
 
 from ..modules.catalog.tables import ItemRow

@@ -17,7 +17,8 @@ from app.development.database import create_login, with_database
 from app.main import create_app
 from app.platform import timeouts as waits
 from app.platform.database import credentials as passwords
-from app.platform.database.engine import create_engine, UnreachableError
+from app.platform.database.engine import create_engine
+from app.platform.database.errors import UnreachableError
 from app.platform.migrations.migrations import migrate
 from app.platform.settings.settings import Settings
 from app.platform.wiring.discovery import discover

@@ -16,12 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database.database import Database, Tx
 from app.platform.database.driver import statements_may_take
-from app.platform.database.engine import (
-    BoundaryError,
-    create_engine,
-    TransactionError,
-    UnreachableError,
-)
+from app.platform.database.engine import create_engine
+from app.platform.database.errors import BoundaryError, TransactionError, UnreachableError
 from app.platform.database.fetch import Prepared
 from app.platform.database.transaction import view_of
 from app.platform.settings.settings import Settings

@@ -12,7 +12,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database.database import Database, in_transaction
-from app.platform.database.engine import BoundaryError, create_engine, TransactionError
+from app.platform.database.engine import create_engine
+from app.platform.database.errors import BoundaryError, TransactionError
 from app.platform.database.fetch import Prepared
 from app.platform.database.reading import Reading
 from app.platform.database.replica import Replica

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, event, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database.database import Database
-from app.platform.database.engine import TransactionError
+from app.platform.database.errors import TransactionError
 from app.platform.database.fetch import Prepared
 from app.platform.database.spoken_sql import check_spoken
 from app.platform.database.transaction import view_of

@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 from app.development.autogenerate import make_migration, missing_migrations
 from app.development.database import with_database
 from app.platform.database.roles import MigrationError
-from app.platform.migrations.migrations import admin_connection, as_owner, config_of, migrate
+from app.platform.migrations.histories import as_owner, config_of
+from app.platform.migrations.migrations import admin_connection, migrate
 from app.platform.wiring.discovery import discover
 
 from .. import modules
@@ -27,7 +28,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from app.platform.database.database import NAMING
+from app.platform.database.tables import NAMING
 from sqlalchemy import *
 from sqlalchemy.dialects.postgresql import ARRAY, CITEXT, DOMAIN, ExcludeConstraint, JSONB, Range
 from sqlalchemy.dialects.postgresql import TSTZRANGE

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database.database import Database, Tx
-from app.platform.database.engine import OutcomeUnknownError, TransactionError
+from app.platform.database.errors import OutcomeUnknownError, TransactionError
 from app.platform.jobs.cron import enqueue_ticks, keep_schedule
 from app.platform.jobs.jobs import BoundJob, Job, job
 from app.platform.wiring.module_toml import WiringError

@@ -12,7 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database.database import Database, Tx
-from app.platform.database.engine import BoundaryError, create_engine
+from app.platform.database.engine import create_engine
+from app.platform.database.errors import BoundaryError
 from app.platform.jobs.attempt import AbortedError, attempt, backoff, DeadlineError
 from app.platform.jobs.jobs import ArgumentsError, Delivery, Job, job
 from app.platform.jobs.queue import connect_queue

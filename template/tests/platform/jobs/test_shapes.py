@@ -1,6 +1,5 @@
 """What waits in the queue as JSON is read as what it was."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,14 +9,12 @@ from uuid import UUID
 
 import pytest
 from pydantic import Field, TypeAdapter
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.database.database import Tx
 from app.platform.jobs.events import Event
-from app.platform.jobs.jobs import job
-from app.platform.jobs.shapes import look_alikes, shape_of
-from app.platform.wiring.module_toml import WiringError
-from app.platform.wiring.wiring import ModuleFolder, wire
+from app.platform.jobs.shapes import shape_of
+from app.platform.wiring.wiring import Wired
+
+from ...look_alikes import find_look_alikes, look_alikes
 
 
 class Colour(StrEnum):
@@ -131,17 +128,10 @@ class Paid(Event):
     by: Card | Cash
 
 
-async def test_look_alikes_are_refused_when_the_application_is_wired(
-    folders: Sequence[ModuleFolder], engine: AsyncEngine
+async def test_look_alikes_in_the_arguments_of_a_job_are_named_with_the_remedy(
+    wired: Wired,
 ) -> None:
-    async def settle(tx: Tx, paid: Paid) -> None: ...
-
-    settle.__module__ = "tests.platform.modules.catalog.jobs"
-    [catalog] = [folder for folder in folders if folder.name == "catalog"]
-    as_job = replace(catalog.declaration, jobs=[job()(settle)], subscriptions={})
-    as_event = replace(catalog.declaration, jobs=[], subscriptions={Paid: settle})
-    for declaration in (as_job, as_event):
-        with pytest.raises(
-            WiringError, match=r"catalog.settle: in `by`, Card and Cash .*discrimin"
-        ):
-            wire([replace(catalog, declaration=declaration)], engine)
+    some = next(iter(wired.jobs.values()))
+    [said] = find_look_alikes(replace(some, name="catalog.settle", adapter=TypeAdapter(Paid)))
+    assert said.startswith("catalog.settle: in `by`, Card and Cash look alike")
+    assert "discriminator" in said

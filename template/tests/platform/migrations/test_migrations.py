@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.development.database import create_login, with_database
 from app.platform.database.database import Database
-from app.platform.database.engine import BoundaryError
+from app.platform.database.errors import BoundaryError
 from app.platform.database.roles import MigrationError
 from app.platform.migrations.migrations import migrate, pending_migrations
 from app.platform.settings.settings import Settings

@@ -11,8 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database.database import Database
-from app.platform.monitoring import statements
-from app.platform.monitoring.statements import Statements
+from app.platform.monitoring.gauges_database import Statements
 from app.platform.settings.settings import Settings
 
 from ..looking import looked_at
@@ -24,8 +23,8 @@ SECONDS = "db_module_seconds_total"
 @pytest.fixture
 async def told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Statements:
     """A collector that asks anew each time."""
-    for pause in ("_PAUSE", "_LONG_PAUSE", "_SHARE"):
-        monkeypatch.setattr(statements, pause, 0)
+    for pause in ("pause", "share"):
+        monkeypatch.setattr(Statements, pause, 0)
     return Statements(settings, asyncio.get_running_loop(), ["catalog", "ordering"])
 
 
@@ -95,7 +94,7 @@ async def test_where_there_are_no_statistics_nothing_is_told_and_the_log_says_wh
         "DROP VIEW platform.own_statements, platform.module_statements"
     )
     await admin.close()
-    monkeypatch.setattr(statements, "_LONG_PAUSE", 0)
+    monkeypatch.setattr(Statements, "pause", 0)
     told = Statements(change(settings), asyncio.get_running_loop(), ["catalog"])
     for _ in range(2):
         assert await looked_at(told) == {}

@@ -137,8 +137,8 @@ PEM = "-----BEGIN {0}PRIVATE KEY-----\nMIIEabc/+\nCANARY\n-----END {0}PRIVATE KE
         "AKIACANARYCANARY1234",
         "AWS_SECRET_ACCESS_KEY=CANARY/+",
         "sk-proj-CANARYCANARYCANARY",
-        "sk_live_CANARYCANARY",
-        "rk_live_CANARYCANARY",
+        "sk_live_CANARYCANARY",  # gitleaks:allow
+        "rk_live_CANARYCANARY",  # gitleaks:allow
         "AIzaCANARYCANARYCANARYCANARYCANARY1234567",
         "ya29.CANARYCANARY",
         "npm_CANARYCANARYCANARYCANARY123456",

@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.auth.principal import PUBLIC
 from app.platform.database.database import Database, Tx
-from app.platform.database.engine import create_engine, OutcomeUnknownError
+from app.platform.database.engine import create_engine
+from app.platform.database.errors import OutcomeUnknownError
 from app.platform.database.fetch import Prepared
 from app.platform.database.statement_spans import trace_statements
 from app.platform.errors import DomainError

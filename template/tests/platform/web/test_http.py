@@ -20,7 +20,8 @@ from starlette.exceptions import HTTPException
 from app.main import create_app
 from app.platform.auth.principal import Caller, PUBLIC
 from app.platform.database.database import Database, Tx
-from app.platform.database.engine import create_engine, OutcomeUnknownError, UnreachableError
+from app.platform.database.engine import create_engine
+from app.platform.database.errors import OutcomeUnknownError, UnreachableError
 from app.platform.database.fetch import Prepared
 from app.platform.database.reading import Reading
 from app.platform.errors import Conflict, DomainError, NotFound

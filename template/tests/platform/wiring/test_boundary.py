@@ -12,7 +12,8 @@ from sqlalchemy import Integer, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database.database import Database, Tx
-from app.platform.database.engine import create_engine, TransactionError
+from app.platform.database.engine import create_engine
+from app.platform.database.errors import TransactionError
 from app.platform.database.fetch import Prepared
 from app.platform.settings.settings import Settings
 from app.platform.telemetry.context import speaking

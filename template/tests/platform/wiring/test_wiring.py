@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database.database import Database, Tx
-from app.platform.database.engine import TransactionError
+from app.platform.database.errors import TransactionError
 from app.platform.database.transaction import view_of
 from app.platform.jobs.events import Events
 from app.platform.jobs.worker import Worker

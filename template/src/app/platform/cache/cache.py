@@ -4,13 +4,11 @@
     await self._products.get(str(id), lambda: self._load(id))        # loads it once, whoever asks
     self._products.invalidate(tx, str(id))                           # in the transaction that changes
 
-A change is seen behind its commit, never before it, by every process that shares the store: those
-with the same Redis in CACHE_URL. In memory, each process has a store of its own, and what another
-one changed is seen when `ttl` is over. No value is ever older than its `ttl`.
+A change is seen behind its commit by every process that shares the store (one Redis, in CACHE_URL); in
+memory, where each process has its own, when `ttl` is over. No value is ever older than its `ttl`.
 
-A value is stored with the version that its key had before it was loaded, and counts only while the
-key has that version. Invalidating gives the key a new one, so that whoever has loaded the old value
-meanwhile stores it in vain.
+A value counts only while its key has the version that it had before the value was loaded. Invalidating
+gives the key a new one, so that an old value that is loaded meanwhile is stored in vain.
 """
 
 import asyncio
@@ -80,8 +78,8 @@ class Cached(Generic[T]):
     async def get(self, key: str, load: Callable[[], Awaitable[T]]) -> T:
         """Return the value of a key; `load` it, from the primary, if it is not stored.
 
-        However many ask for it meanwhile, it is loaded once. What `load` raises goes to all of them,
-        and is not stored. Without its store, the cache loads every time.
+        However many ask for it meanwhile, it is loaded once, and what `load` raises goes to all of
+        them. Without its store, the cache loads every time.
         Raises TransactionError inside a transaction, which has to see the data as they are.
         """
         if in_transaction():

@@ -18,12 +18,10 @@ from app.platform.database.engine import (
 )
 from app.platform.database.errors import (
     BoundaryError,
-    is_lost,
     OF_DRIVER,
     OutcomeUnknownError,
     sqlstate_of,
     TransactionError,
-    unreachable,
     UnreachableError,
 )
 from app.platform.database.fetch import Prepared
@@ -39,13 +37,14 @@ from app.platform.database.roles import (
     refused,
     role_of,
 )
-from app.platform.database.statement_spans import begin_statement, end_statement, trace_statements
+from app.platform.database.statement_spans import trace_statements
 from app.platform.database.tables import NAMING
 from app.platform.database.transaction import (
-    connection_of,
     has_begun,
     is_of_this_task,
+    login_in,
     send,
+    send_last,
     Tx,
     view_of,
     when_ended,
@@ -69,21 +68,18 @@ __all__ = [
     "Tx",
     "UnreachableError",
     "async_url",
-    "begin_statement",
     "check_login",
     "check_none_is_open",
     "close",
     "connect",
     "connect_in_greenlet",
     "connect_replica",
-    "connection_of",
     "create_engine",
-    "end_statement",
     "has_begun",
     "in_transaction",
     "is_inside",
-    "is_lost",
     "is_of_this_task",
+    "login_in",
     "login_of",
     "opening",
     "owner_of",
@@ -92,10 +88,10 @@ __all__ = [
     "refused",
     "role_of",
     "send",
+    "send_last",
     "sqlstate_of",
     "statements_may_take",
     "trace_statements",
-    "unreachable",
     "view_of",
     "when_ended",
 ]

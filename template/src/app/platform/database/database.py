@@ -1,9 +1,8 @@
 """Transactions in which each module speaks under its own Postgres role.
 
-One engine and one login serve all modules; the login by itself may read nothing. A module gets a
-`Database`, opens a transaction with it and receives a `Tx`: a SQLAlchemy session whose statements
-run as that module's role. Handed to another module, the `Tx` is exchanged for that module's view of
-the same transaction (see `boundary`), so that work across modules commits or fails as one.
+A module opens a transaction with its `Database` and receives a `Tx`: a SQLAlchemy session whose
+statements run as that module's role. Handed to another module, the `Tx` is exchanged for that module's
+view of the same transaction (see `boundary`), so that work across modules commits or fails as one.
 """
 
 import asyncio
@@ -15,14 +14,14 @@ from typing import TypeVarTuple
 from sqlalchemy.exc import MultipleResultsFound
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.database.engine import OutcomeUnknownError, TransactionError, UnreachableError
+from app.platform.database.errors import OutcomeUnknownError, TransactionError, UnreachableError
 from app.platform.database.fetch import fetch, Prepared
 from app.platform.database.reading import has_committed, open_reading, Reading
 from app.platform.database.replica import Replica
-from app.platform.database.tables import NAMING
-from app.platform.database.transaction import Transaction, Tx
+from app.platform.database.shared import Transaction
+from app.platform.database.transaction import open_view, Tx
 
-__all__ = ["NAMING", "Database", "Tx", "check_none_is_open", "in_transaction", "opening"]
+__all__ = ["Database", "Tx", "check_none_is_open", "in_transaction", "opening"]
 
 Columns = TypeVarTuple("Columns")
 
@@ -56,7 +55,7 @@ def check_none_is_open() -> None:
 
 async def is_inside() -> bool:
     """Say whether the code that runs now is inside an open transaction or read, once the event loop has
-    closed those of streams that nobody reads any more: it begins with that in its next turn."""
+    closed those of streams that nobody reads any more."""
     for _ in range(_TURNS):
         if not in_transaction():
             return False
@@ -116,10 +115,10 @@ class Database:
     async def transaction(self) -> AsyncIterator[Tx]:
         """Open a transaction: commit when the block ends, undo everything when it raises.
 
-        It takes a connection with its first statement, and costs next to nothing without one.
-        Raises TransactionError inside another transaction, since a second connection taken while
-        holding the first lets n requests deadlock a pool of n; at the end where it was undone by
-        an error that was caught; and OutcomeUnknownError where nobody said whether it was committed.
+        It takes a connection with its first statement. Raises TransactionError inside another one,
+        since n requests that each take a second connection deadlock a pool of n, and at the end where
+        it was undone by an error that was caught; OutcomeUnknownError where nobody knows whether it
+        was committed.
         """
         if in_transaction() and await is_inside():
             raise TransactionError(_OPEN.format("pass its `tx` on to a method that takes one"))
@@ -129,7 +128,7 @@ class Database:
                 transaction = Transaction(self._engine, ended)
                 token = _current.set(transaction)
                 try:
-                    tx = transaction.view(self._module)
+                    tx = open_view(transaction, self._module)
                     if (first := opening.get()) is not None:
                         await first(tx)
                     yield tx

@@ -1,7 +1,5 @@
-"""The engine that all modules share, and the role each statement runs under.
-
-One login serves all modules; by itself it may read nothing. `SET LOCAL ROLE` lends it the role of
-the module that speaks, until the transaction ends.
+"""The engine that all modules share. Its one login may read nothing by itself: `SET LOCAL ROLE` lends
+it the role of the module that speaks, until the transaction ends.
 """
 
 import asyncio
@@ -25,17 +23,9 @@ from app.platform.database.credentials import connect_in_greenlet
 from app.platform.database.driver import Connection as DriverConnection
 from app.platform.database.driver import longest_given, milliseconds
 from app.platform.database.errors import (
-    BoundaryError,
     explain,
     OF_DRIVER,
-    OutcomeUnknownError,
-    READ_ONLY,
-    sqlstate_of,
-    TransactionError,
-    trespass,
-    UNDONE,
     unreachable,
-    UnreachableError,
 )
 from app.platform.database.kept_connection import KeptConnection, refuse_commit
 from app.platform.database.roles import EXTENSIONS
@@ -44,23 +34,6 @@ from app.platform.database.spoken_sql import check_spoken
 from app.platform.settings import Settings
 from app.platform.telemetry import withhold_values
 from app.platform.timeouts import CLOSE, MARGIN
-
-__all__ = [
-    "READ_ONLY",
-    "UNDONE",
-    "BoundaryError",
-    "OutcomeUnknownError",
-    "Pool",
-    "TransactionError",
-    "UnreachableError",
-    "async_url",
-    "close",
-    "create_engine",
-    "login_of",
-    "seconds_of",
-    "sqlstate_of",
-    "trespass",
-]
 
 _SECONDS = "statement_timeout"
 """The engine's option that holds DATABASE_STATEMENT_TIMEOUT."""
@@ -93,6 +66,7 @@ def create_engine(settings: Settings, *, name: str = "app serve") -> AsyncEngine
         hide_parameters=True,
         pool_timeout=settings.database_pool_timeout,
         connect_args={
+            "async_creator_fn": connect_in_greenlet,
             "connection_class": DriverConnection,
             "command_timeout": seconds + MARGIN,
             "server_settings": {"application_name": name},
@@ -105,7 +79,6 @@ def create_engine(settings: Settings, *, name: str = "app serve") -> AsyncEngine
     event.listen(engine.sync_engine, "handle_error", explain)
     event.listen(engine.sync_engine, "do_execute", copy_instead)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
-    event.listen(engine.sync_engine, "do_connect", connect_in_greenlet)
 
     @event.listens_for(engine.sync_engine, "connect")
     def begin_connection(connection: Any, _record: object) -> None:
@@ -130,7 +103,7 @@ def seconds_of(engine: AsyncEngine | Engine) -> float:
 
 class Pool(AsyncAdaptedQueuePool):
     """Counts those who waited for a connection, and got none. Raises UnreachableError for whatever
-    keeps one from being made: SQLAlchemy lets through what the driver does not raise by itself."""
+    keeps one from being made."""
 
     __module__ = AsyncAdaptedQueuePool.__module__  # Under whose name it logs, as a library's.
 
@@ -148,8 +121,7 @@ class Pool(AsyncAdaptedQueuePool):
 
 
 async def close(engine: AsyncEngine) -> None:
-    """Close every connection of an engine, those included that are on their way back to its pool: a
-    task that is cancelled gives its own back a moment later."""
+    """Close every connection of an engine, those included that are on their way back to its pool."""
     with suppress(TimeoutError):  # What does not answer goes with the process.
         async with asyncio.timeout(CLOSE):
             while cast(Pool, engine.pool).checkedout():  # noqa: ASYNC110 Nothing tells of it.
@@ -160,11 +132,7 @@ async def close(engine: AsyncEngine) -> None:
 
 
 def _switch_roles(engine: Engine) -> None:
-    """Run each statement under the role of whoever speaks.
-
-    Only SET LOCAL is used: it ends with the transaction, so that no role is ever left on a connection
-    of the pool.
-    """
+    """Run each statement under the role of whoever speaks; with SET LOCAL, which leaves none behind."""
     event.listen(engine, "begin", begin_speaking)
 
     @event.listens_for(engine, "rollback_savepoint")
@@ -199,9 +167,6 @@ def _switch_roles(engine: Engine) -> None:
 
 
 def _refuse_closed(connection: DBAPIConnection, *_rest: object) -> None:
-    """Let the pool replace a connection that Postgres closed while it waited there.
-
-    The driver has heard of it: this asks nobody.
-    """
+    """Let the pool replace a connection that Postgres closed while it waited there."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError

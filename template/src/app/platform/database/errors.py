@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine.interfaces import Dialect, ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
-from app.platform.database.speaking import speaking_on
+from app.platform.database.speaking import Speaking, speaking_on
 
 READ_ONLY = "25006"
 """The SQLSTATE of what would write in a transaction that is read only."""
@@ -57,20 +57,29 @@ def explain(context: ExceptionContext) -> Exception | None:
         return None
     if context.statement is not None and context.execution_context is None:
         return None  # A value could not be made ready: nothing was sent.
-    speaking = speaking_on(connection)
-    if is_lost(error, connection.connection.driver_connection):
+    speaking, driver = speaking_on(connection), connection.connection.driver_connection
+    raised = translated(error, driver, connection.engine, speaking, context.statement)
+    if isinstance(raised, UnreachableError):
         # The others in the pool are as old. SQLAlchemy would not think so of a time limit.
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
         speaking.lost = True
+    return raised
+
+
+def translated(
+    error: Exception, driver: Any, engine: Engine, speaking: Speaking, statement: str | None
+) -> Exception | None:
+    """Return what to raise in place of an error of the driver; None where that is SQLAlchemy's to say."""
+    if is_lost(error, driver):
         return unreachable(error)
-    if refusal := trespass(error, connection.engine, speaking.speaker):
+    if refusal := _trespass(error, engine, speaking.speaker):
         return refusal
-    if getattr(error, "sqlstate", None) == READ_ONLY and speaking.read_only:
+    if speaking.read_only and getattr(error, "sqlstate", None) == READ_ONLY:
         return TransactionError(
-            "`db.read()` only reads: write, and lock, inside `db.transaction()`."
+            "`db.read()`, as `db.fetch()`, only reads: write, and lock, inside `db.transaction()`."
         )
     if isinstance(error, OF_DRIVER):  # While rows are fetched, SQLAlchemy does not wrap it.
-        return wrapped(error, context.dialect, context.statement)
+        return _wrapped(error, engine.dialect, statement)
     return None
 
 
@@ -95,7 +104,7 @@ def unreachable(error: Exception) -> UnreachableError:
     return UnreachableError(f"The database cannot be reached: {said}")
 
 
-def wrapped(error: Exception, dialect: Dialect, statement: str | None) -> Exception:
+def _wrapped(error: Exception, dialect: Dialect, statement: str | None) -> Exception:
     """Return what SQLAlchemy makes of an error of the driver."""
     from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 
@@ -111,7 +120,7 @@ def wrapped(error: Exception, dialect: Dialect, statement: str | None) -> Except
         )
 
 
-def trespass(error: BaseException, engine: Engine, speaker: str | None) -> BoundaryError | None:
+def _trespass(error: BaseException, engine: Engine, speaker: str | None) -> BoundaryError | None:
     """Return the error to raise instead of one that says that a schema is not the speaker's."""
     denied = _DENIED.search(str(error))
     if denied is None:

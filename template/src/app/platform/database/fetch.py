@@ -1,8 +1,7 @@
-"""The shortest way to read: one SELECT, compiled once, with little between it and Postgres.
+"""The shortest way to read: one SELECT, compiled once by SQLAlchemy, and sent by the driver.
 
-A session costs several times what a small SELECT does. Here SQLAlchemy compiles the statement, and
-lends a connection of its pool; the driver does the rest. Role, time limit, refusals and the choice of
-the server are those of `Database.read()`.
+Role, time limit, refusals and the choice of the server are those of `Database.read()`; a session costs
+several times what a small SELECT does.
 """
 
 import logging
@@ -20,17 +19,12 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import greenlet_spawn
 
-from app.platform.database.engine import (
-    READ_ONLY,
-    seconds_of,
-    TransactionError,
-    trespass,
-    UnreachableError,
-)
-from app.platform.database.errors import is_lost, OF_DRIVER, unreachable, wrapped
+from app.platform.database.engine import seconds_of
+from app.platform.database.errors import OF_DRIVER, translated, UnreachableError
 from app.platform.database.reading import falls_back, is_recent
 from app.platform.database.replica import Replica
 from app.platform.database.roles import role_of
+from app.platform.database.speaking import Speaking
 from app.platform.database.spoken_sql import check_spoken
 from app.platform.database.statement_spans import begin_statement, end_statement
 from app.platform.telemetry import withhold
@@ -126,11 +120,8 @@ async def fetch(
     query: Prepared[*Columns],
     parameters: Mapping[str, object],
 ) -> list[tuple[*Columns]]:
-    """Return the rows of a SELECT under a module's role, in a transaction of its own.
-
-    It goes to the replica where that is recent enough; if it fails there, to the primary.
-    Raises what a session would raise.
-    """
+    """Return the rows of a SELECT under a module's role, in a transaction of its own: from the replica
+    where that is recent enough, else, or if it fails there, from the primary."""
     arguments = query.arguments(parameters)
     if replica is not None and is_recent(replica):
         try:
@@ -151,10 +142,13 @@ async def _fetch(
     try:
         records = await _read(driver, query, arguments, engine.url.database, role)
     except (OSError, *OF_DRIVER) as error:
-        explained = _explained(error, driver, engine, role, query.sql)
-        if isinstance(explained, UnreachableError):
+        withhold(error)
+        speaking = Speaking(role, read_only=True)
+        raised = translated(error, driver, engine.sync_engine, speaking, query.sql)
+        assert raised is not None
+        if isinstance(raised, UnreachableError):
             await greenlet_spawn(engine.pool._invalidate, connection)  # And those as old as it is.
-        raise explained from error
+        raise raised from error
     finally:
         # Never back to the pool while anything is open, or nobody knows whether it is.
         if connection.is_valid:
@@ -163,20 +157,6 @@ async def _fetch(
             else:
                 connection.close()
     return query.rows(records)
-
-
-def _explained(
-    error: Exception, driver: Any, engine: AsyncEngine, role: str, sql: str
-) -> Exception:
-    """Return what a session would raise in the place of an error of the driver."""
-    withhold(error)
-    if is_lost(error, driver):
-        return unreachable(error)
-    if refusal := trespass(error, engine.sync_engine, role):
-        return refusal
-    if getattr(error, "sqlstate", None) == READ_ONLY:
-        return TransactionError("`db.fetch()` only reads: write, and lock, in `db.transaction()`.")
-    return wrapped(error, engine.dialect, sql)
 
 
 async def _connect(engine: AsyncEngine) -> PoolProxiedConnection:
@@ -199,7 +179,7 @@ async def _read(
     await driver.execute("BEGIN READ ONLY;")
     span = begin_statement(query.sql, database, role)
     try:
-        records: list[Record] = await driver.in_time(query.send(driver, arguments))
+        records: list[Record] = await query.send(driver, arguments)
     except BaseException as error:
         if span is not None:
             end_statement(span, error)

@@ -1,7 +1,5 @@
-"""Reading: what a module sees of the database while it writes nothing.
-
-A read may go to the replica. Within a request it never shows less than the request has written:
-what a transaction has committed, the reads behind it see.
+"""Reading: what a module sees of the database while it writes nothing, perhaps on the replica. It never
+shows less than the same request has committed.
 """
 
 import asyncio
@@ -18,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.platform.database.engine import (
+from app.platform.database.errors import (
     BoundaryError,
     sqlstate_of,
     TransactionError,
@@ -132,17 +130,6 @@ class Reading:
                 # Shielded: a request that is given up must not leave its connection behind.
                 await asyncio.shield(asyncio.ensure_future(session.close()))
 
-    async def _end(self) -> None:
-        self.open = False
-        await self._disconnect()
-
-    def _check_unchanged(self) -> None:
-        if self._session is not None and self._session.dirty:
-            raise TransactionError(
-                "What `db.read()` returned was changed, and would be lost: change it inside "
-                "`db.transaction()`."
-            )
-
 
 @asynccontextmanager
 async def open_reading(
@@ -153,9 +140,14 @@ async def open_reading(
     reading = Reading(module, primary, replica)
     try:
         yield reading
-        reading._check_unchanged()
+        if reading._session is not None and reading._session.dirty:
+            raise TransactionError(
+                "What `db.read()` returned was changed, and would be lost: change it inside "
+                "`db.transaction()`."
+            )
     finally:
-        await reading._end()
+        reading.open = False
+        await reading._disconnect()
 
 
 class _Request:
@@ -176,11 +168,8 @@ def is_recent(replica: Replica | None) -> bool:
 
 
 def falls_back(replica: Replica, error: BaseException, has_answered: bool = False) -> bool:
-    """Take note of what a read of the replica raised, and say whether it is put to the primary.
-
-    It may be due to the replica, whatever it is: that is busy, or gone, or a migration has yet to
-    arrive. Not so where it took too long, or the replica `has_answered` in the same read.
-    """
+    """Take note of what a read of the replica raised, and say whether it is put to the primary: not
+    where it took too long, or the replica `has_answered` in the same read."""
     if not isinstance(error, _OF_DATABASE):
         return False
     replica.has_failed(error)

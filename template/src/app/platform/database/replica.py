@@ -1,10 +1,8 @@
 """A replica that is read only while it is known to be recent.
 
 About once a second, the primary is asked how far its log is on disk, and the replica how far it has
-replayed that log. When the replica has passed a position, it holds everything that was committed
-a moment before the question was put. So no clocks are compared, nothing is written, a primary on which
-nothing happens makes no lag, and a replica that has lost its primary shows one as soon as something
-does. What was not heard lately counts as not known: then reads go to the primary.
+replayed it. A replica that has passed a position holds what was committed before the question was put:
+no clocks are compared, nothing is written. While that is not known, reads go to the primary.
 """
 
 import asyncio
@@ -18,7 +16,8 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from app.platform.database.credentials import connect
-from app.platform.database.engine import close, create_engine, UnreachableError
+from app.platform.database.engine import close, create_engine
+from app.platform.database.errors import UnreachableError
 from app.platform.settings import Settings
 from app.platform.timeouts import GAUGE
 
@@ -83,21 +82,15 @@ class Replica:
         try:
             replayed = await self._replica.ask()
         except Exception as error:
-            self._holds_until = -math.inf
-            self._say(f"Reads go to the primary: no answer from the replica, {error!r}.")
+            self._give_up(f"no answer from the replica, {error!r}.")
             return
         is_same = replayed["system_identifier"] == written["system_identifier"]
         if not is_same or not replayed["is_replica"] or replayed["position"] is None:
-            self._holds_until = -math.inf
-            self._say(
-                "Reads go to the primary: DATABASE_REPLICA_URL leads to a server that is no replica "
-                "of the one in DATABASE_URL."
+            self._give_up(
+                "DATABASE_REPLICA_URL leads to a server that is no replica of that in DATABASE_URL."
             )
             return
-        self._have_replayed(replayed["position"])
-
-    def _have_replayed(self, position: int) -> None:
-        while self._positions and self._positions[0][1] <= position:
+        while self._positions and self._positions[0][1] <= replayed["position"]:
             self._holds_until = self._positions.popleft()[0]
         if self.holds(-math.inf):
             self._say("Reads go to the replica.")
@@ -105,6 +98,10 @@ class Replica:
             self._say(
                 f"Reads go to the primary: the replica is {self._max_lag:g} s behind, or more."
             )
+
+    def _give_up(self, why: str) -> None:
+        self._holds_until = -math.inf
+        self._say(f"Reads go to the primary: {why}")
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:

@@ -26,11 +26,8 @@ class DatabaseAheadError(MigrationError):
 
 
 def role_of(login: str, module: str) -> str:
-    """Return the role a module's statements run as.
-
-    Roles are shared by all databases of a server. The login's name in front keeps two applications
-    on one server apart; no module's name contains the two underscores that follow.
-    """
+    """Return the role a module's statements run as: by the login's name in front, two applications on
+    one server do not share it."""
     return f"{login}__{module}"
 
 
@@ -62,8 +59,7 @@ def check_login(connection: Connection, login: str) -> None:
 def prepare_schema(connection: Connection, login: str, module: str) -> str:
     """Create a module's schema and roles where they are missing; return the owner's name.
 
-    Roles belong to the server, but a migration's turn to one database: another application or test
-    run may create the same roles at the same moment, and then it is enough to look again.
+    Roles belong to the server: another migration may create them at the same moment.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:

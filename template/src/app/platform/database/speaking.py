@@ -11,13 +11,13 @@ class Speaking:
 
     __slots__ = ("begun", "lost", "read_only", "role", "speaker")
 
-    def __init__(self) -> None:
+    def __init__(self, speaker: str | None = None, *, read_only: bool = False) -> None:
         self.begun = False
-        self.speaker: str | None = None
+        self.speaker = speaker
         """The role that the next statement needs."""
         self.role: str | None = None
         """The one Postgres has now; None where that is unknown."""
-        self.read_only = False
+        self.read_only = read_only
         """Whether the transaction is to write nothing."""
         self.lost = False
         """Whether there is no connection any more."""

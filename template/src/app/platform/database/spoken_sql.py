@@ -1,7 +1,5 @@
 """What a module's SQL may not say: what ends its caller's transaction, changes who speaks, or stays
-behind on a connection that others use next.
-
-This catches mistakes. It does not stop hostile code, which runs in the same process.
+behind on a connection that others use next. This catches mistakes, not hostile code.
 """
 
 import re

@@ -9,7 +9,7 @@ from opentelemetry.trace import SpanKind
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import ExceptionContext
 
-from app.platform.database.engine import sqlstate_of
+from app.platform.database.errors import sqlstate_of
 from app.platform.database.speaking import speaking_on
 from app.platform.telemetry import recorded_place, Span, without_values
 

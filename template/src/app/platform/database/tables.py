@@ -20,11 +20,8 @@ NAMING = {
 
 @event.listens_for(Column, "before_parent_attach")
 def _share_schema(column: Column[object], table: Table) -> None:
-    """Put the enum, domain or sequence of a column where its table stands.
-
-    SQLAlchemy leaves `Mapped[SomeEnum]`, DOMAIN and Sequence without a schema, where Postgres would
-    make them in none.
-    """
+    """Put the enum, domain or sequence of a column where its table stands: SQLAlchemy leaves them
+    without a schema."""
     hidden = [*_bases(column.type), *_sequences(column.server_default)]
     for named in (*_parts(column.type), *hidden, column.default):
         if isinstance(named, SchemaType | Sequence) and getattr(named, "schema", "") is None:

@@ -1,39 +1,42 @@
 """An open transaction, and how each module sees it."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, AsyncExitStack, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, AsyncExitStack
 from typing import Any, cast, NoReturn
 
 from sqlalchemy import Connection, inspect, Table
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
-from sqlalchemy.util import await_only, greenlet_spawn
+from sqlalchemy.util import greenlet_spawn
 
 from app.platform.database.copying import copy, Records
-from app.platform.database.engine import seconds_of, TransactionError, UNDONE, UnreachableError
-from app.platform.database.kept_connection import DO_NOT_COMMIT, DO_NOT_ROLL_BACK, KeptConnection
+from app.platform.database.engine import seconds_of
+from app.platform.database.errors import is_lost, TransactionError, unreachable
+from app.platform.database.kept_connection import DO_NOT_COMMIT, DO_NOT_ROLL_BACK
 from app.platform.database.roles import role_of
-from app.platform.database.speaking import Speaking, speaking_on
+from app.platform.database.shared import Transaction
+from app.platform.database.statement_spans import begin_statement, end_statement
 
-logger = logging.getLogger("app.database")
-
-_GIVEN_UP = (
-    "The transaction was undone when one of its statements was cancelled, by a time limit that was "
-    "caught inside it, so nothing was committed: let the error out."
-)
-_LOST = "The connection was lost earlier in this transaction, so all of it is undone."
 _RAW = (
     "A Tx hands out no connection: what is sent past it runs under whichever role spoke last. Use its "
     "`execute`, `scalars`, `add_all` and `copy_records`."
 )
 
 
+def _refuse(why: str) -> Any:
+    """Return a method that is not there, and says why."""
+
+    def refused(_self: object, *_args: object, **_options: object) -> NoReturn:
+        raise TransactionError(why)
+
+    return refused
+
+
 class _ModuleSession(Session):
     """A session that says who speaks before each statement it sends."""
 
-    _shared: "Transaction"
+    _shared: Transaction
     _role: str
     _beginning = False
 
@@ -43,8 +46,7 @@ class _ModuleSession(Session):
             raise TransactionError(_RAW)
         return self._speak()
 
-    def connection(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise TransactionError(_RAW)
+    connection = _refuse(_RAW)
 
     def connect(self) -> Connection:
         """Return the connection, for the platform. Sends SAVEPOINT, where one is due."""
@@ -84,7 +86,7 @@ class Tx(AsyncSession):
     sync_session_class = _ModuleSession
     sync_session: _ModuleSession
 
-    def __init__(self, transaction: "Transaction", module: str) -> None:
+    def __init__(self, transaction: Transaction, module: str) -> None:
         self._transaction, self._module = transaction, module
         connection = transaction.connection
         inside = connection is not None and connection.in_nested_transaction()
@@ -97,11 +99,8 @@ class Tx(AsyncSession):
         session._shared, session._role = transaction, role_of(transaction.login, module)
 
     def after_commit(self, do: Callable[[], Awaitable[None]]) -> None:
-        """Do something once the transaction is committed; not if it, or a savepoint around this, is
-        undone. It is done as well where nobody knows whether the commit succeeded.
-
-        What it raises is logged: the data are committed. A process that dies does not do it.
-        """
+        """Do something once the transaction is committed, or may be; not if it, or a savepoint around
+        this, is undone. What it raises is logged. A process that dies does not do it."""
         self._transaction.afterwards.append(do)
 
     def undo(self) -> None:
@@ -146,7 +145,7 @@ class Tx(AsyncSession):
     async def _savepoint(self) -> AsyncIterator[None]:
         nested = await super().begin_nested()
         try:
-            await connection_of(self)  # SQLAlchemy sends SAVEPOINT only now.
+            await greenlet_spawn(self.sync_session.connect)  # SQLAlchemy sends SAVEPOINT only now.
             yield
         except BaseException as error:
             await self._transaction.take_back(nested.rollback, error)
@@ -162,9 +161,9 @@ class Tx(AsyncSession):
     ) -> int:
         """Write many rows into a table of this module with COPY; return how many.
 
-        Each record has a value for each of the columns, in order: without names, for all but those
-        that Postgres makes by itself. Defaults in Python do not count.
-        Raises what an INSERT would raise, and ValueError for a column or a table that is not there.
+        Each record has a value for each of the columns, in order: by default all but those that
+        Postgres makes by itself. Raises what an INSERT would raise, and ValueError for a column that
+        is not there, or a table of another module.
         """
         into = table if isinstance(table, Table) else inspect(table).local_table
         if into.schema != self._module:
@@ -177,147 +176,27 @@ class Tx(AsyncSession):
             lambda: copy(self.sync_session.connect(), into, columns, records, seconds)
         )
 
-    def begin_nested(self) -> NoReturn:
-        """Refuse: it would cover this module's part alone."""
-        raise TransactionError("Use `async with tx.savepoint()`: it covers every module's part.")
-
-    async def commit(self) -> NoReturn:
-        """Refuse: whoever opened the transaction ends it."""
-        raise TransactionError(DO_NOT_COMMIT)
-
-    async def rollback(self) -> NoReturn:
-        """Refuse: whoever opened the transaction ends it."""
-        raise TransactionError(DO_NOT_ROLL_BACK)
-
-    async def connection(self, *_args: Any, **_options: Any) -> NoReturn:
-        """Refuse: what is sent on it runs under whichever role spoke last."""
-        raise TransactionError(_RAW)
-
-    def get_bind(self, *_args: Any, **_options: Any) -> NoReturn:
-        """Refuse, as `connection`."""
-        raise TransactionError(_RAW)
-
-    async def run_sync(self, *_args: Any, **_options: Any) -> NoReturn:
-        """Refuse, as `connection`."""
-        raise TransactionError(_RAW)
-
-    def get_transaction(self) -> NoReturn:
-        """Refuse, as `connection`."""
-        raise TransactionError(_RAW)
-
-
-class Transaction:
-    """What all views of one transaction share."""
-
-    def __init__(self, engine: AsyncEngine, ended: AsyncExitStack) -> None:
-        self.engine, self._ended = engine, ended
-        self.connection: KeptConnection | None = None
-        self.login = engine.url.username or ""
-        self.open = True
-        self.is_undone = False
-        """Whether a method that joined it has failed; see `boundary`."""
-        self.speaking = Speaking()
-        self._task = asyncio.current_task()
-        self.views: dict[str, Tx] = {}
-        self.afterwards: list[Callable[[], Awaitable[None]]] = []
-
-    def connect(self) -> Connection:
-        """Return the connection, taken from the pool for the first statement and not before.
-
-        Called by a session, thus inside SQLAlchemy's greenlet.
-        """
-        if self.connection is None:
-            try:
-                begun = await_only(self._ended.enter_async_context(self.engine.begin()))
-            except BaseException:
-                self.is_undone = True  # A session forgets what it could not write.
-                raise
-            self.connection = cast(KeptConnection, begun.sync_connection)
-            self.connection.is_kept = True
-            self.speaking = speaking_on(self.connection)
-        return self.connection
-
-    def check_usable(self) -> None:
-        if not self.open:
-            raise TransactionError(
-                "This transaction is over: use it inside its `async with` block."
-            )
-        if asyncio.current_task() is not self._task:
-            raise TransactionError(
-                "A transaction belongs to the task that opened it: await its calls one after the "
-                "other, or open one transaction per task. For a time limit use asyncio.timeout, "
-                "which starts no task."
-            )
-        self.check_not_undone()
-
-    def check_not_undone(self) -> None:
-        if self.connection is not None:
-            if self.speaking.lost:
-                raise UnreachableError(_LOST)
-            if self.connection.invalidated:
-                raise TransactionError(_GIVEN_UP)
-            if not self.connection.in_transaction():
-                raise TransactionError(UNDONE)
-        if self.is_undone:
-            raise TransactionError(UNDONE)
-
-    async def take_back(
-        self, roll_back: Callable[[], Awaitable[None]], error: BaseException
-    ) -> None:
-        """Undo a part of it. This raises nothing: what the part is undone for counts."""
-        connection = self.connection
-        if asyncio.current_task() is not self._task:
-            self.is_undone = True  # Whoever has the transaction may be sending something now.
-            return
-        if connection is None or connection.invalidated:
-            return  # Postgres has undone all of it.
-        driver: Any = connection.connection.driver_connection
-        try:
-            # Whoever was given up has no time left.
-            with nullcontext() if isinstance(error, Exception) else driver.in_a_hurry():
-                await roll_back()
-        except Exception:
-            self.is_undone = True
-            logger.debug("A savepoint could not be taken back.", exc_info=True)
-
-    def view(self, module: str) -> Tx:
-        if module not in self.views:
-            self.views[module] = Tx(self, module)
-        return self.views[module]
-
-    def forget_since(self, before: Mapping[str, Tx]) -> list[Tx]:
-        """Take out the views that were born since; what goes on needs new ones."""
-        return [self.views.pop(module) for module in self.views.keys() - before.keys()]
-
-    async def flush(self) -> None:
-        for view in list(self.views.values()):
-            await view.flush()
-
-    async def do_afterwards(self) -> None:
-        for do in self.afterwards:
-            try:
-                await do()
-            except (Exception, asyncio.CancelledError):  # Nobody cancels this: see `Database`.
-                logger.exception("Committed, but what was to be done afterwards failed.")
-
-    def close(self) -> None:
-        self.open = False
-        if self.connection is not None:
-            self.connection.is_kept = False
-        for view in self.views.values():
-            view.sync_session.expunge_all()
+    # Whoever opened the transaction ends it, and nothing is sent past the session.
+    begin_nested = _refuse("Use `async with tx.savepoint()`: it covers every module's part.")
+    commit, rollback = _refuse(DO_NOT_COMMIT), _refuse(DO_NOT_ROLL_BACK)
+    connection = get_bind = run_sync = get_transaction = _refuse(_RAW)
 
 
 def view_of(tx: Tx, module: str) -> Tx:
-    """Return the view that another module has of a transaction. No module calls this: `boundary` does.
-
-    Raises TransactionError where the transaction can be used no more.
-    """
+    """Return the view that another module has of a transaction. Raises TransactionError where it can
+    be used no more."""
     transaction = tx._transaction
     if transaction.is_undone or not transaction.open:
         transaction.check_usable()
-    own = transaction.views.get(module)
-    return transaction.view(module) if own is None else own
+    return open_view(transaction, module)
+
+
+def open_view(transaction: Transaction, module: str) -> Tx:
+    """Return the view of a module, the same one each time."""
+    view = transaction.views.get(module)
+    if view is None:
+        view = transaction.views[module] = Tx(transaction, module)
+    return view
 
 
 def is_of_this_task(tx: Tx) -> bool:
@@ -330,17 +209,36 @@ def when_ended(tx: Tx, tell: Callable[[bool], None]) -> None:
     tx._transaction._ended.push(lambda error, *_: tell(error is None))
 
 
-async def connection_of(tx: Tx) -> Connection:
-    """Return the connection of a transaction, on which its module speaks next. The platform's alone."""
-    return await greenlet_spawn(tx.sync_session.connect)
-
-
 async def send(tx: Tx, statement: str, values: tuple[Any, ...]) -> int:
-    """Send a statement of the driver's as a module; return how many rows it was about. The platform's
-    alone."""
+    """Send a statement of the driver's as a module; return how many rows it was about."""
     return await greenlet_spawn(
         lambda: tx.sync_session.connect().exec_driver_sql(statement, values).rowcount
     )
+
+
+async def send_last(tx: Tx, statement: str, told: str, role: str) -> str:
+    """Send several statements in one message, past SQLAlchemy; return what Postgres says of the last.
+
+    They may leave the transaction in another role. A trace is `told` of one, under the role.
+    """
+    connection = await greenlet_spawn(tx.sync_session.connect)
+    driver: Any = connection.connection.driver_connection
+    span, error = begin_statement(told, connection.engine.url.database, role), None
+    try:
+        return cast(str, await driver.execute(statement))
+    except BaseException as raised:
+        error = raised
+        if isinstance(raised, Exception) and is_lost(raised, driver):
+            raise unreachable(raised) from raised
+        raise
+    finally:
+        if span is not None:
+            end_statement(span, error)
+
+
+def login_in(tx: Tx) -> str:
+    """Return the login under which a transaction runs."""
+    return tx._transaction.login
 
 
 async def has_begun(tx: Tx) -> bool:

@@ -14,9 +14,8 @@
 
 `targeting` is JsonLogic, as https://flagd.dev/reference/flag-definitions/ describes it. A rule is off for
 whoever it lacks an attribute of, unless the `var` has a default: `{"var": ["age", 0]}`; the same holds of
-each item for `all`, `some`, `none`, `filter`, `map` and `reduce`, in whose second part a `var` speaks of the
-item. In `sem_ver`, `^` compares the major version and `~` the minor one as well: neither is a lower bound,
-so add a `>=`. The file names no module: each flag is known to others as `<module>.<flag>`.
+items. In `sem_ver`, neither `^` (the same major version) nor `~` (and minor) is a lower bound: add a `>=`.
+The file names no module: each flag is known to others as `<module>.<flag>`.
 """
 
 import json

@@ -1,7 +1,7 @@
 """What flagd's rules are made of, and what a rule must be told of those it is asked about.
 
-JsonLogic guesses where something is missing or of another kind: nobody's age is 0, and less than 18.
-A flag must not be on by a guess, so what cannot be compared is an error here.
+JsonLogic takes what is missing for 0, which is less than 18. A flag must not be on by a guess, so what
+cannot be compared is an error here.
 """
 
 from collections.abc import Callable, Iterator
@@ -96,28 +96,18 @@ def _kind(value: object) -> str:
     return "number" if isinstance(value, int | float) else type(value).__name__
 
 
-def _same(operator: Operator) -> Operator:
-    """Let an operator compare values of one kind, or with null."""
+def _same(operator: Operator, *, is_order: bool = False) -> Operator:
+    """Let an operator compare values of one kind, or with null, which has no place in an order."""
 
     def compare(data: object, *values: object) -> object:
+        if is_order and None in values:
+            raise TypeError("null is ordered")
         kinds = {_kind(each) for each in values if each is not None}
         if len(kinds) > 1:
             raise TypeError(f"{' and '.join(sorted(kinds))} are compared")
         return operator(data, *values)
 
     return compare
-
-
-def _ordered(operator: Operator) -> Operator:
-    """Let an operator order two numbers or more, or texts."""
-    of_one_kind = _same(operator)
-
-    def order(data: object, *values: object) -> object:
-        if None in values:
-            raise TypeError("null is ordered")
-        return of_one_kind(data, *values)
-
-    return order
 
 
 def _in(operator: Operator) -> Operator:
@@ -134,6 +124,6 @@ def _in(operator: Operator) -> Operator:
 
 # The evaluator takes its operators from this table.
 OPERATORS |= {name: _same(OPERATORS[name]) for name in ("==", "!=", "===", "!==")}
-OPERATORS |= {name: _ordered(OPERATORS[name]) for name in ("<", "<=", ">", ">=")}
+OPERATORS |= {name: _same(OPERATORS[name], is_order=True) for name in ("<", "<=", ">", ">=")}
 OPERATORS["in"] = _in(OPERATORS["in"])
 OPERATORS[_ITEMS] = _items

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.exception import GeneralError, OpenFeatureError
-from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
+from openfeature.exception import GeneralError, OpenFeatureError, TypeMismatchError
+from openfeature.flag_evaluation import FlagResolutionDetails
 from openfeature.provider import AbstractProvider, Metadata
 
 from app.platform.flags.files import FILE, Flag, FlagsError, read_flags, read_overrides
@@ -23,8 +23,6 @@ _PAUSE = 1.0
 
 _heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
 """What the evaluator logs while it evaluates a flag, whose name it does not say."""
-
-_Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 
 
 class Folder(Protocol):
@@ -90,31 +88,13 @@ class FlagFiles(AbstractProvider):
         if missing := sorted(each for each in flag.needs if told.get(each) is None):
             raise GeneralError(f"its targeting speaks of {', '.join(missing)}, the call does not")
 
-    def resolve_string_details(
-        self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
-    ) -> FlagResolutionDetails[str]:
-        return self._current().resolve_string_value(flag_key, default_value, evaluation_context)
+    def _refuse(
+        self, flag_key: str, default_value: Any, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[Any]:
+        raise TypeMismatchError(f"{flag_key} is on or off: ask whether it is.")
 
-    def resolve_integer_details(
-        self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
-    ) -> FlagResolutionDetails[int]:
-        return self._current().resolve_integer_value(flag_key, default_value, evaluation_context)
-
-    def resolve_float_details(
-        self,
-        flag_key: str,
-        default_value: float,
-        evaluation_context: EvaluationContext | None = None,
-    ) -> FlagResolutionDetails[float]:
-        return self._current().resolve_float_value(flag_key, default_value, evaluation_context)
-
-    def resolve_object_details(
-        self,
-        flag_key: str,
-        default_value: _Object,
-        evaluation_context: EvaluationContext | None = None,
-    ) -> FlagResolutionDetails[_Object]:
-        return self._current().resolve_object_value(flag_key, default_value, evaluation_context)
+    resolve_string_details = resolve_integer_details = _refuse
+    resolve_float_details = resolve_object_details = _refuse
 
     def _current(self) -> FlagdCore:
         """Return what evaluates the flags, as the files are now or were a moment ago."""

@@ -28,7 +28,6 @@ from app.platform.jobs.records import (
     ModuleQueue,
     STATES,
 )
-from app.platform.jobs.shapes import look_alikes
 from app.platform.lazy import lazily
 
 if TYPE_CHECKING:
@@ -67,7 +66,6 @@ __all__ = [
     "is_outdated",
     "is_valid_cron",
     "job",
-    "look_alikes",
     "measure_queue",
     "name_of",
     "parameters_of",

@@ -35,13 +35,11 @@ class _AlreadyDoneError(Exception):
 
 
 async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
-    """Run a job in a transaction of its module, which takes it from the queue as well.
+    """Run a job in a transaction of its module, which takes it from the queue as well: both or neither.
 
-    So the two cannot come apart: a job that is in the queue has written nothing, and one that wrote
-    is not there to be run again. Returns False for one that sent no statement: then there was no
-    transaction, and it has still to be taken out.
-    Raises the Exception that the job raises, ArgumentsError, DeadlineError, or AbortedError; and
-    CancelledError only where the task that runs this is cancelled, so that no attempt has failed.
+    Returns False for one that sent no statement: it had no transaction, and has still to be taken out.
+    Raises what the job raises, ArgumentsError, DeadlineError, or AbortedError; CancelledError only
+    where the task that runs this is cancelled.
     """
     arguments = job.read(row.payload, row.headers)
     delivery = Delivery(f"{job.name}-{row.id}", row.attempts + 1)
@@ -53,8 +51,7 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
                     await job.run(tx, arguments, delivery)
                     if not await has_begun(tx):
                         return False
-                    # Last, so that a job may speak to the network before its first statement without
-                    # keeping a transaction open meanwhile.
+                    # Last: before its first statement a job may speak to the network.
                     if not await end(tx, row.id):
                         raise _AlreadyDoneError
     except _AlreadyDoneError:
@@ -97,12 +94,9 @@ async def record(
 
 
 def backoff(failed: int) -> float:
-    """Return the seconds to wait after a number of attempts failed before: about 1, 2, 4, 8 …
-
-    By chance up to half of it less, so that jobs that failed together do not come back together.
-    """
-    longest = min(2.0 ** min(failed, 30), _LONGEST_DELAY)
-    return longest * random.uniform(0.5, 1)
+    """Return the seconds to wait after a number of attempts failed: about 1, 2, 4, 8 …, by chance up
+    to half of it less, so that jobs which failed together do not come back together."""
+    return min(2.0 ** min(failed, 30), _LONGEST_DELAY) * random.uniform(0.5, 1)
 
 
 def _storable(said: str) -> str:

@@ -25,8 +25,8 @@ _RETRY = 5.0
 _TOLERANCE = 2.0
 """Seconds by which two clocks may differ before anybody is told."""
 _AHEAD = timedelta(minutes=1)
-"""By so much the database's clock may be set back, or that of the server which takes its place, and
-no job runs twice. A last run further in the future is none: a clock was wrong when it was written."""
+"""By so much the database's clock may be set back without a job running twice. A last run further in
+the future counts as none: a clock was wrong."""
 _TABLE = NAMES.qualified.schedules_table
 _NOW = text("SELECT clock_timestamp()")
 _KNOWN = text(f"""
@@ -43,16 +43,14 @@ _SET = text(f"""
 
 
 async def keep_schedule(engine: AsyncEngine, jobs: Mapping[str, BoundJob]) -> None:
-    """Enqueue jobs at their times, until cancelled. The database's clock says what time it is.
-
-    What goes wrong is logged and tried again: a worker's clock must not stop while the worker runs.
-    """
-    clocks, has_failed = _Clocks(), False
+    """Enqueue jobs at their times, by the database's clock, until cancelled. What goes wrong is
+    logged and tried again."""
+    told, has_failed = 0.0, False
     while True:
         pause = _RETRY
         try:
             asked = time.monotonic()
-            now = await clocks.ask(Database(engine, schemas.QUEUE))
+            now, told = await _ask(Database(engine, schemas.QUEUE), told)
             has_failed = False
             if await enqueue_ticks(engine, jobs, now):
                 ticks = [_tick(job, now, next=True) for job in jobs.values() if job.options.cron]
@@ -68,8 +66,8 @@ async def keep_schedule(engine: AsyncEngine, jobs: Mapping[str, BoundJob]) -> No
 async def enqueue_ticks(engine: AsyncEngine, jobs: Mapping[str, BoundJob], now: datetime) -> bool:
     """Enqueue each scheduled job whose time has come, once for all who ask; say whether all went well.
 
-    Of several times that passed while no worker ran, the last one is made up for; not of those that
-    passed under another schedule. One that cannot be enqueued does not keep the others from it.
+    Of several times that passed while no worker ran, the last one is made up for, unless it passed
+    under another schedule. One that cannot be enqueued does not keep the others from it.
     """
     done = True
     for job in jobs.values():
@@ -110,33 +108,27 @@ async def _enqueue_tick(engine: AsyncEngine, job: BoundJob, now: datetime) -> No
             await enqueue(tx, [job.write(job.default())])
 
 
-class _Clocks:
-    """This worker's clock beside the database's."""
-
-    def __init__(self) -> None:
-        self._told = 0.0
-        """The difference of which somebody was told, in seconds."""
-
-    async def ask(self, database: Database) -> datetime:
-        """Return what time it is; say where it differs from what this worker believes, once."""
-        begun = datetime.now(UTC)
-        async with database.transaction() as tx:
-            now = cast(datetime, await tx.scalar(_NOW))
-        taken = datetime.now(UTC) - begun
-        ahead = (begun + taken / 2 - now).total_seconds()
-        tolerance = _TOLERANCE + abs(taken.total_seconds())
-        if abs(ahead - self._told) > tolerance:
-            self._told = ahead if abs(ahead) > tolerance else 0.0
-            if self._told:
-                logger.warning(
-                    "The clock of this worker is %.0f s %s that of the database. Jobs by the clock "
-                    "go by the database's; set this one right, for all else.",
-                    abs(ahead),
-                    "ahead of" if ahead > 0 else "behind",
-                )
-            else:
-                logger.info("The clock of this worker is right again.")
-        return now
+async def _ask(database: Database, told: float) -> tuple[datetime, float]:
+    """Return what time it is, and by how many seconds this worker's clock is ahead, if by more than
+    the question took; say so where that differs from what was `told` before."""
+    begun = datetime.now(UTC)
+    async with database.transaction() as tx:
+        now = cast(datetime, await tx.scalar(_NOW))
+    taken = datetime.now(UTC) - begun
+    ahead = (begun + taken / 2 - now).total_seconds()
+    tolerance = _TOLERANCE + abs(taken.total_seconds())
+    if abs(ahead - told) <= tolerance:
+        return now, told
+    if abs(ahead) <= tolerance:
+        logger.info("The clock of this worker is right again.")
+        return now, 0.0
+    logger.warning(
+        "The clock of this worker is %.0f s %s that of the database. Jobs by the clock go by the "
+        "database's; set this one right, for all else.",
+        abs(ahead),
+        "ahead of" if ahead > 0 else "behind",
+    )
+    return now, ahead
 
 
 def is_valid_cron(expression: str) -> bool:
@@ -158,7 +150,4 @@ def _tick(job: BoundJob, now: datetime, *, next: bool) -> datetime:
 
     times = croniter(job.options.cron, now.replace(microsecond=0) + timedelta(seconds=1))
     last: datetime = times.get_prev(datetime)
-    if not next:
-        return last
-    following: datetime = times.get_next(datetime)
-    return following
+    return cast(datetime, times.get_next(datetime)) if next else last

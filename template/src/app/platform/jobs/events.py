@@ -1,9 +1,8 @@
 """Events: a module says what happened, and does not know who listens.
 
-An event is a frozen dataclass in the publisher's package. Whoever listens says so in its own
-`wiring.py`: a `Handler`, or a `Job` whose arguments are the event. An event is one job for each
-subscriber, written in the publisher's transaction (see `jobs`): it is delivered once that is
-committed, perhaps more than once, perhaps late, and a subscriber's failure is not the publisher's.
+An event is a frozen dataclass in the publisher's package. Whoever listens says so in its `wiring.py`,
+with a `Handler` or a `Job`. It is one job for each subscriber, written in the publisher's transaction:
+delivered after the commit, perhaps more than once; a subscriber's failure is not the publisher's.
 """
 
 from collections.abc import Awaitable, Callable

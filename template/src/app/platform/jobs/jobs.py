@@ -8,11 +8,10 @@ A job is a function in a module's `jobs.py`, listed in its `wiring.py`:
     await send_receipt.enqueue(tx, Receipt(order_id))
 
 The second parameter holds the arguments, a frozen dataclass; after it come interfaces, found by
-type. It exists only if the transaction that enqueued it committed. It runs in a transaction of its
-module, which ends it: what it wrote and its being done are committed together, so that an effect
-in the database is there once. Anything else it does may happen **more than once**: a worker can die
-after the e-mail was sent and before the commit. Whoever receives such an effect must be able to
-recognise the second one; `delivery: Delivery` holds the key to give them.
+type. It exists only if the transaction that enqueued it committed. What it writes is committed together
+with its being done, so once. Anything else it does may happen **more than once**: a worker can die
+after the e-mail was sent and before the commit. `delivery: Delivery` holds a key by which whoever
+receives such an effect recognises the second one.
 """
 
 import inspect
@@ -27,7 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.platform.database import Tx
 from app.platform.jobs import queue
 from app.platform.jobs.queue import NewJob
-from app.platform.jobs.shapes import changed, Members, members_of, renumbered, shape_of
+from app.platform.jobs.shapes import changed, members_of, renumbered, shape_of
 
 A = TypeVar("A")
 
@@ -95,21 +94,12 @@ class Job(Generic[A]):
         """
         if priority is None:
             priority = self.options.priority
-        written = self._adapter.dump_json(arguments)
-        new = NewJob(self.name, written, priority, delay, key, self._shape, self._members)
+        new = _new_job(self.name, self._adapter, arguments, priority, delay, key)
         return await queue.enqueue(tx, [new]) == 1
 
     @cached_property
     def _adapter(self) -> TypeAdapter[A]:
         return TypeAdapter(list(parameters_of(self.function).values())[1])
-
-    @cached_property
-    def _shape(self) -> str:
-        return shape_of(self.name, self._adapter)
-
-    @cached_property
-    def _members(self) -> Members:
-        return members_of(self._adapter)
 
 
 def job(
@@ -122,8 +112,8 @@ def job(
 ) -> Callable[[JobFunction[A]], Job[A]]:
     """Declare a job.
 
-    `retries`: how often it is tried again after an error, later each time: after about 1, 2, 4 …
-    seconds, at most ten minutes. The default goes on for a quarter of an hour. Then it is held.
+    `retries`: how often it is tried again after an error, after about 1, 2, 4 … seconds, at most ten
+    minutes. The default goes on for a quarter of an hour. Then it is held.
     `deadline`: seconds that one attempt may take.
     `priority`: jobs of a higher one run first.
     `concurrency`: how many run at once, in all workers together; 0 sets no limit.
@@ -151,26 +141,17 @@ class BoundJob:
 
     def write(self, arguments: object) -> NewJob:
         """Return a job with these arguments, to be enqueued."""
-        written = self.adapter.dump_json(arguments)
-        return NewJob(
-            self.name, written, self.options.priority, shape=self.shape, members=self.members
-        )
+        return _new_job(self.name, self.adapter, arguments, self.options.priority)
 
-    @cached_property
+    @property
     def shape(self) -> str:
         """What its arguments look like in this version of the code."""
         return shape_of(self.name, self.adapter)
 
-    @cached_property
-    def members(self) -> Members:
-        """What the members of enums in its arguments are called."""
-        return members_of(self.adapter)
-
     def read(self, written: bytes | None, headers: Mapping[str, object] | None = None) -> object:
-        """Return the arguments of a job that was written, perhaps by another version of the code: what
-        is no more than similar to what this one takes is not taken for it.
+        """Return the arguments of a job that was written, perhaps by another version of the code.
 
-        Raises ArgumentsError where they do not fit this one.
+        Raises ArgumentsError where they do not fit this one, or are only similar to what it takes.
         """
         written, is_foreign = written or b"null", self.is_foreign(headers)
         try:
@@ -184,7 +165,7 @@ class BoundJob:
             )
             raise ArgumentsError(self.name, wrong) from None
         if is_foreign and headers is not None:
-            if other := renumbered(headers.get("members"), self.members):
+            if other := renumbered(headers.get("members"), members_of(self.adapter)):
                 raise ArgumentsError(self.name, other)
             if where := changed(self.adapter, written, arguments):
                 raise ArgumentsError(self.name, f"{where}: would become another value")
@@ -199,6 +180,18 @@ class BoundJob:
         """Run the function in the module's view of a transaction."""
         more = {self.delivery: delivery} if self.delivery else {}
         await self.function(tx, arguments, **more)
+
+
+def _new_job(
+    name: str,
+    adapter: TypeAdapter[Any],
+    arguments: object,
+    priority: int,
+    delay: timedelta = timedelta(0),
+    key: str | None = None,
+) -> NewJob:
+    written = adapter.dump_json(arguments)
+    return NewJob(name, written, priority, delay, key, shape_of(name, adapter), members_of(adapter))
 
 
 def name_of(function: Callable[..., object]) -> str:

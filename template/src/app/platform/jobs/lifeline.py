@@ -29,12 +29,9 @@ async def lifeline(
     held: Callable[[], Collection[JobId]],
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Send heartbeats for what a worker holds, and do what goes by the clock, while the block lasts.
-
-    Returns the task that keeps the schedule, which must not end before.
-    """
+    Returns the task that keeps the schedule, which must not end before."""
     pulse = settings.worker_lost_after / 4
-    # No statement may take so long that a heartbeat behind it is missed, and a connection that is
-    # silent is found out in time.
+    # No heartbeat may be missed because of a statement before it, or a connection that is silent.
     limit = min(settings.database_statement_timeout, max(1.0, pulse))
     update = {"database_pool_size": 1, "database_statement_timeout": limit}
     engine = create_engine(settings.model_copy(update=update), name="app worker clock")

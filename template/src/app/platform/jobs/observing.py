@@ -65,11 +65,8 @@ def _tell(job: BoundJob, attempt: Attempt, seconds: float, span: Span | None) ->
     level = {"done": logging.INFO, "held": logging.ERROR}.get(attempt.outcome, logging.WARNING)
     if not logger.isEnabledFor(level):
         return
-    fields: dict[str, object] = {
-        "job.outcome": attempt.outcome,
-        "duration_ms": round(seconds * 1000, 1),
-    }
-    error = attempt.error
+    duration, error = round(seconds * 1000, 1), attempt.error
+    fields: dict[str, object] = {"job.outcome": attempt.outcome, "duration_ms": duration}
     if error is not None and attempt.outcome != "held":  # It is tried again: a line is enough.
         fields |= {"exception.type": type(error).__qualname__, "exception.message": text_of(error)}
         error = None

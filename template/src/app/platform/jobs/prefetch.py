@@ -1,11 +1,14 @@
-"""What a worker has taken from the queue and not yet started."""
+"""What a worker has taken from the queue and does not run: not yet, or not any more."""
 
 import time
 from collections.abc import Sequence
 
+from pgqueuer import Queries
 from pgqueuer.models import Job as Row
 from pgqueuer.models import JobId
+from pgqueuer.types import QueueManagerId
 
+from app.platform.jobs.queue import release
 from app.platform.jobs.recovery import is_suspected
 
 _AHEAD = 9
@@ -18,10 +21,11 @@ class Backlog:
     `running` is how many of those that were started have not ended.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        """How many jobs the worker runs at once."""
+    def __init__(self, worker: QueueManagerId, most: int) -> None:
+        self._worker, self._most = worker, most
         self.rows: dict[JobId, Row] = {}
+        self.idle: list[Row] = []
+        """Jobs that have ended without a transaction that took them out."""
         self.has_more = False
         """Whether the queue may hold more jobs than were taken last."""
         self._since = 0.0
@@ -31,11 +35,15 @@ class Backlog:
         self._suspected: JobId | None = None
         """The one job with which a worker died before, of those that run."""
 
+    def held(self) -> set[JobId]:
+        """Return the jobs that are not given back yet."""
+        return {*self.rows, *(row.id for row in self.idle)}
+
     def room(self, running: int) -> int:
         """Return how many more jobs to take.
 
-        Where there is more to do, twice as many as ended in the last moment wait here for those
-        that run: so much fewer are the queries, and no job waits long.
+        Where there are more, twice as many as ended in the last moment: fewer queries, and no job
+        waits here for long.
         """
         ahead = min(self._ended * 2, self._most * _AHEAD) if self.has_more else 0
         self._ended = 0
@@ -70,9 +78,16 @@ class Backlog:
         """Say whether it is time to take more."""
         return self.has_more and running + len(self.rows) <= self._low
 
-    def take_late(self, seconds: float) -> list[JobId]:
-        """Take out what has waited longer than so many seconds, where jobs turned out to be long."""
+    async def end_idle(self, queue: Queries) -> None:
+        """Take out together what ended without a transaction."""
+        if ended := list(self.idle):
+            await queue.log_jobs([(row, "successful", None) for row in ended])
+            del self.idle[: len(ended)]
+
+    async def hand_back(self, queue: Queries, seconds: float, more: Sequence[JobId] = ()) -> None:
+        """Let others have what has waited here for so long, and more."""
         late = list(self.rows) if time.monotonic() - self._since > seconds else []
         if late:
             self.rows.clear()
-        return late
+        if late or more:
+            await release(queue, self._worker, [*more, *late])

@@ -1,8 +1,4 @@
-"""The queue: a table of jobs, in a schema and under a role of its own, as a module has them.
-
-pgqueuer makes the tables and knows the SQL that works on them. Modules reach them only through
-`Job.enqueue` and `Events.publish`, which write in the caller's transaction.
-"""
+"""The queue: a table of jobs, in a schema and under a role of its own; pgqueuer knows the SQL."""
 
 import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -16,18 +12,15 @@ from opentelemetry.trace import SpanKind
 
 from app.platform import schemas
 from app.platform.database import (
-    begin_statement,
     connect,
-    connection_of,
-    end_statement,
-    is_lost,
+    login_in,
     login_of,
     OF_DRIVER,
     role_of,
     send,
+    send_last,
     sqlstate_of,
     Tx,
-    unreachable,
     view_of,
 )
 from app.platform.jobs.names import ENQUEUE, NAMES
@@ -104,48 +97,28 @@ async def _write(tx: Tx, jobs: Sequence[NewJob], origin: Place | None) -> int:
 
 
 def _headers(origin: Place | None, job: NewJob) -> str:
-    """Return what a job takes along from whoever enqueues it: the signals of both belong together,
-    and what another version cannot read must not be taken for a mistake."""
+    """Return what a job takes along: whose request it comes from, and how its arguments are to be read."""
     request_id = get_request()
-    headers: dict[str, object] = {"request_id": request_id} if request_id else {}
-    if job.shape is not None:
-        headers["shape"] = job.shape
-    if job.members:
-        headers["members"] = job.members
-    if origin is not None:
-        headers["otel"] = {"traceparent": origin.trace_parent}  # Where pgqueuer has it as well.
-    return json.dumps(headers) if headers else "null"
+    headers = {
+        "request_id": request_id,
+        "shape": job.shape,
+        "members": job.members,
+        "otel": origin and {"traceparent": origin.trace_parent},  # Where pgqueuer has it as well.
+    }
+    told = {name: value for name, value in headers.items() if value}
+    return json.dumps(told) if told else "null"
 
 
 async def end(tx: Tx, id: int) -> bool:
-    """Take a job that is done from the queue, in the transaction that did it.
-
-    The last statement of all: it leaves the transaction in the role of the queue. Returns False if
-    the job was done before: then the transaction must not be committed.
-    """
-    connection = await connection_of(tx)
-    login = connection.engine.url.username or ""
-    driver: Any = connection.connection.driver_connection
-    # Past SQLAlchemy, for one message instead of two: every job that writes pays for this.
-    role = role_of(login, schemas.QUEUE)
-    span = begin_statement(_ENDED, connection.engine.url.database, role)
-    error = None
-    try:
-        ended = await driver.execute(_END % {"role": role, "id": id})
-    except BaseException as raised:
-        error = raised
-        if isinstance(raised, Exception) and is_lost(raised, driver):
-            raise unreachable(raised) from raised
-        raise
-    finally:
-        if span is not None:
-            end_statement(span, error)
-    return bool(ended == "INSERT 0 1")
+    """Take a job that is done from the queue, by the last statement of its transaction, which it leaves
+    in the role of the queue. Returns False if the job was done before: then do not commit."""
+    role = role_of(login_in(tx), schemas.QUEUE)
+    ended = await send_last(tx, _END % {"role": role, "id": id}, _ENDED, role)
+    return ended == "INSERT 0 1"
 
 
 async def release(queue: "Queries", worker: "QueueManagerId", ids: "Sequence[JobId]") -> None:
-    """Give back what a worker has taken and not ended; what is suspected (see `recovery`) can wait,
-    since it may be turned away again."""
+    """Give back what a worker has taken and not ended; what is suspected waits for a moment."""
     await queue.driver.execute(f"{_RELEASE} id = ANY($2)", worker, ids)
 
 
@@ -162,26 +135,21 @@ def has_answered(error: Exception) -> bool:
 
 
 @asynccontextmanager
-async def connect_queue(settings: Settings, patience: float = QUEUE) -> "AsyncIterator[Queries]":
+async def connect_queue(settings: Settings, limit: float = QUEUE) -> "AsyncIterator[Queries]":
     """Open a connection of its own that speaks as the queue; pgqueuer's queries on it.
 
-    Who gets no answer within so many seconds gets a TimeoutError, and has no connection any more.
+    Without an answer within so many seconds it ends, with a TimeoutError.
     """
-    async with connect_as_queue(settings, patience) as connection:
+    async with connect_as_queue(settings, limit) as connection:
         yield queries_on(connection)
 
 
 @asynccontextmanager
-async def connect_as_queue(
-    settings: Settings, patience: float = QUEUE
-) -> "AsyncIterator[Connection]":
+async def connect_as_queue(settings: Settings, limit: float = QUEUE) -> "AsyncIterator[Connection]":
     """Open such a connection, to be asked in plain SQL."""
     role = role_of(login_of(settings.database_url), schemas.QUEUE).replace('"', '""')
-    connection = await connect(
-        settings.database_url,
-        command_timeout=patience,
-        server_settings={"application_name": "app worker"},
-    )
+    about = {"application_name": "app worker"}
+    connection = await connect(settings.database_url, command_timeout=limit, server_settings=about)
     try:
         # Not as a parameter of the start, which poolers refuse.
         await connection.execute(f'SET ROLE "{role}"')

@@ -1,6 +1,5 @@
 """What is in the queue: for those who look after it."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +12,9 @@ if TYPE_CHECKING:
     from pgqueuer import Queries
 
 STATES = {"waiting": "queued", "running": "picked", "held": "failed", "unknown": "unknown"}
-"""What we call the states of a job, and what pgqueuer does. Unknown is what waits for code that this
-version does not have, or has arguments that it cannot read: for workers of another version, or left
-behind by one."""
+"""The states of a job, and pgqueuer's names for them. An unknown one waits for another version of the
+code: this one does not have it, or cannot read its arguments."""
+_STATE_OF = {theirs: name for name, theirs in STATES.items()}
 Known = Mapping[str, BoundJob]
 """The jobs that this version of the code has, by name."""
 
@@ -26,7 +25,7 @@ _IS_UNKNOWN = f"""(status = 'queued'
     AND ({_NAME} <> ALL($1::text[]) OR (headers -> 'misfit' ?| $2::text[]) IS TRUE))"""
 _STATUS = f"CASE WHEN {_IS_UNKNOWN} THEN 'unknown' ELSE status::text END"
 _TIME = "greatest(least({0}, '9999-01-01Z'), '0001-01-02Z')"
-"""What Python has no time for, as what is infinite, was written by hand."""
+"""Somebody may have written what Python has no time for, such as infinity."""
 _DUE = _TIME.format("execute_after")
 _JOBS = f"""
     SELECT id, {_NAME} AS name, {_STATUS} AS status, attempts, priority,
@@ -45,8 +44,6 @@ _JOBS = f"""
         AND ($4::text IS NULL OR {_STATUS} = $4) AND ($5::bigint[] IS NULL OR id = ANY($5))
     ORDER BY id LIMIT $6
 """
-_COUNTS = f"""SELECT split_part(entrypoint, '.', 1) AS module, {_STATUS} AS status, count(*) AS number
-    FROM {_TABLES.queue_table} GROUP BY 1, 2 ORDER BY 1"""
 _MEASURE = f"""
     SELECT split_part(entrypoint, '.', 1) AS module, {_STATUS} AS status, count(*) AS number,
         max(extract(epoch FROM now() - {_DUE})) FILTER (WHERE status = 'queued') AS oldest
@@ -82,7 +79,7 @@ class JobRecord:
     arguments: str
     """As they were written, JSON."""
     error: str | None
-    """What the last attempt that failed said; of what is unknown, why it cannot be read."""
+    """Of the last attempt that failed; of an unknown job, why it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +119,9 @@ async def find_jobs(
 
 async def find_job(queue: "Queries", known: Known, id: int) -> JobRecord:
     """Return one job. Raises JobsError."""
-    found = await find_jobs(queue, known, ids=[id])
-    if not found:
-        raise JobsError(
-            f"There is no job {id} in the queue: it has ended, was dropped, or never was."
-        )
-    return found[0]
+    for found in await find_jobs(queue, known, ids=[id]):
+        return found
+    raise absent(id)
 
 
 async def history_of(queue: "Queries", id: int) -> list[Step]:
@@ -135,36 +129,27 @@ async def history_of(queue: "Queries", id: int) -> list[Step]:
     from pgqueuer.models import JobId
 
     return [
-        Step(
-            entry.created,
-            _name_of(entry.status),
-            entry.traceback.traceback if entry.traceback else None,
-        )
+        Step(entry.created, state_of(entry.status), getattr(entry.traceback, "traceback", None))
         for entry in await queue.job_log_history(JobId(id), limit=10_000)
     ]
 
 
-async def count_jobs(queue: "Queries", known: Known) -> dict[str, dict[str, int]]:
+async def count_jobs(queue: "Queries", known: Known) -> dict[str, Mapping[str, int]]:
     """Return how many jobs of each module are in each state."""
-    counts: dict[str, Counter[str]] = {}
-    for row in await queue.driver.fetch(_COUNTS, *_of(known)):
-        counts.setdefault(str(row["module"]), Counter())[_state(row)] = int(str(row["number"]))
-    return {module: {state: found[state] for state in STATES} for module, found in counts.items()}
+    return {name: each.jobs for name, each in (await measure_queue(queue.driver, known)).items()}
 
 
 async def measure_queue(asked: Asked, known: Known) -> dict[str, ModuleQueue]:
     """Return what each module has in the queue; modules that have nothing there are left out."""
-    counts: dict[str, Counter[str]] = {}
-    oldest: dict[str, float] = {}
+    found: dict[str, ModuleQueue] = {}
+    row: Any
     for row in await asked.fetch(_MEASURE, *_of(known)):
-        module = str(row["module"])
-        counts.setdefault(module, Counter())[_state(row)] = int(str(row["number"]))
-        due = float(str(row["oldest"] or 0))
-        oldest[module] = max(oldest.get(module, 0.0), due)
-    return {
-        module: ModuleQueue({state: found[state] for state in STATES}, oldest[module])
-        for module, found in counts.items()
-    }
+        before = found.get(row["module"], ModuleQueue(dict.fromkeys(STATES, 0), 0.0))
+        found[row["module"]] = ModuleQueue(
+            {**before.jobs, state_of(row["status"]): row["number"]},
+            max(before.oldest_due, float(row["oldest"] or 0)),
+        )
+    return found
 
 
 async def count_unknown(queue: "Queries", known: Known) -> dict[str, int]:
@@ -174,7 +159,7 @@ async def count_unknown(queue: "Queries", known: Known) -> dict[str, int]:
 
 
 def _record(row: Mapping[str, Any]) -> JobRecord:
-    state = _state(row)
+    state = state_of(row["status"])
     return JobRecord(
         id=row["id"],
         name=row["name"],
@@ -194,9 +179,11 @@ def _of(known: Known) -> tuple[list[str], list[str]]:
     return list(known), [job.shape for job in known.values()]
 
 
-def _state(row: Mapping[str, Any]) -> str:
-    return _name_of(str(row["status"]))
+def state_of(status: object) -> str:
+    """Return what we call a state of pgqueuer's."""
+    return _STATE_OF.get(str(status), str(status))
 
 
-def _name_of(status: str) -> str:
-    return next((name for name, theirs in STATES.items() if theirs == status), status)
+def absent(id: int) -> JobsError:
+    """Return the error to raise where there is no such job."""
+    return JobsError(f"There is no job {id} in the queue: it has ended, was dropped, or never was.")

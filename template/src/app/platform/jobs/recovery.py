@@ -1,8 +1,7 @@
-"""What dead workers left: run again, and held where it seems to be what kills them; and what nobody
-can read, which is held.
+"""What dead workers left is run again, and held where it seems to kill them.
 
-A job that a worker died with is suspected, and a worker runs one such job at a time: so those that
-only ran beside the one that kills are not taken for it.
+A job that a worker died with is suspected. A worker runs one such job at a time, so that others
+which only ran beside it are not blamed. What nobody can read is held as well.
 """
 
 import logging
@@ -23,8 +22,7 @@ from app.platform.telemetry import text_of
 logger = logging.getLogger("app.worker")
 
 _MOST = 5
-"""So many workers die with a job until it is held: few enough for one that kills each, too many
-for one that is merely unlucky."""
+"""So many workers die with a job until it is held."""
 
 _TABLE = NAMES.qualified.queue_table
 _HEADERS = "CASE jsonb_typeof(headers) WHEN 'object' THEN headers ELSE '{}' END"
@@ -42,16 +40,13 @@ _RECOVER = f"""
 """
 _START = f"""UPDATE {_TABLE} SET headers = headers || jsonb_build_object('started', true)
     WHERE id = $1"""
-
-
 _BEAT = text(f"""UPDATE {_TABLE} SET heartbeat = now()
     WHERE id IN (
         SELECT id FROM {_TABLE}
         WHERE id = ANY(CAST(:ids AS bigint[])) AND queue_manager_id = CAST(:worker AS uuid)
         FOR UPDATE SKIP LOCKED
     )""")
-"""What is locked is being ended, and is not recovered either: no heartbeat waits for it."""
-
+"""No heartbeat waits for a job that is being ended, which is locked."""
 _TAKEN = f"""SELECT id FROM {_TABLE}
     WHERE queue_manager_id = $1 AND status = 'picked' AND id <> ALL($2)"""
 _ROW = f"SELECT * FROM {_TABLE} WHERE id = $1"
@@ -83,11 +78,8 @@ async def recover(queue: Queries, silence: float) -> None:
 
 
 async def hold_unreadable(queue: Queries, worker: QueueManagerId, held: Collection[JobId]) -> int:
-    """Hold what a worker has taken without having it in hand and nobody can read; give back the rest.
-    Return how many are held.
-
-    Somebody wrote it by hand: the headers are no object, or a time is infinite.
-    """
+    """Hold what a worker has taken and nobody can read, as somebody wrote it by hand; give back the
+    rest. Return how many are held."""
     unreadables = 0
     for taken in await queue.driver.fetch(_TAKEN, worker, sorted(held)):
         id = JobId(int(str(taken["id"])))
@@ -101,8 +93,7 @@ async def hold_unreadable(queue: Queries, worker: QueueManagerId, held: Collecti
                 "`app jobs retry`; or `app jobs drop`."
             )
             failure = TracebackRecord.from_exception(unreadable, id).model_dump_json()
-            hold = queue.qbq.build_log_job_query()
-            await queue.driver.execute(hold, [id], ["failed"], [failure])
+            await queue.driver.execute(queue.qbq.build_log_job_query(), [id], ["failed"], [failure])
             logger.error("Held: %s", unreadable)
     await release_all_but(queue, worker, held)
     return unreadables

@@ -78,10 +78,9 @@ async def _forget(database: Database, batch: TextClause, number: int) -> None:
                     return
                 values = {"since": since, "number": number}
                 gone, last = (await tx.execute(batch, values)).one()
+            since = last or since  # What is behind was looked at, and stays.
         except DBAPIError as error:
             if sqlstate_of(error) != _TOO_LONG or number == 1:
                 raise
             gone = number = max(number // 4, 1)  # It took too long: less at a time.
-        else:
-            since = last or since  # What is behind was looked at, and stays.
         await asyncio.sleep(_BREATH)

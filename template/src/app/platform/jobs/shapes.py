@@ -1,15 +1,13 @@
 """The shape of a job's arguments: by it, two versions of the code know whether they mean the same.
 
-JSON says little of what was written: 7 may be a number, a text that looked like one, or the seventh
-member of an enum. So what was written under another shape is read strictly, and must be written again
-as it was; what an enum's numbers are called travels with the job; and a union of what looks alike in
-JSON is refused.
+In JSON, 7 may be a number or a member of an enum. So what was written under another shape is read
+strictly, and must be written again as it was, and the names of an enum's numbers travel with the job.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations, zip_longest
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -21,9 +19,8 @@ Schema = Mapping[str, Any]
 Members = dict[str, dict[str, list[str]]]
 """Where an enum stands, its values, and what they are called."""
 
-_MEMBERS = "x-members"
-_DEEPEST = 20
-"""How far parts are followed that may contain themselves."""
+MEMBERS = "x-members"
+"""Where the schema of an enum tells what its values are called."""
 
 
 class _Generate(GenerateJsonSchema):
@@ -35,7 +32,7 @@ class _Generate(GenerateJsonSchema):
         for name, member in schema["cls"].__members__.items():  # Other names of one included.
             if not isinstance(member.value, str):
                 names.setdefault(str(member.value), []).append(name)
-        return super().enum_schema(schema) | {_MEMBERS: names}
+        return super().enum_schema(schema) | {MEMBERS: names}
 
     def dict_schema(self, schema: Any) -> dict[str, Any]:
         names = self.generate_inner(schema.get("keys_schema", {"type": "any"}))
@@ -51,6 +48,7 @@ def _in_quotes(part: dict[str, Any]) -> dict[str, Any]:
     return {**part, "type": "string", "format": "number"} if is_number else part
 
 
+@cache
 def shape_of(name: str, adapter: TypeAdapter[Any]) -> str:
     """Return what tells two versions of a job's arguments apart: fields, types, members of enums.
 
@@ -63,11 +61,12 @@ def shape_of(name: str, adapter: TypeAdapter[Any]) -> str:
     return hashlib.sha256(f"{name} {shape}".encode()).hexdigest()[:12]
 
 
+@cache
 def members_of(adapter: TypeAdapter[Any]) -> Members:
     """Return what the members of enums are called that are not written as texts."""
     found: Members = {}
-    for where, part in _Described(adapter).parts():
-        for value, names in part.get(_MEMBERS, {}).items():
+    for where, part in Described(adapter).parts():
+        for value, names in part.get(MEMBERS, {}).items():
             found.setdefault(where.lstrip("."), {}).setdefault(value, []).extend(names)
     return found
 
@@ -114,23 +113,8 @@ def _text(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def look_alikes(adapter: TypeAdapter[Any]) -> tuple[str, str, str] | None:
-    """Return where a union stands two of which could be taken for each other in JSON, and those two."""
-    described = _Described(adapter)
-    for where, part in described.parts():
-        for one, other in combinations(map(described.resolved, part.get("anyOf", ())), 2):
-            # A literal is the same for all who read it, and so is whatever an `object` is.
-            is_harmless = any(
-                not each or (_MEMBERS not in each and ("enum" in each or "const" in each))
-                for each in (one, other)
-            )
-            if not is_harmless and described.can_meet(one, other):
-                return where.lstrip("."), _named(one), _named(other)
-    return None
-
-
-class _Described:
-    """The JSON schema of what is written."""
+class Described:
+    """The JSON schema of what is written, part by part."""
 
     def __init__(self, adapter: TypeAdapter[Any]) -> None:
         try:
@@ -151,7 +135,7 @@ class _Described:
         yield where, part
         for field, each in part.get("properties", {}).items():
             yield from self._parts(each, f"{where}.{field}", above)
-        for each in (*_several(part), *_inside(part)):
+        for each in (*several(part), *_inside(part)):
             yield from self._parts(each, where, above)
 
     def resolved(self, part: Schema) -> Schema:
@@ -160,57 +144,9 @@ class _Described:
         found: Schema = self._all["$defs"][name] if name else part
         return found
 
-    def can_meet(self, one: Schema, other: Schema, depth: int = _DEEPEST) -> bool:
-        """Say whether what is written as the one could be read as the other."""
-        one, other = self.resolved(one), self.resolved(other)
-        if severals := _several(one):
-            return any(self.can_meet(each, other, depth) for each in severals)
-        if _several(other):
-            return self.can_meet(other, one, depth)
-        kind = one.get("type")
-        if not depth or None in (kind, other.get("type")):
-            return True
-        if kind != other["type"]:
-            return False
-        if kind == "object":
-            return self._objects_can_meet(one, other, depth - 1)
-        if kind == "array":
-            return self._arrays_can_meet(one, other, depth - 1)
-        if values := [set(map(_text, given)) for each in (one, other) if (given := _values(each))]:
-            return bool(set.intersection(*values))
-        forms = {each.get("format") or each.get("pattern") for each in (one, other)}
-        return len(forms) == 1 or None in forms
 
-    def _objects_can_meet(self, one: Schema, other: Schema, depth: int) -> bool:
-        fields, others = one.get("properties"), other.get("properties")
-        if fields is not None and others is not None:
-            # Whatever is written has all fields, and is read where there is none too many.
-            return (
-                (fields.keys() <= others.keys() and fields.keys() >= {*other.get("required", ())})
-                or (others.keys() <= fields.keys() and others.keys() >= {*one.get("required", ())})
-            ) and all(
-                self.can_meet(fields[name], others[name], depth)
-                for name in fields.keys() & others.keys()
-            )
-        values = one.get("additionalProperties", {}), other.get("additionalProperties", {})
-        if fields is None and others is None:
-            return self.can_meet(*values, depth)
-        value = values[fields is not None]  # Of the one without fields.
-        each_field = (fields or others or {}).values()
-        return all(self.can_meet(each, value, depth) for each in each_field)
-
-    def _arrays_can_meet(self, one: Schema, other: Schema, depth: int) -> bool:
-        first, second = one.get("prefixItems", ()), other.get("prefixItems", ())
-        if first and second and len(first) != len(second):
-            return False
-        places = zip_longest(first, second) if first or second else [(None, None)]
-        return all(
-            self.can_meet(a or one.get("items", {}), b or other.get("items", {}), depth)
-            for a, b in places
-        )
-
-
-def _several(part: Schema) -> Sequence[Schema]:
+def several(part: Schema) -> Sequence[Schema]:
+    """Return what a union is made of."""
     return (*part.get("anyOf", ()), *part.get("oneOf", ()))
 
 
@@ -219,11 +155,3 @@ def _inside(part: Schema) -> Iterator[Schema]:
         if isinstance(part.get(name), dict):
             yield part[name]
     yield from part.get("prefixItems", ())
-
-
-def _values(part: Schema) -> list[object]:
-    return [*part.get("enum", ()), *([part["const"]] if "const" in part else ())]
-
-
-def _named(part: Schema) -> str:
-    return str(part.get("title") or part.get("format") or part.get("type"))

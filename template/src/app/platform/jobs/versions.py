@@ -1,12 +1,8 @@
 """Two versions of the code at once: what one of them cannot read waits for the other.
 
-While a release is rolled out, or back, workers meet arguments that are no mistake: a field, a value
-of an enum or a type that their version does not know. Each job tells the shape of its arguments as
-whoever wrote it knew them. One of another shape that cannot be read is laid aside, and that is no
-failed attempt; one of the same shape is held.
-
-What is laid aside has the shapes that could not read it behind its name, `billing.greet@5f1c…`: no
-worker of theirs takes it again. One of another shape takes it back, just before it takes jobs.
+Each job tells the shape of its arguments. One of another shape that cannot be read is laid aside, which
+is no failed attempt. The shapes that could not read it are added to its name, `billing.greet@5f1c…`, so
+that no worker of theirs takes it again. A worker of another shape takes it back before it takes jobs.
 """
 
 import logging
@@ -77,7 +73,7 @@ class Versions:
         self._aside = [name for name in names if self._is_new(name)]
 
     async def take_back(self, queue: Queries, number: int) -> None:
-        """Make so many jobs that others have laid aside what they were: they are taken at once."""
+        """Put back so many jobs that others have laid aside."""
         if self._aside:
             await queue.driver.execute(_TAKE_BACK, self._aside, number)
 
@@ -114,5 +110,5 @@ class Versions:
                 )
             return error.wrong[:500].replace("\x00", "\\x00")
         except Exception:  # What a team's own type raises is met again by the attempt.
-            return None
+            pass
         return None

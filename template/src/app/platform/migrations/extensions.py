@@ -1,7 +1,6 @@
 """Extensions of Postgres, for the modules that name them under `extensions` in their module.toml.
 
-Part of `app migrate`. All stand in the one schema in which statements of modules, and migrations, look
-for names without a schema.
+All stand in the one schema in which names without a schema are looked up.
 """
 
 from collections.abc import Sequence

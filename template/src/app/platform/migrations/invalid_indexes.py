@@ -1,7 +1,5 @@
-"""What an index that could not be built CONCURRENTLY leaves behind.
-
-It costs every write, serves no read, and bears the name of the right one: `if_not_exists=True` would
-take it for that, and a migration would count as applied whose index is of no use.
+"""What an index that could not be built CONCURRENTLY leaves behind: it costs every write, serves no
+read, and `if_not_exists=True` takes it for the right one.
 """
 
 import asyncio

@@ -1,8 +1,7 @@
 """How `app migrate` waits: for its turn, and for locks, without stopping everybody else meanwhile.
 
-Behind a statement that waits for a lock on a table wait all who come later, readers included: with
-one forgotten transaction, a harmless ALTER TABLE stops the application. So it gives up after some
-seconds, lets the others pass and tries again, a bounded number of times.
+All who come later wait behind a statement that waits for a lock on a table, readers included. So it
+gives up after some seconds, lets the others pass and tries again, a bounded number of times.
 """
 
 import asyncio

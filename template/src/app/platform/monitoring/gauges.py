@@ -1,7 +1,7 @@
 """What is looked at in this process when Prometheus asks: its release, its modules, pools, replica."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING, TypeVar
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -15,6 +15,26 @@ from app.platform.wiring import ModuleFolder
 if TYPE_CHECKING:
     from app.platform.jobs import Worker
 
+Family = TypeVar("Family", bound=GaugeMetricFamily | CounterMetricFamily)
+Values = Mapping[Any, float]
+"""By module, or by it and the values of further labels."""
+
+
+def gauge(name: str, about: str, values: Values, *labels: str) -> GaugeMetricFamily:
+    """Return a gauge, labelled by module and by what else is given."""
+    return _filled(GaugeMetricFamily(name, about, labels=["module", *labels]), values)
+
+
+def counter(name: str, about: str, values: Values, *labels: str) -> CounterMetricFamily:
+    """Return a counter, labelled by module and by what else is given."""
+    return _filled(CounterMetricFamily(name, about, labels=["module", *labels]), values)
+
+
+def _filled(metric: Family, values: Values) -> Family:
+    for key, value in values.items():
+        metric.add_metric([key] if isinstance(key, str) else list(key), value)
+    return metric
+
 
 class Release(Collector):
     """Which release this process is: to be joined with everything else on `instance`."""
@@ -23,10 +43,8 @@ class Release(Collector):
         self._attributes = {key.replace(".", "_"): value for key, value in attributes.items()}
 
     def collect(self) -> Iterator[Metric]:
-        labels = {"module": PLATFORM, **self._attributes}
-        info = GaugeMetricFamily("target_info", "The release that runs.", labels=list(labels))
-        info.add_metric(list(labels.values()), 1)
-        yield info
+        release = {(PLATFORM, *self._attributes.values()): 1}
+        yield gauge("target_info", "The release that runs.", release, *self._attributes)
 
 
 class Modules(Collector):
@@ -36,22 +54,18 @@ class Modules(Collector):
         self._folders = folders
 
     def collect(self) -> Iterator[Metric]:
-        info = GaugeMetricFamily("module_info", "The modules.", labels=["module", "owner"])
-        availability = GaugeMetricFamily(
+        owners = {(folder.name, folder.owner): 1 for folder in self._folders}
+        yield gauge("module_info", "The modules.", owners, "owner")
+        yield gauge(
             "slo_availability_ratio",
             "The share of requests that must not fail because of the module.",
-            labels=["module"],
+            {folder.name: folder.objectives.availability for folder in self._folders},
         )
-        latency = GaugeMetricFamily(
+        yield gauge(
             "slo_latency_p99_seconds",
             "The time in which 99 of 100 of its requests must be answered.",
-            labels=["module"],
+            {folder.name: folder.objectives.latency_p99 for folder in self._folders},
         )
-        for folder in self._folders:
-            info.add_metric([folder.name, folder.owner], 1)
-            availability.add_metric([folder.name], folder.objectives.availability)
-            latency.add_metric([folder.name], folder.objectives.latency_p99)
-        yield from (info, availability, latency)
 
 
 class Pools(Collector):
@@ -61,29 +75,31 @@ class Pools(Collector):
         self._engines = engines
 
     def collect(self) -> Iterator[Metric]:
-        labels = ["module", "db_client_connection_pool_name"]
-        count = GaugeMetricFamily(
+        found = [(name, engine.sync_engine.pool) for name, engine in self._engines.items()]
+        # Others keep no connections.
+        pools = {(PLATFORM, name): pool for name, pool in found if isinstance(pool, Pool)}
+        used = {(*of, "used"): pool.checkedout() for of, pool in pools.items()}
+        idle = {(*of, "idle"): pool.checkedin() for of, pool in pools.items()}
+        label = "db_client_connection_pool_name"
+        yield gauge(
             "db_client_connection_count",
             "Connections of a pool, used or idle.",
-            labels=[*labels, "db_client_connection_state"],
+            used | idle,
+            label,
+            "db_client_connection_state",
         )
-        most = GaugeMetricFamily(
-            "db_client_connection_max", "Connections that a pool may have.", labels=labels
+        yield gauge(
+            "db_client_connection_max",
+            "Connections that a pool may have.",
+            {of: pool.size() for of, pool in pools.items()},
+            label,
         )
-        timeouts = CounterMetricFamily(
+        yield counter(
             "db_client_connection_timeouts",
             "How often somebody waited for a connection of a pool, and got none.",
-            labels=labels,
+            {of: pool.timeouts for of, pool in pools.items()},
+            label,
         )
-        for name, engine in self._engines.items():
-            pool = engine.sync_engine.pool
-            if not isinstance(pool, Pool):  # One that keeps no connections.
-                continue
-            count.add_metric([PLATFORM, name, "used"], pool.checkedout())
-            count.add_metric([PLATFORM, name, "idle"], pool.checkedin())
-            most.add_metric([PLATFORM, name], pool.size())
-            timeouts.add_metric([PLATFORM, name], pool.timeouts)
-        yield from (count, most, timeouts)
 
 
 class ReplicaLag(Collector):
@@ -93,19 +109,10 @@ class ReplicaLag(Collector):
         self._replica, self._max_lag = replica, max_lag
 
     def collect(self) -> Iterator[Metric]:
-        lag = GaugeMetricFamily(
-            "db_replica_lag_seconds",
-            "How far the replica may be behind; +Inf where it is not known.",
-            labels=["module"],
-        )
-        most = GaugeMetricFamily(
-            "db_replica_max_lag_seconds",
-            "How far it may be behind for reads to go there.",
-            labels=["module"],
-        )
-        lag.add_metric([PLATFORM], self._replica.lag())
-        most.add_metric([PLATFORM], self._max_lag)
-        yield from (lag, most)
+        about = "How far the replica may be behind; +Inf where it is not known."
+        yield gauge("db_replica_lag_seconds", about, {PLATFORM: self._replica.lag()})
+        about = "How far it may be behind for reads to go there."
+        yield gauge("db_replica_max_lag_seconds", about, {PLATFORM: self._max_lag})
 
 
 class QueueSilence(Collector):
@@ -115,10 +122,5 @@ class QueueSilence(Collector):
         self._worker = worker
 
     def collect(self) -> Iterator[Metric]:
-        silence = GaugeMetricFamily(
-            "worker_queue_silence_seconds",
-            "Seconds since the queue answered this worker.",
-            labels=["module"],
-        )
-        silence.add_metric([PLATFORM], self._worker.silence)
-        yield silence
+        about = "Seconds since the queue answered this worker."
+        yield gauge("worker_queue_silence_seconds", about, {PLATFORM: self._worker.silence})

@@ -1,4 +1,5 @@
-"""What the database is asked when Prometheus asks: whether it is there and migrated, its size, the queue.
+"""What the database is asked when Prometheus asks: whether it is there and migrated, its size, the queue,
+and how long each module's SQL takes.
 
 Now and then, not at each scrape. What it does not answer is not told: it is not known then.
 """
@@ -12,11 +13,13 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from app.platform.database import connect
+from app.platform import schemas
+from app.platform.database import connect, login_of, role_of
 from app.platform.jobs import connect_as_queue, Known, measure_queue, ModuleQueue, STATES
+from app.platform.monitoring.gauges import counter, gauge
+from app.platform.query_stats import connect_statistics, StatisticsError, sums_by_role
 from app.platform.settings import Settings
 from app.platform.telemetry import PLATFORM
 from app.platform.timeouts import GAUGE, MARGIN, PROBE
@@ -25,15 +28,18 @@ from app.platform.web import Probe
 logger = logging.getLogger("app.metrics")
 
 Measured = TypeVar("Measured")
+Sums = tuple[float, float]
+"""Seconds and calls."""
+_PLATFORM = (schemas.STATEMENTS, schemas.QUEUE, schemas.REQUESTS)
 
 
-class _Asked(Collector, Generic[Measured]):
+class Asked(Collector, Generic[Measured]):
     """Asks in the event loop, on behalf of the thread in which Prometheus asks.
 
     An answer counts for `pause` seconds; and at least for `share` times as long as it took.
     """
 
-    patience = GAUGE
+    timeout = GAUGE
     pause = 5.0
     share = 20
     what: str
@@ -54,9 +60,8 @@ class _Asked(Collector, Generic[Measured]):
         with self._alone:  # Several may ask at once; who waits here finds the answer of the first.
             if time.monotonic() >= self._next:
                 self._refresh()
-            measured = self._measured
-        if measured is not None:
-            yield from self._tell(measured)
+            told = [] if self._measured is None else list(self._tell(self._measured))
+        yield from told
 
     @abstractmethod
     async def _measure(self) -> Measured: ...
@@ -68,20 +73,23 @@ class _Asked(Collector, Generic[Measured]):
         begun = time.monotonic()
         asked = asyncio.run_coroutine_threadsafe(self._measure_in_time(), self._loop)
         try:
-            self._measured = asked.result(self.patience + MARGIN)
+            self._measured = asked.result(self.timeout + MARGIN)
         except Exception as error:  # Whatever it is, the other metrics must be told.
             asked.cancel()
             self._measured = None
-            logger.warning("%s could not be measured: %r", self.what, error)
+            self._report(error)
         now = time.monotonic()
         self._next = now + max(self.pause, self.share * (now - begun))
 
+    def _report(self, error: Exception) -> None:
+        logger.warning("%s could not be measured: %r", self.what, error)
+
     async def _measure_in_time(self) -> Measured:
-        async with asyncio.timeout(self.patience):
+        async with asyncio.timeout(self.timeout):
             return await self._measure()
 
 
-class Queue(_Asked[Mapping[str, ModuleQueue]]):
+class Queue(Asked[Mapping[str, ModuleQueue]]):
     """What waits, runs and is held, by module."""
 
     what = "The queue"
@@ -101,22 +109,18 @@ class Queue(_Asked[Mapping[str, ModuleQueue]]):
             return await measure_queue(connection, self._jobs)
 
     def _tell(self, measured: Mapping[str, ModuleQueue]) -> Iterator[Metric]:
-        jobs = GaugeMetricFamily("queue_jobs", "Jobs in the queue.", labels=["module", "job_state"])
-        age = GaugeMetricFamily(
+        nothing = ModuleQueue(dict.fromkeys(STATES, 0), 0.0)
+        queues = {name: measured.get(name, nothing) for name in {*self._modules, *measured}}
+        jobs = {(name, state): n for name, each in queues.items() for state, n in each.jobs.items()}
+        yield gauge("queue_jobs", "Jobs in the queue.", jobs, "job_state")
+        yield gauge(
             "queue_oldest_due_seconds",
             "How long the job that is due for longest has waited for a worker.",
-            labels=["module"],
+            {name: each.oldest_due for name, each in queues.items()},
         )
-        nothing = ModuleQueue(dict.fromkeys(STATES, 0), 0.0)
-        for module in sorted({*self._modules, *measured}):
-            found = measured.get(module, nothing)
-            age.add_metric([module], found.oldest_due)
-            for state, number in found.jobs.items():
-                jobs.add_metric([module, state], number)
-        yield from (jobs, age)
 
 
-class Size(_Asked[int]):
+class Size(Asked[int]):
     """How large the database is, and may become. Its log and other databases are not known here."""
 
     what = "The size of the database"
@@ -134,22 +138,16 @@ class Size(_Asked[int]):
             await connection.close()
 
     def _tell(self, measured: int) -> Iterator[Metric]:
-        size = GaugeMetricFamily("db_size_bytes", "Size of the database.", labels=["module"])
-        size.add_metric([PLATFORM], measured)
-        yield size
-        if self._settings.database_size_limit is not None:
-            limit = GaugeMetricFamily(
-                "db_size_limit_bytes", "What it may grow to.", labels=["module"]
-            )
-            limit.add_metric([PLATFORM], self._settings.database_size_limit)
-            yield limit
+        yield gauge("db_size_bytes", "Size of the database.", {PLATFORM: measured})
+        if (limit := self._settings.database_size_limit) is not None:
+            yield gauge("db_size_limit_bytes", "What it may grow to.", {PLATFORM: limit})
 
 
-class Readiness(_Asked[bool]):
+class Readiness(Asked[bool]):
     """What `/readyz` finds: whether the database can be reached, and migrations are pending."""
 
     what = "Readiness"
-    patience = PROBE + MARGIN  # The probe gives up before.
+    timeout = PROBE + MARGIN  # The probe gives up before.
     pause = share = 1
 
     def __init__(
@@ -163,15 +161,71 @@ class Readiness(_Asked[bool]):
         return self._probe.is_reachable
 
     def _tell(self, measured: bool) -> Iterator[Metric]:
-        up = GaugeMetricFamily(
-            "db_up", "Whether the database can be reached from here.", labels=["module"]
-        )
-        up.add_metric([PLATFORM], measured)
-        yield up
+        about = "Whether the database can be reached from here."
+        yield gauge("db_up", about, {PLATFORM: measured})
         if measured:
-            pending = GaugeMetricFamily(
-                "migrations_pending", "Whether a schema is older than the code.", labels=["module"]
-            )
-            for module in sorted({*self._modules, *self._probe.pending}):
-                pending.add_metric([module], module in self._probe.pending)
-            yield pending
+            pending = self._probe.pending
+            told = {module: module in pending for module in sorted({*self._modules, *pending})}
+            yield gauge("migrations_pending", "Whether a schema is older than the code.", told)
+
+
+class Statements(Asked[Mapping[str, Sums]]):
+    """SQL time and calls by module; of the platform and of the login itself, as `platform`.
+
+    Postgres forgets rare statements, and all when it is told to. Prometheus would take the smaller sum
+    for a new beginning; so what is told is what was added from one answer to the next.
+    """
+
+    what = "SQL time"
+    pause = 15.0
+
+    def __init__(
+        self, settings: Settings, loop: asyncio.AbstractEventLoop, modules: Collection[str]
+    ) -> None:
+        super().__init__(loop)
+        self._url = settings.database_url
+        self._login = login = login_of(self._url)
+        own = [login, *(role_of(login, name) for name in _PLATFORM)]
+        self._modules = dict.fromkeys(own, PLATFORM)
+        """By role, whose it is."""
+        self._modules.update((role_of(login, name), name) for name in modules)
+        self._told: dict[str, Sums] = dict.fromkeys(self._modules.values(), (0.0, 0.0))
+        self._before: Mapping[str, Sums] | None = None
+        self._said = ""
+
+    async def _measure(self) -> Mapping[str, Sums]:
+        sums: dict[str, Sums] = dict.fromkeys(self._modules.values(), (0.0, 0.0))
+        async with connect_statistics(self._url) as connection:
+            rows = await sums_by_role(connection, self._login)
+        for row in rows:
+            if module := self._modules.get(row["role"]):
+                seconds, calls = sums[module]
+                sums[module] = seconds + row["seconds"], calls + row["calls"]
+        return sums
+
+    def _tell(self, measured: Mapping[str, Sums]) -> Iterator[Metric]:
+        """Add what has grown since the last answer; the first is what later ones are compared with."""
+        before, self._before, self._said = self._before or measured, measured, ""
+        for module, now in measured.items():
+            pairs = zip(self._told[module], now, before[module], strict=True)
+            seconds, calls = (told + max(now - then, 0.0) for told, now, then in pairs)
+            self._told[module] = seconds, calls
+        told = sorted(self._told.items())
+        yield counter(
+            "db_module_seconds",
+            "Time that Postgres worked on statements, as it counts it.",
+            {module: seconds for module, (seconds, _) in told},
+        )
+        yield counter(
+            "db_module_calls",
+            "Statements that Postgres executed.",
+            {module: calls for module, (_, calls) in told},
+        )
+
+    def _report(self, error: Exception) -> None:
+        self._before = None
+        if not isinstance(error, StatisticsError):
+            super()._report(error)
+        elif self._said != str(error):
+            self._said = str(error)
+            logger.info("No SQL time by module. %s", error)

@@ -1,15 +1,13 @@
-"""Where Prometheus asks: `/metrics`, on a port of its own, in a thread of its own.
-
-And whoever watches a worker, which has no other port: `/healthz` says that its event loop turns, and
-when the queue answered last.
+"""Where Prometheus asks: `/metrics`, on a port and in a thread of its own; and `/healthz`, for whoever
+watches a worker: whether its event loop turns, and when the queue answered last.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from threading import Thread
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import REGISTRY, start_http_server
@@ -45,8 +43,8 @@ async def metrics_served(
     started = _start(settings.metrics_host, settings.metrics_port)
     if started is not None:
         server = started[0]
-        answer = _with_health(server.get_app(), asyncio.get_running_loop(), worker)  # type: ignore[arg-type]
-        server.set_app(_with_head(answer))
+        app = _with_health(server.get_app(), asyncio.get_running_loop(), worker)  # type: ignore[arg-type]
+        server.set_app(app)
     try:
         yield
     finally:
@@ -77,37 +75,26 @@ def _with_health(
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/healthz":
             return metrics(environ, start_response)
-        turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
-        try:
-            turn.result(waits.TURN)
-        except TimeoutError:
-            turn.cancel()
-            start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
-            return [b"The event loop is blocked.\n"]
-        is_well = worker is None or worker.is_well
-        heard = f"The queue answered {worker.silence:.1f} s ago.\n" if worker is not None else ""
+        is_well, said = _health(loop, worker)
         status = "200 OK" if is_well else "503 Service Unavailable"
-        start_response(status, [("Content-Type", "text/plain")])
-        return [b"ok\n" * is_well, heard.encode()]
+        length = str(len(said))
+        start_response(status, [("Content-Type", "text/plain"), ("Content-Length", length)])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [said.encode()]
 
     return answer
 
 
-def _with_head(get: "WSGIApplication") -> "WSGIApplication":
-    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] != "HEAD":
-            return get(environ, start_response)
-        told: list[Any] = []
-
-        def start(*head: Any) -> Callable[[bytes], object]:
-            told.extend(head)
-            return lambda _part: None
-
-        whole = b"".join(get({**environ, "REQUEST_METHOD": "GET"}, start))
-        start_response(told[0], [*told[1], ("Content-Length", str(len(whole)))])
-        return []
-
-    return answer
+def _health(loop: asyncio.AbstractEventLoop, worker: "Worker | None") -> tuple[bool, str]:
+    turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
+    try:
+        turn.result(waits.TURN)
+    except TimeoutError:
+        turn.cancel()
+        return False, "The event loop is blocked.\n"
+    if worker is None:
+        return True, "ok\n"
+    heard = f"The queue answered {worker.silence:.1f} s ago.\n"
+    return worker.is_well, "ok\n" * worker.is_well + heard
 
 
 def _stop(server: WSGIServer, thread: Thread) -> None:

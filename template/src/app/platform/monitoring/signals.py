@@ -11,9 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.platform.database import Replica, trace_statements
 from app.platform.jobs import Known
 from app.platform.monitoring.gauges import Modules, Pools, QueueSilence, Release, ReplicaLag
-from app.platform.monitoring.gauges_database import Queue, Readiness, Size
+from app.platform.monitoring.gauges_database import Queue, Readiness, Size, Statements
 from app.platform.monitoring.metrics_server import metrics_served
-from app.platform.monitoring.statements import Statements
 from app.platform.settings import Settings
 from app.platform.telemetry import configure_logs, deferred
 from app.platform.web import Probe

@@ -86,10 +86,8 @@ def _index(scan: Scan, columns: list[str], why: str) -> Advice:
     # As the names of `database.NAMING`, cut off where Postgres would.
     index = "_".join(["ix", *(f"{schema}_{table}_{column}" for column in columns)])[:63]
     listed = ", ".join(f'"{column}"' for column in columns)
-    drop = ""
-    if scan.table.broken:
-        names = ", ".join(scan.table.broken)
-        drop = f" First drop {names}: creating it failed, and left it invalid."
+    broken = ", ".join(scan.table.broken)
+    drop = f" First drop {broken}: creating it failed, and left it invalid." if broken else ""
     return Advice(
         "an index",
         f'{why}{drop} Declare `Index("{index}", {listed})` in tables.py, and create it in a '

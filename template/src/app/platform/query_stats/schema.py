@@ -1,9 +1,7 @@
-"""Who may read what Postgres counts of statements (`pg_stat_statements`), in the schema `platform`.
+"""Who may read what Postgres counts of statements (`pg_stat_statements`), by two views.
 
-Part of `app migrate`. Two views stand between modules and the extension: `own_statements` shows
-each role its own statements and nobody else's; `module_statements` sums them up by role, without
-their texts, and only the platform's own role may read it. Neither needs `pg_read_all_stats`, which
-shows the statements of every database on the server.
+`own_statements` shows each role its own statements; `module_statements` sums them up by role, without
+their texts, for the platform's own role. Neither needs `pg_read_all_stats`, which shows every database.
 """
 
 from typing import Any
@@ -45,10 +43,7 @@ _VIEWS = f"""
 
 
 def find_extension(connection: Connection) -> bool:
-    """Say whether the database has the extension; create it where the admin may.
-
-    Most may not: it takes a superuser, or the managed server's own kind of admin.
-    """
+    """Say whether the database has the extension; create it where the admin may."""
     if connection.scalar(text(_EXTENSION_SCHEMA)) is None:
         try:
             connection.execute(text(f"CREATE EXTENSION {EXTENSION} SCHEMA public"))

@@ -1,8 +1,6 @@
 """The slowest statements of each module, with their plans and what would make them faster.
 
-Read under each module's own role, which sees its own statements only, and planned under it too.
-Values never show: Postgres keeps statements without them, nearly always, and what it kept nevertheless
-is left out here.
+Read and planned under each module's own role, which sees its own statements only. Values never show.
 """
 
 import re
@@ -54,9 +52,9 @@ class SlowStatement:
     mean_ms: float
     rows_per_call: float
     plan: str | None
-    """What Postgres would do, one step a line; None where it cannot tell."""
+    """What Postgres would do, one step a line."""
     hint: str
-    """What is slow about it and what to do, in sentences; empty where nothing stands out."""
+    """What is slow about it and what to do, if anything."""
     cure: str | None
     """What the hint comes down to: an index, a cached read, a job, fewer calls, or pages."""
 
@@ -64,18 +62,13 @@ class SlowStatement:
 async def slow_statements(
     database_url: str, modules: Collection[str], limit: int
 ) -> list[SlowStatement]:
-    """Return, of each module, so many statements that took longest in all; the longest first, and
-    the platform's own after those of modules.
-
-    Runs none of them. Raises StatisticsError where Postgres keeps no statistics, and what the
-    driver raises where it does not answer.
-    """
+    """Return, of each module, so many statements that took longest in all: the longest first, the
+    platform's own last. Runs none of them. Raises StatisticsError, and what the driver raises."""
     login = login_of(database_url)
     found: list[SlowStatement] = []
     async with connect_statistics(database_url) as connection:
-        totals = {
-            row["role"]: row["seconds"] * 1000 for row in await sums_by_role(connection, login)
-        }
+        sums = await sums_by_role(connection, login)
+        totals = {row["role"]: row["seconds"] * 1000 for row in sums}
         for module in modules:
             if total := totals.get(role_of(login, module)):
                 found += await _of_module(connection, login, module, limit, total)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -56,10 +56,8 @@ class Probe:
 
     def __init__(self, engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> None:
         # Not from the pool: an instance that is merely busy must not be taken out of service.
-        self._engine = create_async_engine(
-            engine.url, poolclass=NullPool, connect_args={"command_timeout": PROBE}
-        )
-        event.listen(self._engine.sync_engine, "do_connect", connect_in_greenlet)
+        options = {"command_timeout": PROBE, "async_creator_fn": connect_in_greenlet}
+        self._engine = create_async_engine(engine.url, poolclass=NullPool, connect_args=options)
         self._folders = folders
         self._is_migrated = False
         self._alone = asyncio.Lock()

@@ -22,7 +22,6 @@ from app.platform.jobs import (
     is_frozen,
     is_valid_cron,
     Job,
-    look_alikes,
     name_of,
     Options,
     parameters_of,
@@ -243,13 +242,6 @@ def _bind(
             f"{name}: {arguments.__name__} cannot be written as JSON, in which it waits in the "
             f"queue: {error.message.splitlines()[0]}"
         ) from None
-    if (alike := look_alikes(adapter)) is not None:
-        where, one, other = alike
-        raise WiringError(
-            f"{name}: in `{where or arguments.__name__}`, {one} and {other} look alike as JSON, in which "
-            "they wait in the queue: make them dataclasses that each have a field of their own, as "
-            '`kind: Literal[...]`, and say `Annotated[..., Field(discriminator="kind")]` of the union.'
-        )
     bound = partial(function, **interfaces)
     delivery = next(iter(deliveries), None)
     return BoundJob(name, folder.name, options, bound, delivery, adapter, arguments)
