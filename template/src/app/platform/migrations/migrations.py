@@ -123,7 +123,9 @@ async def is_migrated(engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> b
     """Say whether the database has had every migration of the code, and none besides."""
     login = engine.url.username or ""
     async with engine.connect() as connection:
-        return await connection.run_sync(is_current, login, [*folders, REQUESTS]) and not await is_outdated(connection)
+        return await connection.run_sync(
+            is_current, login, [*folders, REQUESTS]
+        ) and not await is_outdated(connection)
 
 
 async def pending_migrations(
