@@ -96,7 +96,10 @@ def cost(shop: Path, command: tuple[str, ...]) -> tuple[float, float]:
     """Return the CPU seconds of a command, and the most megabytes that it had."""
     program, *arguments = command
     process = subprocess.Popen(
-        [shop / ".venv/bin" / program, *arguments], cwd=shop, stdout=subprocess.DEVNULL
+        [shop / ".venv/bin" / program, *arguments],
+        cwd=shop,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
     )
     _, status, used = os.wait4(process.pid, 0)
     if status:

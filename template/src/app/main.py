@@ -12,7 +12,6 @@ from app import modules
 from app.platform.cache import CacheStore
 from app.platform.database import close, connect_replica, create_engine, login_of, MigrationError
 from app.platform.flags import evaluate_with
-from app.platform.migrations import is_migrated, migrate, pending_migrations
 from app.platform.monitoring import Signals
 from app.platform.settings import load_settings, Settings
 from app.platform.timeouts import CLOSE
@@ -49,8 +48,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
         try:
-            if migrate_first and not await is_migrated(engine, folders):
-                await migrate(settings.admin_url, login_of(settings.database_url), folders)
+            if migrate_first:
+                from app.platform.migrations import is_migrated, migrate
+
+                if not await is_migrated(engine, folders):
+                    await migrate(settings.admin_url, login_of(settings.database_url), folders)
             async with AsyncExitStack() as beside:
                 if signals is not None:
                     await beside.enter_async_context(
@@ -82,6 +84,7 @@ async def run_worker(settings: Settings) -> None:
     """
     from app.platform.flags import FlagFiles
     from app.platform.jobs import Worker
+    from app.platform.migrations import pending_migrations
 
     # Each job has a connection of its own.
     several = settings.model_copy(update={"database_pool_size": settings.worker_concurrency})

@@ -40,7 +40,7 @@ async def test_many_who_ask_at_once_take_one_connection(
     others: list[int] = []
     watching = await asyncpg.connect(settings.database_url)
     before = await watching.fetchval(_OTHERS)
-    monkeypatch.setattr("app.platform.web.health.pending_migrations", watched)
+    monkeypatch.setattr("app.platform.migrations.pending_migrations", watched)
     answers = await asyncio.gather(*(stranger.get("/readyz") for _ in range(200)))
     await watching.close()
     assert {answer.status_code for answer in answers} == {200}
@@ -54,7 +54,7 @@ async def test_what_has_changed_is_seen_a_moment_later(
         return waiting
 
     waiting = ["catalog"]
-    monkeypatch.setattr("app.platform.web.health.pending_migrations", pending)
+    monkeypatch.setattr("app.platform.migrations.pending_migrations", pending)
     refused = await stranger.get("/readyz")
     assert refused.status_code == 503
     assert refused.json()["detail"] == "Migrations are pending: catalog. Run `app migrate`."

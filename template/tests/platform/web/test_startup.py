@@ -7,6 +7,8 @@ import pytest
 
 SLOW = {
     "alembic",
+    "app.platform.migrations",
+    "app.platform.query_stats",
     "cashews",
     "croniter",
     "cryptography",

@@ -19,7 +19,6 @@ from app.platform import schemas
 from app.platform.database import connect, login_of, role_of
 from app.platform.jobs import connect_as_queue, Known, measure_queue, ModuleQueue, STATES
 from app.platform.monitoring.gauges import counter, gauge
-from app.platform.query_stats import connect_statistics, StatisticsError, sums_by_role
 from app.platform.settings import Settings
 from app.platform.telemetry import PLATFORM
 from app.platform.timeouts import GAUGE, MARGIN, PROBE
@@ -195,6 +194,8 @@ class Statements(Asked[Mapping[str, Sums]]):
 
     async def _measure(self) -> Mapping[str, Sums]:
         sums: dict[str, Sums] = dict.fromkeys(self._modules.values(), (0.0, 0.0))
+        from app.platform.query_stats import connect_statistics, sums_by_role
+
         async with connect_statistics(self._url) as connection:
             rows = await sums_by_role(connection, self._login)
         for row in rows:
@@ -224,6 +225,8 @@ class Statements(Asked[Mapping[str, Sums]]):
 
     def _report(self, error: Exception) -> None:
         self._before = None
+        from app.platform.query_stats import StatisticsError
+
         if not isinstance(error, StatisticsError):
             super()._report(error)
         elif self._said != str(error):

@@ -13,7 +13,6 @@ from sqlalchemy.pool import NullPool
 
 from app.platform.auth import PUBLIC
 from app.platform.database import connect_in_greenlet
-from app.platform.migrations import pending_migrations
 from app.platform.settings import Settings
 from app.platform.telemetry import cause
 from app.platform.timeouts import PROBE
@@ -74,6 +73,8 @@ class Probe:
             return self._obstacle
 
     async def _ask(self) -> str | None:
+        from app.platform.migrations import pending_migrations
+
         self.is_reachable = False
         try:
             async with asyncio.timeout(PROBE), self._engine.connect() as connection:

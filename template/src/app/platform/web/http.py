@@ -7,33 +7,23 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from fastapi.routing import iter_route_contexts
+from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform import schemas
 from app.platform.database import (
     check_none_is_open,
     Database,
-    OutcomeUnknownError,
     ReadYourWrites,
-    UnreachableError,
 )
-from app.platform.errors import Conflict, DomainError, NotFound
 from app.platform.settings import Settings
-from app.platform.telemetry import cause, has_written, Objectives
+from app.platform.telemetry import Objectives
 from app.platform.web.access import Access, create_tokens
-from app.platform.web.database_problems import answer_to
+from app.platform.web.error_handlers import HANDLERS
 from app.platform.web.idempotency import Idempotency
 from app.platform.web.limits import Limits
 from app.platform.web.problems import DESCRIBED, problem
@@ -104,7 +94,7 @@ def create_api(
         )
     api.add_middleware(_Headers)
     api.add_middleware(Requests, modules=routers, objectives=objectives or {})
-    for kind, handler in _HANDLERS.items():
+    for kind, handler in HANDLERS.items():
         api.add_exception_handler(kind, handler)
     by_module = ByModule(api.router)
     for name, router in sorted(routers.items()):
@@ -204,89 +194,3 @@ def _with_headers(scope: Scope, given: Iterable[tuple[bytes, bytes]]) -> list[tu
         headers = [each for each in headers if each[0] != b"connection"]
         headers.append((b"connection", b"close"))
     return headers
-
-
-def _domain_error(_request: Request, error: Exception) -> JSONResponse:
-    status = 404 if isinstance(error, NotFound) else 409 if isinstance(error, Conflict) else 422
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*", type(error).__name__)
-    return problem(status, str(error), "urn:problem-type:" + "-".join(words).lower())
-
-
-def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code in (204, 304):
-        return Response(status_code=error.status_code, headers=error.headers)
-    response = problem(error.status_code, str(error.detail))
-    response.headers.update(error.headers or {})
-    if error.status_code == 405:
-        response.headers["Allow"] = ", ".join(_allowed(request))
-    return response
-
-
-def _allowed(request: Request) -> list[str]:
-    """Return every method of a path. The router names those of the first route that fits only."""
-    methods: set[str] = set()
-    for route in iter_route_contexts(request.app.routes):
-        if route.matches(request.scope)[0] is not Match.NONE:
-            methods.update(route.methods or ())
-    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
-
-
-def _validation_error(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    errors = [
-        {"location": ".".join(map(str, each["loc"])), "detail": each["msg"]}
-        for each in error.errors()
-    ]
-    return problem(422, "The request does not have the expected form.", errors=errors)
-
-
-def _database_error(request: Request, error: Exception) -> Response:
-    is_safe = request.scope.get("method") in ("GET", "HEAD", "OPTIONS")
-    answer = answer_to(error, has_written=has_written(), is_safe=is_safe)
-    if answer is None:
-        raise error
-    if answer.status_code >= 500:
-        request.scope["error"] = error
-        request.scope["cause"] = cause(error)  # Told in the request's own line, not in one more.
-    return answer
-
-
-def _outcome_unknown(request: Request, error: Exception) -> Response:
-    logger.error("The outcome of a COMMIT is unknown.", exc_info=error)
-    return _database_error(request, error)
-
-
-def _several(request: Request, error: Exception) -> Response:
-    """Answer what tasks raised that ran beside one another, if each of them would be answered."""
-    assert isinstance(error, ExceptionGroup)
-    waiting: list[Exception] = [error]
-    answers: list[Response] = []
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, ExceptionGroup):
-            waiting.extend(each.exceptions)
-        elif handler := next((h for kind, h in _HANDLERS.items() if isinstance(each, kind)), None):
-            answers.append(handler(request, each))
-        else:
-            raise error
-    # The gravest: nobody is to come again by himself because another part may be tried again.
-    return max(answers, key=_gravity)
-
-
-def _gravity(answer: Response) -> tuple[bool, bool, bool]:
-    status = answer.status_code
-    return status >= 500, status == 500, "retry-after" not in answer.headers
-
-
-_HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
-    DomainError: _domain_error,
-    HTTPException: _http_error,
-    RequestValidationError: _validation_error,
-    OutcomeUnknownError: _outcome_unknown,
-    UnreachableError: _database_error,
-    PoolTimeout: _database_error,
-    DBAPIError: _database_error,
-    ExceptionGroup: _several,
-}
-"""What becomes of an error. Whatever else a module raises is its own failure: a 500."""
