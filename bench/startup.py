@@ -2,8 +2,8 @@
 
     python bench/startup.py [COMMIT]
 
-Generates a repository, beside it one of an older template where a commit is named, and measures them
-in turn. Ratios of one run count; the absolute numbers are those of the machine. Needs Linux.
+Generates a repository, beside it one of an older template where a commit is named, and measures
+them in turn. Ratios of one run count; the absolute numbers are those of the machine. Needs Linux.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from boundary import ROOT, run, UV
+from boundary import ROOT, UV, run
 
 ROUNDS = 5
 LIBRARIES = "import fastapi, sqlalchemy.ext.asyncio, asyncpg, uvicorn"
@@ -50,7 +50,8 @@ def main() -> None:
 
 
 def generate(template: Path, shop: Path) -> Path:
-    code = f"import sys; sys.path.insert(0, {str(template / 'src')!r}); from scaffold.cli import main; main()"
+    source = str(template / "src")
+    code = f"import sys; sys.path.insert(0, {source!r}); from scaffold import cli; cli.main()"
     arguments = ("new", str(shop), "--defaults", "--from", str(template), "--ref", "HEAD")
     run(sys.executable, "-c", code, *arguments, cwd=shop.parent)
     run(UV, "sync", "--quiet", cwd=shop)
