@@ -2,8 +2,8 @@
 
     python bench/startup.py [COMMIT]
 
-Generates a repository, beside it one of an older template where a commit is named, and measures them
-in turn. Ratios of one run count; the absolute numbers are those of the machine. Needs Linux.
+Generates a repository, beside it one of an older template where a commit is named, and measures
+them in turn. Ratios of one run count; the absolute numbers are those of the machine. Needs Linux.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from boundary import ROOT, run, UV
+from boundary import ROOT, UV, run
 
 ROUNDS = 5
 LIBRARIES = "import fastapi, sqlalchemy.ext.asyncio, asyncpg, uvicorn"
@@ -50,7 +50,8 @@ def main() -> None:
 
 
 def generate(template: Path, shop: Path) -> Path:
-    code = f"import sys; sys.path.insert(0, {str(template / 'src')!r}); from scaffold.cli import main; main()"
+    path = f"import sys; sys.path.insert(0, {str(template / 'src')!r})"
+    code = f"{path}; from scaffold.cli import main; main()"
     arguments = ("new", str(shop), "--defaults", "--from", str(template), "--ref", "HEAD")
     run(sys.executable, "-c", code, *arguments, cwd=shop.parent)
     run(UV, "sync", "--quiet", cwd=shop)
@@ -96,7 +97,7 @@ def cost(shop: Path, command: tuple[str, ...]) -> tuple[float, float]:
     """Return the CPU seconds of a command, and the most megabytes that it had."""
     program, *arguments = command
     process = subprocess.Popen(
-        [shop / ".venv/bin" / program, *arguments],
+        [str(shop / ".venv/bin" / program), *arguments],
         cwd=shop,
         env=environment(),
         stdout=subprocess.DEVNULL,
@@ -110,7 +111,7 @@ def cost(shop: Path, command: tuple[str, ...]) -> tuple[float, float]:
 @contextlib.contextmanager
 def developing(shop: Path, port: int) -> Iterator[tuple[str, str]]:
     """Run `app dev` while the block lasts; yield its URL and that of its database."""
-    command = [shop / ".venv/bin/app", "dev", "--port", str(port)]
+    command = [str(shop / ".venv/bin/app"), "dev", "--port", str(port)]
     process = subprocess.Popen(
         command,
         cwd=shop,
@@ -140,7 +141,7 @@ def database_of(parent: int) -> str:
 def cost_to_serve(shop: Path, database: str, port: int) -> tuple[float, float]:
     """Return the CPU seconds of a server until it answers, and until it says that it is ready."""
     process = subprocess.Popen(
-        [shop / ".venv/bin/app", "serve", "--port", str(port)],
+        [str(shop / ".venv/bin/app"), "serve", "--port", str(port)],
         cwd=shop,
         env=environment(
             DATABASE_URL=database,

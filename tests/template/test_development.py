@@ -94,7 +94,7 @@ def test_a_second_change_within_the_second_is_served_too(shop: Repository) -> No
             for length in (301, 302, 303):
                 routes.write_text(whole.replace("max_length=200", f"max_length={length}"), "utf-8")
                 wanted = f'"maxLength":{length}'
-                eventually(lambda: wanted in call(f"{url}/openapi.json")[1])
+                eventually(lambda wanted=wanted: wanted in call(f"{url}/openapi.json")[1])
         finally:
             routes.write_text(whole, "utf-8")
 
