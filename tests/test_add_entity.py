@@ -346,3 +346,7 @@ def test_a_module_that_is_called_as_what_it_keeps_has_that_at_its_root(shop, run
     )
     tests = (modules / "web_shops/tests/test_web_shop_routes.py").read_text()
     assert 'URL = "/web-shops"\n' in tests
+
+
+def test_a_bare_module_says_how_it_gets_something_to_keep(shop, run):
+    assert "Next: scaffold add-entity lab NAME --fields" in run("add-module", "lab", "--bare").out

@@ -211,7 +211,8 @@ def add_module(
     if dry_run:
         print("".join(screen.paint_diff(change.diff()) for change in changed), end="")
     else:
-        print(f"Next: make test, then edit {added.folder}/__init__.py and service.py")
+        first = f"scaffold add-entity {name} NAME --fields ..., or " if bare else "make test, then "
+        print(f"Next: {first}edit {added.folder}/__init__.py and service.py")
 
 
 @app.command()
