@@ -51,7 +51,7 @@ ASKED = [name + end for name in (*KINDS, *OPTIONAL) for end in ENDS.get(name.spl
 SORTED = ("words", "small", "large", "day", "moment", "fee", "ratio")
 
 often = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
