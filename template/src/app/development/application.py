@@ -105,14 +105,21 @@ async def _started() -> AsyncIterator[ASGIApp]:
 
 
 async def _migrate(engine: "AsyncEngine", folders: "Sequence[ModuleFolder]") -> None:
-    """Migrate where that is needed."""
-    from app.platform.database import login_of
+    """Migrate where that is needed, unless somebody has to read it first."""
+    from app.development.undo import whereabouts
+    from app.development.unread import check_read
+    from app.platform.database import DatabaseAheadError, login_of
     from app.platform.migrations import is_migrated, migrate
     from app.platform.settings import load_settings
 
-    if not await is_migrated(engine, folders):
-        settings = load_settings()
+    if await is_migrated(engine, folders):
+        return
+    await check_read(engine, folders)
+    settings = load_settings()
+    try:
         await migrate(settings.admin_url, login_of(settings.database_url), folders)
+    except DatabaseAheadError as ahead:
+        raise whereabouts(ahead, folders) from ahead
 
 
 async def _until_mended(error: BaseException) -> None:

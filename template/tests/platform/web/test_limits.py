@@ -1,6 +1,7 @@
 """Limits: what is too large, too slow or too much is refused, and undone."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from uuid import uuid4
 
@@ -177,6 +178,17 @@ async def test_what_a_request_did_is_undone_when_it_is_given_up(
         items = (await client.get("/catalog/items")).json()["items"]
         assert [item["name"] for item in items] == ["a"]
     await other.close()
+
+
+async def test_a_request_has_any_time_while_a_debugger_is_attached(client: AsyncClient) -> None:
+    before = sys.gettrace()
+    try:
+        sys.settrace(lambda *_: None)
+        looked_at = await client.get("/wait", params={"seconds": 1.2})
+    finally:
+        sys.settrace(before)
+    assert looked_at.status_code == 200
+    assert (await client.get("/wait", params={"seconds": 1.2})).status_code == 503
 
 
 async def test_health_is_answered_however_busy_it_is(settings: Settings) -> None:
