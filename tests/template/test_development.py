@@ -105,6 +105,21 @@ def test_a_second_change_within_the_second_is_served_too(shop: Repository) -> No
             routes.write_text(whole, "utf-8")
 
 
+def test_a_debugger_finds_all_in_one_process(shop: Repository, tmp_path: Path) -> None:
+    with running(shop, tmp_path / "log", "--debug") as (process, url):
+        assert call(url + ITEM, headers=bearer(shop))[0] == 200
+        assert not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    started = [each["args"] for each in launched(shop)]
+    assert started == [["dev", "--debug"], ["${file}"]]
+
+
+def launched(shop: Repository) -> list[dict[str, list[str]]]:
+    found: list[dict[str, list[str]]] = json.loads(shop.read(".vscode/launch.json"))[
+        "configurations"
+    ]
+    return found
+
+
 def test_the_tests_can_run_beside_it(shop: Repository) -> None:
     with running(shop) as (_, url):
         assert shop.pytest("tests/test_application.py").returncode == 0
