@@ -19,7 +19,7 @@ from app.platform.jobs.jobs import BoundJob, Options
 from app.platform.jobs.queue import connect_queue, enqueue, NewJob
 from app.platform.settings.settings import Settings
 from app.platform.web.http import create_api
-from app.platform.wiring.wiring import ModuleFolder
+from app.platform.wiring.modules import ModuleFolder
 
 from ..spans import attempt, request, span, sql
 

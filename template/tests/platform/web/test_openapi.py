@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from app.platform.web.openapi import describe_api
-from app.platform.wiring.wiring import ModuleFolder
+from app.platform.wiring.modules import ModuleFolder
 
 API: dict[str, Any] = {
     "openapi": "3.1.0",

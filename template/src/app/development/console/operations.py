@@ -64,7 +64,7 @@ def operations_of(api: FastAPI) -> dict[str, list[Operation]]:
     """Return what can be called, by module."""
     described = api.openapi()
     scopes = {
-        (method, route.path): _scopes(route)
+        (method, route.path_format or route.path): _scopes(route)
         for route in iter_route_contexts(api.routes)
         for method in route.methods or ()
     }

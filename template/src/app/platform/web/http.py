@@ -26,6 +26,7 @@ from app.platform.web.access import Access, create_tokens
 from app.platform.web.error_handlers import HANDLERS
 from app.platform.web.idempotency import Idempotency
 from app.platform.web.limits import Limits
+from app.platform.web.openapi import operation_ids
 from app.platform.web.problems import DESCRIBED, problem
 from app.platform.web.rate_limit import Rates
 from app.platform.web.requests import Requests
@@ -45,7 +46,14 @@ _SECURITY = (
 _UNFIT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """What the server would close the connection for, without an answer."""
 _OURS = frozenset((b"x-request-id", *(name for name, _ in (_FOR_DATA, *_SECURITY))))
-_EXPOSED = ("Idempotent-Replayed", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
+_EXPOSED = (
+    "ETag",
+    "Idempotent-Replayed",
+    "Location",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-ID",
+)
 _PAGES = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
 """The documentation, which a browser does show, with scripts of its own; in development only."""
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
@@ -89,7 +97,7 @@ def create_api(
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=["*"],
-            allow_headers=["Authorization", "Idempotency-Key", "X-Request-ID"],
+            allow_headers=["Authorization", "Idempotency-Key", "If-Match", "X-Request-ID"],
             expose_headers=_EXPOSED,
         )
     api.add_middleware(_Headers)
@@ -97,9 +105,16 @@ def create_api(
     for kind, handler in HANDLERS.items():
         api.add_exception_handler(kind, handler)
     by_module = ByModule(api.router)
+    names = operation_ids(routers)
     for name, router in sorted(routers.items()):
         first = name.replace("_", "-")
-        api.include_router(router, prefix=f"/{first}", tags=[name], responses=DESCRIBED)
+        api.include_router(
+            router,
+            prefix=f"/{first}",
+            tags=[name],
+            responses=DESCRIBED,
+            generate_unique_id_function=names[name],
+        )
         by_module.add(first, api.router.routes[-1])
     api.router.middleware_stack = by_module
     return api

@@ -5,21 +5,12 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
-_SCHEMA = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string", "description": "about:blank, or the name of a module's error"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {"type": "array", "items": {"type": "object"}},
-    },
-}
+from app.platform.rest import PROBLEM
+
 DESCRIBED: dict[int | str, dict[str, Any]] = {
     f"{number}XX": {
         "description": "What is wrong",
-        "content": {"application/problem+json": {"schema": _SCHEMA}},
+        "content": {"application/problem+json": {"schema": PROBLEM}},
     }
     for number in (4, 5)
 }
