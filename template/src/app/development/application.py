@@ -106,14 +106,15 @@ async def _started() -> AsyncIterator[ASGIApp]:
 
 async def _migrate(engine: "AsyncEngine", folders: "Sequence[ModuleFolder]") -> None:
     """Migrate where that is needed, unless somebody has to read it first."""
-    from app.development.undo import whereabouts
-    from app.development.unread import check_read
-    from app.platform.database import DatabaseAheadError, login_of
     from app.platform.migrations import is_migrated, migrate
-    from app.platform.settings import load_settings
 
     if await is_migrated(engine, folders):
         return
+    from app.development.undo import whereabouts
+    from app.development.unread import check_read
+    from app.platform.database import DatabaseAheadError, login_of
+    from app.platform.settings import load_settings
+
     await check_read(engine, folders)
     settings = load_settings()
     try:
