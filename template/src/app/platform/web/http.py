@@ -20,12 +20,13 @@ from app.platform.database import (
     Database,
     ReadYourWrites,
 )
-from app.platform.settings import Settings
+from app.platform.settings import application_description, application_name, Settings
 from app.platform.telemetry import Objectives
 from app.platform.web.access import Access, create_tokens
 from app.platform.web.error_handlers import HANDLERS
 from app.platform.web.idempotency import Idempotency
 from app.platform.web.limits import Limits
+from app.platform.web.openapi import describe_problems
 from app.platform.web.problems import DESCRIBED, problem
 from app.platform.web.rate_limit import Rates
 from app.platform.web.requests import Requests
@@ -63,7 +64,10 @@ def create_api(
     `objectives`, by module."""
     pages = _PAGES if settings.is_development else ()
     api = _API(
-        title="app",
+        title=application_name(),
+        description=application_description(),
+        version=settings.app_version,
+        responses=DESCRIBED,
         lifespan=lifespan,
         docs_url="/docs" if pages else None,
         redoc_url="/redoc" if pages else None,
@@ -99,17 +103,19 @@ def create_api(
     by_module = ByModule(api.router)
     for name, router in sorted(routers.items()):
         first = name.replace("_", "-")
-        api.include_router(router, prefix=f"/{first}", tags=[name], responses=DESCRIBED)
+        api.include_router(router, prefix=f"/{first}", tags=[name])
         by_module.add(first, api.router.routes[-1])
     api.router.middleware_stack = by_module
     return api
 
 
 class _API(FastAPI):
-    """Describes of every operation that it needs a token, but of those that say otherwise."""
+    """Describes of every operation that it needs a token, but of those that say otherwise, and that
+    what is wrong is said as problem+json."""
 
     def openapi(self) -> dict[str, Any]:
         described = super().openapi()
+        describe_problems(described)
         schemes = described.setdefault("components", {}).setdefault("securitySchemes", {})
         schemes["bearer"] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
         described["security"] = [{"bearer": []}]

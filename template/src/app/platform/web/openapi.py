@@ -1,7 +1,19 @@
-"""What the OpenAPI document of the application says of one of its modules."""
+"""What the OpenAPI document says of errors, and of one of the modules."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from app.platform.web.problems import CONTENT, NAME, SCHEMA
+
+
+def describe_problems(api: dict[str, Any]) -> None:
+    """Say in an OpenAPI document how errors are told, also of those that a route has only named."""
+    api.setdefault("components", {}).setdefault("schemas", {})[NAME] = SCHEMA
+    for operations in api["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if status[0] in "45":
+                    response.setdefault("content", CONTENT)
 
 
 def describe_api(api: Mapping[str, Any], module: str) -> dict[str, Any]:
@@ -18,10 +30,10 @@ def describe_api(api: Mapping[str, Any], module: str) -> dict[str, Any]:
         needed |= missing
         missing = set(_references([schemas[name] for name in missing])) - needed
     own = {name: schema for name, schema in schemas.items() if name in needed}
-    title = {**api["info"], "title": module}
+    info = {"title": module, "version": api["info"]["version"]}
     return {
         **api,
-        "info": title,
+        "info": info,
         "paths": paths,
         "components": {**api["components"], "schemas": own},
     }

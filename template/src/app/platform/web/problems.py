@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
-_SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
     "properties": {
@@ -13,15 +13,24 @@ _SCHEMA = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "errors": {"type": "array", "items": {"type": "object"}},
+        "errors": {
+            "type": "array",
+            "description": "What is wrong where, in a request that does not have the expected form",
+            "items": {
+                "type": "object",
+                "required": ["location", "detail"],
+                "properties": {"location": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
     },
 }
+NAME = "ProblemDetails"
+"""What the schema is called in OpenAPI: RFC 9457's word, since a module may have problems of its own."""
+CONTENT: dict[str, Any] = {
+    "application/problem+json": {"schema": {"$ref": f"#/components/schemas/{NAME}"}}
+}
 DESCRIBED: dict[int | str, dict[str, Any]] = {
-    f"{number}XX": {
-        "description": "What is wrong",
-        "content": {"application/problem+json": {"schema": _SCHEMA}},
-    }
-    for number in (4, 5)
+    f"{number}XX": {"description": "What is wrong", "content": CONTENT} for number in (4, 5)
 }
 """How OpenAPI describes the errors of every route."""
 
