@@ -190,11 +190,12 @@ def test_the_documentation_needs_no_network_and_takes_a_token(page: Page) -> Non
     operation.get_by_role("button", name="Execute").click()  # As whom the console signs in.
     status = operation.locator(".live-responses-table .response-col_status").last
     expect(status).to_have_text(re.compile("^200"))
-    page.get_by_role("button", name="Authorize").click()
-    page.get_by_role("button", name="Logout").click()
-    page.get_by_role("dialog").locator("input").fill(token)
-    page.get_by_role("dialog").get_by_role("button", name="Apply credentials").click()
-    page.get_by_role("button", name="Close").last.click()
+    page.locator(".auth-wrapper .authorize").click()
+    dialog = page.locator(".modal-ux")
+    dialog.get_by_role("button", name="Remove authorization").click()
+    dialog.locator("input").fill(token)
+    dialog.get_by_role("button", name="Apply credentials").click()
+    dialog.get_by_role("button", name="Close").click()
     with page.expect_request("**/ordering/shipments*") as sent:
         operation.get_by_role("button", name="Execute").click()
     assert sent.value.headers["authorization"] == f"Bearer {token}"
