@@ -61,8 +61,6 @@ def create_api(
     """Create the application; a module's routes stand under its name. Its requests are counted for
     `objectives`, by module."""
     api = _API(
-        title=application_name(),
-        description=application_description(),
         version=settings.app_version,
         responses=DESCRIBED,
         lifespan=lifespan,
@@ -111,6 +109,8 @@ class _API(FastAPI):
     what is wrong is said as problem+json."""
 
     def openapi(self) -> dict[str, Any]:
+        # Here, as nobody else has to know: they are read from a file.
+        self.title, self.description = application_name(), application_description()
         described = super().openapi()
         describe_problems(described)
         schemes = described.setdefault("components", {}).setdefault("securitySchemes", {})
