@@ -82,6 +82,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
     shutil.copy(HERE.parent / "copier.yml", root)
+    shutil.copytree(HERE.parent / "skeletons", root / "skeletons")
     git(root, "init", "--quiet", "--initial-branch=main")
     for tag in ("v0.1.0", "v0.2.0", ""):
         git(root, "add", "--all")

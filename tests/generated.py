@@ -99,25 +99,36 @@ class Generate:
     def __call__(self, name: str = "shop", *, example: bool = False, **answers: str) -> Repository:
         data = [part for key, value in answers.items() for part in ("--data", f"{key}={value}")]
         data += ["--example"] * example
-        key = hashlib.sha256(json.dumps([name, *data]).encode()).hexdigest()[:16]
-        made = once(self._store / key, lambda folder: self._make(folder, name, data)) / name
+        made = self._once(name, data)
         copy = Path(tempfile.mkdtemp(dir=self._copies)) / name
         shutil.copytree(made, copy, ignore=lambda folder, _: [".venv"] * (folder == str(made)))
-        subprocess.run(["cp", "-al", made / ".venv", copy / ".venv"], check=True)
-        installed = next((copy / ".venv/lib").glob("python*/site-packages"))
-        for file in (*installed.glob("_editable_impl_*.pth"), *installed.glob("*/direct_url.json")):
-            text = file.read_text().replace(str(made), str(copy))
-            file.unlink()  # The original is another name of the same file.
-            file.write_text(text)
+        _link_environment(made, copy)
         return Repository(copy, self._environment)
+
+    def _once(self, name: str, data: list[str]) -> Path:
+        key = hashlib.sha256(json.dumps([name, *data]).encode()).hexdigest()[:16]
+        return once(self._store / key, lambda folder: self._make(folder, name, data)) / name
 
     def _make(self, folder: Path, name: str, data: list[str]) -> None:
         folder.mkdir()
         scaffold("new", name, "--defaults", "--from", str(self._template), *data, cwd=folder)
         made = Repository(folder / name, self._environment)
+        if data or name != "shop":
+            _link_environment(self._once("shop", []), made.path)  # `uv run` mends the rest.
+            return
         made.run(UV, "venv", "--quiet", "--relocatable", ".venv")
         made.run(UV, "sync", "--quiet", "--compile-bytecode")
         (made.path / "uv.lock").unlink()
+
+
+def _link_environment(made: Path, copy: Path) -> None:
+    """Give a repository the environment of another one, by links to its files."""
+    subprocess.run(["cp", "-al", made / ".venv", copy / ".venv"], check=True)
+    installed = next((copy / ".venv/lib").glob("python*/site-packages"))
+    for file in (*installed.glob("_editable_impl_*.pth"), *installed.glob("*/direct_url.json")):
+        text = file.read_text().replace(str(made), str(copy))
+        file.unlink()  # The original is another name of the same file.
+        file.write_text(text)
 
 
 def once(path: Path, make: Callable[[Path], None]) -> Path:

@@ -3,7 +3,7 @@
 from generated import ROOT, Repository
 
 ROOMS = {file.parent.name for file in (ROOT / "template/tests/platform").glob("*/test_*.py")}
-LOWER = (("database",), ("cache", "flags", "jobs", "settings", "telemetry"))
+LOWER = (("database",), ("cache", "flags", "jobs", "rest", "settings", "telemetry"))
 """What is tested in one process; to begin takes pytest longer than many of the tests take."""
 UPPER = (("auth", "migrations", "query_stats", "web"), ("development", "monitoring", "wiring"))
 

@@ -130,7 +130,7 @@ def test_the_folder_can_be_entered_by_others(folder, run, template):
             "the answer [tax is no YAML (expected ',' or ']'",
         ),
         (["--defaults", "--data", "modules=[tax, t_ax]"], "only by an underscore"),
-        (["--defaults", "--data", "project=x"], "has no such question; it has ci, "),
+        (["--defaults", "--data", "project=x"], "has no such question; it has catalog, ci, "),
         (["--defaults", "--data", "module=x"], "no such question"),
         (["--defaults", "--data", "_commit=x"], "no such question"),
         (["--defaults", "--ref", "v9"], "has no version v9"),

@@ -22,7 +22,7 @@ from helpers import SOURCES, command, git, tree
 ROOT = SOURCES.parent
 APP = ".copier-answers.yml"
 MODULES = "src/app/modules/*/.copier-answers.module.yml"
-BROUGHT = ("copier.yml", "template-changes.yaml", "template", "examples/shop")
+BROUGHT = ("copier.yml", "template-changes.yaml", "template", "skeletons", "examples/shop")
 BUNDLED = "~/.cache/scaffold-monolith/template"
 
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scaffold import codeowners, git, names, origin, plan, repository
+from scaffold import codeowners, fields, git, names, origin, plan, repository
 from scaffold.errors import ScaffoldError
+from scaffold.fields import Entity
 
-_ASIDE = ".scaffold.tmp"
+ASIDE = ".scaffold.tmp"
 _NEEDED = ("__init__.py", "module.toml", "wiring.py", repository.MODULE_ANSWERS)
+_PLACEHOLDER = "item"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ def add_module(
     *,
     entity: str | None = None,
     plural: str | None = None,
+    fields_of: str | None = None,
+    bare: bool = False,
     depends_on: Iterable[str] = (),
     owner: str | None = None,
     source: str | None = None,
@@ -57,6 +61,9 @@ def add_module(
         name: of the module.
         entity: what it keeps, in the singular; none takes the template's default.
         plural: of the entity; none takes what the template makes of it.
+        fields_of: the entity's fields, as `fields.parse` reads them; none takes the template's own
+            entity, which has a name, and a job.
+        bare: whether it keeps nothing yet.
         depends_on: names of the modules whose interfaces it gets.
         owner: `@organisation/team`; none takes the repository's.
         source: path or URL to read the template from; none finds it. It is not recorded.
@@ -67,19 +74,30 @@ def add_module(
         ScaffoldError: with nothing written.
     """
     names.check_module(name)
-    if entity is not None:
+    if bare and (entity, plural, fields_of) != (None, None, None):
+        raise ScaffoldError(
+            "a bare module keeps nothing yet; leave out --bare, or --entity, --plural and --fields"
+        )
+    kept = None
+    if fields_of is not None:
+        kept = Entity(entity or _PLACEHOLDER, plural, fields.parse(fields_of))
+    elif entity is not None:
         names.check_entity(entity, name)
     if plural is not None:
-        names.check_plural(plural, entity or "item")
+        names.check_plural(plural, entity or _PLACEHOLDER)
     if owner is not None:
         names.check_owner(owner)
     git.need()
     root = repository.find_root(start)
-    given = {"entity": entity, "entities": plural, "owner": owner}
+    given = (
+        {"owner": owner} if bare or kept else {"entity": entity, "entities": plural, "owner": owner}
+    )
     wanted = _Wanted(
         root,
         name,
         {key: value for key, value in given.items() if value is not None},
+        bare or kept is not None,
+        kept,
         list(dict.fromkeys(depends_on)),
         source,
         note,
@@ -89,7 +107,7 @@ def add_module(
             return _stage(Path(aside) / name, wanted)
     with (
         plan.lock(root / repository.ANSWERS),
-        plan.working_folder(root / _ASIDE) as folder,
+        plan.working_folder(root / ASIDE) as folder,
     ):
         staged = folder / name
         added = _stage(staged, wanted)
@@ -103,6 +121,8 @@ class _Wanted:
     root: Path
     name: str
     answers: dict[str, str]
+    bare: bool
+    kept: Entity | None
     depends_on: list[str]
     source: str | None
     note: Callable[[str], None]
@@ -111,11 +131,7 @@ class _Wanted:
 def _stage(staged: Path, wanted: _Wanted) -> Added:
     """Check everything, render into `staged`, and say what that changes."""
     root, name = wanted.root, wanted.name
-    if git.is_picking(root):
-        raise ScaffoldError(
-            f"an update, or a cherry-pick, is in conflict in {root}; end it first (git status), or "
-            "what is added would not fit when it is taken back"
-        )
+    check_not_picking(root)
     recorded = repository.read_template(root / repository.ANSWERS)
     _check_free(root, name)
     interfaces = _interfaces(root, name, wanted.depends_on)
@@ -127,6 +143,7 @@ def _stage(staged: Path, wanted: _Wanted) -> Added:
 
     answers = {k: v for k, v in recorded.answers.items() if k != "modules"}
     answers |= {"module": name, "depends_on": interfaces, **wanted.answers, "owner": owner}
+    answers |= {"bare": True} if wanted.bare else {"rooted": True}
     from scaffold.history import render_module  # Jinja: only where something is rendered.
 
     render_module(template, answers, staged)
@@ -136,7 +153,17 @@ def _stage(staged: Path, wanted: _Wanted) -> Added:
             "update the repository to a version that has one"
         )
     rendered = repository.read_template(staged / repository.MODULE_ANSWERS)
-    names.check_entity(str(rendered.answers.get("entity")), name, interfaces.values())
+    if wanted.bare:
+        _check_bare(rendered)
+    else:
+        names.check_entity(str(rendered.answers.get("entity")), name, interfaces.values())
+    if wanted.kept:
+        from scaffold.entity import add as add_entity  # Only where there is one to add.
+
+        for change in add_entity(root, staged, name, wanted.kept, template, answers):
+            file = staged / change.path
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(change.after)
     plural = wanted.answers.get("entities")
     if plural not in (None, rendered.answers.get("entities")):
         raise ScaffoldError(
@@ -148,11 +175,20 @@ def _stage(staged: Path, wanted: _Wanted) -> Added:
         plan.Change(f"{folder}/{path.relative_to(staged).as_posix()}", None, path.read_bytes())
         for path in files
     ]
-    _check_seen(root, [*changes, owners])
+    check_seen(root, [*changes, owners])
     return Added(root, folder, owner, [*changes, owners], _signature(staged), rendered)
 
 
-def _check_seen(root: Path, changes: list[plan.Change]) -> None:
+def _check_bare(rendered: repository.Template) -> None:
+    """Refuse a template that has made a module of its own of it."""
+    if not rendered.answers.get("bare"):
+        raise ScaffoldError(
+            f"the template at {rendered.version} knows neither bare modules nor fields; update the "
+            "repository first (scaffold update)"
+        )
+
+
+def check_seen(root: Path, changes: list[plan.Change]) -> None:
     """Refuse a module, or a part of one, that git would leave out: nobody else would have it."""
     hidden = git.ignored(root, [repository.ANSWERS, *(change.path for change in changes)])
     if hidden and hidden[0][0] != repository.ANSWERS:  # else the repository as a whole is not kept
@@ -160,6 +196,15 @@ def _check_seen(root: Path, changes: list[plan.Change]) -> None:
         raise ScaffoldError(
             f"git ignores {path} by the rule {rule}, so that nobody else would get it; narrow the "
             "rule, or take another name"
+        )
+
+
+def check_not_picking(root: Path) -> None:
+    """Refuse to add to what is in a conflict."""
+    if git.is_picking(root):
+        raise ScaffoldError(
+            f"an update, or a cherry-pick, is in conflict in {root}; end it first (git status), or "
+            "what is added would not fit when it is taken back"
         )
 
 

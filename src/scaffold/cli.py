@@ -138,6 +138,10 @@ def add_module(
         str | None,
         typer.Option(metavar="ES", help="Several of them: analyses. Default: by English grammar."),
     ] = None,
+    fields: Annotated[
+        str | None, typer.Option(metavar="F:TYPE ...", help="What is known of each entity.")
+    ] = None,
+    bare: Annotated[bool, typer.Option("--bare", help="Wired in, and nothing in it yet.")] = False,
     depends_on: Annotated[
         str, typer.Option(metavar="A,B", help="Modules whose interfaces it gets.")
     ] = "",
@@ -157,11 +161,17 @@ def add_module(
     It is rendered at the version that the repository records, read from what scaffold came with if
     that is the same, or else from the recorded address; --from names a copy, and is not recorded.
 
+    Fields are text, int, bigint, bool, uuid, date, datetime, money, decimal(8,2) and
+    enum(open,done), with `?` behind the type of what may be missing.
+
     \b
     Examples:
       scaffold add-module billing
       scaffold add-module billing --entity invoice --depends-on ordering --owner @acme/payments
+      scaffold add-module appointments --entity appointment \\
+        --fields "patient_id:uuid starts_at:datetime note:text? fee:money status:enum(open,done)"
       scaffold add-module lab --entity analysis --plural analyses
+      scaffold add-module reminders --bare --depends-on appointments
       scaffold add-module billing --dry-run
       scaffold add-module billing --from ~/src/template
     """
@@ -173,6 +183,8 @@ def add_module(
         name,
         entity=entity,
         plural=plural,
+        fields_of=fields,
+        bare=bare,
         depends_on=wanted,
         owner=owner,
         source=source,
@@ -199,7 +211,75 @@ def add_module(
     if dry_run:
         print("".join(screen.paint_diff(change.diff()) for change in changed), end="")
     else:
-        print(f"Next: make test, then edit {added.folder}/__init__.py and service.py")
+        first = f"scaffold add-entity {name} NAME --fields ..., or " if bare else "make test, then "
+        print(f"Next: {first}edit {added.folder}/__init__.py and service.py")
+
+
+@app.command()
+def add_entity(
+    module: Annotated[str, typer.Argument(metavar="MODULE", help="That keeps it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="In the singular: invoice.")],
+    fields: Annotated[
+        str | None,
+        typer.Option(metavar="F:TYPE ...", help="What is known of each. Default: name:text."),
+    ] = None,
+    plural: Annotated[
+        str | None,
+        typer.Option(metavar="ES", help="Several of them: analyses. Default: by English grammar."),
+    ] = None,
+    source: From = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the files and the diff; write nothing.")
+    ] = False,
+    as_json: Json = False,
+    inside: Inside = Path(),
+) -> None:
+    """Add an entity to a module: values, table, migration, routes, tests.
+
+    It gets files of its own, and lines in those that are there, where these are of the form that
+    modules have; else nothing is written, and the lines to add are printed.
+
+    Fields are text, int, bigint, bool, uuid, date, datetime, money, decimal(8,2) and
+    enum(open,done), with `?` behind the type of what may be missing.
+
+    \b
+    Examples:
+      scaffold add-entity appointments slot --fields "starts_at:datetime taken:bool"
+      scaffold add-entity lab analysis --plural analyses --fields "taken_on:date result:text?"
+      scaffold add-entity billing invoice --dry-run
+    """
+    from scaffold.add_entity import add_entity as add
+
+    added = add(
+        inside,
+        module,
+        name,
+        fields_of=fields,
+        plural=plural,
+        source=source,
+        dry_run=dry_run,
+        note=screen.note,
+    )
+    if as_json:
+        result = {
+            "module": module,
+            "entity": name,
+            "files": [change.path for change in added.changes],
+            "template": {"source": added.template.source, "version": added.template.version},
+            "written": not dry_run,
+        }
+        print(json.dumps(result, indent=2))
+        return
+    said = "Would add" if dry_run else "Added"
+    print(f"{said} {name} to {module}, template {added.template.version}:")
+    for change in added.changes:
+        print(f"  {'new    ' if change.before is None else 'changed'} {change.path}")
+    if dry_run:
+        print("".join(screen.paint_diff(change.diff()) for change in added.changes), end="")
+    else:
+        print(
+            f"Next: read the migration, then make test, and edit {added.folder}/{name}_service.py"
+        )
 
 
 @app.command()
@@ -326,7 +406,9 @@ def _run() -> int:
             return screen.complain("interrupted; nothing was written", _INTERRUPTED)
         return code if isinstance(code, int) else 0
     except ScaffoldError as error:
-        return screen.complain(str(error))
+        code = screen.complain(str(error))
+        print(error.lines, end="", file=sys.stderr)
+        return code
     except (typer.Abort, KeyboardInterrupt):
         return screen.complain("interrupted; nothing was written", _INTERRUPTED)
     except BrokenPipeError:  # the reader of a pipe went away: nobody is left to tell

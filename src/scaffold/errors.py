@@ -4,7 +4,13 @@ import errno
 
 
 class ScaffoldError(Exception):
-    """A refusal or a failure, in one sentence: what is wrong, where; what to do."""
+    """A refusal or a failure, in one sentence: what is wrong, where; what to do.
+
+    Attributes:
+        lines: what to add by hand, where that is the way out.
+    """
+
+    lines: str = ""
 
 
 def of_disk(error: OSError) -> str:

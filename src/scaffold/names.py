@@ -48,6 +48,14 @@ TAKEN = frozenset(
     """.split()
 )
 
+# Further ones that the code of an entity with fields has.
+TAKEN_WITH_FIELDS = frozenset(
+    """
+    api_router aware_datetime big_integer caller config_dict date decimal domain_error enum field
+    if_match literal numeric page page_query stale str_enum typed_dict unpack utc
+    """.split()
+)
+
 # The same words as `dependency_names` in copier.yml; a test compares the two.
 DEPENDENCIES = frozenset(
     """
@@ -79,7 +87,7 @@ _PROJECT = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
 def check_module(name: str) -> None:
     """Refuse a name that cannot be a package, a schema, a role, a URL and a folder everywhere."""
-    _check_shape("module", name)
+    check_shape("module", name, LONGEST["module"])
     if name in RESERVED or _is_keyword(name):
         raise ScaffoldError(
             f"the module name {name!r} is reserved by Python, PostgreSQL, Windows or the platform; "
@@ -115,7 +123,7 @@ def check_entity(entity: str, module: str, interfaces: Iterable[str] = ()) -> No
         module: the module's name.
         interfaces: class names of the modules it depends on.
     """
-    _check_shape("entity", entity)
+    check_shape("entity", entity, LONGEST["entity"])
     if _is_keyword(entity) or entity in TAKEN:
         raise ScaffoldError(
             f"the entity {entity!r} would clash with a name that the module's code uses; "
@@ -147,9 +155,39 @@ def check_entity(entity: str, module: str, interfaces: Iterable[str] = ()) -> No
         )
 
 
+def check_entity_with_fields(entity: str, module: str, others: Iterable[str]) -> None:
+    """Refuse an entity whose classes would clash with others in the module's own code.
+
+    Args:
+        entity: what the module keeps, in the singular.
+        module: the module's name.
+        others: class names of the module's interface and implementation, and of enums in fields.
+    """
+    check_shape("entity", entity, LONGEST["entity"])
+    better = f"{module}_{entity}"
+    if _is_keyword(entity) or entity in TAKEN | TAKEN_WITH_FIELDS:
+        raise ScaffoldError(
+            f"the entity {entity!r} would clash with a name that the module's code uses; "
+            f"take another, such as {better!r}"
+        )
+    if entity.startswith("test"):
+        raise ScaffoldError(
+            f"the entity {entity!r} would make a class {class_name(entity)}, which pytest takes "
+            f"for tests; take another, such as {better!r}"
+        )
+    kept = class_name(entity)
+    ends = ("", "Changes", "Created", "NotFound", "Outdated", "Page", "Query", "Row", "Rules")
+    made = [f"New{kept}", *(f"{kept}{end}" for end in ends)]
+    if twice := sorted({*made} & {*others}):
+        raise ScaffoldError(
+            f"the entity {entity!r} would have the class name {twice[0]} twice in one module; take "
+            f"another, such as {better!r}"
+        )
+
+
 def check_plural(plural: str, entity: str) -> None:
     """Refuse a plural that cannot be a table and a URL. It may be the same word: series."""
-    _check_shape("plural", plural)
+    check_shape("plural", plural, LONGEST["plural"])
     if collapse(plural) == collapse(entity) != plural and plural != entity:
         raise ScaffoldError(
             f"the plural {plural!r} is {entity!r} spelled otherwise; take one of them"
@@ -189,16 +227,17 @@ def _by_number(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
-def _check_shape(what: str, name: str) -> None:
+def check_shape(what: str, name: str, longest: int) -> None:
+    """Refuse a name that is not in lower case, or too long, with one that would do."""
     if not _SHAPE.fullmatch(name):
-        better = _suggest(name)[: LONGEST[what]].rstrip("_")
+        better = _suggest(name)[:longest].rstrip("_")
         raise ScaffoldError(
             f"{name!a} is no {what} name; use lower-case letters, digits and single underscores, "
             f"starting with a letter{f': {better}' if better else ''}"
         )
-    if len(name) > LONGEST[what]:
+    if len(name) > longest:
         raise ScaffoldError(
-            f"the {what} name {name!r} has {len(name)} characters; use at most {LONGEST[what]}"
+            f"the {what} name {name!r} has {len(name)} characters; use at most {longest}"
         )
 
 

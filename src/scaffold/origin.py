@@ -243,7 +243,9 @@ def _need_committed(path: Path) -> None:
     git.head(path)
     bare = git.run("rev-parse", "--is-bare-repository", cwd=path) == "true"
     changed = (
-        [] if bare else git.changes(path, "copier.yml", changes.FILE, "template", "examples/shop")
+        []
+        if bare
+        else git.changes(path, "copier.yml", changes.FILE, "template", "skeletons", "examples/shop")
     )
     if changed:
         raise ScaffoldError(

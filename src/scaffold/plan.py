@@ -1,10 +1,12 @@
 """A change to a repository: prepared aside, shown as a diff, then applied whole or not at all."""
 
+import hashlib
+import json
 import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
@@ -13,6 +15,8 @@ from scaffold import interrupts
 from scaffold.errors import ScaffoldError
 
 _MARK = "# A working folder of `scaffold`. If a killed run left it, it is safe to delete.\n*\n"
+
+_JOURNAL = ".writing"
 
 
 @dataclass(frozen=True)
@@ -88,11 +92,67 @@ def apply(staged: Path, folder: Path, file: Path, content: bytes) -> None:
         raise
 
 
+def apply_changes(root: Path, working: Path, changes: list[Change]) -> None:
+    """Write files: all of them, or none, and no Ctrl-C comes between them.
+
+    What they were is kept in `working` meanwhile. Where a `kill -9` comes between them, whichever
+    command opens that folder next puts them back.
+    """
+    for number, change in enumerate(changes):
+        (working / f"after-{number}").write_bytes(change.after)
+        file = root / change.path
+        if change.before is not None:
+            shutil.copy2(file, working / f"before-{number}")
+            shutil.copymode(file, working / f"after-{number}")
+    journal = working / _JOURNAL
+    written = working / f"{_JOURNAL}.new"
+    written.write_text(json.dumps([[each.path, _digest(each.after)] for each in changes]), "utf-8")
+    interrupts.ignore()
+    for change in changes:
+        file = root / change.path
+        there = file.read_bytes() if file.is_file() else None
+        if there != change.before or (there is None and os.path.lexists(file)):
+            raise ScaffoldError(f"{file} was changed just now; see what it is, and try again")
+    written.replace(journal)
+    try:
+        for number, change in enumerate(changes):
+            file = root / change.path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            (working / f"after-{number}").replace(file)
+    except BaseException:
+        _put_back(root, working)
+        raise
+    journal.unlink()
+
+
+def _put_back(root: Path, working: Path) -> None:
+    """Undo what `apply_changes` has begun, but where somebody has written since."""
+    journal = working / _JOURNAL
+    for number, (path, digest) in enumerate(json.loads(journal.read_text("utf-8"))):
+        file, before = root / path, working / f"before-{number}"
+        if not file.is_file() or _digest(file.read_bytes()) != digest:
+            continue
+        if before.exists():
+            shutil.copy2(before, working / "again")
+            (working / "again").replace(file)
+        else:
+            file.unlink()
+            with suppress(OSError):
+                file.parent.rmdir()  # Unless something else is there.
+    journal.unlink()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def _clear(folder: Path, *, ours: bool = False) -> None:
     """Remove a working folder, the mark last: whatever a kill leaves is still recognised."""
     if not folder.is_dir():
         return
     mark = folder / ".gitignore"
+    if (folder / _JOURNAL).is_file() and mark.is_file() and mark.read_text("utf-8") == _MARK:
+        _put_back(folder.parent, folder)
     entries = list(folder.iterdir())
     marked = mark.is_file() and mark.read_text("utf-8", "replace") == _MARK
     if entries and not ours and not marked:

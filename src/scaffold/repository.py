@@ -140,6 +140,46 @@ def build(folder: Path) -> ast.FunctionDef:
     raise ScaffoldError(f"{file} has no function build; add def build(…) -> Billing")
 
 
+def implementation(folder: Path) -> str:
+    """The class name of a module's implementation: of what `build` in its wiring.py makes."""
+    for node in ast.walk(build(folder)):
+        made = node.value if isinstance(node, ast.Return) else None
+        if isinstance(made, ast.Call) and isinstance(made.func, ast.Name):
+            return made.func.id
+    raise ScaffoldError(
+        f"{folder / 'wiring.py'}: build does not return what it makes, as in `return "
+        "BillingService(db)`; write it so"
+    )
+
+
+def heads(folder: Path) -> tuple[list[str], set[str]]:
+    """The newest migrations of a module, on which the next one builds, and all there are."""
+    before: set[str] = set()
+    found: set[str] = set()
+    for file in sorted((folder / "migrations").glob("*.py")):
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError) as error:
+            raise ScaffoldError(f"{file} is no Python ({error}); mend it") from None
+        for node in tree.body:
+            name, value = _assigned(node)
+            if name == "revision":
+                found |= set(value)
+            elif name == "down_revision":
+                before |= set(value)
+    return sorted(found - before), found
+
+
+def _assigned(node: ast.stmt) -> tuple[str, list[str]]:
+    """What a variable is set to, where that is text or several of them."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+        return "", []
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    parts = [each.value for each in ast.walk(node.value) if isinstance(each, ast.Constant)]
+    name = target.id if isinstance(target, ast.Name) else ""
+    return name, [part for part in parts if isinstance(part, str)]
+
+
 def answers_files(folder: Path) -> list[Path]:
     """Whatever Copier reads below a folder: the repository's own answers first, then modules'."""
     modules = sorted((folder / MODULES).glob(f"*/{MODULE_ANSWERS}"))

@@ -19,7 +19,8 @@ _OF_A_MODULE = re.compile(r"src/app/modules/(\w+)/.")
 _OF_A_ROOM = re.compile(r"(?:src/app/platform/|src/app/(?=development/)|tests/platform/)(\w+)/.")
 _NO_CODE = re.compile(r"(deploy|docs|tests)/.*|[^/]+\.md|CODEOWNERS|[^/.]+\.yaml|\.editorconfig")
 """Read by people, or only by what stands in `tests/`."""
-_TESTS = re.compile(r"test_.*\.py$")
+_HOLDS_TESTS = re.compile(r"test_.*\.py|(?!__)\w+")
+"""A file, or a folder."""
 _ROOMS = ROOT / "tests" / "platform"
 EDITED = "--edited"
 
@@ -65,9 +66,7 @@ def _arguments(modules: Collection[str] | None, rooms: Collection[str]) -> list[
     tests = ["tests"]
     if rooms:  # pytest would take those for a part of `tests`, and leave them out with the others.
         beside = (path for path in sorted(_ROOMS.parent.iterdir()) if path != _ROOMS)
-        tests = [
-            f"tests/{path.name}" for path in beside if path.is_dir() or _TESTS.match(path.name)
-        ]
+        tests = [f"tests/{path.name}" for path in beside if _HOLDS_TESTS.fullmatch(path.name)]
         tests += [f"tests/platform/{room}" for room in rooms]
     if modules is None:
         return ["src", *tests]

@@ -19,9 +19,10 @@ FACES: Mapping[str, frozenset[str]] = {
             "Tx",
         }
     ),
-    "errors": frozenset({"Conflict", "DomainError", "NotFound", "violated"}),
+    "errors": frozenset({"Conflict", "DomainError", "NotFound", "Stale", "violated"}),
     "flags": frozenset({"Flags"}),
     "jobs": frozenset({"Delivery", "Event", "Events", "job"}),
+    "rest": frozenset({"IfMatch", "Page", "PageQuery", "problems"}),
     "telemetry": frozenset({"get_logger", "span"}),
     "wiring": frozenset({"Module"}),
 }

@@ -29,7 +29,7 @@ def real_template(store: Path) -> Path:
         path.mkdir()
         shutil.copy(ROOT / "copier.yml", path)
         ignore = shutil.ignore_patterns("__pycache__", ".*_cache")
-        for tree in ("template", "examples/shop"):
+        for tree in ("template", "skeletons", "examples/shop"):
             shutil.copytree(ROOT / tree, path / tree, ignore=ignore)
         for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "1"]):
             subprocess.run(["git", *command], cwd=path, check=True)

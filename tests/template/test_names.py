@@ -102,6 +102,7 @@ def render(folder: Path, **answers: str) -> None:
     """The Python of one module, by Jinja alone: Copier would take minutes for as many."""
     answers = {**answers, "Entity": class_name(answers["entity"])}
     answers["entities"] = jinja(QUESTIONS["entities"]["default"], **answers)
+    answers["path"] = jinja(QUESTIONS["path"]["default"], **answers)
     for file in SOURCE.rglob("*.py.jinja"):
         made = folder / jinja(str(file.relative_to(SOURCE)), **answers).removesuffix(".jinja")
         made.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,7 @@
 """Errors that a module's interface declares. `http` turns them into responses."""
 
+import re
+
 from sqlalchemy.exc import IntegrityError
 
 
@@ -13,6 +15,22 @@ class NotFound(DomainError):
 
 class Conflict(DomainError):
     """The request contradicts what is already there."""
+
+
+class Stale(DomainError):
+    """What the request was made from has changed since."""
+
+
+def status_of(kind: type[Exception]) -> int:
+    """Return the status that a kind of error is answered with."""
+    statuses = {NotFound: 404, Conflict: 409, Stale: 412}
+    return next((number for base, number in statuses.items() if issubclass(kind, base)), 422)
+
+
+def problem_type(kind: type[Exception]) -> str:
+    """Return the URI that names a kind of error: `urn:problem-type:order-not-found`."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*", kind.__name__)
+    return "urn:problem-type:" + "-".join(words).lower()
 
 
 def violated(error: IntegrityError) -> str | None:

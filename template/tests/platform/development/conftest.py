@@ -18,7 +18,7 @@ from app.platform.flags.provider import FlagFiles
 from app.platform.jobs.jobs import BoundJob, Options
 from app.platform.settings.settings import Settings
 from app.platform.web.http import create_api
-from app.platform.wiring.wiring import ModuleFolder
+from app.platform.wiring.modules import ModuleFolder
 
 from ..browsing import open_browser
 

@@ -14,7 +14,7 @@ from app.development.catalog import (
     owner_reference,
     system_of,
 )
-from app.platform.wiring.wiring import ModuleFolder
+from app.platform.wiring.modules import ModuleFolder
 
 NOTHING: dict[str, Any] = {
     "openapi": "3.1.0",

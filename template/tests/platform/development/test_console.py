@@ -11,7 +11,7 @@ from app.platform.database.database import Database
 from app.platform.flags.provider import FlagFiles
 from app.platform.jobs.queue import connect_queue, enqueue, NewJob
 from app.platform.settings.settings import Settings
-from app.platform.wiring.wiring import ModuleFolder
+from app.platform.wiring.modules import ModuleFolder
 
 from ..browsing import EVIL, is_sound, open_browser, OWN
 from ..spans import attempt, request, span, sql

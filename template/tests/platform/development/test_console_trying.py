@@ -15,7 +15,7 @@ from app.development.issuer import DevelopmentIssuer
 from app.platform.auth.tokens import Tokens
 from app.platform.flags.provider import FlagFiles
 from app.platform.settings.settings import Settings
-from app.platform.wiring.wiring import ModuleFolder
+from app.platform.wiring.modules import ModuleFolder
 
 from ..browsing import EVIL, is_sound, open_browser, OWN
 

@@ -3,6 +3,7 @@
 import re
 import timeit
 import traceback
+from time import process_time
 
 import pytest
 from httpx import AsyncClient
@@ -109,7 +110,9 @@ async def test_a_log_or_an_answer_tells_no_values(
 def test_a_text_that_is_ten_times_as_long_takes_about_ten_times_as_long(word: str) -> None:
     def seconds(length: int) -> float:
         text = (word * length)[:length]
-        return min(timeit.repeat(lambda: discretion._hidden(text), number=1, repeat=5))
+        # Of the processor: whatever else runs here takes its time as well.
+        hide = timeit.Timer(lambda: discretion._hidden(text), timer=process_time)
+        return min(hide.repeat(number=1, repeat=5))
 
     assert seconds(100_000) < 1000 * seconds(1_000)  # Squared, it would be 10,000.
 

@@ -16,7 +16,7 @@ from app.cli import cli
 from app.platform.settings import application_description, application_name, Settings
 from app.platform.web.http import create_api
 from app.platform.web.openapi import describe_api
-from app.platform.wiring.wiring import ModuleFolder
+from app.platform.wiring.modules import ModuleFolder
 
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
 

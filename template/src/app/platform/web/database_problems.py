@@ -35,6 +35,8 @@ def answer_to(error: Exception, *, has_written: bool, is_safe: bool = False) -> 
         return problem(500, "It is not known whether this was done. Look before you try again.")
     if state in _UNSTORABLE:
         return problem(422, "A text holds a character that cannot be stored.")
+    if _is_out_of_range(error):
+        return problem(422, "A number or a time is out of the range that can be stored.")
     may_pass = True
     if state in _STOPPED:
         said, may_pass = "A statement took too long, or was stopped.", False
@@ -53,3 +55,10 @@ def answer_to(error: Exception, *, has_written: bool, is_safe: bool = False) -> 
     if may_pass:
         return later(f"{said} Try again in a moment.")
     return problem(503, said if is_safe else f"{said} Nothing was changed.")
+
+
+def _is_out_of_range(error: Exception) -> bool:
+    """Say whether the driver had no way to send a value, as a time before the year 1 in UTC."""
+    driver = getattr(getattr(error, "orig", None), "__cause__", None)
+    cause = driver and driver.__cause__
+    return isinstance(cause, OverflowError) or "cannot encode Decimal" in str(cause)

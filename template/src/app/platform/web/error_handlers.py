@@ -1,7 +1,6 @@
 """What becomes of an error that a route raises: an answer as problem+json."""
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 
 from fastapi import Request, Response
@@ -14,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app.platform.database import OutcomeUnknownError, UnreachableError
-from app.platform.errors import Conflict, DomainError, NotFound
+from app.platform.errors import DomainError, problem_type, status_of
 from app.platform.telemetry import cause, has_written
 from app.platform.web.database_problems import answer_to
 from app.platform.web.problems import problem
@@ -23,9 +22,8 @@ logger = logging.getLogger("app.http")
 
 
 def _domain_error(_request: Request, error: Exception) -> JSONResponse:
-    status = 404 if isinstance(error, NotFound) else 409 if isinstance(error, Conflict) else 422
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*", type(error).__name__)
-    return problem(status, str(error), "urn:problem-type:" + "-".join(words).lower())
+    kind = type(error)
+    return problem(status_of(kind), str(error), problem_type(kind))
 
 
 def _http_error(request: Request, error: Exception) -> Response:

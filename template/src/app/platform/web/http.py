@@ -26,7 +26,7 @@ from app.platform.web.access import Access, create_tokens
 from app.platform.web.error_handlers import HANDLERS
 from app.platform.web.idempotency import Idempotency
 from app.platform.web.limits import Limits
-from app.platform.web.openapi import describe_problems
+from app.platform.web.openapi import describe_problems, operation_ids
 from app.platform.web.problems import DESCRIBED, problem
 from app.platform.web.rate_limit import Rates
 from app.platform.web.requests import Requests
@@ -46,7 +46,14 @@ _SECURITY = (
 _UNFIT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """What the server would close the connection for, without an answer."""
 _OURS = frozenset((b"x-request-id", *(name for name, _ in _SECURITY)))
-_EXPOSED = ("Idempotent-Replayed", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
+_EXPOSED = (
+    "ETag",
+    "Idempotent-Replayed",
+    "Location",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-ID",
+)
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """FastAPI's own, which would tell queries: see `requests` and `traces`."""
 
@@ -88,7 +95,7 @@ def create_api(
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=["*"],
-            allow_headers=["Authorization", "Idempotency-Key", "X-Request-ID"],
+            allow_headers=["Authorization", "Idempotency-Key", "If-Match", "X-Request-ID"],
             expose_headers=_EXPOSED,
         )
     api.add_middleware(_Headers)
@@ -96,9 +103,15 @@ def create_api(
     for kind, handler in HANDLERS.items():
         api.add_exception_handler(kind, handler)
     by_module = ByModule(api.router)
+    names = operation_ids(routers)
     for name, router in sorted(routers.items()):
         first = name.replace("_", "-")
-        api.include_router(router, prefix=f"/{first}", tags=[name])
+        api.include_router(
+            router,
+            prefix=f"/{first}",
+            tags=[name],
+            generate_unique_id_function=names[name],
+        )
         by_module.add(first, api.router.routes[-1])
     api.router.middleware_stack = by_module
     return api

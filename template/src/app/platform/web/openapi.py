@@ -1,9 +1,38 @@
-"""What the OpenAPI document says of errors, and of one of the modules."""
+"""What the OpenAPI document says: how operations are called, of errors, and of one module."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from app.platform.web.problems import CONTENT, NAME, SCHEMA
+from fastapi import APIRouter
+from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.utils import generate_unique_id
+
+from app.platform.rest import CONTENT, NAME, SCHEMA
+
+
+def operation_ids(routers: Mapping[str, APIRouter]) -> dict[str, Callable[[APIRoute], str]]:
+    """Return, by module, what names its operations: each is called as its function, `list_orders`.
+
+    Where two modules have one of a name, that of the module comes first, `catalog_list_items`; two
+    in one module are called as FastAPI calls them, by their paths.
+    """
+    names = {
+        module: Counter(route.name for route in iter_route_contexts(router.routes))
+        for module, router in routers.items()
+    }
+    everywhere = Counter(name for own in names.values() for name in own)
+
+    def naming(module: str) -> Callable[[APIRoute], str]:
+        def name_of(route: APIRoute) -> str:
+            if names[module][route.name] > 1:
+                return generate_unique_id(route)
+            is_alone = everywhere[route.name] == 1
+            return route.name if is_alone else f"{module}_{route.name}"
+
+        return name_of
+
+    return {module: naming(module) for module in routers}
 
 
 def describe_problems(api: dict[str, Any]) -> None:

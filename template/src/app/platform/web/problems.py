@@ -5,30 +5,8 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string", "description": "about:blank, or the name of a module's error"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "description": "What is wrong where, in a request that does not have the expected form",
-            "items": {
-                "type": "object",
-                "required": ["location", "detail"],
-                "properties": {"location": {"type": "string"}, "detail": {"type": "string"}},
-            },
-        },
-    },
-}
-NAME = "ProblemDetails"
-"""What the schema is called in OpenAPI: RFC 9457's word, since a module may have problems of its own."""
-CONTENT: dict[str, Any] = {
-    "application/problem+json": {"schema": {"$ref": f"#/components/schemas/{NAME}"}}
-}
+from app.platform.rest import CONTENT
+
 DESCRIBED: dict[int | str, dict[str, Any]] = {
     f"{number}XX": {"description": "What is wrong", "content": CONTENT} for number in (4, 5)
 }
