@@ -12,36 +12,27 @@ from running import bearer, running
 
 CALLER = """
 import sys
-from importlib import import_module
-from pkgutil import iter_modules
-from types import ModuleType
 from uuid import uuid4
 
 from shop_client import AuthenticatedClient
-from shop_client.api import catalog
+from shop_client.api.catalog import add_product, get_product, list_products
 from shop_client.models import NewProduct, ProblemDetails, Product, ProductPage
-
-
-def operation(name: str) -> ModuleType:
-    [found] = [each.name for each in iter_modules(catalog.__path__) if each.name.startswith(name)]
-    return import_module(f"{catalog.__name__}.{found}")
-
 
 address, token = sys.argv[1:]
 client = AuthenticatedClient(address, token=token, raise_on_unexpected_status=True)
 new = NewProduct(name="Teapot", price="1.50", sku=uuid4().hex.upper())
-made = operation("add_product").sync(client=client, body=new)
+made = add_product.sync(client=client, body=new)
 assert isinstance(made, Product), made
-assert operation("get_product").sync(client=client, id=made.id) == made
-page = operation("list_products").sync(client=client, limit=1)
+assert get_product.sync(client=client, id=made.id) == made
+page = list_products.sync(client=client, limit=1)
 assert isinstance(page, ProductPage) and len(page.items) == 1, page
-taken = operation("add_product").sync(client=client, body=new)
+taken = add_product.sync(client=client, body=new)
 assert isinstance(taken, ProblemDetails) and taken.status == 409, taken
-wrong = operation("list_products").sync(client=client, limit=0)
+wrong = list_products.sync(client=client, limit=0)
 assert isinstance(wrong, ProblemDetails), wrong
 assert [each.location for each in wrong.errors] == ["query.limit"]
 stranger = AuthenticatedClient(address, token="none")
-refused = operation("add_product").sync(client=stranger, body=new)
+refused = add_product.sync(client=stranger, body=new)
 assert isinstance(refused, ProblemDetails) and refused.status == 401, refused
 """
 SCOPES = ("billing:write", "catalog:write", "identity:write", "orders:ship")
@@ -56,23 +47,6 @@ def example(generate: Generate) -> Iterator[tuple[Repository, str, dict[str, str
     shop.run(UV, "sync", "--quiet")
     with running(shop) as (_process, url):
         yield shop, url, bearer(shop, *SCOPES)
-
-
-@pytest.mark.slow
-def test_a_typed_client_is_made_of_the_description_and_calls_the_example(
-    example: tuple[Repository, str, dict[str, str]],
-) -> None:
-    shop, url, headers = example
-    said = [shop.make("client") for _ in range(2)]  # The second replaces the first.
-    assert "unable" not in "".join(said).lower()
-    (shop.path / "dist" / "caller.py").write_text(CALLER)
-    token = headers["Authorization"].removeprefix("Bearer ")
-    client = ("run", "--quiet", "--no-project", "--with", "dist/client")
-    shop.run(UV, *client, "python", "dist/caller.py", url, token)
-    refused = shop.run("make", "client", "out=docs", check=False)
-    assert refused.returncode == 2
-    assert "docs is there already, and is no shop-client: say out=FOLDER." in refused.stdout
-    assert shop.changes() == []
 
 
 @pytest.mark.slow
@@ -100,3 +74,20 @@ def test_no_request_breaks_the_example_or_its_description(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No issues found" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_typed_client_is_made_of_the_description_and_calls_the_example(
+    example: tuple[Repository, str, dict[str, str]],
+) -> None:
+    shop, url, headers = example
+    said = [shop.make("client") for _ in range(2)]  # The second replaces the first.
+    assert "unable" not in "".join(said).lower()
+    (shop.path / "dist" / "caller.py").write_text(CALLER)
+    token = headers["Authorization"].removeprefix("Bearer ")
+    client = ("run", "--quiet", "--no-project", "--with", "dist/client")
+    shop.run(UV, *client, "python", "dist/caller.py", url, token)
+    refused = shop.run("make", "client", "out=docs", check=False)
+    assert refused.returncode == 2
+    assert "docs is there already, and is no shop-client: say out=FOLDER." in refused.stdout
+    assert shop.changes() == []

@@ -37,7 +37,9 @@ def problems(*kinds: type[DomainError]) -> dict[int | str, dict[str, Any]]:
     described: dict[int | str, dict[str, Any]] = {}
     for status in sorted({status_of(kind) for kind in kinds}):
         alike = [kind for kind in kinds if status_of(kind) == status]
-        said = {problem_type(kind): (kind.__doc__ or kind.__name__).splitlines()[0] for kind in alike}
+        said = {
+            problem_type(kind): (kind.__doc__ or kind.__name__).splitlines()[0] for kind in alike
+        }
         described[status] = _described(status, said)
     if any(issubclass(kind, Stale) for kind in kinds):
         described[428] = _described(428, {"about:blank": "If-Match is missing."})
@@ -47,7 +49,9 @@ def problems(*kinds: type[DomainError]) -> dict[int | str, dict[str, Any]]:
 def _described(status: int, said: dict[str, str]) -> dict[str, Any]:
     # Examples, and no enum: the platform refuses as well, and says about:blank.
     examples = {
-        kind: {"value": {"type": kind, "title": phrases[status], "status": status, "detail": detail}}
+        kind: {
+            "value": {"type": kind, "title": phrases[status], "status": status, "detail": detail}
+        }
         for kind, detail in said.items()
     }
     content = {media: {**body, "examples": examples} for media, body in CONTENT.items()}
