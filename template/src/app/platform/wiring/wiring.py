@@ -27,8 +27,8 @@ from app.platform.jobs import (
 )
 from app.platform.wiring.boundary import at_boundary, Instrument
 from app.platform.wiring.interfaces import InterfaceError
-from app.platform.wiring.modules import ModuleFolder
 from app.platform.wiring.module_toml import WiringError
+from app.platform.wiring.modules import ModuleFolder
 
 Interface = TypeVar("Interface")
 
