@@ -105,7 +105,7 @@ def test_the_tests_of_a_module_fail_when_its_code_is_broken(
     assert "failed" in done.stdout or "error" in done.stdout
 
 
-DEVELOPERS = ("dev", "make-migration", "token", "map")
+DEVELOPERS = ("dev", "make-migration", "token", "mcp", "map")
 SERVES = """
 import sys
 from app.main import create_app
