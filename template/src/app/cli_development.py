@@ -12,7 +12,7 @@ from app.platform.settings import is_for_development
 if TYPE_CHECKING:
     from app.platform.settings import Settings
 
-_COMMANDS = ("dev", "make-migration", "token", "map")
+_COMMANDS = ("dev", "make-migration", "token", "mcp", "map")
 
 
 def add_commands(cli: typer.Typer) -> None:

@@ -10,11 +10,12 @@ from fastapi import FastAPI
 from pgqueuer import Queries
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.development.console import views
+from app.development.console import answers, views
+from app.development.console.address import REPOSITORY
 from app.development.console.guard import Guard
 from app.development.console.operations import operations_of
 from app.development.console.pages import Pages
@@ -32,7 +33,7 @@ from app.platform.jobs import (
     measure_queue,
     retry_jobs,
 )
-from app.platform.query_stats import slow_statements, StatisticsError
+from app.platform.query_stats import slow_statements, SlowStatement, StatisticsError
 from app.platform.settings import application_name, Settings
 from app.platform.wiring import ModuleFolder
 
@@ -83,6 +84,7 @@ class Console:
                 Route(PATH + "/sql", self._sql),
                 Route(PATH + "/flags", self._show_flags),
                 *self._trying.routes(),
+                Route(PATH + "/json/{what}", self._tell),
                 Route(PATH + "/style.css", self._style),
                 Route(PATH + "/live.js", self._script),
                 Route(PATH + "/docs.js", self._script),
@@ -121,25 +123,25 @@ class Console:
     async def _show_queue(
         self, status: int = 200, retried: str = "", refused: str = ""
     ) -> Response:
-        async def look(queue: Queries) -> dict[str, object]:
-            return {
-                "queues": await measure_queue(queue.driver, self._jobs),
-                "held": await find_jobs(queue, self._jobs, state="held", limit=_SHOWN),
-                "others": [
-                    job
-                    for state in ("running", "waiting", "unknown")
-                    for job in await find_jobs(queue, self._jobs, state=state, limit=_SHOWN)
-                ],
-            }
-
         shown = {
-            "shown": await self._ask(look),
+            "shown": await self._ask(self._look),
             "traces": views.traces_of_jobs(self._recorder),
             "names": sorted(self._jobs),
             "retried": retried,
             "refused": refused,
         }
         return self._pages.show("queue", shown, status)
+
+    async def _look(self, queue: Queries) -> dict[str, object]:
+        return {
+            "queues": await measure_queue(queue.driver, self._jobs),
+            "held": await find_jobs(queue, self._jobs, state="held", limit=_SHOWN),
+            "others": [
+                job
+                for state in ("running", "waiting", "unknown")
+                for job in await find_jobs(queue, self._jobs, state=state, limit=_SHOWN)
+            ],
+        }
 
     async def _retry(self, request: Request) -> Response:
         id = request.path_params["id"]
@@ -159,20 +161,48 @@ class Console:
 
     async def _sql(self, request: Request) -> Response:
         module = request.query_params.get("module", "")
-        names = [folder.name for folder in self._folders if module in ("", folder.name)]
-        slow, reason = [], ""
-        try:
-            slow = await slow_statements(self._settings.database_url, names, _SLOW)
-        except StatisticsError as error:
-            reason = str(error)
-        except (OSError, asyncpg.PostgresError):
-            reason = "The database does not answer."
+        _, slow, reason = await self._slow(module)
         statements = views.statements(self._recorder, module)
         shown = {"module": module, "slow": slow, "reason": reason, "statements": statements}
         return self._pages.show("sql", shown)
 
+    async def _slow(self, module: str) -> tuple[list[str], list[SlowStatement], str]:
+        """Return which modules are asked for, their slow statements, and why there are none."""
+        names = [folder.name for folder in self._folders if module in ("", folder.name)]
+        try:
+            return names, await slow_statements(self._settings.database_url, names, _SLOW), ""
+        except StatisticsError as error:
+            return names, [], str(error)
+        except (OSError, asyncpg.PostgresError):
+            return names, [], "The database does not answer."
+
     async def _show_flags(self, _request: Request) -> Response:
         return self._pages.show("flags", {"flags": views.flags(self._flags)})
+
+    async def _tell(self, request: Request) -> Response:
+        """Answer `app mcp`, which runs beside this one in the same repository."""
+        asked = request.query_params
+        if asked.get("repository") != str(REPOSITORY):
+            return PlainTextResponse("`make dev` of another repository answers here.\n", 409)
+        match request.path_params["what"]:
+            case "last-error":
+                return answers.as_json(answers.last_error(self._recorder))
+            case "trace":
+                found = self._recorder.trace(asked.get("id", ""))
+                if found is None:
+                    return PlainTextResponse("There is no such trace, or not any more.\n", 404)
+                return answers.as_json(answers.of_trace(found))
+            case "slow-sql":
+                names, slow, reason = await self._slow(asked.get("module", ""))
+                since = answers.of_statements(self._recorder, names)
+                return answers.as_json({"counted": slow or reason, "in_this_process": since})
+            case "map":
+                return answers.as_json(self._map)
+            case "queue":
+                return answers.as_json(
+                    await self._ask(self._look) or "The database does not answer."
+                )
+        return PlainTextResponse("There is no such answer.\n", 404)
 
     async def _ask(self, question: Callable[[Queries], Awaitable[Result]]) -> Result | None:
         """Ask the queue; None where the database does not answer, which its page says."""
