@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from generated import ROOT, UV, Generate
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from running import running
+from running import call, eventually, running
 from shops import Shop
 
 pytestmark = pytest.mark.browser
@@ -251,6 +251,33 @@ def test_what_is_open_and_focused_stays_so_when_the_page_is_renewed(page: Page, 
     expect(page.locator("tbody a:focus")).to_have_count(1)
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("status").first).to_have_text("Paused")
+
+
+def test_what_does_not_start_says_why_and_comes_to_life_when_it_is_mended(
+    chromium: Browser, shop: Shop, tmp_path: Path
+) -> None:
+    context = chromium.new_context(base_url=shop.address, viewport=NARROW)
+    page = context.new_page()
+    service = shop.repository.path / "src/app/modules/billing/service.py"
+    whole = service.read_text("utf-8")
+    try:
+        service.write_text(f"{whole}\ndef broken(:\n", "utf-8")
+        eventually(lambda: call(f"{shop.address}/readyz")[0] == 503)
+        page.goto("/_dev/requests")
+        expect(page.get_by_role("alert")).to_contain_text("billing cannot be imported: SyntaxError")
+        page.get_by_text("Where it comes from").click()
+        expect(page.get_by_text("Traceback (most recent call last)")).to_be_visible()
+        assert Axe().run(page).response["violations"] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+        page.screenshot(path=tmp_path / "failure.png")
+        page.wait_for_timeout(2500)  # It asks meanwhile, and what is open stays so.
+        expect(page.get_by_text("Traceback (most recent call last)")).to_be_visible()
+    finally:
+        service.write_text(whole, "utf-8")
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        re.compile("^Requests"), timeout=30_000
+    )
+    context.close()
 
 
 def test_pictures_for_the_documentation(chromium: Browser, shop: Shop, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_the_tests_of_a_module_fail_when_its_code_is_broken(
     assert "failed" in done.stdout or "error" in done.stdout
 
 
-DEVELOPERS = ("dev", "make-migration", "token", "mcp", "map")
+DEVELOPERS = ("dev", "db", "make-migration", "token", "shell", "mcp", "map")
 SERVES = """
 import sys
 from app.main import create_app
@@ -155,7 +155,7 @@ def test_the_production_install_does_what_operators_need_and_nothing_else(
     for command in DEVELOPERS:
         said = f"app: This is an installation for production, without `app {command}`. Run it in "
         assert app(command, "--some", "thing") == (1, f"{said}the repository.\n")
-    assert "Catalog(db: Database, events: Events)" in app("modules")[1]
+    assert re.search("^catalog +@acme/team$", app("modules")[1], re.MULTILINE)
     assert '"/catalog/items"' in app("openapi", "--module", "catalog")[1]
 
 

@@ -28,7 +28,7 @@ WORDS = {
 }
 WRITTEN_LATER = (
     ".local .venv/ .checks_cache/ dist/ uv.lock docs/architecture.svg app.log backup. catalog-info.yaml "
-    "flags.json openapi.json observability/dashboards/ deploy/components/monitoring/"
+    "flags.json openapi.json seed.py observability/dashboards/ deploy/components/monitoring/"
 ).split()
 OF_OTHERS = ("/run/secrets/", "/tmp", "billing/", "app/", "acme/", "shop/")
 
