@@ -27,6 +27,7 @@ _MEANT = {
     **dict.fromkeys(("double", "float", "number", "numeric"), "decimal"),
     **dict.fromkeys(("timestamp", "timestamptz", "time"), "datetime"),
     **dict.fromkeys(("long", "int8", "serial"), "bigint"),
+    **dict.fromkeys(("references", "foreign", "fk", "id", "guid"), "uuid"),
     "price": "money",
 }
 """What others call them."""
@@ -152,9 +153,9 @@ def _field(entry: str) -> Field:
     name, kind, inside, nullable = found.groups()
     _check_name(name)
     if kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, 1, 0.5)
-        near = [_MEANT[kind]] if kind in _MEANT else near
-        better = f"; did you mean {near[0]}?" if near else ""
+        meant = {**{each: each for each in KINDS}, **_MEANT}
+        near = difflib.get_close_matches(kind.lower(), meant, 1, 0.6)
+        better = f"; did you mean {meant[near[0]]}?" if near else ""
         raise ScaffoldError(
             f"the field {name!r} has the type {kind!a}, which does not exist; there are "
             f"{', '.join(kind + example for kind, example in KINDS.items())}{better}"

@@ -10,7 +10,11 @@ from typer.main import get_command
 from app.cli import cli
 
 ROOT = Path(__file__).parents[1]
-RUNBOOKS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("src/app/modules/*/README.md")]
+RUNBOOKS = [
+    file
+    for files in ("*.md", "docs/*.md", ".agents/skills/*/SKILL.md", "src/app/modules/*/README.md")
+    for file in ROOT.glob(files)
+]
 
 
 def commands(markdown: str) -> list[str]:

@@ -149,6 +149,58 @@ def test_a_get_is_tried_from_the_page(page: Page, shop: Shop) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("/ordering/orders/{id}")
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_one_signs_in_as_anybody_and_is_remembered(
+    chromium: Browser, shop: Shop, scripts: bool
+) -> None:
+    context = chromium.new_context(base_url=shop.address, java_script_enabled=scripts)
+    page = context.new_page()
+    page.goto("/_dev/try")
+    expect(page.get_by_role("heading", name="Requests are sent as me")).to_be_visible()
+    page.get_by_label("Who").fill("ada")
+    page.get_by_label("catalog:write").uncheck()
+    page.get_by_role("button", name="Sign in").click()
+    page.goto("/_dev")
+    page.goto("/_dev/try")
+    expect(page.get_by_role("heading", name="Requests are sent as ada")).to_be_visible()
+    expect(page.get_by_label("catalog:write")).not_to_be_checked()
+    expect(page.get_by_label("orders:ship")).to_be_checked()
+    page.get_by_text("The token, for a day").click()
+    expect(page.locator("#token pre")).to_have_text(re.compile("^eyJ"))
+    adding = page.locator("details", has_text="POST /catalog/products catalog:write")
+    adding.locator("summary").click()
+    adding.get_by_label("Body").fill('{"name": "Hammer", "price": "9.90"}')
+    adding.get_by_role("button", name="Send").click()
+    answer = page.get_by_role("region", name="POST /catalog/products")
+    expect(answer).to_contain_text("This needs the scope catalog:write.")
+    page.get_by_role("button", name="Forget").click()
+    expect(page.get_by_role("heading", name="Requests are sent as me")).to_be_visible()
+    context.close()
+
+
+def test_the_documentation_needs_no_network_and_takes_a_token(page: Page) -> None:
+    page.goto("/_dev/try")
+    page.get_by_text("The token, for a day").click()
+    token = page.locator("#token pre").inner_text()
+    page.goto("/docs")
+    expect(page.get_by_role("heading", name=re.compile("^shop"))).to_be_visible()
+    operation = page.locator(".opblock", has_text="/ordering/shipments")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()  # As whom the console signs in.
+    status = operation.locator(".live-responses-table .response-col_status").last
+    expect(status).to_have_text(re.compile("^200"))
+    page.locator(".auth-wrapper .authorize").click()
+    dialog = page.locator(".modal-ux")
+    dialog.get_by_role("button", name="Remove authorization").click()
+    dialog.locator("input").fill(token)
+    dialog.get_by_role("button", name="Apply credentials").click()
+    dialog.get_by_role("button", name="Close").click()
+    with page.expect_request("**/ordering/shipments*") as sent:
+        operation.get_by_role("button", name="Execute").click()
+    assert sent.value.headers["authorization"] == f"Bearer {token}"
+
+
 def test_it_works_without_scripts(chromium: Browser, shop: Shop) -> None:
     shop.order()
     context = chromium.new_context(base_url=shop.address, java_script_enabled=False)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.platform.settings import Settings
     from app.platform.wiring import ModuleFolder
 
-_COMMANDS = ("dev", "db", "make-migration", "token", "shell", "map")
+_COMMANDS = ("dev", "db", "make-migration", "token", "shell", "mcp", "map")
 
 
 def add_commands(cli: typer.Typer) -> None:

@@ -39,6 +39,7 @@ def dev(
     """
     import uvicorn
 
+    from app.development.console.address import announced
     from app.development.database import development_settings, is_taken
     from app.development.reloading import Reload
     from app.platform.telemetry import configure_logs
@@ -70,10 +71,11 @@ def dev(
             log_config=None,
             reset_contextvars=True,
         )
-        if debug:
-            uvicorn.Server(config).run()
-        else:
-            Reload(config).run()
+        with announced(f"http://127.0.0.1:{port}"):
+            if debug:
+                uvicorn.Server(config).run()
+            else:
+                Reload(config).run()
 
 
 @commands.command("make-migration", epilog='Example: app make-migration billing "add a due date"')
@@ -140,6 +142,24 @@ def token(
     if os.environ.get("ENVIRONMENT", "development") != "development":
         fail("ENVIRONMENT is production, where only the issuer in OIDC_ISSUER makes tokens.")
     typer.echo(DevelopmentIssuer().token(subject, *(scope or [])))
+
+
+@commands.command(epilog="Agents find it in .mcp.json, as `make --silent mcp`.")
+def mcp() -> None:
+    """Tell agents what the console of `make dev` knows, on standard input and output.
+
+    By the Model Context Protocol: the last error, a trace, slow SQL, the map, the queue, and one query
+    that only reads, under the role of a module.
+    """
+    if os.environ.get("ENVIRONMENT", "development") != "development":
+        fail("ENVIRONMENT is production: this is for development only, so unset it.")
+    try:
+        from app.development.mcp_server import create_server
+    except ModuleNotFoundError as error:
+        if error.name != "mcp":
+            raise
+        fail("The package mcp is not installed. `uv sync` installs the group dev, with it.")
+    create_server().run()
 
 
 @commands.command(epilog="Example: app shell")

@@ -64,6 +64,14 @@ async def test_every_module_says_whose_it_is_and_what_it_offers(
         assert all(path.startswith(f"/{folder.name}/") for path in described["paths"])
 
 
+async def test_a_release_changes_no_file(
+    client: AsyncClient, folders: Sequence[ModuleFolder]
+) -> None:
+    api = (await client.get("/openapi.json")).json()
+    later = {**api, "info": {**api["info"], "version": "1.4.2"}}
+    assert draw_catalog("shop", folders, later) == draw_catalog("shop", folders, api)
+
+
 def test_the_system_is_called_as_the_distribution(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "web-shop"\n')
     assert system_of(tmp_path) == "web-shop"

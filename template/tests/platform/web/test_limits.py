@@ -217,10 +217,3 @@ async def test_no_page_of_another_site_may_use_the_answers(client: AsyncClient) 
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert not [name for name in answer.headers if name.startswith("access-control-")]
-
-
-async def test_the_documentation_may_load_its_scripts() -> None:
-    async with AsyncClient(transport=ASGITransport(api()), base_url="http://app") as client:
-        page = await client.get("/docs")
-    assert page.status_code == 200
-    assert "Content-Security-Policy" not in page.headers

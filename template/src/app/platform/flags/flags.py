@@ -1,6 +1,6 @@
 """Flags: what is deployed is not yet released.
 
-A module keeps its flags in its `flags.json` (`flag_files.py` shows one) and asks for `Flags` by type in
+A module keeps its flags in its `flags.json` (`files.py` shows one) and asks for `Flags` by type in
 its `build`:
 
     if self._flags.is_on("new_checkout", user=customer_id): ...
