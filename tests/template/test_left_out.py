@@ -30,7 +30,7 @@ WRITTEN_LATER = (
     ".local .venv/ .checks_cache/ dist/ uv.lock docs/architecture.svg app.log backup. catalog-info.yaml "
     "flags.json openapi.json seed.py observability/dashboards/ deploy/components/monitoring/"
 ).split()
-OF_OTHERS = ("/run/secrets/", "/tmp", "billing/", "app/", "acme/", "shop/")
+OF_OTHERS = ("/openapi.json", "/run/secrets/", "/tmp", "billing/", "app/", "acme/", "shop/")
 
 Texts = dict[str, str]
 

@@ -144,7 +144,7 @@ def token(
     typer.echo(DevelopmentIssuer().token(subject, *(scope or [])))
 
 
-@commands.command(epilog="Agents find it in .mcp.json, as `make --silent mcp`.")
+@commands.command(epilog="Agents find it in .mcp.json.")
 def mcp() -> None:
     """Tell agents what the console of `make dev` knows, on standard input and output.
 
