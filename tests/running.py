@@ -20,7 +20,7 @@ from generated import UV, Repository
 
 @contextmanager
 def running(
-    shop: Repository, log: Path = Path(os.devnull)
+    shop: Repository, log: Path = Path(os.devnull), *options: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """`app dev` on a free port: its process and its address. What it prints goes to `log`."""
     with socket.socket() as probe:
@@ -28,7 +28,7 @@ def running(
         port = probe.getsockname()[1]
     with log.open("wb") as printed:
         process = subprocess.Popen(
-            [shop.path / ".venv/bin/app", "dev", "--port", str(port)],
+            [shop.path / ".venv/bin/app", "dev", "--port", str(port), *options],
             cwd=shop.path,
             env=shop.environment,
             stdout=printed,

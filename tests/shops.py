@@ -39,7 +39,7 @@ class Shop:
     """A shop that runs, with a customer and something to sell."""
 
     def __init__(self, repository: Repository, address: str) -> None:
-        self._repository, self.address = repository, address
+        self.repository, self.address = repository, address
         self._headers = bearer(repository, "catalog:write", "orders:ship")
         ada = self.post("/identity/customers", {"email": "ada@example.org", "name": "Ada"})
         pot = self.post("/catalog/products", {"sku": "POT", "name": "Teapot", "price": "1.50"})
@@ -68,4 +68,4 @@ class Shop:
         self._python(AUDIT)
 
     def _python(self, program: str) -> None:
-        self._repository.run(str(self._repository.path / ".venv/bin/python"), "-c", program)
+        self.repository.run(str(self.repository.path / ".venv/bin/python"), "-c", program)

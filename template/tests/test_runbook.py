@@ -10,7 +10,11 @@ from typer.main import get_command
 from app.cli import cli
 
 ROOT = Path(__file__).parents[1]
-RUNBOOKS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("src/app/modules/*/README.md")]
+RUNBOOKS = [
+    file
+    for files in ("*.md", "docs/*.md", ".agents/skills/*/SKILL.md", "src/app/modules/*/README.md")
+    for file in ROOT.glob(files)
+]
 
 
 def commands(markdown: str) -> list[str]:
@@ -29,7 +33,7 @@ def test_every_command_that_a_runbook_names_exists() -> None:
     for runbook in RUNBOOKS:
         for named in commands(runbook.read_text("utf-8")):
             command = get_command(cli)
-            words = shlex.split(re.split(r" (?:[|>]|2>)|…", named)[0], comments=True)
+            words = shlex.split(re.split(r" (?:[|>]|2>|-- )|…", named)[0], comments=True)
             while isinstance(command, TyperGroup) and words:
                 where = f"{runbook.relative_to(ROOT)}: `app {named}`"
                 assert words[0] in command.commands, f"{where}: there is no such command"

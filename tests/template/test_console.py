@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from generated import ROOT, UV, Generate
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from running import running
+from running import call, eventually, running
 from shops import Shop
 
 pytestmark = pytest.mark.browser
@@ -149,6 +149,58 @@ def test_a_get_is_tried_from_the_page(page: Page, shop: Shop) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("/ordering/orders/{id}")
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_one_signs_in_as_anybody_and_is_remembered(
+    chromium: Browser, shop: Shop, scripts: bool
+) -> None:
+    context = chromium.new_context(base_url=shop.address, java_script_enabled=scripts)
+    page = context.new_page()
+    page.goto("/_dev/try")
+    expect(page.get_by_role("heading", name="Requests are sent as me")).to_be_visible()
+    page.get_by_label("Who").fill("ada")
+    page.get_by_label("catalog:write").uncheck()
+    page.get_by_role("button", name="Sign in").click()
+    page.goto("/_dev")
+    page.goto("/_dev/try")
+    expect(page.get_by_role("heading", name="Requests are sent as ada")).to_be_visible()
+    expect(page.get_by_label("catalog:write")).not_to_be_checked()
+    expect(page.get_by_label("orders:ship")).to_be_checked()
+    page.get_by_text("The token, for a day").click()
+    expect(page.locator("#token pre")).to_have_text(re.compile("^eyJ"))
+    adding = page.locator("details", has_text="POST /catalog/products catalog:write")
+    adding.locator("summary").click()
+    adding.get_by_label("Body").fill('{"name": "Hammer", "price": "9.90"}')
+    adding.get_by_role("button", name="Send").click()
+    answer = page.get_by_role("region", name="POST /catalog/products")
+    expect(answer).to_contain_text("This needs the scope catalog:write.")
+    page.get_by_role("button", name="Forget").click()
+    expect(page.get_by_role("heading", name="Requests are sent as me")).to_be_visible()
+    context.close()
+
+
+def test_the_documentation_needs_no_network_and_takes_a_token(page: Page) -> None:
+    page.goto("/_dev/try")
+    page.get_by_text("The token, for a day").click()
+    token = page.locator("#token pre").inner_text()
+    page.goto("/docs")
+    expect(page.get_by_role("heading", name=re.compile("^shop"))).to_be_visible()
+    operation = page.locator(".opblock", has_text="/ordering/shipments")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()  # As whom the console signs in.
+    status = operation.locator(".live-responses-table .response-col_status").last
+    expect(status).to_have_text(re.compile("^200"))
+    page.locator(".auth-wrapper .authorize").click()
+    dialog = page.locator(".modal-ux")
+    dialog.get_by_role("button", name="Remove authorization").click()
+    dialog.locator("input").fill(token)
+    dialog.get_by_role("button", name="Apply credentials").click()
+    dialog.get_by_role("button", name="Close").click()
+    with page.expect_request("**/ordering/shipments*") as sent:
+        operation.get_by_role("button", name="Execute").click()
+    assert sent.value.headers["authorization"] == f"Bearer {token}"
+
+
 def test_it_works_without_scripts(chromium: Browser, shop: Shop) -> None:
     shop.order()
     context = chromium.new_context(base_url=shop.address, java_script_enabled=False)
@@ -199,6 +251,33 @@ def test_what_is_open_and_focused_stays_so_when_the_page_is_renewed(page: Page, 
     expect(page.locator("tbody a:focus")).to_have_count(1)
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("status").first).to_have_text("Paused")
+
+
+def test_what_does_not_start_says_why_and_comes_to_life_when_it_is_mended(
+    chromium: Browser, shop: Shop, tmp_path: Path
+) -> None:
+    context = chromium.new_context(base_url=shop.address, viewport=NARROW)
+    page = context.new_page()
+    service = shop.repository.path / "src/app/modules/billing/service.py"
+    whole = service.read_text("utf-8")
+    try:
+        service.write_text(f"{whole}\ndef broken(:\n", "utf-8")
+        eventually(lambda: call(f"{shop.address}/readyz")[0] == 503)
+        page.goto("/_dev/requests")
+        expect(page.get_by_role("alert")).to_contain_text("billing cannot be imported: SyntaxError")
+        page.get_by_text("Where it comes from").click()
+        expect(page.get_by_text("Traceback (most recent call last)")).to_be_visible()
+        assert Axe().run(page).response["violations"] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+        page.screenshot(path=tmp_path / "failure.png")
+        page.wait_for_timeout(2500)  # It asks meanwhile, and what is open stays so.
+        expect(page.get_by_text("Traceback (most recent call last)")).to_be_visible()
+    finally:
+        service.write_text(whole, "utf-8")
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        re.compile("^Requests"), timeout=30_000
+    )
+    context.close()
 
 
 def test_pictures_for_the_documentation(chromium: Browser, shop: Shop, tmp_path: Path) -> None:

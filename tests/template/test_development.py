@@ -1,5 +1,6 @@
 """`app dev` and the other commands, as a developer meets them."""
 
+import asyncio
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
+import asyncpg
 import pytest
 from generated import UV, Generate, Repository
 from running import bearer, call, eventually, running
@@ -103,6 +105,21 @@ def test_a_second_change_within_the_second_is_served_too(shop: Repository) -> No
             routes.write_text(whole, "utf-8")
 
 
+def test_a_debugger_finds_all_in_one_process(shop: Repository, tmp_path: Path) -> None:
+    with running(shop, tmp_path / "log", "--debug") as (process, url):
+        assert call(url + ITEM, headers=bearer(shop))[0] == 200
+        assert not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    started = [each["args"] for each in launched(shop)]
+    assert started == [["dev", "--debug"], ["${file}"]]
+
+
+def launched(shop: Repository) -> list[dict[str, list[str]]]:
+    found: list[dict[str, list[str]]] = json.loads(shop.read(".vscode/launch.json"))[
+        "configurations"
+    ]
+    return found
+
+
 def test_the_tests_can_run_beside_it(shop: Repository) -> None:
     with running(shop) as (_, url):
         assert shop.pytest("tests/test_application.py").returncode == 0
@@ -120,29 +137,76 @@ def test_its_jobs_can_be_looked_at_beside_it(shop: Repository) -> None:
 
 
 def test_what_cannot_start_says_why_until_it_is_mended(shop: Repository, tmp_path: Path) -> None:
-    service = shop.path / "src/app/modules/catalog/service.py"
-    migration = shop.path / "src/app/modules/catalog/migrations/0002_break.py"
-    whole, log = service.read_text("utf-8"), tmp_path / "log"
+    catalog, log = shop.path / "src/app/modules/catalog", tmp_path / "log"
+    broken = {
+        "modules/catalog/service.py": ("\ndef broken(:\n", "catalog cannot be imported: Syntax"),
+        "modules/catalog/module.toml": (
+            "\nowner = 1\n",
+            "catalog/module.toml: owner must stand above",
+        ),
+        "platform/database/errors.py": ("\ndef broken(:\n", "SyntaxError: invalid syntax"),
+        "main.py": ("\n1 / 0\n", "ZeroDivisionError: division by zero"),
+    }
     with running(shop, log) as (_, url):
-        try:
-            for file, content, said in (
-                (service, f"{whole}\ndef broken(:\n", "catalog cannot be imported: SyntaxError"),
-                (migration, BREAKS, "ZeroDivisionError"),
-            ):
-                file.write_text(content, "utf-8")
+        for name, (added, said) in broken.items():
+            file = shop.path / "src/app" / name
+            whole = file.read_text("utf-8")
+            try:
+                file.write_text(whole + added, "utf-8")
                 eventually(lambda: call(f"{url}/readyz")[0] == 503)
                 status, why = call(f"{url}/_dev")
                 assert (status, why.count("\n")) == (503, 1)
                 assert why.startswith("The application does not start: ")
                 assert said in why
-                assert re.search(rf"{file.name}, line \d+", why), why
-                service.write_text(whole, "utf-8")
-                migration.unlink(missing_ok=True)
-                eventually(lambda: call(f"{url}/readyz")[0] == 200)
+                page = call(f"{url}/_dev", headers={"Accept": "text/html"})
+                assert page[0] == 503
+                assert "Traceback (most recent call last)" in page[1]
+            finally:
+                file.write_text(whole, "utf-8")
+            eventually(lambda: call(f"{url}/readyz")[0] == 200)
+        flags = catalog / "flags.json"
+        flags.write_text("{", "utf-8")
+        try:
+            (catalog / "routes.py").touch()
+            eventually(lambda: "catalog/flags.json cannot be read" in call(f"{url}/readyz")[1])
+            log_before = log.read_text()
         finally:
-            service.write_text(whole, "utf-8")
-            migration.unlink(missing_ok=True)
+            flags.unlink()
+        eventually(lambda: call(f"{url}/readyz")[0] == 200)  # No reload is needed.
+        assert log.read_text()[len(log_before) :].count("Reloading") == 0
     assert "Traceback" not in log.read_text()
+    assert log.read_text().count("The application does not start") == len(broken) + 1
+
+
+def test_a_database_that_comes_later_is_noticed(shop: Repository, tmp_path: Path) -> None:
+    """A server of its own, whose database is taken away and given back."""
+    log = tmp_path / "log"
+    with running(shop, log) as (_, url):
+        change_database(shop, "app", "put_aside")
+        try:
+            (shop.path / "src/app/modules/catalog/routes.py").touch()
+            eventually(lambda: "does not answer as expected" in call(f"{url}/readyz")[1])
+        finally:
+            change_database(shop, "put_aside", "app")
+        eventually(lambda: call(url + ITEM, headers=bearer(shop))[0] == 200)
+    assert "Traceback" not in log.read_text()
+
+
+def change_database(shop: Repository, name: str, to: str) -> None:
+    """Rename a database of the local server that runs, whoever is connected."""
+
+    async def change(url: str) -> None:
+        admin = await asyncpg.connect(url)
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
+        )
+        await admin.execute(f"ALTER DATABASE {name} RENAME TO {to}")
+        await admin.close()
+
+    server = shop.path / ".local/postgres"
+    port = (server / "data/postmaster.pid").read_text().splitlines()[3]
+    password = (server / "password").read_text()
+    asyncio.run(change(f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"))
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -263,6 +327,8 @@ def test_a_changed_table_gets_its_migration(shop: Repository) -> None:
     assert 'op.execute("ALTER TABLE ordering.items ADD COLUMN note character varying")' in written
     assert "nothing to write" in app(shop, "make-migration", "ordering", "again").stdout
     shop.make("check")
+    shop.run("git", "add", "--all")  # Or `app dev` would wait for somebody who reads it.
+    shop.run("git", "commit", "--quiet", "--message", "Add a note")
 
 
 def test_tables_without_a_migration_are_told_of_while_it_runs(

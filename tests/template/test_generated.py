@@ -105,7 +105,7 @@ def test_the_tests_of_a_module_fail_when_its_code_is_broken(
     assert "failed" in done.stdout or "error" in done.stdout
 
 
-DEVELOPERS = ("dev", "make-migration", "token", "map")
+DEVELOPERS = ("dev", "db", "make-migration", "token", "shell", "mcp", "map")
 SERVES = """
 import sys
 from app.main import create_app
@@ -150,12 +150,12 @@ def test_the_production_install_does_what_operators_need_and_nothing_else(
         done = away.run(str(production / "app"), *arguments, check=False)
         return done.returncode, done.stdout
 
-    listed = set(re.findall(r"^│ ([a-z][a-z-]*) ", app("--help")[1], re.MULTILINE))
+    listed = set(re.findall(r"^  ([a-z][a-z-]*) ", app("--help")[1], re.MULTILINE))
     assert listed == {"serve", "worker", "migrate", "jobs", "slow", "flags", "modules", "openapi"}
     for command in DEVELOPERS:
         said = f"app: This is an installation for production, without `app {command}`. Run it in "
         assert app(command, "--some", "thing") == (1, f"{said}the repository.\n")
-    assert "Catalog(db: Database, events: Events)" in app("modules")[1]
+    assert re.search("^catalog +@acme/team$", app("modules")[1], re.MULTILINE)
     assert '"/catalog/items"' in app("openapi", "--module", "catalog")[1]
 
 
@@ -177,10 +177,21 @@ def test_the_production_install_believes_no_token_of_developers(
     named.run(str(production / "python"), "-c", SERVES)
 
 
-def test_the_generated_repository_knows_nothing_of_us(shop: Repository) -> None:
-    tracked = shop.git("ls-files").split()
-    named = [name for name in tracked if "scaffold" in shop.read(name)]
-    assert named == []
+def test_nothing_at_run_time_no_test_and_no_pipeline_needs_us(shop: Repository) -> None:
+    """People and agents are told of the tool, and three targets fetch it, on which no other depends."""
+    files = {name: shop.read(name) for name in shop.git("ls-files").split()}
+    told = {name for name in files if name.endswith(".md")} | {"Makefile"}
+    assert {name for name, text in files.items() if "scaffold" in text} <= told
+    console = "src/app/development/console/overview.html"  # It names a target to people.
+    named = [
+        name for name, text in files.items() if re.search(r"make (module|entity|update)\b", text)
+    ]
+    assert set(named) <= told | {console}
+    rules = re.findall(r"^([a-z-]+):(.*)\n((?:\t.*\n)*)", files["Makefile"], re.MULTILINE)
+    ours = {target for target, _, recipe in rules if "scaffold" in recipe}
+    assert ours == {"module", "entity", "update", "has-tool"}
+    needed = {each for _, needs, _ in rules for each in needs.partition("##")[0].split()}
+    assert needed & ours == {"has-tool"}
 
 
 def test_nothing_generated_needs_quoting_or_is_empty(shop: Repository) -> None:

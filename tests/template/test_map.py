@@ -167,7 +167,7 @@ def test_branches_that_change_modules_meet_in_a_picture_in_git_and_nowhere_else(
 def rename(shop: Repository, old: str, new: str) -> None:
     """Rename a module that holds no data yet, as a developer does with an editor."""
     shop.git("mv", f"src/app/modules/{old}", f"src/app/modules/{new}")
-    of_the_template = ("src/app/platform/", "src/app/development/", MAP)
+    of_the_template = ("src/app/platform/", "src/app/development/", "tests/platform/", MAP)
     for file in shop.git("grep", "--files-with-matches", "--ignore-case", old).split():
         if not file.startswith(of_the_template):
             text = shop.read(file).replace(old, new).replace(old.title(), new.title())

@@ -85,32 +85,46 @@ def apply_migrations(
     unless_ahead: Annotated[
         bool, typer.Option("--unless-ahead", help="Succeed where a newer version has migrated.")
     ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take back the newest that is not merged.")
+    ] = False,
+    module: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Undo that of this module.")
+    ] = None,
 ) -> None:
     """Create schemas and roles, and apply the migrations of every module.
 
-    Connects with MIGRATION_DATABASE_URL, or DATABASE_URL where that is not set. A deployment says
-    --unless-ahead: the release before may come back, and runs on the newer schema.
+    Connects with MIGRATION_DATABASE_URL, or DATABASE_URL where that is not set; without both, to the
+    database of the `app dev` that runs here. A deployment says --unless-ahead: the release before may
+    come back, and runs on the newer schema. With --undo, on a developer's database, it takes back the
+    newest migration of a module, unless that is merged.
     """
+    from app.cli_development import explain_ahead, present_settings, undo_migration
     from app.platform.database import DatabaseAheadError, login_of
     from app.platform.migrations import migrate, prepare
     from app.platform.query_stats import why_unreadable
-    from app.platform.settings import load_settings
     from app.platform.wiring import discover
 
-    settings = load_settings()
-    login, folders = login_of(settings.database_url), discover(modules)
-    if roles:
-        asyncio.run(prepare(settings.admin_url, login, folders))
+    if undo:
+        undo_migration(module)
         return
-    try:
-        applied = asyncio.run(migrate(settings.admin_url, login, folders))
-    except DatabaseAheadError as ahead:
-        if not unless_ahead:
-            raise
-        typer.echo(f"Warning: {ahead}", err=True)
-        return
+    if module:
+        raise typer.BadParameter("--module belongs to --undo: the others are migrated together.")
+    with present_settings() as settings:
+        login, folders = login_of(settings.database_url), discover(modules)
+        if roles:
+            asyncio.run(prepare(settings.admin_url, login, folders))
+            return
+        try:
+            applied = asyncio.run(migrate(settings.admin_url, login, folders))
+        except DatabaseAheadError as ahead:
+            if not unless_ahead:
+                raise explain_ahead(ahead, folders) from ahead
+            typer.echo(f"Warning: {ahead}", err=True)
+            return
+        reason = asyncio.run(why_unreadable(settings.admin_url, login))
     typer.echo("\n".join(f"applied {each}" for each in applied) or "Nothing to do.")
-    if reason := asyncio.run(why_unreadable(settings.admin_url, login)):
+    if reason:
         typer.echo(f"`app slow` will find nothing. {reason}", err=True)
 
 

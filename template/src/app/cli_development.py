@@ -1,7 +1,7 @@
 """What the command `app` can do where the package `app.development` is there: not in production."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,11 @@ import typer
 from app.platform.settings import is_for_development
 
 if TYPE_CHECKING:
+    from app.platform.database import DatabaseAheadError
     from app.platform.settings import Settings
+    from app.platform.wiring import ModuleFolder
 
-_COMMANDS = ("dev", "make-migration", "token", "map")
+_COMMANDS = ("dev", "db", "make-migration", "token", "shell", "mcp", "map")
 
 
 def add_commands(cli: typer.Typer) -> None:
@@ -48,6 +50,28 @@ def present_settings() -> "Iterator[Settings]":
             yield settings
     else:
         yield settings
+
+
+def undo_migration(module: str | None) -> None:
+    """Take back a migration of the developer's database, and say which file is left."""
+    from app.cli_errors import fail
+
+    if not is_for_development():
+        fail("This is an installation for production, where no migration is undone.")
+    from app.development.commands import undo_migration as undo
+
+    undo(module)
+
+
+def explain_ahead(
+    error: "DatabaseAheadError", folders: "Sequence[ModuleFolder]"
+) -> "DatabaseAheadError":
+    """Return the error, which on a developer's machine says more."""
+    if not is_for_development():
+        return error
+    from app.development.undo import whereabouts
+
+    return whereabouts(error, folders)
 
 
 def _refuse(context: typer.Context) -> None:

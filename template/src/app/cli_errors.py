@@ -30,14 +30,14 @@ def is_foreseen(error: Exception) -> bool:
     return (
         type(error).__module__.startswith("app.")
         or isinstance(error, OSError | SyntaxError)
-        or _is_of_database(error)
+        or is_of_database(error)
         or "/migrations/" in _place(error)  # All else there is Alembic.
     )
 
 
 def describe(error: BaseException) -> str:
     """Return what went wrong and why, in a sentence; and where, unless that is not in our source."""
-    if _is_of_database(error):
+    if is_of_database(error):
         return _of_database(error)
     if type(error).__module__.startswith("app."):
         return str(error) or type(error).__name__
@@ -49,7 +49,7 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}{_at(error)}."
 
 
-def _is_of_database(error: BaseException) -> bool:
+def is_of_database(error: BaseException) -> bool:
     """Say whether the driver raised an error, and not a file, a pipe or another server."""
     import asyncpg
     from sqlalchemy.exc import DBAPIError

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -10,29 +10,30 @@ from fastapi import FastAPI
 
 from app import modules
 from app.platform.cache import CacheStore
-from app.platform.database import close, connect_replica, create_engine, login_of, MigrationError
+from app.platform.database import close, connect_replica, create_engine, MigrationError
 from app.platform.flags import evaluate_with
 from app.platform.monitoring import Signals
 from app.platform.settings import load_settings, Settings
 from app.platform.timeouts import CLOSE
 from app.platform.web import create_api, health_routes, Probe
-from app.platform.wiring import discover, observe_call, wire
+from app.platform.wiring import discover, ModuleFolder, observe_call, wire
 
 if TYPE_CHECKING:
     from openfeature.provider import FeatureProvider
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 def create_app(
     settings: Settings | None = None,
     *,
-    migrate_first: bool = False,
+    prepare: "Callable[[AsyncEngine, Sequence[ModuleFolder]], Awaitable[None]] | None" = None,
     with_worker: bool = False,
     flags: "FeatureProvider | None" = None,
     signals: Signals | None = None,
 ) -> FastAPI:
     """Create the web application with every module wired and mounted.
 
-    With `migrate_first`, it migrates where that is needed; with `with_worker`, it runs jobs as well.
+    `prepare` is awaited first; with `with_worker`, it runs jobs as well.
     `flags` stand for those in the files of the modules; `signals` are given while it runs.
     """
     from app.platform.flags import FlagFiles
@@ -48,11 +49,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
         try:
-            if migrate_first:
-                from app.platform.migrations import is_migrated, migrate
-
-                if not await is_migrated(engine, folders):
-                    await migrate(settings.admin_url, login_of(settings.database_url), folders)
+            if prepare is not None:
+                await prepare(engine, folders)
             async with AsyncExitStack() as beside:
                 if signals is not None:
                     await beside.enter_async_context(

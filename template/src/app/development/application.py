@@ -1,79 +1,84 @@
-"""What `app dev` serves: the application behind its console, or why there is none."""
+"""What `app dev` serves: the application behind its console, or why there is none.
+
+It imports what may be broken where that is heard of.
+"""
 
 import asyncio
 import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, AsyncExitStack
+from typing import Any, TYPE_CHECKING
 
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.cli_errors import describe
+from app.development.failure import explained, Failure
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from app.platform.wiring import ModuleFolder
 
 logger = logging.getLogger("app.development")
+
+_PAUSE = 0.5
+"""Seconds between two looks whether what keeps it from starting is gone."""
 
 
 class DevelopmentApplication:
     """The application and its console, or an answer 503 that says why it does not start.
 
-    Until the next reload the port stays open, and whoever asks would wait for ever.
+    What is mended in the code comes with the next reload; what is mended elsewhere, in the database
+    or in a file of flags, it notices.
     """
 
     def __init__(self) -> None:
         _stop_with_parent()
         self._app: ASGIApp | None = None
-        try:
-            self._app = _create()
-        except (Exception, SystemExit) as error:
-            self._give_up(error)
+        self._said = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._live(scope, receive, send)
-        elif self._app is not None:
+            await self._live(receive, send)
+        elif self._app is not None:  # Nothing else is asked before it is there.
             await self._app(scope, receive, send)
-        elif scope["type"] == "http":
-            await PlainTextResponse(f"{self._why}\n", 503)(scope, receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1011})
 
-    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Start and end the application. The server goes on where it does not start: a migration
-        may fail."""
-        started = False
-
-        async def hear(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "lifespan.startup.complete":
-                started = True
-                threading.Thread(target=_catch_up, daemon=True).start()
-            if message["type"] != "lifespan.startup.failed":
-                await send(message)
-
-        if self._app is not None:
-            try:
-                await self._app(scope, receive, hear)
-                return
-            except Exception as error:
-                if started:
-                    raise
-                self._give_up(error)
-        else:
-            await receive()
-        await send({"type": "lifespan.startup.complete"})
+    async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        ending: asyncio.Future[Any] = asyncio.ensure_future(receive())
+        async with AsyncExitStack() as running:
+            wait = await self._start(running)
+            await send({"type": "lifespan.startup.complete"})
+            while not ending.done():
+                await asyncio.wait([ending, wait], return_when=asyncio.FIRST_COMPLETED)
+                if wait.done():
+                    wait = await self._start(running)
+            wait.cancel()
         await send({"type": "lifespan.shutdown.complete"})
 
-    def _give_up(self, error: BaseException) -> None:
-        self._app, self._why = None, f"The application does not start: {describe(error)}"
-        logger.error(self._why)
+    async def _start(self, running: AsyncExitStack) -> asyncio.Future[Any]:
+        """Start the application, or give up; return what ends when that is to be tried again."""
+        try:
+            self._app = await running.enter_async_context(_started())
+        except (Exception, SystemExit) as error:
+            self._app = failure = Failure(error)
+            if failure.why != self._said:
+                self._said = failure.why
+                logger.error(failure.why)
+                if failure.sql:
+                    print(failure.sql, file=sys.stderr)
+            return asyncio.ensure_future(_until_mended(error))
+        threading.Thread(target=_catch_up, daemon=True).start()
+        return asyncio.get_running_loop().create_future()
 
 
-def _create() -> ASGIApp:
-    """Create the application. A module that is added while it runs is migrated at the reload."""
-    # Here, where a file that is broken is heard of.
+@asynccontextmanager
+async def _started() -> AsyncIterator[ASGIApp]:
+    """Run the application. A module that is added while it runs is migrated at the reload."""
     from app import modules
     from app.development.console.recorder import Recorder
     from app.development.console.routes import Console
@@ -81,16 +86,75 @@ def _create() -> ASGIApp:
     from app.platform.flags import FlagFiles
     from app.platform.monitoring import Signals
     from app.platform.settings import load_settings
+    from app.platform.telemetry import configure_logs
     from app.platform.wiring import discover
 
     settings = load_settings().model_copy(update={"worker_drain_timeout": 1.0})
-    recorder = Recorder()
-    signals = Signals(settings, span_processors=[recorder])
-    logging.getLogger().addHandler(recorder.handler)
+    configure_logs(settings)
     folders = discover(modules)
     flags = FlagFiles(folders, settings.flags_file)
-    api = create_app(settings, migrate_first=True, with_worker=True, flags=flags, signals=signals)
-    return Console(api, settings, folders, api.state.jobs, flags, recorder)
+    recorder = Recorder()
+    signals = Signals(settings, span_processors=[recorder])
+    api = create_app(settings, prepare=_migrate, with_worker=True, flags=flags, signals=signals)
+    logging.getLogger().addHandler(recorder.handler)
+    try:
+        async with api.router.lifespan_context(api):
+            yield Console(api, settings, folders, api.state.jobs, flags, recorder)
+    finally:
+        logging.getLogger().removeHandler(recorder.handler)
+
+
+async def _migrate(engine: "AsyncEngine", folders: "Sequence[ModuleFolder]") -> None:
+    """Migrate where that is needed, unless somebody has to read it first."""
+    from app.platform.migrations import is_migrated, migrate
+
+    if await is_migrated(engine, folders):
+        return
+    from app.development.undo import whereabouts
+    from app.development.unread import check_read
+    from app.platform.database import DatabaseAheadError, login_of
+    from app.platform.settings import load_settings
+
+    await check_read(engine, folders)
+    settings = load_settings()
+    try:
+        await migrate(settings.admin_url, login_of(settings.database_url), folders)
+    except DatabaseAheadError as ahead:
+        raise whereabouts(ahead, folders) from ahead
+
+
+async def _until_mended(error: BaseException) -> None:
+    """Wait until what is no code may have been mended."""
+    try:
+        from app.cli_errors import is_of_database
+        from app.platform.database import MigrationError
+        from app.platform.flags import FlagsError
+        from app.platform.settings import SettingsError
+    except Exception:
+        await asyncio.Future()  # The next reload comes.
+    await asyncio.sleep(_PAUSE)
+    if isinstance(error, FlagsError | SettingsError):
+        return
+    if not (isinstance(error, MigrationError) or is_of_database(error)):
+        await asyncio.Future()
+    while not await _is_migrated():  # noqa: ASYNC110 Nothing tells of it.
+        await asyncio.sleep(_PAUSE)
+
+
+async def _is_migrated() -> bool:
+    from app import modules
+    from app.platform.database import close, create_engine
+    from app.platform.migrations import is_migrated
+    from app.platform.settings import load_settings
+    from app.platform.wiring import discover
+
+    engine = create_engine(load_settings())
+    try:
+        return await is_migrated(engine, discover(modules))
+    except Exception:
+        return False
+    finally:
+        await close(engine)
 
 
 def _catch_up() -> None:
@@ -109,7 +173,7 @@ def _catch_up() -> None:
         asyncio.run(migrate(settings.admin_url, login, folders))
         missing = asyncio.run(missing_migrations(settings.admin_url, login, folders))
     except Exception as error:
-        logger.warning("Tables and migrations cannot be compared: %s", describe(error))
+        logger.warning("Tables and migrations cannot be compared: %s", explained(error))
         return
     for name, found in missing.items():
         logger.warning(

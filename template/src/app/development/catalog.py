@@ -21,6 +21,8 @@ _ROOT = Path(__file__).parents[3]
 ENTITIES = "catalog-info.yaml"
 DOCUMENT = "openapi.json"
 _LONGEST_NAME = 63
+_VERSION = "0"
+"""What the documents say: these files are not to differ from release to release."""
 _HEAD = "# Written by `make catalog` from module.toml and the routes."
 
 
@@ -32,6 +34,7 @@ def draw_catalog(
     `system` is the name of the whole, `api` its OpenAPI document.
     """
     files = {}
+    api = {**api, "info": {**api["info"], "version": _VERSION}}
     for folder in folders:
         own = describe_api(api, folder.name)
         files[folder.path / ENTITIES] = _entities(system, folder, provides=bool(own["paths"]))

@@ -9,20 +9,37 @@ import typer
 
 from app import modules
 from app.cli_errors import fail
+from app.development.database_commands import database
 
 commands = typer.Typer()
+commands.add_typer(database, name="db")
 File = Annotated[str | None, typer.Option(metavar="FILE", help="Write it to FILE; - prints it.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 
+_PATIENT = (
+    "DATABASE_STATEMENT_TIMEOUT",
+    "REQUEST_TIMEOUT",
+    "SHUTDOWN_TIMEOUT",
+    "WORKER_LOST_AFTER",
+)
+"""Settings that would end what somebody looks at step by step."""
+
 
 @commands.command(epilog="Example: app dev --port 8001")
-def dev(port: Port = 8000) -> None:
+def dev(
+    port: Port = 8000,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="In one process without reload, with an hour for all.")
+    ] = False,
+) -> None:
     """Run everything on this machine: Postgres, migrations, web server and worker, with reload.
 
-    Uses DATABASE_URL where it is set, and a Postgres of its own otherwise.
+    Uses DATABASE_URL where it is set, and a Postgres of its own otherwise. A migration that is not
+    committed waits until `app migrate` applies it.
     """
     import uvicorn
 
+    from app.development.console.address import announced
     from app.development.database import development_settings, is_taken
     from app.development.reloading import Reload
     from app.platform.telemetry import configure_logs
@@ -32,6 +49,8 @@ def dev(port: Port = 8000) -> None:
             f"Port {port} of 127.0.0.1 is taken. Choose another: `make dev port={port + 1}`, or "
             f"`app dev --port {port + 1}`."
         )
+    for name in _PATIENT if debug else ():
+        os.environ.setdefault(name, "3600")
     with development_settings() as settings:
         # The server runs in a process of its own, which reads its settings anew at each reload.
         os.environ["DATABASE_URL"] = settings.database_url
@@ -44,7 +63,7 @@ def dev(port: Port = 8000) -> None:
             "app.development.application:DevelopmentApplication",
             factory=True,
             port=port,
-            reload=True,
+            reload=not debug,
             reload_delay=0.05,
             reload_dirs=[str(Path(__file__).parents[1])],
             reload_includes=["modules/*", "module.toml"],  # A module's folder arrives as a whole.
@@ -52,7 +71,11 @@ def dev(port: Port = 8000) -> None:
             log_config=None,
             reset_contextvars=True,
         )
-        Reload(config).run()
+        with announced(f"http://127.0.0.1:{port}"):
+            if debug:
+                uvicorn.Server(config).run()
+            else:
+                Reload(config).run()
 
 
 @commands.command("make-migration", epilog='Example: app make-migration billing "add a due date"')
@@ -85,6 +108,24 @@ def write_migration(
         typer.echo(f"Left for you: {sentence}", err=True)
 
 
+def undo_migration(module: str | None) -> None:
+    """Run `app migrate --undo`."""
+    from app.development.database import own_database
+    from app.development.undo import undo
+    from app.platform.database import login_of
+    from app.platform.wiring import discover
+
+    folders = discover(modules)
+    with own_database() as settings:
+        login = login_of(settings.database_url)
+        folder, file = asyncio.run(undo(settings.admin_url, login, folders, module))
+    shown = os.path.relpath(file)
+    typer.echo(
+        f"Undid {file.stem} of {folder.name}. Change {shown} and run `app migrate`, or delete it and "
+        "what tables.py says of it."
+    )
+
+
 @commands.command(epilog="Example: app token --subject ada --scope catalog:write")
 def token(
     subject: Annotated[str, typer.Option(help="Who sends it: the id of the principal.")] = "me",
@@ -101,6 +142,34 @@ def token(
     if os.environ.get("ENVIRONMENT", "development") != "development":
         fail("ENVIRONMENT is production, where only the issuer in OIDC_ISSUER makes tokens.")
     typer.echo(DevelopmentIssuer().token(subject, *(scope or [])))
+
+
+@commands.command(epilog="Agents find it in .mcp.json.")
+def mcp() -> None:
+    """Tell agents what the console of `make dev` knows, on standard input and output.
+
+    By the Model Context Protocol: the last error, a trace, slow SQL, the map, the queue, and one query
+    that only reads, under the role of a module.
+    """
+    if os.environ.get("ENVIRONMENT", "development") != "development":
+        fail("ENVIRONMENT is production: this is for development only, so unset it.")
+    try:
+        from app.development.mcp_server import create_server
+    except ModuleNotFoundError as error:
+        if error.name != "mcp":
+            raise
+        fail("The package mcp is not installed. `uv sync` installs the group dev, with it.")
+    create_server().run()
+
+
+@commands.command(epilog="Example: app shell")
+def shell() -> None:
+    """Open a Python prompt in the wired application: `await catalog.list_items(None, 10)`."""
+    from app.development.database import development_settings
+    from app.development.shell import run_shell
+
+    with development_settings() as settings:
+        run_shell(settings)
 
 
 @commands.command("map", epilog="Example: app map --svg docs/architecture.svg")

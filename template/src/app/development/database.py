@@ -5,7 +5,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, ExitStack
+from contextlib import contextmanager, ExitStack, suppress
 from pathlib import Path
 
 import asyncpg
@@ -42,6 +42,40 @@ def development_settings() -> Iterator[Settings]:
             database_url=with_database(login_url, "app"),
             migration_database_url=with_database(admin_url, "app"),
         )
+
+
+@contextmanager
+def own_database() -> Iterator[Settings]:
+    """Yield settings of a database that may be thrown away, or taken back.
+
+    Raises SettingsError where DATABASE_URL names one, and nobody has said whose that is.
+    """
+    if "DATABASE_URL" in os.environ and "ENVIRONMENT" not in os.environ:
+        raise SettingsError(
+            "DATABASE_URL is set, and may be anybody's database: say ENVIRONMENT=development where "
+            "it is yours to lose, or unset DATABASE_URL: the local server has one of its own"
+        )
+    with development_settings() as settings:
+        yield settings
+
+
+async def recreate_database(settings: Settings) -> None:
+    """Drop a database, whoever uses it, and create it empty. Raises MigrationError."""
+    url = make_url(settings.admin_url)
+    try:
+        admin = await asyncpg.connect(with_database(settings.admin_url, "postgres"))
+        try:
+            login = make_url(settings.database_url).username
+            with suppress(asyncpg.PostgresError):  # To end its connections; a superuser may anyway.
+                await admin.execute(f'GRANT "{login}" TO CURRENT_USER WITH INHERIT TRUE')
+            await admin.execute(f'DROP DATABASE IF EXISTS "{url.database}" WITH (FORCE)')
+            await admin.execute(f'CREATE DATABASE "{url.database}"')
+        finally:
+            await admin.close()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise MigrationError(
+            f"The database {url.database} cannot be made anew as {url.username}: {error}."
+        ) from error
 
 
 @contextmanager

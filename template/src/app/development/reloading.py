@@ -87,7 +87,10 @@ class _Nursery:
         spawn = multiprocessing.get_context("spawn")
         self._ask, answer = spawn.Pipe()
         self._process = spawn.Process(target=_serve, args=(config, sockets, answer))
+        main = vars(sys.modules["__main__"])
+        file = main.pop("__file__", None)  # It would be imported there, broken or not.
         self._process.start()
+        main["__file__"] = file
         answer.close()
 
     def start(self) -> int:

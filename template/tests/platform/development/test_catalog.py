@@ -14,7 +14,7 @@ from app.development.catalog import (
     owner_reference,
     system_of,
 )
-from app.platform.wiring.wiring import ModuleFolder
+from app.platform.wiring.modules import ModuleFolder
 
 NOTHING: dict[str, Any] = {
     "openapi": "3.1.0",
@@ -62,6 +62,14 @@ async def test_every_module_says_whose_it_is_and_what_it_offers(
             assert f"    - component:shop-{other}\n" in entities
         described = json.loads(drawn[folder.path / "openapi.json"])
         assert all(path.startswith(f"/{folder.name}/") for path in described["paths"])
+
+
+async def test_a_release_changes_no_file(
+    client: AsyncClient, folders: Sequence[ModuleFolder]
+) -> None:
+    api = (await client.get("/openapi.json")).json()
+    later = {**api, "info": {**api["info"], "version": "1.4.2"}}
+    assert draw_catalog("shop", folders, later) == draw_catalog("shop", folders, api)
 
 
 def test_the_system_is_called_as_the_distribution(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from app.development.map_layout import lay_out
 from app.development.map_svg import as_svg
 from app.platform.database.database import Tx
 from app.platform.jobs.events import Event
-from app.platform.wiring.wiring import Module, ModuleFolder
+from app.platform.wiring.modules import Module, ModuleFolder
 
 SVG = "{http://www.w3.org/2000/svg}"
 

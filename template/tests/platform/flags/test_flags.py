@@ -15,7 +15,7 @@ from app.platform.flags import provider as flag_provider
 from app.platform.flags.files import FlagsError
 from app.platform.flags.flags import Flags
 from app.platform.flags.provider import FlagFiles
-from app.platform.wiring.wiring import ModuleFolder
+from app.platform.wiring.modules import ModuleFolder
 
 OFF: dict[str, Any] = {
     "state": "ENABLED",

@@ -17,7 +17,8 @@ from app.platform.database.errors import OutcomeUnknownError, TransactionError
 from app.platform.jobs.cron import enqueue_ticks, keep_schedule
 from app.platform.jobs.jobs import BoundJob, Job, job
 from app.platform.wiring.module_toml import WiringError
-from app.platform.wiring.wiring import ModuleFolder, wire, Wired
+from app.platform.wiring.modules import ModuleFolder
+from app.platform.wiring.wiring import wire, Wired
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from app.platform.jobs.jobs import ArgumentsError, Delivery, Job, job
 from app.platform.jobs.queue import connect_queue
 from app.platform.jobs.records import find_jobs
 from app.platform.settings.settings import Settings
-from app.platform.wiring.wiring import ModuleFolder, wire, Wired
+from app.platform.wiring.modules import ModuleFolder
+from app.platform.wiring.wiring import wire, Wired
 
 from ..modules.catalog import Catalog
 

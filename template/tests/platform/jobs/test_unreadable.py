@@ -19,7 +19,8 @@ from app.platform.jobs.records import count_jobs, find_jobs, measure_queue
 from app.platform.jobs.recovery import recover
 from app.platform.jobs.worker import Worker
 from app.platform.settings.settings import Settings
-from app.platform.wiring.wiring import ModuleFolder, wire, Wired
+from app.platform.wiring.modules import ModuleFolder
+from app.platform.wiring.wiring import wire, Wired
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from app.platform.jobs.queue import connect_queue
 from app.platform.jobs.records import count_jobs, find_jobs, measure_queue
 from app.platform.jobs.worker import Worker
 from app.platform.settings.settings import Settings
-from app.platform.wiring.wiring import ModuleFolder, wire
+from app.platform.wiring.modules import ModuleFolder
+from app.platform.wiring.wiring import wire
 
 Jobs = Mapping[str, BoundJob]
 done: list[tuple[str, object]] = []

@@ -26,7 +26,8 @@ from app.platform.jobs.records import find_jobs, JobsError
 from app.platform.jobs.recovery import check_not_deadly, keep_alive, recover
 from app.platform.jobs.worker import ClockError, Worker
 from app.platform.settings.settings import Settings
-from app.platform.wiring.wiring import ModuleFolder, wire, Wired
+from app.platform.wiring.modules import ModuleFolder
+from app.platform.wiring.wiring import wire, Wired
 
 from ..modules.catalog import Catalog
 

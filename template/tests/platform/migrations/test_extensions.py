@@ -15,7 +15,7 @@ from app.platform.database.roles import MigrationError
 from app.platform.migrations.migrations import migrate, prepare
 from app.platform.settings.settings import Settings
 from app.platform.wiring.discovery import discover
-from app.platform.wiring.wiring import ModuleFolder
+from app.platform.wiring.modules import ModuleFolder
 
 from .. import modules
 

@@ -21,7 +21,7 @@ from app.platform.migrations import locks as migration_locks
 from app.platform.migrations.migrations import migrate
 from app.platform.settings.settings import Settings
 from app.platform.wiring.discovery import discover
-from app.platform.wiring.wiring import ModuleFolder
+from app.platform.wiring.modules import ModuleFolder
 
 from .. import modules
 

@@ -37,8 +37,9 @@ from app.platform.telemetry.log_writer import LogWriter
 from app.platform.web.health import Probe
 from app.platform.web.requests import Requests
 from app.platform.wiring.boundary import at_boundary
+from app.platform.wiring.modules import ModuleFolder
 from app.platform.wiring.observing import observe_call
-from app.platform.wiring.wiring import ModuleFolder, Wired
+from app.platform.wiring.wiring import Wired
 
 from ..looking import looked_at
 

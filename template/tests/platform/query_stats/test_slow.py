@@ -26,7 +26,7 @@ from app.platform.query_stats.slow import (
 )
 from app.platform.settings.settings import Settings
 from app.platform.telemetry.sql_text import without_values
-from app.platform.wiring.wiring import ModuleFolder
+from app.platform.wiring.modules import ModuleFolder
 
 LOGIN = "app_test"
 BY_NAME = "SELECT id FROM catalog.things WHERE name = $1"

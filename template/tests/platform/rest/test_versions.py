@@ -49,10 +49,12 @@ def test_errors_are_described_as_they_are_answered() -> None:
     found = problems(OrderNotFound, OrderNotOpen, OrderPaid, OrderOutdated)
     assert list(found) == [404, 409, 412, 428]
     assert found[409]["description"] == "It was shipped. It was paid."
-    schema = found[409]["content"]["application/problem+json"]["schema"]
-    assert schema["properties"]["type"]["examples"] == [
-        "urn:problem-type:order-not-open",
-        "urn:problem-type:order-paid",
+    content = found[409]["content"]["application/problem+json"]
+    assert content["schema"] == {"$ref": "#/components/schemas/ProblemDetails"}
+    told = [each["value"] for each in content["examples"].values()]
+    assert [(each["type"], each["status"], each["detail"]) for each in told] == [
+        ("urn:problem-type:order-not-open", 409, "It was shipped."),
+        ("urn:problem-type:order-paid", 409, "It was paid."),
     ]
     assert problems() == {}
 

@@ -29,8 +29,8 @@ from app.platform.web.requests import Requests
 from app.platform.wiring.boundary import at_boundary
 from app.platform.wiring.discovery import discover
 from app.platform.wiring.module_toml import WiringError
+from app.platform.wiring.modules import ModuleFolder
 from app.platform.wiring.observing import observe_call
-from app.platform.wiring.wiring import ModuleFolder
 
 MODULES = ("shop_window", "till", "stock")
 Counts = Callable[[], dict[str, float]]

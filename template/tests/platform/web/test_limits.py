@@ -1,6 +1,8 @@
 """Limits: what is too large, too slow or too much is refused, and undone."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from uuid import uuid4
 
@@ -179,6 +181,30 @@ async def test_what_a_request_did_is_undone_when_it_is_given_up(
     await other.close()
 
 
+async def test_a_request_has_any_time_while_a_debugger_is_attached(client: AsyncClient) -> None:
+    before = sys.gettrace()
+    try:
+        sys.settrace(lambda *_: None)
+        looked_at = await client.get("/wait", params={"seconds": 1.2})
+    finally:
+        sys.settrace(before)
+    assert looked_at.status_code == 200
+    assert (await client.get("/wait", params={"seconds": 1.2})).status_code == 503
+
+
+def test_what_pdb_has_let_go_of_counts_as_looked_at() -> None:
+    code = (
+        "from app.platform.web.limits import is_debugged\n"
+        "print(is_debugged())\n"
+        "breakpoint()\n"
+        "print(is_debugged())"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, input="continue\n", capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("False")
+    assert done.stdout.endswith("True\n")
+
+
 async def test_health_is_answered_however_busy_it_is(settings: Settings) -> None:
     busy = create_app(settings.model_copy(update={"request_concurrency": 1}))
     async with AsyncClient(transport=ASGITransport(busy), base_url="http://app") as client:
@@ -191,10 +217,3 @@ async def test_no_page_of_another_site_may_use_the_answers(client: AsyncClient) 
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert not [name for name in answer.headers if name.startswith("access-control-")]
-
-
-async def test_the_documentation_may_load_its_scripts() -> None:
-    async with AsyncClient(transport=ASGITransport(api()), base_url="http://app") as client:
-        page = await client.get("/docs")
-    assert page.status_code == 200
-    assert "Content-Security-Policy" not in page.headers

@@ -16,6 +16,7 @@ SLOW = {
     "httpx",
     "jwt",
     "mako",
+    "mcp",
     "openfeature",
     "opentelemetry.exporter",
     "opentelemetry.sdk",

@@ -1,22 +1,17 @@
-"""The operations to try: how to call each with curl, and a GET that the console sends by itself."""
+"""The operations to try, and how to call each with curl."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from secrets import token_hex
-from time import perf_counter
 from typing import Any
 
-import httpx
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from app.development.issuer import DevelopmentIssuer
+from app.development.console.person import Person
 from app.platform.auth import Needs
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_LONGEST = 20_000
-"""Characters of an answer that are shown."""
 _EXAMPLES = {"integer": 1, "number": 1, "boolean": True}
 _DEEPEST = 5
 
@@ -33,31 +28,44 @@ class Operation:
     """What the token must allow."""
     example: str | None
     """A body to send, JSON."""
+    headers: Sequence[str] = ()
+    """What it is told in headers of its own."""
 
-    def curl(self, address: str) -> str:
-        """Return the line that calls it, as a developer types it in the repository."""
-        words = ["curl"]
-        if self.method != "GET":
-            words.append(f"-X {self.method}")
-        if not self.is_public:
-            scopes = "".join(f" --scope {scope}" for scope in self.scopes)
-            words.append(f'-H "Authorization: Bearer $(.venv/bin/app token{scopes})"')
-        if self.example is not None:
-            words.append("-H 'Content-Type: application/json'")
-            words.append("-d '" + self.example.replace("'", "'\\''") + "'")
-        words.append(f"'{address}{self.path}'")
-        return (" " if len(words) == 2 else " \\\n  ").join(words)
+    @property
+    def name(self) -> str:
+        """What no other operation is called."""
+        return f"{self.method} {self.path}"
+
+    def draft(self) -> "Draft":
+        """Return a request to begin with: somebody will correct it."""
+        return Draft(self, self.path, self.example or "", dict.fromkeys(self.headers, ""))
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back of a GET."""
+class Draft:
+    """A request as somebody fills it in."""
 
+    operation: Operation
     path: str
-    status: int
-    seconds: float
     body: str
-    trace_id: str
+    headers: Mapping[str, str]
+
+    def curl(self, address: str, person: Person | None = None) -> str:
+        """Return the line that sends it, as a developer types it in the repository: as somebody, or
+        as one who may just do this."""
+        words = ["curl"]
+        if self.operation.method != "GET":
+            words.append(f"-X {self.operation.method}")
+        if not self.operation.is_public:
+            sender = person or Person("me", self.operation.scopes)
+            words.append(f'-H "Authorization: Bearer $({sender.command()})"')
+        for name, value in self.headers.items():
+            words.append("-H " + _quoted(f"{name}: {value or '…'}"))
+        if self.body:
+            words.append("-H 'Content-Type: application/json'")
+            words.append(f"-d {_quoted(_on_one_line(self.body))}")
+        words.append(_quoted(address + self.path))
+        return (" " if len(words) == 2 else " \\\n  ").join(words)
 
 
 def operations_of(api: FastAPI) -> dict[str, list[Operation]]:
@@ -82,44 +90,43 @@ def operations_of(api: FastAPI) -> dict[str, list[Operation]]:
                     operation.get("security") == [],
                     scopes.get((method, path), []),
                     _body(operation, described),
+                    [
+                        each["name"]
+                        for each in operation.get("parameters", ())
+                        if each["in"] == "header"
+                    ],
                 )
             )
     return dict(sorted(found.items(), key=lambda each: (each[0] == "platform", each[0])))
 
 
-async def send_get(api: FastAPI, path: str, scopes: Sequence[str]) -> Answer:
-    """Send a GET to the application, with a token that allows all of it, and return its answer."""
-    trace_id = token_hex(16)
-    headers = {
-        "Authorization": f"Bearer {DevelopmentIssuer().token('me', *scopes)}",
-        "Traceparent": f"00-{trace_id}-{token_hex(8)}-01",
-    }
-    transport = httpx.ASGITransport(api, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        begun = perf_counter()
-        response = await client.get(path, headers=headers)
-        seconds = perf_counter() - begun
-    return Answer(path, response.status_code, seconds, _readable(response), trace_id)
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
 
 
-def _readable(response: httpx.Response) -> str:
+def _on_one_line(body: str) -> str:
     try:
-        said = json.dumps(response.json(), indent=2, ensure_ascii=False)
+        return json.dumps(json.loads(body), ensure_ascii=False)
     except ValueError:
-        said = response.text
-    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}\n…"
+        return body
 
 
 def _scopes(route: Any) -> list[str]:
-    dependencies = getattr(route, "dependencies", None) or []
-    return [each.dependency.scope for each in dependencies if isinstance(each.dependency, Needs)]
+    """Return what a route asks for, itself or in what it depends on."""
+    found, waiting = [], [getattr(route, "dependant", None)]
+    while waiting:
+        if (each := waiting.pop()) is not None:
+            found += [each.call.scope] if isinstance(each.call, Needs) else []
+            waiting += each.dependencies
+    return sorted({*found})
 
 
 def _body(operation: Mapping[str, Any], described: Mapping[str, Any]) -> str | None:
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content is None:
         return None
-    return json.dumps(_example(content["schema"], described, _DEEPEST), ensure_ascii=False)
+    example = _example(content["schema"], described, _DEEPEST)
+    return json.dumps(example, indent=2, ensure_ascii=False)
 
 
 def _example(schema: Mapping[str, Any], described: Mapping[str, Any], levels: int) -> Any:

@@ -1,25 +1,26 @@
-"""The console's addresses, all below `/_dev`, in front of the application."""
+"""The console's addresses, in front of the application: below `/_dev`, and `/docs`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import parse_qs
 
 import asyncpg
 from fastapi import FastAPI
 from pgqueuer import Queries
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.development.console import views
+from app.development.console import answers, views
+from app.development.console.address import REPOSITORY
 from app.development.console.guard import Guard
-from app.development.console.operations import operations_of, send_get
+from app.development.console.operations import operations_of
 from app.development.console.pages import Pages
 from app.development.console.recorder import Recorder
+from app.development.console.trying import Trying
 from app.development.map import draw_map
 from app.development.map_svg import STYLE
 from app.platform.flags import FlagFiles
@@ -32,16 +33,15 @@ from app.platform.jobs import (
     measure_queue,
     retry_jobs,
 )
-from app.platform.query_stats import slow_statements, StatisticsError
+from app.platform.query_stats import slow_statements, SlowStatement, StatisticsError
 from app.platform.settings import application_name, Settings
 from app.platform.wiring import ModuleFolder
 
 Result = TypeVar("Result")
 
 PATH = "/_dev"
+_OURS = (f"{PATH}/", "/docs/")
 _FOLDER = Path(__file__).parent
-_LONGEST_FORM = 10_000
-"""Bytes."""
 _SHOWN = 50
 """Jobs in a table."""
 _SLOW = 3
@@ -49,8 +49,8 @@ _SLOW = 3
 
 
 class Console:
-    """An application with its console: what is asked below `/_dev` is answered here, and neither
-    counted nor traced; all else is the application's."""
+    """An application with its console: what is asked of it is answered here, and neither counted
+    nor traced; all else is the application's."""
 
     def __init__(
         self,
@@ -65,10 +65,11 @@ class Console:
         self._flags, self._recorder = flags, recorder
         self._folders, self._map = folders, draw_map(folders)
         self._pages = Pages(application_name(), [folder.name for folder in folders])
+        self._trying = Trying(api, self._pages, has_tokens=not settings.oidc_issuer)
         self._console: ASGIApp = Guard(self._routes())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_ours = scope["type"] == "http" and f"{scope['path']}/".startswith(f"{PATH}/")
+        is_ours = scope["type"] == "http" and f"{scope['path']}/".startswith(_OURS)
         await (self._console if is_ours else self._api)(scope, receive, send)
 
     def _routes(self) -> Starlette:
@@ -82,9 +83,11 @@ class Console:
                 Route(PATH + "/queue/{id:int}/retry", self._retry, methods=["POST"]),
                 Route(PATH + "/sql", self._sql),
                 Route(PATH + "/flags", self._show_flags),
-                Route(PATH + "/try", self._try, methods=["GET", "POST"]),
+                *self._trying.routes(),
+                Route(PATH + "/json/{what}", self._tell),
                 Route(PATH + "/style.css", self._style),
                 Route(PATH + "/live.js", self._script),
+                Route(PATH + "/docs.js", self._script),
                 Route(PATH + "/icon.svg", self._icon),
             ]
         )
@@ -120,25 +123,25 @@ class Console:
     async def _show_queue(
         self, status: int = 200, retried: str = "", refused: str = ""
     ) -> Response:
-        async def look(queue: Queries) -> dict[str, object]:
-            return {
-                "queues": await measure_queue(queue.driver, self._jobs),
-                "held": await find_jobs(queue, self._jobs, state="held", limit=_SHOWN),
-                "others": [
-                    job
-                    for state in ("running", "waiting", "unknown")
-                    for job in await find_jobs(queue, self._jobs, state=state, limit=_SHOWN)
-                ],
-            }
-
         shown = {
-            "shown": await self._ask(look),
+            "shown": await self._ask(self._look),
             "traces": views.traces_of_jobs(self._recorder),
             "names": sorted(self._jobs),
             "retried": retried,
             "refused": refused,
         }
         return self._pages.show("queue", shown, status)
+
+    async def _look(self, queue: Queries) -> dict[str, object]:
+        return {
+            "queues": await measure_queue(queue.driver, self._jobs),
+            "held": await find_jobs(queue, self._jobs, state="held", limit=_SHOWN),
+            "others": [
+                job
+                for state in ("running", "waiting", "unknown")
+                for job in await find_jobs(queue, self._jobs, state=state, limit=_SHOWN)
+            ],
+        }
 
     async def _retry(self, request: Request) -> Response:
         id = request.path_params["id"]
@@ -158,38 +161,48 @@ class Console:
 
     async def _sql(self, request: Request) -> Response:
         module = request.query_params.get("module", "")
-        names = [folder.name for folder in self._folders if module in ("", folder.name)]
-        slow, reason = [], ""
-        try:
-            slow = await slow_statements(self._settings.database_url, names, _SLOW)
-        except StatisticsError as error:
-            reason = str(error)
-        except (OSError, asyncpg.PostgresError):
-            reason = "The database does not answer."
+        _, slow, reason = await self._slow(module)
         statements = views.statements(self._recorder, module)
         shown = {"module": module, "slow": slow, "reason": reason, "statements": statements}
         return self._pages.show("sql", shown)
 
+    async def _slow(self, module: str) -> tuple[list[str], list[SlowStatement], str]:
+        """Return which modules are asked for, their slow statements, and why there are none."""
+        names = [folder.name for folder in self._folders if module in ("", folder.name)]
+        try:
+            return names, await slow_statements(self._settings.database_url, names, _SLOW), ""
+        except StatisticsError as error:
+            return names, [], str(error)
+        except (OSError, asyncpg.PostgresError):
+            return names, [], "The database does not answer."
+
     async def _show_flags(self, _request: Request) -> Response:
         return self._pages.show("flags", {"flags": views.flags(self._flags)})
 
-    async def _try(self, request: Request) -> Response:
-        operations = operations_of(self._api)
-        answer, status = None, 200
-        if request.method == "POST":
-            path = await _field(request, "path")
-            if path.startswith("/"):
-                scopes = {s for each in operations.values() for one in each for s in one.scopes}
-                answer = await send_get(self._api, path, sorted(scopes))
-            else:
-                status = 422
-        shown = {
-            "operations": operations,
-            "answer": answer,
-            "address": _address(request),
-            "has_tokens": not self._settings.oidc_issuer,
-        }
-        return self._pages.show("try", shown, status)
+    async def _tell(self, request: Request) -> Response:
+        """Answer `app mcp`, which runs beside this one in the same repository."""
+        asked = request.query_params
+        if asked.get("repository") != str(REPOSITORY):
+            return PlainTextResponse("`make dev` of another repository answers here.\n", 409)
+        match request.path_params["what"]:
+            case "last-error":
+                return answers.as_json(answers.last_error(self._recorder))
+            case "trace":
+                found = self._recorder.trace(asked.get("id", ""))
+                if found is None:
+                    return PlainTextResponse("There is no such trace, or not any more.\n", 404)
+                return answers.as_json(answers.of_trace(found))
+            case "slow-sql":
+                names, slow, reason = await self._slow(asked.get("module", ""))
+                since = answers.of_statements(self._recorder, names)
+                return answers.as_json({"counted": slow or reason, "in_this_process": since})
+            case "map":
+                return answers.as_json(self._map)
+            case "queue":
+                return answers.as_json(
+                    await self._ask(self._look) or "The database does not answer."
+                )
+        return PlainTextResponse("There is no such answer.\n", 404)
 
     async def _ask(self, question: Callable[[Queries], Awaitable[Result]]) -> Result | None:
         """Ask the queue; None where the database does not answer, which its page says."""
@@ -203,8 +216,9 @@ class Console:
         own = (_FOLDER / "style.css").read_text("utf-8")
         return Response("\n".join((own, ".map {", STYLE, "}")), media_type="text/css")
 
-    async def _script(self, _request: Request) -> Response:
-        return Response((_FOLDER / "live.js").read_text("utf-8"), media_type="text/javascript")
+    async def _script(self, request: Request) -> Response:
+        name = request.url.path.rpartition("/")[2]
+        return Response((_FOLDER / name).read_text("utf-8"), media_type="text/javascript")
 
     async def _icon(self, _request: Request) -> Response:
         return Response((_FOLDER / "icon.svg").read_text("utf-8"), media_type="image/svg+xml")
@@ -212,13 +226,3 @@ class Console:
 
 def _address(request: Request) -> str:
     return f"{request.url.scheme}://{request.url.netloc}"
-
-
-async def _field(request: Request, name: str) -> str:
-    """Return what stands in a field of a form."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LONGEST_FORM:
-            return ""
-    return parse_qs(body.decode(errors="replace")).get(name, [""])[0]

@@ -157,7 +157,7 @@ def first_curl(operations: Mapping[str, Sequence[Operation]], address: str) -> s
         for each in found
         if each.method == "GET" and "{" not in each.path and module != PLATFORM
     ]
-    return gets[0].curl(address) if gets else None
+    return gets[0].draft().curl(address) if gets else None
 
 
 def _mark(row: ModuleRow, tone: str) -> Mark:

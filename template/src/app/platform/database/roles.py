@@ -4,6 +4,8 @@
 `<login>__<module>__owner` owns the schema, and only migrations use it.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -22,7 +24,12 @@ class MigrationError(Exception):
 
 
 class DatabaseAheadError(MigrationError):
-    """A newer version of the code has migrated the database."""
+    """A newer version of the code has migrated the database: a module has had migrations that the
+    code lacks."""
+
+    def __init__(self, message: str, module: str, revisions: Sequence[str]) -> None:
+        super().__init__(message)
+        self.module, self.revisions = module, revisions
 
 
 def role_of(login: str, module: str) -> str:

@@ -1,6 +1,12 @@
 """How the database follows the code."""
 
-from app.platform.migrations.histories import as_owner, config_of, explained
+from app.platform.migrations.histories import (
+    applied_to,
+    as_owner,
+    check_not_ahead,
+    config_of,
+    explained,
+)
 from app.platform.migrations.migrations import (
     admin_connection,
     is_migrated,
@@ -11,7 +17,9 @@ from app.platform.migrations.migrations import (
 
 __all__ = [
     "admin_connection",
+    "applied_to",
     "as_owner",
+    "check_not_ahead",
     "config_of",
     "explained",
     "is_migrated",

@@ -81,10 +81,19 @@ def check_not_ahead(connection: Connection, login: str, histories: Sequence[Hist
                 f"The database is ahead of this code: {history.name} has had the migration "
                 f"{', '.join(sorted(unknown))}, which is not in {history.path / 'migrations'}. "
                 "Nothing was changed. Migrate with the code that has it; to roll back, start the "
-                "older version without migrating. A local database can be thrown away by deleting "
-                ".local."
+                "older version without migrating. `app db reset` makes a local database anew.",
+                history.name,
+                sorted(unknown),
             )
     connection.rollback()
+
+
+def applied_to(connection: Connection, role: str, history: History) -> set[str]:
+    """Return the newest migrations that a schema has had, as a role may read it; none where there
+    were none."""
+    if not _migrated(connection, [history]):
+        return set()
+    return _state(connection, role, history)[0]
 
 
 @contextmanager

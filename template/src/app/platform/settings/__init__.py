@@ -4,7 +4,12 @@ from typing import TYPE_CHECKING
 
 from app.platform.lazy import lazily
 from app.platform.settings.levels import Level, MODULES, parse_levels
-from app.platform.settings.release import application_name, is_for_development, user_agent
+from app.platform.settings.release import (
+    application_description,
+    application_name,
+    is_for_development,
+    user_agent,
+)
 
 if TYPE_CHECKING:
     from app.platform.settings.kinds import MEMORY
@@ -21,6 +26,7 @@ __all__ = [
     "Level",
     "Settings",
     "SettingsError",
+    "application_description",
     "application_name",
     "is_for_development",
     "load_settings",

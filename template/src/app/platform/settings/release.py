@@ -20,6 +20,14 @@ def application_name() -> str:
     return "app" if installed is None else installed.name
 
 
+def application_description() -> str:
+    """Return what `pyproject.toml` says this application is for."""
+    installed = _distribution()
+    if installed is None or "Summary" not in installed.metadata:
+        return ""
+    return installed.metadata["Summary"]
+
+
 def user_agent(version: str) -> str:
     """Return how this application calls itself where it asks others: `shop/1.4.2`."""
     return f"{application_name()}/{version}"

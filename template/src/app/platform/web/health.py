@@ -29,7 +29,7 @@ _FRESH = 0.5
 def health_routes(probe: "Probe", settings: Settings) -> APIRouter:
     """`/healthz` says that the process lives, and which release it is; `/readyz` that it can serve
     requests."""
-    router = APIRouter(tags=["platform"])
+    router = APIRouter(tags=["platform"], generate_unique_id_function=lambda route: route.name)
 
     @router.get("/healthz", openapi_extra=PUBLIC)
     async def healthz() -> dict[str, str | None]:

@@ -20,13 +20,13 @@ from app.platform.database import (
     Database,
     ReadYourWrites,
 )
-from app.platform.settings import Settings
+from app.platform.settings import application_description, application_name, Settings
 from app.platform.telemetry import Objectives
 from app.platform.web.access import Access, create_tokens
 from app.platform.web.error_handlers import HANDLERS
 from app.platform.web.idempotency import Idempotency
 from app.platform.web.limits import Limits
-from app.platform.web.openapi import operation_ids
+from app.platform.web.openapi import describe_problems, operation_ids
 from app.platform.web.problems import DESCRIBED, problem
 from app.platform.web.rate_limit import Rates
 from app.platform.web.requests import Requests
@@ -35,9 +35,9 @@ from app.platform.web.serving import leaving
 
 logger = logging.getLogger("app.http")
 
-_FOR_DATA = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-"""This is an API, of which a browser shows nothing."""
 _SECURITY = (
+    # This is an API, of which a browser shows nothing.
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"referrer-policy", b"no-referrer"),
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
@@ -45,7 +45,7 @@ _SECURITY = (
 )
 _UNFIT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """What the server would close the connection for, without an answer."""
-_OURS = frozenset((b"x-request-id", *(name for name, _ in (_FOR_DATA, *_SECURITY))))
+_OURS = frozenset((b"x-request-id", *(name for name, _ in _SECURITY)))
 _EXPOSED = (
     "ETag",
     "Idempotent-Replayed",
@@ -54,8 +54,6 @@ _EXPOSED = (
     "WWW-Authenticate",
     "X-Request-ID",
 )
-_PAGES = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
-"""The documentation, which a browser does show, with scripts of its own; in development only."""
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """FastAPI's own, which would tell queries: see `requests` and `traces`."""
 
@@ -69,12 +67,12 @@ def create_api(
 ) -> FastAPI:
     """Create the application; a module's routes stand under its name. Its requests are counted for
     `objectives`, by module."""
-    pages = _PAGES if settings.is_development else ()
     api = _API(
-        title="app",
+        version=settings.app_version,
+        responses=DESCRIBED,
         lifespan=lifespan,
-        docs_url="/docs" if pages else None,
-        redoc_url="/redoc" if pages else None,
+        docs_url=None,  # In development, the console's.
+        redoc_url=None,
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
@@ -88,7 +86,7 @@ def create_api(
         tokens=create_tokens(settings),
         rates=Rates(settings.rate_limit),
         at_once=settings.request_concurrency_per_caller,
-        pages=pages,
+        pages=["/openapi.json"] if settings.is_development else [],
     )
     api.add_middleware(Limits, settings=settings)
     api.add_middleware(_Unexpected)
@@ -112,7 +110,6 @@ def create_api(
             router,
             prefix=f"/{first}",
             tags=[name],
-            responses=DESCRIBED,
             generate_unique_id_function=names[name],
         )
         by_module.add(first, api.router.routes[-1])
@@ -121,10 +118,14 @@ def create_api(
 
 
 class _API(FastAPI):
-    """Describes of every operation that it needs a token, but of those that say otherwise."""
+    """Describes of every operation that it needs a token, but of those that say otherwise, and that
+    what is wrong is said as problem+json."""
 
     def openapi(self) -> dict[str, Any]:
+        # Here, as nobody else has to know: they are read from a file.
+        self.title, self.description = application_name(), application_description()
         described = super().openapi()
+        describe_problems(described)
         schemes = described.setdefault("components", {}).setdefault("securitySchemes", {})
         schemes["bearer"] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
         described["security"] = [{"bearer": []}]
@@ -203,8 +204,6 @@ def _with_headers(scope: Scope, given: Iterable[tuple[bytes, bytes]]) -> list[tu
         raise ValueError("A header holds what no header may, as a line break.")
     headers.extend(_SECURITY)
     headers.append((b"x-request-id", scope["request_id"].encode()))
-    if scope["path"] not in _PAGES:
-        headers.append(_FOR_DATA)
     if leaving.is_set():  # The next request on it would come too late.
         headers = [each for each in headers if each[0] != b"connection"]
         headers.append((b"connection", b"close"))

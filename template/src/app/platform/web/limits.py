@@ -4,6 +4,9 @@ What goes beyond is refused early, with a status that says whether to come again
 """
 
 import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +27,7 @@ class Limits:
         self._app = app
         self._bytes = settings.request_body_limit
         self._seconds = settings.request_timeout
+        self._limit = _limit_unless_debugged if settings.is_development else asyncio.timeout
         self._most = settings.request_concurrency
         self._running = 0
 
@@ -64,7 +68,7 @@ class Limits:
             return message
 
         try:
-            async with asyncio.timeout(self._seconds) as time:
+            async with self._limit(self._seconds) as time:
                 await self._app(scope, receive_some if has_body else receive, send)
         except Exception:  # Or what became of a TimeoutError on its way.
             if "status" in scope or not time.expired():
@@ -77,3 +81,30 @@ class Limits:
                 else problem(503, _TOO_SLOW)
             )
             await refusal(scope, receive, send)
+
+
+@asynccontextmanager
+async def _limit_unless_debugged(seconds: float) -> AsyncIterator[asyncio.Timeout]:
+    """Give the block so many seconds, or any number while somebody looks at it step by step."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as time:
+
+        def expire() -> None:
+            if not is_debugged():
+                time.reschedule(loop.time())
+
+        timer = loop.call_later(seconds, expire)
+        try:
+            yield time
+        finally:
+            timer.cancel()
+
+
+def is_debugged() -> bool:
+    """Say whether a debugger is attached, or was: pdb lets go of what it has continued."""
+    monitoring = getattr(sys, "monitoring", None)  # Since Python 3.12.
+    return (
+        sys.gettrace() is not None
+        or (monitoring is not None and monitoring.get_tool(monitoring.DEBUGGER_ID) is not None)
+        or ("pdb" in sys.modules and "pytest" not in sys.modules)  # Which imports it anyway.
+    )

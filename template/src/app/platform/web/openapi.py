@@ -1,4 +1,4 @@
-"""What the OpenAPI document says: how operations are called, and what belongs to one module."""
+"""What the OpenAPI document says: how operations are called, of errors, and of one module."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.utils import generate_unique_id
+
+from app.platform.rest import CONTENT, NAME, SCHEMA
 
 
 def operation_ids(routers: Mapping[str, APIRouter]) -> dict[str, Callable[[APIRoute], str]]:
@@ -33,6 +35,16 @@ def operation_ids(routers: Mapping[str, APIRouter]) -> dict[str, Callable[[APIRo
     return {module: naming(module) for module in routers}
 
 
+def describe_problems(api: dict[str, Any]) -> None:
+    """Say in an OpenAPI document how errors are told, also of those that a route has only named."""
+    api.setdefault("components", {}).setdefault("schemas", {})[NAME] = SCHEMA
+    for operations in api["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if status[0] in "45":
+                    response.setdefault("content", CONTENT)
+
+
 def describe_api(api: Mapping[str, Any], module: str) -> dict[str, Any]:
     """Return what an OpenAPI document says of one module, with the schemas that needs."""
     paths = {
@@ -47,10 +59,10 @@ def describe_api(api: Mapping[str, Any], module: str) -> dict[str, Any]:
         needed |= missing
         missing = set(_references([schemas[name] for name in missing])) - needed
     own = {name: schema for name, schema in schemas.items() if name in needed}
-    title = {**api["info"], "title": module}
+    info = {"title": module, "version": api["info"]["version"]}
     return {
         **api,
-        "info": title,
+        "info": info,
         "paths": paths,
         "components": {**api["components"], "schemas": own},
     }

@@ -5,14 +5,10 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
-from app.platform.rest import PROBLEM
+from app.platform.rest import CONTENT
 
 DESCRIBED: dict[int | str, dict[str, Any]] = {
-    f"{number}XX": {
-        "description": "What is wrong",
-        "content": {"application/problem+json": {"schema": PROBLEM}},
-    }
-    for number in (4, 5)
+    f"{number}XX": {"description": "What is wrong", "content": CONTENT} for number in (4, 5)
 }
 """How OpenAPI describes the errors of every route."""
 

@@ -8,16 +8,18 @@ from app.platform.wiring.module_toml import read_modules
 if TYPE_CHECKING:
     from app.platform.wiring.discovery import discover
     from app.platform.wiring.interfaces import promises_of
+    from app.platform.wiring.modules import Module, ModuleFolder
     from app.platform.wiring.observing import observe_call
-    from app.platform.wiring.wiring import Module, ModuleFolder, wire, Wired
+    from app.platform.wiring.wiring import wire, Wired
 else:  # What a module declares can be read without any of it.
     __getattr__ = lazily(
         __name__,
         {
             "discovery": ("discover",),
             "interfaces": ("promises_of",),
+            "modules": ("Module", "ModuleFolder"),
             "observing": ("observe_call",),
-            "wiring": ("Module", "ModuleFolder", "wire", "Wired"),
+            "wiring": ("wire", "Wired"),
         },
     )
 

@@ -18,7 +18,7 @@ from app.platform.flags import Flags
 from app.platform.jobs import Events, Job, parameters_of
 from app.platform.telemetry import ObjectivesError, read_objectives
 from app.platform.wiring.module_toml import ModuleToml, read_modules, WiringError
-from app.platform.wiring.wiring import Module, ModuleFolder
+from app.platform.wiring.modules import Module, ModuleFolder
 
 
 def discover(package: ModuleType) -> list[ModuleFolder]:

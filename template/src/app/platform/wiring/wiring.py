@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, cast, TypeVar
 
 from fastapi import APIRouter
@@ -26,46 +25,14 @@ from app.platform.jobs import (
     Options,
     parameters_of,
 )
-from app.platform.telemetry import Objectives
 from app.platform.wiring.boundary import at_boundary, Instrument
 from app.platform.wiring.interfaces import InterfaceError
 from app.platform.wiring.module_toml import WiringError
+from app.platform.wiring.modules import ModuleFolder
 
 Interface = TypeVar("Interface")
 
 _LONGEST_DEADLINE = 1_000_000
-
-
-@dataclass(frozen=True)
-class Module:
-    """What a module's `wiring.py` declares."""
-
-    build: Callable[..., object]
-    """Makes the implementation. Its return annotation is the interface that others depend on."""
-    routes: Callable[..., APIRouter] | None = None
-    """Makes the module's routes from its interface and its `Database`, found by type."""
-    jobs: Sequence[Job[Any]] = ()
-    """Its jobs, as `jobs.py` declares them."""
-    subscriptions: Mapping[type[Event], Handler | Job[Any]] = field(default_factory=dict)
-    """Which events of other modules it listens to, and what it does then."""
-
-
-@dataclass(frozen=True)
-class ModuleFolder:
-    """A module as it stands in the source tree."""
-
-    name: str
-    package: str
-    path: Path
-    declaration: Module
-    interface: type
-    depends_on: Sequence[str]
-    owner: str
-    needs: Mapping[str, type]
-    """The parameters of `build`, by name."""
-    objectives: Objectives = field(default_factory=Objectives)
-    extensions: Sequence[str] = ()
-    """The extensions of Postgres that it uses."""
 
 
 @dataclass(frozen=True)
