@@ -180,7 +180,7 @@ def test_a_module_that_was_added_has_metrics_objectives_and_an_owner(
     async def read() -> None:
         async with load.client() as client:
             for _ in range(20):
-                assert (await client.get("/reviews/reviews")).status_code == 200
+                assert (await client.get("/reviews")).status_code == 200
                 await asyncio.sleep(0.1)
 
     asyncio.run(read())
@@ -191,7 +191,7 @@ def test_a_module_that_was_added_has_metrics_objectives_and_an_owner(
         'module_outcome:burn:rate5m{module="reviews", outcome="failed"} == 0',
         'module_outcome:burn:rate5m{module="reviews", outcome="slow"}',
         'queue_jobs{module="reviews", job_state="held"}',
-        'http_server_requests_total{module="reviews", http_route="/reviews/reviews"}',
+        'http_server_requests_total{module="reviews", http_route="/reviews"}',
         'boundary_calls_total{module="reviews"}',
     ):
         assert monitoring.query(expression), expression

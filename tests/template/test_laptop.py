@@ -47,7 +47,7 @@ def test_app_dev_runs_web_worker_clock_and_flags(generate: Generate, tmp_path: P
         shipments = f"{url}/ordering/shipments"
         eventually(lambda: json.loads(call(shipments, headers=headers)[1])["items"])
         # A route of the module that was added enqueues its job.
-        review = f"{url}/reviews/reviews/{post('/reviews/reviews', name='Pours well')['id']}"
+        review = f"{url}/reviews/{post('/reviews', name='Pours well')['id']}"
         eventually(lambda: json.loads(call(review, headers=headers)[1])["ready_at"])
         # The clock asks for it every minute.
         eventually(lambda: "billing.audit_ledger done" in log.read_text("utf-8"), seconds=180)
