@@ -253,6 +253,30 @@ def test_what_is_open_and_focused_stays_so_when_the_page_is_renewed(page: Page, 
     expect(page.get_by_role("status").first).to_have_text("Paused")
 
 
+def test_pictures_for_the_documentation(chromium: Browser, shop: Shop, tmp_path: Path) -> None:
+    """The tests before have left it with something to show."""
+    folder = Path(ROOT / os.environ["PICTURES"]) if "PICTURES" in os.environ else tmp_path
+    id = shop.order(12)
+    for path in (f"/ordering/orders/{id}", "/catalog/products", "/ordering/shipments"):
+        shop.get(path)
+    shop.order(700)
+    for name, scheme in PICTURES.items():
+        context = chromium.new_context(
+            base_url=shop.address,
+            viewport={"width": 1280, "height": 1040 if name == "console-trace" else 860},
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        page = context.new_page()
+        page.goto("/_dev/requests?failed=1" if name == "console-trace" else "/_dev")
+        if name == "console-trace":
+            page.get_by_role("link", name="POST /ordering/orders").last.click()
+        expect(page.get_by_role("status").first).to_have_text("Live")
+        picture = folder / f"{name}.png"
+        page.screenshot(path=picture)
+        assert 10_000 < picture.stat().st_size < 200_000
+        context.close()
+
+
 def test_what_does_not_start_says_why_and_comes_to_life_when_it_is_mended(
     chromium: Browser, shop: Shop, tmp_path: Path
 ) -> None:
@@ -278,27 +302,3 @@ def test_what_does_not_start_says_why_and_comes_to_life_when_it_is_mended(
         re.compile("^Requests"), timeout=30_000
     )
     context.close()
-
-
-def test_pictures_for_the_documentation(chromium: Browser, shop: Shop, tmp_path: Path) -> None:
-    """The tests before have left it with something to show."""
-    folder = Path(ROOT / os.environ["PICTURES"]) if "PICTURES" in os.environ else tmp_path
-    id = shop.order(12)
-    for path in (f"/ordering/orders/{id}", "/catalog/products", "/ordering/shipments"):
-        shop.get(path)
-    shop.order(700)
-    for name, scheme in PICTURES.items():
-        context = chromium.new_context(
-            base_url=shop.address,
-            viewport={"width": 1280, "height": 1040 if name == "console-trace" else 860},
-            color_scheme="dark" if scheme == "dark" else "light",
-        )
-        page = context.new_page()
-        page.goto("/_dev/requests?failed=1" if name == "console-trace" else "/_dev")
-        if name == "console-trace":
-            page.get_by_role("link", name="POST /ordering/orders").last.click()
-        expect(page.get_by_role("status").first).to_have_text("Live")
-        picture = folder / f"{name}.png"
-        page.screenshot(path=picture)
-        assert 10_000 < picture.stat().st_size < 200_000
-        context.close()
