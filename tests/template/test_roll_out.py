@@ -155,7 +155,7 @@ def test_what_needs_no_engine_does_not_ask_for_one(docker: Repository, tmp_path:
         (["environment=moon"], "environment is moon: there are "),
         ([], "environment is not set: there are "),
         (["environment=trial", "digest=latest"], "digest must be what a push printed: sha256:"),
-        (["environment=trial", f"digest={DIGEST}", "name=till"], "runs the image till."),
+        (["environment=trial", f"digest={DIGEST}", "product=till"], "runs the image till."),
     ],
 )
 def test_what_is_missing_is_said_and_nothing_happens(
