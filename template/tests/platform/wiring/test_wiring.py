@@ -42,7 +42,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             (folder / "wiring.py").write_text(
                 "from app.platform.database.database import Database\n"
                 "from app.platform.jobs.events import Events\n"
-                "from app.platform.wiring.wiring import Module\n"
+                "from app.platform.wiring.modules import Module\n"
                 + "".join(f"from planted.{m} import {m.title()}\n" for m in modules)
                 + f"def build{build or ': ...'}\n"
                 + "module = Module(build)\n"
@@ -273,7 +273,7 @@ def write_events(package: ModuleType, event: str, handler: str) -> None:
         (
             "b/wiring.py",
             "from app.platform.database.database import Database, Tx\n"
-            "from app.platform.wiring.wiring import Module\n"
+            "from app.platform.wiring.modules import Module\n"
             "from planted.a import A, Happened\nfrom planted.b import B\n"
             "heard = []\n"
             f"{handler}\n"
@@ -395,7 +395,7 @@ def write_job(package: ModuleType, job: str, jobs: str) -> None:
         f"@dataclass(frozen=True)\nclass Args:\n    number: int = 0\n{job}\n"
     )
     (folder / "wiring.py").write_text(
-        "from app.platform.wiring.wiring import Module\nfrom planted.a import A, jobs\n"
+        "from app.platform.wiring.modules import Module\nfrom planted.a import A, jobs\n"
         "def build() -> A: return A()\n"
         f"module = Module(build, jobs=[{jobs}])\n"
     )
