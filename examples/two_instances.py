@@ -150,7 +150,7 @@ def site(shop: Path, folder: Path, **settings: str) -> Iterator[Site]:
         command = ["haproxy", "-db", "-f", str(shop / "docs/haproxy.cfg")]
         balancer = Web("haproxy", command, {**environment, **places}, folder)
         balancer.url = f"http://127.0.0.1:{port}"
-        balancer.awaited = "/docs"  # It passes on no question about health.
+        balancer.awaited = "/openapi.json"  # It passes on no question about health.
 
         for program in (*instances, *workers):
             start(program)
