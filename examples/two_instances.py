@@ -187,7 +187,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # Postgres runs as somebody else where this is root.
         with site(shop, Path(folder)) as running:
-            say(f"Open {running.url}/docs; logs are in {folder}.")
+            say(f"Ask {running.url}/openapi.json; logs are in {folder}.")
             say(f"{shop}/.venv/bin/app token makes tokens.")
             say(f"kill -HUP {os.getpid()} restarts one instance after the other.")
             say("Ctrl-C stops everything.")
