@@ -41,13 +41,11 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 def test_a_cache_in_redis_holds_what_one_in_memory_promises(
     shop: Repository, redis_url: str, name: str
 ) -> None:
-    folder = shop.path / "tests" / "redis"
-    folder.mkdir(exist_ok=True)
-    (folder / "__init__.py").touch()
-    for file in [HERE / "inside" / "test_cache.py", *(HERE / "redis").glob("*.py")]:
-        shutil.copy(file, folder)
+    folder = "tests/platform/cache"
+    for file in (HERE / "redis").glob("*.py"):
+        shutil.copy(file, shop.path / folder)
     environment = {**shop.environment, "CACHE_URL": redis_url}
-    done = Repository(shop.path, environment).pytest(f"tests/redis/{name}")
+    done = Repository(shop.path, environment).pytest(f"{folder}/{name}")
     assert " passed" in done.stdout
 
 

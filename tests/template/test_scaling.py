@@ -141,7 +141,7 @@ def test_one_command_starts_all_of_it_and_stops_it(shop: Repository) -> None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        assert process.stdout.readline().startswith("Open http://127.0.0.1:")
+        assert process.stdout.readline().startswith("Ask http://127.0.0.1:")
         while "Ctrl-C" not in process.stdout.readline():
             pass
         process.send_signal(signal.SIGHUP)
