@@ -7,6 +7,7 @@ import subprocess
 import sysconfig
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -40,14 +41,17 @@ def npm_packages() -> Path:
     """Install npm's packages where they are missing; return the folder to run node in."""
     wanted = (HERE / "package.json").read_text("utf-8")
     done = NPM / "installed.json"
-    if not done.exists() or done.read_text("utf-8") != wanted:
-        shutil.rmtree(NPM, ignore_errors=True)
-        NPM.mkdir(parents=True)
-        shutil.copy(HERE / "package.json", NPM)
-        command = [tool("npm"), "install", "--silent", "--no-audit", "--no-fund"]
-        path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
-        subprocess.run(command, cwd=NPM, check=True, env={**os.environ, "PATH": path})
-        done.write_text(wanted, "utf-8")
+    NPM.parent.mkdir(exist_ok=True)
+    with NPM.with_suffix(".lock").open("w") as lock:
+        flock(lock, LOCK_EX)  # Several processes of pytest ask at once.
+        if not done.exists() or done.read_text("utf-8") != wanted:
+            shutil.rmtree(NPM, ignore_errors=True)
+            NPM.mkdir()
+            shutil.copy(HERE / "package.json", NPM)
+            command = [tool("npm"), "install", "--silent", "--no-audit", "--no-fund"]
+            path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+            subprocess.run(command, cwd=NPM, check=True, env={**os.environ, "PATH": path})
+            done.write_text(wanted, "utf-8")
     return NPM
 
 
