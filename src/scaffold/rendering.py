@@ -5,6 +5,7 @@ Copier takes longer to import than all the rest takes to run, so it is imported 
 
 import io
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
@@ -68,13 +69,15 @@ def _in_half_the_time() -> Iterator[None]:
     """Spare Copier 9.19 what it does anew for each file: texts to compile, and a question to git.
 
     The texts recur: folders, and the name of the file of answers. Git is asked for the mode of a
-    file that it may know, which is nothing to ask in a folder that does not exist yet.
+    file that it may know, which is nothing to ask in a folder that does not exist yet. A Copier
+    that has no such function is as slow as it is.
     """
-    from copier import _main
     from jinja2 import Environment, Template
 
     compiled: dict[tuple[int, str], Template] = {}
-    compile_, has_git = Environment.from_string, _main.is_git_available  # type: ignore[attr-defined]
+    compile_ = Environment.from_string
+    copier: Any = sys.modules.get("copier._main")
+    has_git = getattr(copier, "is_git_available", None)
 
     def from_string(environment: Environment, source: str) -> Template:
         environment.preprocess(source)  # Copier's own tag begins anew with each text.
@@ -84,12 +87,14 @@ def _in_half_the_time() -> Iterator[None]:
         return compiled[key]
 
     Environment.from_string = from_string  # type: ignore[method-assign,assignment]
-    _main.is_git_available = lambda: False  # type: ignore[attr-defined]
+    if has_git:
+        copier.is_git_available = lambda: False
     try:
         yield
     finally:
         Environment.from_string = compile_  # type: ignore[method-assign]
-        _main.is_git_available = has_git  # type: ignore[attr-defined]
+        if has_git:
+            copier.is_git_available = has_git
 
 
 def _silence(wanted: bool) -> AbstractContextManager[object]:
