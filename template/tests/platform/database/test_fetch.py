@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from traceback import format_exception
@@ -318,3 +319,18 @@ async def assert_clean(engine: AsyncEngine, size: int) -> None:
             assert driver is not None
             assert not driver.is_in_transaction()
             assert await driver.fetchrow(CLEAN) == ("app_test", "app_test", "extensions", "off")
+
+
+async def test_a_timer_that_has_rung_for_another_still_ends_one_that_is_late(
+    engine: AsyncEngine,
+) -> None:
+    async with engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        await driver.in_time(driver.execute("SELECT"), 0.05)  # Sets the timer, and ends before it.
+        await driver.in_time(driver.execute("SELECT pg_sleep(0.1)"), 5)
+        begun = time.perf_counter()
+        with pytest.raises(TimeoutError):
+            await driver.in_time(driver.execute("SELECT pg_sleep(5)"), 0.2)
+        assert time.perf_counter() - begun < 4
+        assert driver.is_closed()
+        await connection.invalidate()

@@ -1,15 +1,18 @@
 """The driver's connection: what it sends with BEGIN, how long it waits, how a transaction ends."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from app.platform.database.credentials import Connection as BoundedConnection
 from app.platform.database.errors import OF_DRIVER, TransactionError, UNDONE
 from app.platform.timeouts import CONNECT, MARGIN
 
+_NEVER = float("inf")
+_Answer = TypeVar("_Answer")
 longest_given: ContextVar[float | None] = ContextVar("longest", default=None)
 """How long each statement may take, where that differs from DATABASE_STATEMENT_TIMEOUT."""
 
@@ -42,6 +45,11 @@ class Connection(BoundedConnection):
     """Sends the first role of a transaction with BEGIN, and hears what became of its end."""
 
     opening = ""
+    _loop: asyncio.AbstractEventLoop
+    _unlimited: Any = None
+    """What asyncpg goes by where it is to set no timer of its own."""
+    _late, _rings = _NEVER, _NEVER
+    """When an answer is late, and when the timer looks whether it is: seconds of the loop's clock."""
 
     def begin_with(self, seconds: float, more: str) -> None:
         """Send more with the next BEGIN, and let each statement behind it take so many seconds."""
@@ -58,6 +66,44 @@ class Connection(BoundedConnection):
         finally:
             self._config = config
 
+    async def in_time(self, answer: Awaitable[_Answer], seconds: float | None = None) -> _Answer:
+        """Return an answer. Raises TimeoutError, and gives the connection up, where none comes in so
+        many seconds, or in those of `begin_with`.
+
+        A timer for each costs more than the rest of this. Here one serves whoever waits when it rings.
+        """
+        config = self._config
+        if config is self._unlimited:
+            return await answer  # Sent while another is waited for: the time of that one counts.
+        if self._unlimited is None:
+            self._unlimited = config._replace(command_timeout=None)
+        self._late = self._loop.time() + (seconds or config.command_timeout)
+        if self._late < self._rings:
+            self._ring_at(self._late)
+        self._config = self._unlimited
+        try:
+            return await answer
+        except Exception as error:
+            if self._late < 0:
+                raise TimeoutError from error
+            raise
+        finally:
+            self._late, self._config = _NEVER, config
+
+    def _ring_at(self, when: float) -> None:
+        self._rings = when
+        self._loop.call_at(when, self._ring, when)
+
+    def _ring(self, when: float) -> None:
+        if when != self._rings:
+            return  # Another timer rings sooner.
+        self._rings = _NEVER
+        if self._late <= self._loop.time():
+            self._late = -1.0
+            self.terminate()
+        elif self._late < _NEVER:
+            self._ring_at(self._late)
+
     async def execute(self, query: str, *args: Any, **options: Any) -> str:
         if query == "ROLLBACK;":
             return await self._roll_back(query)
@@ -68,7 +114,7 @@ class Connection(BoundedConnection):
             # However long the statements may take: who does not answer this does not answer.
             query, seconds = query + self.opening, CONNECT
         try:
-            status = await super().execute(query, timeout=seconds)
+            status = await self.in_time(super().execute(query), seconds)
         except BaseException:
             # BEGIN may have passed and the rest failed, or COMMIT never have been sent. The driver
             # believes that no transaction is open and would hand the connection to the next

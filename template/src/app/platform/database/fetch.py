@@ -179,7 +179,7 @@ async def _read(
     await driver.execute("BEGIN READ ONLY;")
     span = begin_statement(query.sql, database, role)
     try:
-        records: list[Record] = await query.send(driver, arguments)
+        records: list[Record] = await driver.in_time(query.send(driver, arguments))
     except BaseException as error:
         if span is not None:
             end_statement(span, error)
