@@ -205,11 +205,10 @@ def add_module(
         print(json.dumps(result, indent=2))
         return
     print(f"{'Would add' if dry_run else 'Added'} {name}, template {added.template.version}:")
-    for change in changed:
-        print(f"  {'new    ' if change.before is None else 'changed'} {change.path}")
+    screen.print_changes(changed)
     print(f"Wired: {added.wired}")
     if dry_run:
-        print("".join(screen.paint_diff(change.diff()) for change in changed), end="")
+        screen.print_diffs(changed)
     else:
         first = f"scaffold add-entity {name} NAME --fields ..., or " if bare else "make test, then "
         print(f"Next: {first}edit {added.folder}/__init__.py and service.py")
@@ -272,10 +271,9 @@ def add_entity(
         return
     said = "Would add" if dry_run else "Added"
     print(f"{said} {name} to {module}, template {added.template.version}:")
-    for change in added.changes:
-        print(f"  {'new    ' if change.before is None else 'changed'} {change.path}")
+    screen.print_changes(added.changes)
     if dry_run:
-        print("".join(screen.paint_diff(change.diff()) for change in added.changes), end="")
+        screen.print_diffs(added.changes)
     else:
         print(
             f"Next: read the migration, then make test, and edit {added.folder}/{name}_service.py"

@@ -3,9 +3,12 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from scaffold import addresses
+
+if TYPE_CHECKING:
+    from scaffold.plan import Change
 
 _COLOURS = {"+": "32", "-": "31", "@": "36"}
 
@@ -47,10 +50,17 @@ def ask(name: str, about: str, default: Any, wrong: str) -> Any:
     return default if answer == str(default) else answer
 
 
-def paint_diff(diff: str) -> str:
-    """Colour a unified diff."""
-    lines = diff.splitlines(keepends=True)
-    return "".join(_paint(line, _COLOURS.get(line[0], ""), sys.stdout) for line in lines)
+def print_changes(changes: Sequence["Change"]) -> None:
+    """Print which files are new, and which change."""
+    for change in changes:
+        print(f"  {'new    ' if change.before is None else 'changed'} {change.path}")
+
+
+def print_diffs(changes: Sequence["Change"]) -> None:
+    """Print how files change, in colours on a terminal."""
+    for change in changes:
+        for line in change.diff().splitlines(keepends=True):
+            print(_paint(line, _COLOURS.get(line[0], ""), sys.stdout), end="")
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
