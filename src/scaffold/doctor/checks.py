@@ -1,6 +1,7 @@
 """All checks. `docs/doctor.md` explains each under its id."""
 
 from scaffold.doctor import (
+    broken_checks,
     database_checks,
     file_checks,
     lock_check,
@@ -87,14 +88,14 @@ CHECKS = (
         "Conflict markers",
         "error",
         "The file is neither side's, and mostly nothing that can be read.",
-        file_checks.conflict_markers,
+        broken_checks.conflict_markers,
     ),
     Check(
         "SC-012",
         "Files that cannot be read",
         "error",
         "The application, its checks or the pipeline stop at them.",
-        file_checks.unreadable_files,
+        broken_checks.unreadable_files,
     ),
     Check(
         "SC-013",

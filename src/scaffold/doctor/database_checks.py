@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from scaffold.errors import ScaffoldError
 
 _PROBE = Path(__file__).with_name("probe.py")
 _PATIENCE = 120
-_MIGRATE = "MIGRATION_DATABASE_URL=… .venv/bin/app migrate"
+_SETTING = re.compile(r"(?<!MIGRATION_)DATABASE_URL")
 
 
 def ask(root: Path, url: str) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def ask(root: Path, url: str) -> dict[str, Any]:
     place = next((root / each for each in _PYTHONS if (root / each).is_file()), None)
     if place is None:
         raise ScaffoldError(f"{root / '.venv'} is not there, whose Python asks; run `uv sync`")
-    environment = {**os.environ, "DATABASE_URL": url}
+    environment = {"ENVIRONMENT": "development", **os.environ, "DATABASE_URL": url}
     if not _is_same(os.environ.get("MIGRATION_DATABASE_URL", ""), url):
         environment.pop("MIGRATION_DATABASE_URL", None)
     try:
@@ -51,7 +52,8 @@ def ask(root: Path, url: str) -> dict[str, Any]:
             f"this repository cannot say how a database fits it ({said}): run `uv sync`, or "
             "`scaffold update`"
         )
-    raise ScaffoldError(addresses.redact(said.replace(url, "the database")))
+    said = _SETTING.sub("--database", said.replace(url, "the database")).rstrip(".")
+    raise ScaffoldError(addresses.redact(said))
 
 
 _PYTHONS = (".venv/bin/python", ".venv/Scripts/python.exe")
@@ -77,8 +79,7 @@ def behind(seen: Seen) -> Iterator[Finding]:
     if modules:
         yield Finding(
             f"the database is older than the code: {', '.join(sorted(modules))}",
-            "Migrate it, as an admin.",
-            _MIGRATE,
+            "Migrate it as an admin: .venv/bin/app migrate",
             details={"schemas": sorted(modules)},
         )
 
@@ -109,15 +110,13 @@ def roles(seen: Seen) -> Iterator[Finding]:
     if there:
         yield Finding(
             f"roles are missing: {', '.join(there)}",
-            "Let it make them again, as an admin.",
-            _MIGRATE,
+            "Let them be made again, as an admin: .venv/bin/app migrate",
             details={"missing": there},
         )
     if found["not_granted"]:
         yield Finding(
             f"{found['login']} may not act as {', '.join(found['not_granted'])}",
-            "Let it grant them again, as an admin.",
-            _MIGRATE,
+            "Let them be granted again, as an admin: .venv/bin/app migrate",
             details={"not_granted": found["not_granted"]},
         )
 
@@ -154,4 +153,4 @@ def tables(seen: Seen) -> Iterator[Finding]:
             details={"module": module, "differences": sentences},
         )
     if found["unasked"]:
-        raise NotKnownError(f"as this login, tables cannot be compared: {found['unasked']}")
+        raise NotKnownError(f"tables cannot be compared: {found['unasked'].rstrip('.')}")

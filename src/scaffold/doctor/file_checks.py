@@ -1,11 +1,11 @@
-"""Checks of files: those that the template keeps, and those that a merge left."""
+"""Checks of the files that the template keeps: what a team has made of them."""
 
+import os
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from scaffold import git, merging, moves, objects, repository, sound
-from scaffold.doctor.finding import Finding, NotKnownError
+from scaffold import git, merging, moves, objects, repository
+from scaffold.doctor.finding import Finding
 from scaffold.doctor.seen import Seen
 
 _ROOM = re.compile(
@@ -13,11 +13,11 @@ _ROOM = re.compile(
     r"|(?:src/app|tests/platform)/(?P<development>development)/"
 )
 _AREAS = {
-    "the checks": ("checks/",),
-    "the pipeline": (".github/workflows/", ".gitlab-ci.yml"),
-    "the deployment base": ("deploy/base/", "deploy/components/", "deploy/roll_out.py"),
+    "the checks are": ("checks/",),
+    "the pipeline is": (".github/workflows/", ".gitlab-ci.yml"),
+    "the deployment base is": ("deploy/base/", "deploy/components/", "deploy/roll_out.py"),
 }
-_BEGIN, _MIDDLE, _END = b"<<<<<<< ", b"=======", b">>>>>>> "
+_VERSIONED = re.compile(rb"((?:uses|image):\s*[^\s@:#]+)[@:][^\s#]+(?:[ \t]*#[^\n]*)?")
 
 
 def edited_rooms(seen: Seen) -> Iterator[Finding]:
@@ -28,18 +28,20 @@ def edited_rooms(seen: Seen) -> Iterator[Finding]:
             name = found["development"] or found["room"] or found["file"]
             if name != "__init__":
                 rooms.setdefault(name, []).append(path)
-    since = seen.edited_since([path for paths in rooms.values() for path in paths])
+    since = _edited_since(seen, [path for paths in rooms.values() for path in paths])
     for room, paths in sorted(rooms.items()):
-        yield _edited(seen, f"the platform's {room}", paths, since)
+        yield _edited(seen, f"the room {room} of the platform is", paths, since)
 
 
 def edited_areas(seen: Seen) -> Iterator[Finding]:
     """Find pipelines, checks and deployments that are not as the template delivered them."""
     areas = {
-        area: [path for path in seen.edited if path.startswith(begins)]
+        area: [
+            path for path in seen.edited if path.startswith(begins) and not _is_moved_on(seen, path)
+        ]
         for area, begins in _AREAS.items()
     }
-    since = seen.edited_since([path for paths in areas.values() for path in paths])
+    since = _edited_since(seen, [path for paths in areas.values() for path in paths])
     for area, paths in areas.items():
         if paths:
             yield _edited(seen, area, paths, since)
@@ -59,12 +61,18 @@ def _edited(seen: Seen, what: str, paths: list[str], since: dict[str, str]) -> F
     both = [str(each["path"]) for each in files if each["template_changed"]]
     also = f"; the template has changed {', '.join(both)} too" if both else ""
     return Finding(
-        f"{what} {'are' if what.endswith('s') and what != 'the pipeline' else 'is'} edited{when}"
-        f"{also}",
+        f"{what} edited{when}{also}",
         "Keep it if you need it; what others need, too, belongs into the template.",
         places=tuple(paths),
         details={"files": files},
     )
+
+
+def _is_moved_on(seen: Seen, path: str) -> bool:
+    """Whether a file differs only in the versions of actions and images, as Renovate leaves it."""
+    sides = (seen.read(path) or b"", seen.rendered[path].content)
+    ours, theirs = (_VERSIONED.sub(rb"\1", each.replace(b"\r\n", b"\n")) for each in sides)
+    return ours == theirs
 
 
 def missing_files(seen: Seen) -> Iterator[Finding]:
@@ -87,12 +95,15 @@ def missing_files(seen: Seen) -> Iterator[Finding]:
 
 
 def _moved(seen: Seen) -> dict[str, str]:
-    """Where missing files are now, as an update would follow them: by what git has committed."""
-    if not seen.in_git or not git.has_commit(seen.root, "HEAD"):
+    """Where missing files are now, as an update would follow them: by what git knows of."""
+    if not seen.in_git:
         return {}
-    prefix = git.run("rev-parse", "--show-prefix", cwd=seen.root)
-    ours = objects.tree_of(seen.root, f"HEAD:{prefix}")
-    others = {path: entry for path, entry in ours.items() if path not in seen.rendered}
+    others = {}
+    for entry in objects.plumb("ls-files", "--stage", "-z", cwd=seen.root).split(b"\0")[:-1]:
+        about, _, name = entry.partition(b"\t")
+        mode, blob, _stage = about.decode().split()
+        if (path := os.fsdecode(name)) not in seen.rendered:
+            others[path] = (mode, blob)
     with merging.scratch(seen.root) as scratch:
         lost = [seen.rendered[path] for path in seen.missing]
         blobs = objects.write_blobs(scratch.folder, [file.content for file in lost])
@@ -107,114 +118,19 @@ def _moved(seen: Seen) -> dict[str, str]:
     return {old: new for old, new in found.items() if (seen.root / new).is_file()}
 
 
-def conflict_markers(seen: Seen) -> Iterator[Finding]:
-    """Find what a merge has left in files."""
-    if not seen.in_git:
-        raise NotKnownError("the folder is not in git")
-    asked = ("grep", "-l", "-z", "-I", "-e", "^<<<<<<< ")
-    for path in filter(None, git.call(*asked, cwd=seen.root).stdout.split("\0")):
-        content = seen.read(path)
-        if content and (line := _marked(path, content)):
-            yield Finding(
-                f"{path} has a conflict that was not resolved",
-                "Decide between both sides, and commit.",
-                places=(f"{path}:{line}",),
-            )
-
-
-def has_markers(path: str, content: bytes) -> bool:
-    """Whether a merge has left its markers in a file."""
-    return _marked(path, content) is not None
-
-
-def _marked(path: str, content: bytes) -> int | None:
-    """The line of the first conflict. A file that speaks of one, and is sound, has none."""
-    wanted = [_BEGIN, _MIDDLE, _END]
-    first, fenced = None, False
-    for number, line in enumerate(content.splitlines(), 1):
-        if path.endswith(".md") and line.lstrip().startswith((b"```", b"~~~")):
-            fenced = not fenced
-        if fenced:
-            continue
-        if line.startswith(_BEGIN):
-            first, wanted = number, [_MIDDLE, _END]
-        elif first and wanted and line.startswith(wanted[0]):
-            wanted = wanted[1:]
-        if first and not wanted:
-            known = path.endswith((".py", ".toml", ".json", ".yaml", ".yml"))
-            return None if known and sound.what_is_wrong(path, content) is None else first
-    return None
-
-
-def unreadable_files(seen: Seen) -> Iterator[Finding]:
-    """Find files that the application, the checks or the pipeline cannot read."""
-    _ = seen.modules
-    found = {path: why for path, why in seen.unreadable.items() if path.endswith("module.toml")}
-    modules = repository.MODULES.as_posix()
-    paths = ["pyproject.toml", f"{modules}/moved.toml"]
-    paths += [f"{modules}/{module.name}/flags.json" for module in seen.modules]
-    paths += workflows(seen)
-    for path in paths:
-        content = seen.read(path)
-        if content is not None and (wrong := _what_is_wrong(path, content)):
-            kind = {"toml": "TOML", "json": "JSON"}.get(path.rpartition(".")[2], "YAML")
-            found[path] = f"{path} is no {kind} ({wrong})"
-    if entry := _wrong_move(seen, f"{modules}/moved.toml"):
-        found[f"{modules}/moved.toml"] = f"{modules}/moved.toml: {entry}"
-    for path, why in found.items():
-        content = seen.read(path)
-        if content is None or not has_markers(path, content):
-            yield Finding(why, "Mend it, or restore it from git.", places=(path,))
-
-
-def _what_is_wrong(path: str, content: bytes) -> str | None:
-    if not path.endswith((".yml", ".yaml")):
-        return sound.what_is_wrong(path, content)
-    try:
-        parsed_yaml(content)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
-def _wrong_move(seen: Seen, path: str) -> str | None:
-    """What `app migrate` would not take of what became of modules."""
-    read = parsed_toml(seen, path) or {}
-    entries = read.get("moved", [])
-    if not isinstance(entries, list):
-        return "moved is no list of tables: write [[moved]]"
-    for number, each in enumerate(entries, 1):
-        kinds = [kind for kind in ("rename", "finish", "remove") if kind in each]
-        if len(kinds) != 1:
-            return f"entry {number} is none of rename, finish and remove"
-        if kinds == ["rename"] and not isinstance(each.get("to"), str):
-            return f"entry {number} does not say to what {each['rename']} is renamed"
-    return None
-
-
-def workflows(seen: Seen) -> list[str]:
-    """The files of the pipeline that may call actions."""
-    folder = seen.root / ".github"
-    found = [*folder.glob("workflows/*.y*ml"), *folder.glob("actions/**/action.y*ml")]
-    return sorted(path.relative_to(seen.root).as_posix() for path in found)
-
-
-def parsed_toml(seen: Seen, path: str) -> dict[str, Any] | None:
-    """What a file says; None where there is none, or it cannot be read, which is told elsewhere."""
-    import tomllib
-
-    content = seen.read(path)
-    try:
-        return tomllib.loads(content.decode()) if content is not None else None
-    except ValueError:
-        return None
-
-
-def parsed_yaml(content: bytes) -> Any:
-    """What a document says. Raises ValueError where it cannot be read."""
-    import yaml
-
-    try:
-        return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from None
+def _edited_since(seen: Seen, paths: list[str]) -> dict[str, str]:
+    """The day of the first commit of the team's to each of some files, where git knows one."""
+    if not paths or not seen.in_git or not git.has_commit(seen.root, "HEAD"):
+        return {}
+    printed = git.run(
+        *("-c", "core.quotePath=false", "-c", "log.showSignature=false", "log", "--no-color"),
+        *("--format=%x01%cs", "--name-only", "--no-renames", "--relative", "--"),
+        *(repository.ANSWERS, *paths),
+        cwd=seen.root,
+    )
+    first: dict[str, str] = {}
+    for commit in printed.split("\x01")[1:]:
+        day, *files = commit.split("\n")
+        if repository.ANSWERS not in files:  # Else it is how the template delivered them.
+            first.update(dict.fromkeys(filter(None, files), day))
+    return first

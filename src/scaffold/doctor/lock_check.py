@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from scaffold.doctor.file_checks import parsed_toml
+from scaffold.doctor.broken_checks import parsed_toml
 from scaffold.doctor.finding import Finding
 from scaffold.doctor.seen import Seen
 

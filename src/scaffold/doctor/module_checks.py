@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from scaffold import codeowners, plan, repository
-from scaffold.doctor import file_checks
+from scaffold.doctor import broken_checks
 from scaffold.doctor.finding import Finding
 from scaffold.doctor.seen import Seen
 
@@ -105,7 +105,7 @@ def unfinished_renames(seen: Seen) -> Iterator[Finding]:
 
 def stand_ins(seen: Seen) -> dict[str, tuple[str, date]]:
     """Old names that still stand in for new ones: the new name, and when that came."""
-    read = file_checks.parsed_toml(seen, MOVED) or {}
+    read = broken_checks.parsed_toml(seen, MOVED) or {}
     entries = read.get("moved")
     found: dict[str, tuple[str, date]] = {}
     for entry in entries if isinstance(entries, list) else []:
@@ -127,7 +127,7 @@ def boundary_exceptions(seen: Seen) -> Iterator[Finding]:
             "Write the statement so that it can be read, with values as parameters.",
             places=tuple(places),
         )
-    ours = file_checks.parsed_toml(seen, "pyproject.toml")
+    ours = broken_checks.parsed_toml(seen, "pyproject.toml")
     if ours is None or "pyproject.toml" not in seen.rendered:
         return
     import tomllib

@@ -12,7 +12,7 @@ import sys
 
 from app import modules
 from app.cli_errors import describe
-from app.platform.database import login_of, owner_of, role_of
+from app.platform.database import login_of, owner_of, role_of, sqlstate_of
 from app.platform.migrations import admin_connection, applied_to
 from app.platform.migrations.histories import QUEUE, REQUESTS
 from app.platform.migrations.revisions import read_revisions
@@ -75,6 +75,8 @@ async def tables(settings, login, folders):
 
         return await missing_migrations(settings.admin_url, login, folders), ""
     except Exception as error:
+        if sqlstate_of(error) == "42501":
+            return {}, "that is for an admin: set MIGRATION_DATABASE_URL"
         return {}, describe(error)
 
 
@@ -83,7 +85,7 @@ async def main():
     try:
         settings = load_settings()
         login, folders = login_of(settings.database_url), discover(modules)
-        async with admin_connection(settings.admin_url) as connection:
+        async with admin_connection(settings.database_url) as connection:
             found = await connection.run_sync(look, login, folders)
     except Exception as error:
         sys.exit(describe(error))

@@ -63,10 +63,10 @@ def _lines(done: Examined) -> Iterator[str]:
     findings = sorted(done.findings, key=lambda each: each[0].severity != "error")
     for check, finding in findings:
         yield f"{check.severity} {check.id}: {finding.what}"
-        for place in finding.places[:_MOST] if len(finding.places) > 1 else ():
-            yield f"    {place}"
-        if len(finding.places) > _MOST:
-            yield f"    ... {len(finding.places) - _MOST} more; --json lists all"
+        places = [place for place in finding.places if place not in finding.what]
+        yield from (f"    {place}" for place in places[:_MOST])
+        if len(places) > _MOST:
+            yield f"    ... {len(places) - _MOST} more; --json lists all"
         yield f"  Why: {check.why}"
         yield f"  Do:  {finding.todo}{f' Run: {finding.command}' if finding.command else ''}"
         yield f"  See: {page}#{check.id.lower()}"
@@ -91,7 +91,7 @@ def _summary(done: Examined) -> str:
     if known and known["newest"]:
         asked = known["asked_on"]
         days = (done.seen.today - date.fromisoformat(asked)).days if asked else 0
-        when = f", as of {asked}" if asked else ""
+        when = f", as of {asked}" if asked else ", as this scaffold brings it" * known["bundled"]
         if days >= _STALE:
             when += f", {days} days ago: --fetch asks again"
         said += f" (template {short(known['version'])}, newest {short(known['newest'])}{when})"
@@ -104,14 +104,16 @@ def _template(done: Examined) -> dict[str, Any] | None:
     if seen.app is None:
         return None
     newest = asked = None
+    bundled = False
     if "SC-001" not in done.not_known:
         with suppress(NotKnownError, ScaffoldError):
-            newest, asked = seen.newest.version, seen.asked_on
+            newest, asked, bundled = seen.newest.version, seen.asked_on, seen.is_bundled
     return {
         "source": addresses.redact(seen.app.source),
         "version": seen.app.version,
         "newest": newest,
         "asked_on": asked.isoformat() if asked else None,
+        "bundled": bundled,
     }
 
 

@@ -64,16 +64,20 @@ class Seen:
         self, root: Path, today: date, source: str | None = None, database: str | None = None
     ) -> None:
         self.root, self.today, self.database = root, today, database
-        self._source = source
+        self._source, self._fetched = source, False
         self.unreadable: dict[str, str] = {}
         """Answers and settings that cannot be read: path, and why."""
 
     def fetch(self, note: origin.Note) -> None:
         """Ask the template's address for all that is new there."""
-        address = self._source or (self.app.source if self.app else "")
-        if address and addresses.is_remote(address):
-            addresses.check(address)
+        if self.app is None:
+            return
+        address = self._source or self.app.source
+        addresses.check(address)
+        if addresses.is_remote(address):
+            self._fetched = True
             mirror.of(addresses.for_git(address), None, note)
+            mirror.of(addresses.for_git(address), self.app.version, note)
 
     @cached_property
     def app(self) -> Template | None:
@@ -135,6 +139,11 @@ class Seen:
             ScaffoldError: where it should be, and is not.
         """
         found = origin.at_hand(self.recorded.source, self.recorded.version, self._source)
+        if found is None and self._fetched:
+            raise ScaffoldError(
+                f"the template {self._source or self.recorded.source} has no version "
+                f"{self.recorded.version}; restore it there"
+            )
         if found is None:
             raise NotKnownError(
                 f"template {self.recorded.version[:10]} is not on this machine; --fetch asks for it"
@@ -148,11 +157,17 @@ class Seen:
         except ScaffoldError:
             raise NotKnownError("the template is not to be had") from None
 
-    @cached_property
+    @property
     def asked_on(self) -> date | None:
-        """When the template's address was asked last; None where this machine has the template."""
+        """When the template's address was asked last, if what is known comes from there."""
         place = Path(self._at_hand().place)
-        return mirror.asked_on(place) if place.parent == mirror.folder() else None
+        is_mirror = place.parent == mirror.folder() and place.suffix == ".git"
+        return mirror.asked_on(place) if is_mirror else None
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether all that is known of the template is what `scaffold` brings."""
+        return Path(self._at_hand().place) == mirror.folder() / "template"
 
     @cached_property
     def newest(self) -> origin.Origin:
@@ -226,23 +241,6 @@ class Seen:
         if self.database is None:
             raise NotKnownError("no --database was given")
         return ask(self.root, self.database)
-
-    def edited_since(self, paths: list[str]) -> dict[str, str]:
-        """The day of the first commit of the team's to each of some files, where git knows one."""
-        if not paths or not self.in_git or not git.has_commit(self.root, "HEAD"):
-            return {}
-        printed = git.run(
-            *("-c", "core.quotePath=false", "-c", "log.showSignature=false", "log"),
-            *("--format=%x01%cs", "--name-only", "--no-renames", "--relative", "--"),
-            *(repository.ANSWERS, *paths),
-            cwd=self.root,
-        )
-        first: dict[str, str] = {}
-        for commit in printed.split("\x01")[1:]:
-            day, *files = commit.split("\n")
-            if repository.ANSWERS not in files:  # Else it is how the template delivered them.
-                first.update(dict.fromkeys(filter(None, files), day))
-        return first
 
 
 def _contains(place: Path, newer: str, older: str) -> bool:

@@ -5,21 +5,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from scaffold.doctor import lifetimes
-from scaffold.doctor.file_checks import parsed_yaml, workflows
+from scaffold.doctor.broken_checks import parsed_yaml, workflows
 from scaffold.doctor.finding import Finding
 from scaffold.doctor.seen import Seen
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_IMAGE = re.compile(
-    r"(?<![\w.-])(?P<product>python|postgres):(?P<version>\d+(?:\.\d+)?)(?![\w])[\w.-]*"
-)
-_RUNS = (
-    "Dockerfile",
-    "compose.yaml",
-    ".gitlab-ci.yml",
-    ".devcontainer/devcontainer.json",
-    ".python-version",
-)
+_PINNED = {
+    "python": re.compile(
+        r"(?:(?<![\w.-])python:|python-version:\s*[\"']?|^cpython-|^)(?<!\w)(\d\.\d+)(?![\w])"
+    ),
+    "postgres": re.compile(r"(?<![\w.-])postgres(?:ql)?:(\d+)(?![\w])"),
+}
+_RUNS = ("Dockerfile*", "compose*.y*ml", ".gitlab-ci.yml", ".devcontainer/devcontainer.json")
+_COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
 _NAMES = {"python": "Python", "postgres": "PostgreSQL"}
 
 
@@ -79,13 +77,13 @@ def old_postgres(seen: Seen) -> Iterator[Finding]:
 
 def _old(seen: Seen, product: str) -> Iterator[Finding]:
     found: dict[str, list[str]] = {}
-    for path in [*_RUNS, *workflows(seen)]:
-        for number, line in enumerate(
-            (seen.read(path) or b"").decode(errors="replace").splitlines(), 1
-        ):
-            if not line.lstrip().startswith(("#", "//")):
-                for version in _versions(path, line, product):
-                    found.setdefault(version, []).append(f"{path}:{number}")
+    files = (path for pattern in _RUNS for path in sorted(seen.root.glob(pattern)))
+    paths = [path.relative_to(seen.root).as_posix() for path in files]
+    for path in [*paths, *workflows(seen), *([".python-version"] if product == "python" else [])]:
+        text = (seen.read(path) or b"").decode(errors="replace")
+        for number, line in enumerate(text.splitlines(), 1):
+            for version in _PINNED[product].findall(_COMMENT.sub("", line)):
+                found.setdefault(version, []).append(f"{path}:{number}")
     if product == "postgres" and seen.database:
         found.setdefault(str(seen.live["postgres"]), []).append("the database")
     for version, places in sorted(found.items()):
@@ -107,15 +105,3 @@ def ending(seen: Seen, product: str, version: str, places: tuple[str, ...]) -> F
         places=places,
         details={"product": product, "version": version, "end_of_life": end.isoformat()},
     )
-
-
-def _versions(path: str, line: str, product: str) -> Iterator[str]:
-    if path == ".python-version":
-        found = re.match(r"\s*(?:cpython-)?(\d+\.\d+)", line)
-        if found and product == "python":
-            yield found[1]
-        return
-    for image in _IMAGE.finditer(line):
-        if image["product"] == product:
-            version = image["version"]
-            yield version if product == "python" else version.partition(".")[0]
