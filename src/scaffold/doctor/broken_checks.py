@@ -31,7 +31,7 @@ def has_markers(path: str, content: bytes) -> bool:
 
 
 def _marked(path: str, content: bytes) -> int | None:
-    """The line of the first conflict. A file that speaks of one, and is sound, has none."""
+    """The line of the first conflict. A text in a file that is sound is none."""
     wanted = [_BEGIN, _MIDDLE, _END]
     first, fenced = None, False
     for number, line in enumerate(content.splitlines(), 1):
@@ -44,8 +44,8 @@ def _marked(path: str, content: bytes) -> int | None:
         elif first and wanted and line.startswith(wanted[0]):
             wanted = wanted[1:]
         if first and not wanted:
-            known = path.endswith((".py", ".toml", ".json", ".yaml", ".yml"))
-            return None if known and sound.what_is_wrong(path, content) is None else first
+            may_quote = path.endswith((".py", ".toml"))
+            return None if may_quote and sound.what_is_wrong(path, content) is None else first
     return None
 
 

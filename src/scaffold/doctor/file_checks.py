@@ -17,6 +17,7 @@ _AREAS = {
     "the pipeline is": (".github/workflows/", ".gitlab-ci.yml"),
     "the deployment base is": ("deploy/base/", "deploy/components/", "deploy/roll_out.py"),
 }
+_MODULES = f"{repository.MODULES.as_posix()}/"
 _VERSIONED = re.compile(rb"((?:uses|image):\s*[^\s@:#]+)[@:][^\s#]+(?:[ \t]*#[^\n]*)?")
 
 
@@ -102,7 +103,8 @@ def _moved(seen: Seen) -> dict[str, str]:
     for entry in objects.plumb("ls-files", "--stage", "-z", cwd=seen.root).split(b"\0")[:-1]:
         about, _, name = entry.partition(b"\t")
         mode, blob, _stage = about.decode().split()
-        if (path := os.fsdecode(name)) not in seen.rendered:
+        path = os.fsdecode(name)
+        if path not in seen.rendered and not path.startswith(_MODULES):
             others[path] = (mode, blob)
     with merging.scratch(seen.root) as scratch:
         lost = [seen.rendered[path] for path in seen.missing]

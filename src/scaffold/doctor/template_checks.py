@@ -131,7 +131,8 @@ def modules_apart(seen: Seen) -> Iterator[Finding]:
             yield Finding(
                 f"the module {module.name} records another template, {source}: updates leave it "
                 "alone",
-                f"If it is the same one, write the app's _src_path there: {app.source}",
+                "If it is the same one, write the app's _src_path there: "
+                f"{addresses.redact(app.source)}",
                 places=(_answers_of(module.name),),
             )
 
