@@ -88,7 +88,9 @@ def _summary(done: Examined) -> str:
         parts += [f"{advice} to think about"] if advice else []
         said = ", ".join(parts)
     known = _template(done)
-    if known and known["newest"]:
+    if known and not known["newest"]:
+        said += f" (template {short(known['version'])})"
+    elif known:
         asked = known["asked_on"]
         days = (done.seen.today - date.fromisoformat(asked)).days if asked else 0
         when = f", as of {asked}" if asked else ", as this scaffold brings it" * known["bundled"]
