@@ -76,9 +76,10 @@ def test_links_lead_to_the_template_where_its_host_is_known(
     assert as_dict(done)["findings"][0]["docs"] == f"{page}#sc-010"
 
 
-def test_what_is_known_says_how_old_it_is(shop: Path, home: Path, run: Run) -> None:
+@pytest.mark.usefixtures("home")
+def test_what_is_known_says_how_old_it_is(shop: Path, park: Path, run: Run) -> None:
     for file in shop.rglob(".copier-answers*.yml"):
-        edit(str(file), "_src_path: /", "_src_path: file:///")
+        edit(str(file), str(park / "origin"), f"file://{park / 'origin'}")
     result = run("doctor")
     assert result.code == 0
     assert result.out.startswith("Nothing off the path (template v1.0.0).\nNot looked at (SC-001, ")
