@@ -2,9 +2,9 @@
 
     python bench/doctor.py [ROUNDS]
 
-Runs `scaffold doctor` in repositories of 5 and of 100 modules: on the path, and with edits, a missing
-file and a template that is a release ahead. Beside it: `copier --version`. Milliseconds; ROUNDS
-defaults to 7.
+Runs `scaffold doctor` in repositories of 5 and of 100 modules, of a template that is a release
+ahead, and in one with edits and a missing file besides. Beside it: `copier --version`.
+Milliseconds; ROUNDS defaults to 7.
 """
 
 import statistics

@@ -102,6 +102,12 @@ def at_hand(source: str, version: str, given: str | None = None) -> Origin | Non
         if place.is_dir() and (revision := git.commit(place, version)):
             return Origin(source, version, str(place), revision)
         return None if given else _held(source, version)
+    if source == bundled.ADDRESS and bundled.FILES.is_dir():
+        bundled.repository(installation.tag())
+    place = Path(source).expanduser()
+    if given is None and place.is_dir() and git.is_root(place):
+        if revision := git.commit(place, version):
+            return Origin(source, version, str(place), revision)
     return recall(source, version, given)
 
 

@@ -118,6 +118,8 @@ def test_what_each_skill_says_is_done_by_its_commands(shop: Repository, template
     assert shop.read("CODE_OF_CONDUCT.md") == "# Be kind\n"
     assert shop.changes() == []
     assert "Current: template v1.10.0." in shop.make("update", "options=--check")
+    said = "Nothing off the path (template v1.10.0, newest v1.10.0, as of "
+    assert said in shop.make("doctor")
     assert sorted(done) == sorted(SKILLS)
 
 
