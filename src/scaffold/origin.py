@@ -105,9 +105,9 @@ def at_hand(source: str, version: str, given: str | None = None) -> Origin | Non
     if source == bundled.ADDRESS and bundled.FILES.is_dir():
         bundled.repository(installation.tag())
     place = Path(source).expanduser()
-    if given is None and place.is_dir() and git.is_root(place):
-        if revision := git.commit(place, version):
-            return Origin(source, version, str(place), revision)
+    is_there = given is None and place.is_absolute() and place.is_dir() and git.is_root(place)
+    if is_there and (revision := git.commit(place, version)):
+        return Origin(source, version, str(place), revision)
     return recall(source, version, given)
 
 

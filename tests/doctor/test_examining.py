@@ -101,6 +101,8 @@ def test_what_is_no_repository_is_one_sentence(tmp_path: Path, monkeypatch, refu
 @pytest.mark.usefixtures("shop")
 def test_what_is_not_to_be_had_is_one_sentence(refused, run: Run) -> None:
     assert "run `uv sync`" in refused("doctor", "--database", "postgresql://shop@127.0.0.1:1/shop")
+    assert "/nowhere is not there" in refused("doctor", "--from", "/nowhere")
+    assert "bot" not in refused("doctor", "--from", "https://bot:hunter2@example.com/t.git")
     result = run("doctor", "--fetch", "--from", "file:///nowhere/template.git")
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith("scaffold: file:///nowhere/template.git cannot be reached")

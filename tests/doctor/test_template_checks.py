@@ -102,6 +102,11 @@ def test_a_template_that_is_gone_is_told_once(origin: Template, team: Path) -> N
     assert set(done.not_known.values()) == {"the template is not to be had"}
 
 
+def test_a_relative_path_is_found_by_nobody_later(team: Path, look) -> None:
+    edit(ANSWERS, str(team.parent), "..")
+    assert ["is recorded as the relative path" in what for what in look("SC-004")] == [True]
+
+
 def test_a_secret_in_the_address_is_an_error_and_not_shown(team: Path, look) -> None:
     assert look("SC-005") == []
     text = re.sub("_src_path: .*", "_src_path: https://bot:hunter2@git.example.com/t.git", _read())
@@ -129,9 +134,10 @@ def test_modules_that_updates_leave_alone_are_named(team: Path, look) -> None:
     text.write_text(
         re.sub("_src_path: .*", "_src_path: https://example.com/t.git", text.read_text())
     )
-    assert [what.split(":")[0] for what in look("SC-007")] == [
-        "the module billing has no .copier-answers.module.yml",
-        "the module catalog records another template, https",
+    assert look("SC-007") == [
+        "updates leave modules alone that have no .copier-answers.module.yml: billing",
+        "updates leave modules alone that record another template, https://example.com/t.git: "
+        "catalog",
     ]
 
 

@@ -49,6 +49,7 @@ def doctor(
       scaffold doctor --fix
       scaffold doctor --database postgresql://shop@db.example.com/shop
     """
+    from scaffold.addresses import redact
     from scaffold.doctor.examining import choose, examine
     from scaffold.doctor.report import SCHEMA, as_dict, as_text
 
@@ -68,7 +69,7 @@ def doctor(
         )
     except ScaffoldError as error:
         if as_json:
-            print(json.dumps({"schema": SCHEMA, "error": str(error)}, indent=2))
+            print(json.dumps({"schema": SCHEMA, "error": redact(str(error))}, indent=2))
         raise
     print(json.dumps(as_dict(done), indent=2) if as_json else as_text(done).rstrip("\n"))
     if done.errors:

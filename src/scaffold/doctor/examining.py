@@ -1,11 +1,12 @@
 """Make the checks, and mend what can be mended without asking."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from scaffold import git, plan, repository
+from scaffold import addresses, git, plan, repository
 from scaffold.doctor import module_checks
 from scaffold.doctor.checks import CHECKS, OF_DATABASE
 from scaffold.doctor.finding import Check, Finding, NotKnownError
@@ -86,6 +87,9 @@ def examine(
     seen = Seen(root, today or date.today(), source, database)
     if fetch:
         seen.fetch(note)
+    if source is not None:
+        with suppress(NotKnownError):
+            _ = seen.template
     if database is not None:
         note("asking the database")
         _ = seen.live
@@ -98,7 +102,7 @@ def examine(
         except NotKnownError as error:
             done.not_known[check.id] = str(error)
         except ScaffoldError as error:
-            done.not_known[check.id] = seen.short(error)
+            done.not_known[check.id] = addresses.redact(seen.short(error))
     return done
 
 

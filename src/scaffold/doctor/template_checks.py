@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from scaffold import addresses, git, repository
+from scaffold import addresses, bundled, git, origin, repository
 from scaffold.doctor.finding import Finding
 from scaffold.doctor.seen import Seen
 from scaffold.errors import ScaffoldError
@@ -64,7 +64,10 @@ def unreadable_answers(seen: Seen) -> Iterator[Finding]:
 
 def lost_version(seen: Seen) -> Iterator[Finding]:
     """Find a recorded version that its template does not have."""
+    source = seen.recorded.source
     try:
+        if source != bundled.ADDRESS:
+            origin.need_local(source)
         _ = seen.template
     except ScaffoldError as error:
         yield Finding(
@@ -118,23 +121,28 @@ def modules_behind(seen: Seen) -> Iterator[Finding]:
 def modules_apart(seen: Seen) -> Iterator[Finding]:
     """Find modules that updates leave alone."""
     app = seen.recorded
+    modules = repository.MODULES.as_posix()
+    if alone := [module.name for module in seen.modules if not module.has_answers]:
+        yield Finding(
+            f"updates leave modules alone that have no {repository.MODULE_ANSWERS}: "
+            f"{', '.join(alone)}",
+            "Where scaffold made one, restore the file from git.",
+            places=tuple(f"{modules}/{name}" for name in alone),
+            details={"modules": alone},
+        )
+    others: dict[str, list[str]] = {}
     for module in seen.modules:
-        if not module.has_answers:
-            yield Finding(
-                f"the module {module.name} has no {repository.MODULE_ANSWERS}: updates leave it "
-                "alone",
-                "If it was made by scaffold, restore the file from git.",
-                places=(f"{repository.MODULES.as_posix()}/{module.name}",),
-            )
-        elif module.template and not addresses.same(module.template.source, app.source):
-            source = addresses.redact(module.template.source)
-            yield Finding(
-                f"the module {module.name} records another template, {source}: updates leave it "
-                "alone",
-                "If it is the same one, write the app's _src_path there: "
-                f"{addresses.redact(app.source)}",
-                places=(_answers_of(module.name),),
-            )
+        if module.template and not addresses.same(module.template.source, app.source):
+            others.setdefault(addresses.redact(module.template.source), []).append(module.name)
+    for source, names in others.items():
+        yield Finding(
+            f"updates leave modules alone that record another template, {source}: "
+            f"{', '.join(names)}",
+            "If it is the same one, write the app's _src_path there: "
+            f"{addresses.redact(app.source)}",
+            places=tuple(map(_answers_of, names)),
+            details={"source": source, "modules": names},
+        )
 
 
 def short(version: str) -> str:
