@@ -36,10 +36,10 @@ def rename_module(
 ) -> None:
     """Rename a module: its folder, and all that refers to it, in one commit.
 
-    Its package, schema, roles, jobs and flags follow, as do its interface and what is called after it,
-    in all files of the repository. Words that are no reference stay, and so do entities, tables,
-    scopes of tokens and what the template wrote: lines that look like references are listed. Its
-    addresses begin with its name; those that clients see change are listed as well.
+    Its package, schema, roles, jobs and flags follow, as do its interface and what is called after
+    it, in all files of the repository. Words that are no reference stay, and so do entities,
+    tables, scopes of tokens and what the template wrote: lines that look like references are
+    listed. Its addresses begin with its name: what changes for clients is listed as well.
 
     It is committed, as git follows files that are renamed and hardly changed; `git reset --keep
     HEAD~1` takes it back. What databases have to do is written to src/app/modules/moved.toml, and
@@ -59,9 +59,14 @@ def rename_module(
         if finish is not None:
             done = rename.finish(inside, finish, dry_run=dry_run)
         else:
-            assert old is not None and new is not None
             done = rename.rename(
-                inside, old, new, source=source, force=force, dry_run=dry_run, note=screen.note
+                inside,
+                old or "",
+                new or "",
+                source=source,
+                force=force,
+                dry_run=dry_run,
+                note=screen.note,
             )
     except ScaffoldError as error:
         if as_json:

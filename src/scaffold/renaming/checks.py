@@ -14,14 +14,14 @@ class DoubtsError(ScaffoldError):
 
     def __init__(self, module: str, doubts: list[str]) -> None:
         super().__init__(
-            f"while {module} is renamed, the release before would fail at what a view cannot do; mend "
-            "these lines first, or pass --force and stop that release before `app migrate`"
+            f"while {module} is renamed, the release before would fail at what a view cannot do; "
+            "mend these lines first, or pass --force and stop that release before `app migrate`"
         )
         self.lines = "".join(f"  {doubt}\n" for doubt in doubts)
 
 
 def ask(root: Path, module: str) -> list[str]:
-    """What the repository's check lists, a line each; nothing where it has none, or no environment."""
+    """What the repository's check lists; nothing where it has none, or no environment."""
     binary = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
     python = root / ".venv" / binary
     if not python.is_file() or not (root / "checks" / "renaming.py").is_file():

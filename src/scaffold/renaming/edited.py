@@ -4,9 +4,12 @@ import ast
 import os
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import unified_diff
 from pathlib import Path
+
+import libcst as cst
 
 from scaffold import objects, tidying
 from scaffold.errors import ScaffoldError
@@ -89,14 +92,26 @@ def edit(root: Path, ours: Tree, old: str, new: str, examples: Examples) -> Edit
     Raises:
         ScaffoldError: where a name would mean two things.
     """
-    contents = _read(root, ours)
+    edited = renamed(_read(root, ours), ours, old, new, examples)
+    _tidy(root, edited)
+    return edited
+
+
+def renamed(
+    contents: Mapping[str, bytes], ours: Tree, old: str, new: str, examples: Examples
+) -> Edited:
+    """The same with the contents of texts at hand; imports are where they were.
+
+    Raises:
+        ScaffoldError: where a name would mean two things.
+    """
     folder = f"{MODULES.as_posix()}/{old}/"
     own = {p.removeprefix(folder): c for p, c in contents.items() if p.startswith(folder)}
     facts = facts_of.read(old, new, own)
     moves = _moves(ours, facts, examples, contents)
     words = Words(facts)
     lines = {path: examples.lines(path, _text(contents[path])) for path in contents}
-    after = _edited(root, contents, facts, words, lines)
+    after = _edited(contents, facts, words, lines)
     edited = Edited({})
     for path, entry in ours.items():
         now = next((b + path.removeprefix(a) for a, b in moves.items() if path.startswith(a)), path)
@@ -104,7 +119,6 @@ def edit(root: Path, ours: Tree, old: str, new: str, examples: Examples) -> Edit
         if now != path or after.get(path, contents.get(path)) != contents.get(path):
             before = contents.get(path, b"")
             edited.files.append(File(path, now, before, after.get(path, before)))
-    _tidy(root, edited)
     edited.left = _left(edited, contents, words, lines)
     edited.api = _api(facts, contents)
     return edited
@@ -121,9 +135,9 @@ def _read(root: Path, ours: Tree) -> dict[str, bytes]:
 
 
 def _moves(
-    ours: Tree, facts: Facts, examples: Examples, contents: dict[str, bytes]
+    ours: Tree, facts: Facts, examples: Examples, contents: Mapping[str, bytes]
 ) -> dict[str, str]:
-    """Folders that get another name, with what they get: the module's own, and those of its tests."""
+    """Folders that get another name, each with it: the module's own, and those of its tests."""
     moves = {}
     for above in (MODULES.as_posix(), "tests/modules", "tests"):
         before, after = f"{above}/{facts.old}/", f"{above}/{facts.new}/"
@@ -143,8 +157,7 @@ def _moves(
 
 
 def _edited(
-    root: Path,
-    contents: dict[str, bytes],
+    contents: Mapping[str, bytes],
     facts: Facts,
     words: Words,
     lines: dict[str, set[str]],
@@ -219,15 +232,23 @@ def _tidy(root: Path, edited: Edited) -> None:
     changed = {
         file.path: file
         for file in edited.files
-        if file.path.endswith(".py") and file.before != file.after and file.before is not None
+        if file.path.endswith(".py") and file.before != file.after and _is_python(file.after)
     }
     before = {path: file.before for path, file in changed.items() if file.before is not None}
     after = tidying.tidy_again(root, before, {path: x.after for path, x in changed.items()})
     edited.files = [File(x.was, x.path, x.before, after.get(x.path, x.after)) for x in edited.files]
 
 
+def _is_python(content: bytes) -> bool:
+    try:
+        cst.parse_module(content)
+    except (cst.ParserSyntaxError, SyntaxError, LookupError, RecursionError):
+        return False
+    return True
+
+
 def _left(
-    edited: Edited, contents: dict[str, bytes], words: Words, lines: dict[str, set[str]]
+    edited: Edited, contents: Mapping[str, bytes], words: Words, lines: dict[str, set[str]]
 ) -> list[Left]:
     now = {file.path: (file.was, file.after) for file in edited.files}
     found = []
@@ -244,7 +265,7 @@ def _left(
     return sorted(found)
 
 
-def _api(facts: Facts, contents: dict[str, bytes]) -> list[str]:
+def _api(facts: Facts, contents: Mapping[str, bytes]) -> list[str]:
     """Addresses, and other names in the description of the API that are made of the module's."""
     old, new = (name.replace("_", "-") for name in (facts.old, facts.new))
     said = [f"{method} /{old}{path} -> /{new}{path}" for method, path in facts.routes]

@@ -124,7 +124,7 @@ def _routes(node: ast.AST) -> Iterator[tuple[str, str]]:
 
 
 def _classes(facts: Facts, wiring: ast.Module) -> None:
-    """The interface that `build` returns, and the class that it makes, with where they come from."""
+    """The interface that `build` returns, and the class that it makes, by where they come from."""
     origins = {
         alias.asname or alias.name: _origin(facts, node) + f".{alias.name}"
         for node in ast.walk(wiring)

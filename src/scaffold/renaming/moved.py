@@ -1,4 +1,4 @@
-"""`moved.toml`: what became of modules, in the order in which `app migrate` does it in each database."""
+"""`moved.toml`: what became of modules, in the order in which `app migrate` does it."""
 
 import tomllib
 from dataclasses import dataclass
@@ -57,9 +57,8 @@ def check(record: Record, old: str, new: str) -> None:
         if now == old:
             back = ", or take the commit of that rename back" if new == before else ""
             raise ScaffoldError(
-                f"{old} was {before} until lately, and what stands in for that name is still there; "
-                f"first deploy, then `scaffold rename-module --finish {before}`, and deploy again"
-                f"{back}"
+                f"{old} was {before}, and what stands in for that name is still there; deploy, "
+                f"then `scaffold rename-module --finish {before}`, and deploy again{back}"
             )
         if before == new:
             raise ScaffoldError(

@@ -1,10 +1,10 @@
-"""Files that are no Python: records, which have a form of their own, and all others, word by word."""
+"""Files that are no Python: records in their own forms, and all others word by word."""
 
 import json
 import re
 from pathlib import PurePosixPath
 
-from scaffold.renaming.texts import Span, Words, put
+from scaffold.renaming.texts import Span, Words
 from scaffold.repository import ANSWERS, MODULE_ANSWERS, MODULES
 
 _DEPENDS_ON = re.compile(r"^(depends_on\s*=\s*\[)(.*?)(\])", re.DOTALL | re.MULTILINE)
@@ -94,6 +94,3 @@ def _needed(listed: str, words: Words) -> str:
         again = iter(sorted(words.new if name == words.old else name for name in names))
         renamed = re.sub(r"(?<=[\"'])[^\"',\s]+(?=[\"'])", lambda _: next(again), renamed)
     return renamed
-
-
-__all__ = ["follow", "put", "sorted_owners", "spans"]

@@ -81,8 +81,8 @@ class PythonFile:
                 for use in self.source.uses(statement, alias):
                     names = use.full.split(".")
                     found[use.node] = ".".join(names[: len(names) - len(use.chain)])
-                    for number, node in enumerate(use.chain, 1):
-                        found[node] = ".".join(names[: len(names) - len(use.chain) + number])
+                    for number, behind in enumerate(use.chain, 1):
+                        found[behind] = ".".join(names[: len(names) - len(use.chain) + number])
         for cls in self.classes:
             for node in self.references(cls):
                 found[node] = f"{self.name}.{cls.name.value}"

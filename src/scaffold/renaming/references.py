@@ -180,7 +180,7 @@ def _exported(file: PythonFile, old: str, new: str) -> None:
     """The name in `__all__`."""
     for node in file.parents:
         if isinstance(node, cst.SimpleString) and node.evaluated_value == old:
-            statement = file.above(node, cst.BaseSmallStatement)
+            statement = file.above(node, cst.Assign, cst.AnnAssign, cst.AugAssign, cst.Expr)
             if statement is not None and any(
                 isinstance(x, cst.Name) and x.value == "__all__" for x in file.below(statement)
             ):

@@ -89,8 +89,8 @@ def rename(
         done = Renamed(root, old, new, edited.files, edited.left, edited.api)
         if examples.missing:
             done.warnings.append(
-                f"the template could not be read ({examples.missing}), so what it delivered outside "
-                "of modules was left alone"
+                f"the template could not be read ({examples.missing}); so what stands where it "
+                "delivers files, outside of modules, was left alone"
             )
         note("asking what a database can do meanwhile")
         done.doubts = checks.ask(root, old)
@@ -156,8 +156,8 @@ def _committed(root: Path, folder: str, dry_run: bool) -> tuple[str, str, Tree]:
     changed = git.changes(root, folder)
     if changed:
         raise ScaffoldError(
-            f"{folder} is not as it is committed ({changed[0].strip()}); commit that first, so that "
-            "git can bring it back"
+            f"{folder} is not as it is committed ({changed[0].strip()}); commit that first, so "
+            "that git can bring it back"
         )
     if not any(path == folder or path.startswith(f"{folder}/") for path in ours):
         raise ScaffoldError(f"{root / folder} is not in git; commit it, and try again")
@@ -221,7 +221,7 @@ def _write(
 
 
 def _clear(folder: Path) -> None:
-    """Remove what Python and its tools have left in a folder, and it too if nothing else is there."""
+    """Remove what Python and its tools have left in a folder, and it if nothing else is there."""
     if not folder.is_dir():
         return
     for path in sorted(folder.rglob("*"), reverse=True):

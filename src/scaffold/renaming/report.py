@@ -30,8 +30,8 @@ def as_text(done: Renamed, *, is_finish: bool) -> str:
     if is_finish:
         said = "Finished" if done.commit else "Would finish"
         return (
-            f"{said} the rename of {done.old} to {done.new}. Next: deploy; `app migrate` then takes away "
-            f"what stood in for {done.old}, which is free again\n"
+            f"{said} the rename of {done.old} to {done.new}. Next: deploy; `app migrate` then "
+            f"takes away what stood in for {done.old}, and the name is free again\n"
         )
     lines = [f"{'Renamed' if done.commit else 'Would rename'} {done.old} to {done.new}:"]
     for file in done.files:
@@ -55,7 +55,8 @@ def as_text(done: Renamed, *, is_finish: bool) -> str:
             lines.append(f"  and {len(done.left) - _MOST} more, which --json lists")
     if done.commit:
         lines.append(
-            f"Committed as {done.commit[:10]}; git reset --keep HEAD~1 takes it back, before it is pushed"
+            f"Committed as {done.commit[:10]}; git reset --keep HEAD~1 takes it back, before it is "
+            "pushed"
         )
         lines.append("Next: make check, then deploy; app migrate renames schema and roles")
         lines.append(f"Once no release of before runs: scaffold rename-module --finish {done.old}")

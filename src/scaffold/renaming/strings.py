@@ -1,4 +1,4 @@
-"""Strings and comments of a Python file: the ones that name a module follow, by where they stand."""
+"""Strings and comments of a Python file: those that name a module follow, by where they stand."""
 
 from collections.abc import Collection
 
@@ -92,7 +92,7 @@ def _is_sql(file: PythonFile, node: cst.CSTNode) -> bool:
         x for x in file.below(whole) if isinstance(x, cst.SimpleString | cst.FormattedStringText)
     ]
     first = min(parts, key=lambda x: file.span(x)[0])
-    text = first.raw_value if isinstance(first, cst.SimpleString) else first.value  # type: ignore[attr-defined]
+    text = first.raw_value if isinstance(first, cst.SimpleString) else file.text(first)
     if is_sql(text):
         return True
     arg = file.parents.get(whole)
@@ -153,7 +153,7 @@ def _names_module(node: cst.CSTNode) -> bool:
 
 
 def _is_constant(file: PythonFile, target: cst.BaseExpression) -> bool:
-    """Whether a variable is one for the name of a module: by what it is called, or where it is used."""
+    """Whether a variable holds a module's name: by what it is called, or where it is used."""
     if not isinstance(target, cst.Name):
         return False
     if target.value.lower().strip("_") in _NAMED:

@@ -70,7 +70,7 @@ class Words:
         return [(*m.span("at"), self.new) for rule in self._sql for m in rule.finditer(text)]
 
     def in_markdown(self, text: str, *, path: str, is_own: bool) -> list[Span]:
-        """The same in Markdown, where more is certain of what stands in code, above all the module's own."""
+        """The same in Markdown, where more is certain of what stands in code."""
         found = self.spans(text, path=path)
         if is_own and (head := re.match(rf"# ({re.escape(self.old)})\s*$", text, re.MULTILINE)):
             found.append((*head.span(1), self.new))

@@ -1,7 +1,7 @@
 """Parameters, variables, attributes and fixtures that are called after a module follow.
 
-Only where what they hold says that they mean the module: `billing: Billing`. What cannot be followed
-to every use stays as it is, everywhere.
+Only where what they hold says that they mean the module: `billing: Billing`. What cannot be
+followed to every use stays as it is, everywhere.
 """
 
 from collections import defaultdict
@@ -93,11 +93,9 @@ class Variables:
         """Names of fixtures in quotes."""
         for node in file.parents:
             if isinstance(node, cst.Call) and last_name(node) in {"getfixturevalue", "usefixtures"}:
-                for arg in node.args:
-                    if isinstance(arg.value, cst.SimpleString):
-                        if arg.value.evaluated_value == self._old:
-                            quote = arg.value.quote
-                            file.replace(arg.value, f"{quote}{self._new}{quote}")
+                for value in (arg.value for arg in node.args):
+                    if isinstance(value, cst.SimpleString) and value.raw_value == self._old:
+                        file.replace(value, f"{value.quote}{self._new}{value.quote}")
 
     # Parameters and local variables.
 
@@ -161,9 +159,10 @@ class Variables:
             rename_all(file, (x.node for x in assignment.references), self._old, self._new)
 
     def _keywords(self, chosen: list[tuple[PythonFile, cst.FunctionDef]]) -> None:
-        """Let calls that name the parameter follow, or leave the parameter where that is uncertain."""
+        """Let calls that name the parameter follow; leave the parameter where that is uncertain."""
         picked = {function for _, function in chosen}
-        follow, stay = set(), set()
+        follow: set[str] = set()
+        stay: set[str] = set()
         for file in self._files:
             for function in file.functions:
                 if any(param.name.value == self._old for param in parameters(function)):
@@ -192,27 +191,27 @@ class Variables:
         picked = {function for _, function in chosen}
         for name in (f"_{self._old}", self._old):
             new = name.replace(self._old, self._new)
-            own: dict[cst.ClassDef, list[cst.Name]] = {}
-            others = False
+            own: list[tuple[PythonFile, cst.Attribute]] = []
+            is_sure = True
             for file in self._files:
-                in_file: dict[cst.ClassDef | None, list[cst.Attribute]] = defaultdict(list)
-                for node in file.parents:
-                    if isinstance(node, cst.Attribute) and node.attr.value == name:
-                        if node not in file.full and node.attr not in file.taken:
-                            in_file[_class_of_self(file, node)].append(node)
-                for cls, nodes in in_file.items():
+                for cls, nodes in self._by_class(file, name).items():
                     sets = any(self._is_set(file, node, picked) for node in nodes)
-                    if cls is None or not sets or self._has(file, cls, new):
-                        others = True
-                    else:
-                        own[cls] = [node.attr for node in nodes]
-            if others:
+                    is_sure = is_sure and cls is not None and sets and not _has(file, cls, new)
+                    own += [(file, node) for node in nodes]
+            for file, node in own if is_sure else ():
+                file.replace(node.attr, new)
+
+    def _by_class(
+        self, file: PythonFile, name: str
+    ) -> dict[cst.ClassDef | None, list[cst.Attribute]]:
+        """Where an attribute is spoken of, by the class whose `self` has it; of others, by none."""
+        found: dict[cst.ClassDef | None, list[cst.Attribute]] = defaultdict(list)
+        for node in file.parents:
+            if not isinstance(node, cst.Attribute) or node.attr.value != name:
                 continue
-            for file in self._files:
-                for cls in own:
-                    if cls in file.parents:
-                        for attr in own[cls]:
-                            file.replace(attr, new)
+            if node not in file.full and node.attr not in file.taken:
+                found[_class_of_self(file, node)].append(node)
+        return found
 
     def _is_set(self, file: PythonFile, node: cst.Attribute, picked: set[cst.FunctionDef]) -> bool:
         above = file.parents[node]
@@ -228,8 +227,9 @@ class Variables:
             return file.above(node, cst.FunctionDef) in picked
         return self._is_ours(file, value)
 
-    def _has(self, file: PythonFile, cls: cst.ClassDef, name: str) -> bool:
-        return any(isinstance(x, cst.Name) and x.value == name for x in file.below(cls))
+
+def _has(file: PythonFile, cls: cst.ClassDef, name: str) -> bool:
+    return any(isinstance(each, cst.Name) and each.value == name for each in file.below(cls))
 
 
 def _is_fixture(function: cst.FunctionDef) -> bool:
