@@ -74,6 +74,8 @@ class Words:
         found = self.spans(text, path=path)
         if is_own and (head := re.match(rf"# ({re.escape(self.old)})\s*$", text, re.MULTILINE)):
             found.append((*head.span(1), self.new))
+        if path.startswith("src/app/modules/"):
+            found += [(*m.span("at"), self.new) for m in self._called.finditer(text)]
         for start, code in _code(text):
             found += [(start + a, start + b, new) for a, b, new in self._in_code(code, is_own)]
         return distinct(found)
@@ -120,6 +122,12 @@ class Words:
         if tables:
             rules.append(rf"(?<!\w)ix_{at}_(?:{tables})(?=_)")
         return [re.compile(rule) for rule in rules]
+
+    @cached_property
+    def _called(self) -> re.Pattern[str]:
+        """`calls billing, catalog.` in the README of a module."""
+        rule = rf"\b[Cc]alls (?:\w+, )*(?P<at>{re.escape(self.old)})(?=(?:, \w+)*[.;])"
+        return re.compile(rule)
 
     @cached_property
     def _beside(self) -> re.Pattern[str]:
