@@ -45,8 +45,12 @@ class Examples:
 
         try:
             found = origin.recall(recorded.source, recorded.version, source, note)
+            # Without modules: a line that is made of their names is no example.
             made = TemplateVersion(Path(found.place), found.revision).render(
-                found.source, found.version, recorded=recorded.answers, check=False
+                found.source,
+                found.version,
+                recorded={**recorded.answers, "modules": []},
+                check=False,
             )
         except UnknownFeatureError:
             self.missing = "only Copier can render it"

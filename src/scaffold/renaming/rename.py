@@ -153,13 +153,14 @@ def _committed(root: Path, folder: str, dry_run: bool) -> tuple[str, str, Tree]:
     head = git.head(root)
     prefix = os.fsdecode(objects.plumb("rev-parse", "--show-prefix", cwd=root)).strip("\n")
     ours = objects.tree_of(root, f"{head}:{prefix}")
-    changed = git.changes(root, folder)
+    changed = git.changes(root, folder) if (root / folder).exists() else []
     if changed:
         raise ScaffoldError(
             f"{folder} is not as it is committed ({changed[0].strip()}); commit that first, so "
             "that git can bring it back"
         )
-    if not any(path == folder or path.startswith(f"{folder}/") for path in ours):
+    is_there = any(path == folder or path.startswith(f"{folder}/") for path in ours)
+    if not is_there and (root / folder).exists():
         raise ScaffoldError(f"{root / folder} is not in git; commit it, and try again")
     if not dry_run:
         ready.check_idle(root)
