@@ -211,7 +211,7 @@ def test_without_the_template_what_it_delivers_is_left_alone_with_a_warning(run,
 
 CHECK = """
 import json, sys
-print(json.dumps([{"path": "a.py", "line": 3, "what": f"COPY {sys.argv[1]}"}]))
+print(json.dumps([{"file": "a.py", "line": 3, "kind": "copy", "text": f"COPY {sys.argv[1]}"}]))
 raise SystemExit(1)
 """
 

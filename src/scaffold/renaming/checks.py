@@ -42,14 +42,10 @@ def ask(root: Path, module: str) -> list[str]:
         raise ScaffoldError(
             f"`python -m checks.renaming {module}` failed ({why}); mend that, or try `uv sync`"
         ) from None
-    if isinstance(said, dict):
-        said = next((value for value in said.values() if isinstance(value, list)), [said])
     return [_line(each) for each in said]
 
 
 def _line(found: Any) -> str:
     if not isinstance(found, dict):
         return str(found)
-    place = ":".join(str(found[key]) for key in ("path", "line") if key in found)
-    rest = " ".join(str(v) for k, v in found.items() if k not in ("path", "line"))
-    return f"{place}: {rest}" if place else rest
+    return f"{found.get('file')}:{found.get('line')}: {found.get('text')}"
