@@ -74,6 +74,13 @@ def test_a_module_becomes_what_it_would_be_if_it_had_been_added_by_that_name(
         path = f"src/app/modules/{name}/README.md"  # Scopes are what tokens say.
         after[path] = after[path].replace(old, f"{name}:read".encode())
     assert after == wanted
+    rename(renamed, "--finish", "billing")
+    before = files(renamed)
+    for old, new in (("charges", "billing"), ("billing", "charges")):
+        rename(renamed, old, new)
+        rename(renamed, "--finish", old)
+    del before["src/app/modules/moved.toml"]
+    assert {path: files(renamed)[path] for path in before} == before
 
 
 @pytest.mark.slow

@@ -1,9 +1,6 @@
 """All files of a repository as they are once a module has another name."""
 
-import ast
 import os
-import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import unified_diff
@@ -15,8 +12,8 @@ from scaffold import objects, tidying
 from scaffold.errors import ScaffoldError
 from scaffold.names import class_name
 from scaffold.objects import Tree
+from scaffold.renaming import api, moved, others, references, strings
 from scaffold.renaming import facts as facts_of
-from scaffold.renaming import moved, others, references, strings
 from scaffold.renaming.examples import Examples
 from scaffold.renaming.facts import Facts
 from scaffold.renaming.python import PythonFile
@@ -27,7 +24,6 @@ from scaffold.repository import MODULES
 _REGULAR = ("100644", "100755")
 _LINK = "120000"
 _LARGEST = 1_000_000
-_METHODS = {"delete", "get", "head", "options", "patch", "post", "put"}
 
 
 @dataclass(frozen=True)
@@ -120,7 +116,7 @@ def renamed(
             before = contents.get(path, b"")
             edited.files.append(File(path, now, before, after.get(path, before)))
     edited.left = _left(edited, contents, words, lines)
-    edited.api = _api(facts, contents)
+    edited.api = api.changes(facts, contents)
     return edited
 
 
@@ -263,38 +259,3 @@ def _left(
             if line not in theirs:
                 found.append(Left(path, number, line.strip()))
     return sorted(found)
-
-
-def _api(facts: Facts, contents: Mapping[str, bytes]) -> list[str]:
-    """Addresses, and other names in the description of the API that are made of the module's."""
-    old, new = (name.replace("_", "-") for name in (facts.old, facts.new))
-    said = [f"{method} /{old}{path} -> /{new}{path}" for method, path in facts.routes]
-    by_module: dict[str, Counter[str]] = {}
-    inside = re.compile(rf"{MODULES.as_posix()}/(\w+)/(?!tests/).*\.py")
-    for path, content in contents.items():
-        if (match := inside.fullmatch(path)) and b"@" in content:
-            by_module.setdefault(match[1], Counter()).update(_operations(content))
-    own = by_module.pop(facts.old, Counter())
-    elsewhere = {name for names in by_module.values() for name in names}
-    for name, number in sorted(own.items()):
-        if number > 1:
-            said.append(f"operation ids of {name}, which have its address in them")
-        elif name in elsewhere:
-            said.append(f"operation id {facts.old}_{name} -> {facts.new}_{name}")
-    return [*said, f"tag {facts.old} -> {facts.new}"] if said else []
-
-
-def _operations(content: bytes) -> list[str]:
-    try:
-        tree = ast.parse(content)
-    except (SyntaxError, ValueError):
-        return []
-    return [
-        node.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        for each in node.decorator_list
-        if isinstance(each, ast.Call)
-        and isinstance(each.func, ast.Attribute)
-        and each.func.attr in _METHODS
-    ]

@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 from scaffold.errors import ScaffoldError
 from scaffold.names import class_name
 
-_METHODS = {"delete", "get", "head", "options", "patch", "post", "put"}
+METHODS = {"delete", "get", "head", "options", "patch", "post", "put"}
+"""Of a router: what decorates a route."""
 _MAKE_TABLES = {"Table", "create_table", "rename_table"}
 _IN_SQL = r'\b(?:TABLE|VIEW|SEQUENCE|TYPE|DOMAIN|FUNCTION|PROCEDURE|INDEX)\s[^;"\']*?\b{}\.(\w+)'
 _ENDS = "Service|Interface|Protocol|Api|API|Client|Impl|Implementation|Stub|Double|Mock|Proxy"
@@ -119,7 +120,7 @@ def _routes(node: ast.AST) -> Iterator[tuple[str, str]]:
     match node:
         case ast.Call(
             func=ast.Attribute(attr=method), args=[ast.Constant(value=str(path)), *_]
-        ) if method in _METHODS and (path.startswith("/") or not path):
+        ) if method in METHODS and (path.startswith("/") or not path):
             yield method.upper(), path
 
 
