@@ -231,15 +231,73 @@ CASES = {
         """Calls `Invoicing`. Raises what Invoicing.charge raises. Billing is hard."""
         ''',
     ),
+    "a function of a library is not the one of that name here": (
+        """
+        from library import take as other
+
+        from app.modules.billing import Billing
+
+        def take(billing: Billing): ...
+
+        take(billing=1), other(billing=2), unknown(billing=3)
+        """,
+        """
+        from library import take as other
+
+        from app.modules.invoicing import Invoicing
+
+        def take(invoicing: Invoicing): ...
+
+        take(invoicing=1), other(billing=2), unknown(billing=3)
+        """,
+    ),
+    "a variable that an inner function sets stays": (
+        """
+        from app.modules.billing import Billing
+
+        def f(billing: Billing):
+            def inner():
+                nonlocal billing
+                billing = None
+            return billing, inner
+        """,
+        """
+        from app.modules.invoicing import Invoicing
+
+        def f(billing: Invoicing):
+            def inner():
+                nonlocal billing
+                billing = None
+            return billing, inner
+        """,
+    ),
+    "names that are imported for types only, in quotes, and exported": (
+        """
+        from typing import TYPE_CHECKING
+
+        if TYPE_CHECKING:
+            from app.modules import billing as b
+            from app.modules.billing import Billing
+
+        __all__ = ["Billing", "f"]
+
+        def f(billing: "Billing | None", other: "b.Billing") -> "list[Billing]":
+            return f"{billing!r:>{billing}}" and (billing := billing or other)
+        """,
+        """
+        from typing import TYPE_CHECKING
+
+        if TYPE_CHECKING:
+            from app.modules import invoicing as b
+            from app.modules.invoicing import Invoicing
+
+        __all__ = ["Invoicing", "f"]
+
+        def f(invoicing: "Invoicing | None", other: "b.Invoicing") -> "list[Invoicing]":
+            return f"{invoicing!r:>{invoicing}}" and (invoicing := invoicing or other)
+        """,
+    ),
 }
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_what_refers_to_it_follows_and_what_does_not_stays(case, becomes):
-    before, after = CASES[case]
-    now = becomes(ORDERING, before)
-    assert now == dedent(after or before).lstrip("\n")
-    compile(now, case, "exec")
 
 
 FIXTURES = {
@@ -260,6 +318,14 @@ FIXTURES = {
         """,
     "src/app/modules/catalog/tests/test_b.py": "def test_it(billing): ...\n",
 }
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_refers_to_it_follows_and_what_does_not_stays(case, becomes):
+    before, after = CASES[case]
+    now = becomes(ORDERING, before)
+    assert now == dedent(after or before).lstrip("\n")
+    compile(now, case, "exec")
 
 
 def test_a_fixture_is_renamed_with_all_who_get_it(rename):

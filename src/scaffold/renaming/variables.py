@@ -115,6 +115,7 @@ class Variables:
                     follows = any(self._is_ours(file, x.annotation) for x in asks)
                     follows = follows or (not asks and self._is_variable(file, function))
                     follows = follows and self._new not in file.names_in(function)
+                    follows = follows and not _reaches_out(file, function, self._old)
                 if follows:
                     chosen.append((file, function))
         return chosen
@@ -165,6 +166,8 @@ class Variables:
         stay: set[str] = set()
         for file in self._files:
             for function in file.functions:
+                if _is_fixture(function) or function.name.value.startswith("test"):
+                    continue  # Nobody calls them.
                 if any(param.name.value == self._old for param in parameters(function)):
                     (follow if function in picked else stay).add(_called(file, function))
         calls: dict[str, list[tuple[PythonFile, cst.Arg]]] = defaultdict(list)
@@ -176,7 +179,8 @@ class Variables:
                     continue
                 call = file.parents[node]
                 assert isinstance(call, cst.Call | cst.ClassDef)
-                for name in {last_name(call), *(last_name(arg.value) for arg in _given(call))}:
+                given = [arg.value for arg in _given(call)]
+                for name in {_known(file, each) for each in (call, *given)}:
                     calls[name].append((file, node))
         unsure = {name for name in follow & stay if calls[name]}
         chosen[:] = [each for each in chosen if _called(*each) not in unsure]
@@ -230,6 +234,25 @@ class Variables:
 
 def _has(file: PythonFile, cls: cst.ClassDef, name: str) -> bool:
     return any(isinstance(each, cst.Name) and each.value == name for each in file.below(cls))
+
+
+def _reaches_out(file: PythonFile, function: cst.FunctionDef, name: str) -> bool:
+    """Whether a variable is set from the inside of another function."""
+    return any(
+        isinstance(node, cst.NameItem) and node.name.value == name for node in file.below(function)
+    )
+
+
+def _known(file: PythonFile, node: cst.CSTNode) -> str:
+    """How something of the repository is called; nothing where it is a library's, for sure."""
+    if isinstance(node, cst.Call):
+        node = node.func
+    full, name = file.full.get(node), last_name(node)
+    if full is not None:
+        return name if full.split(".")[0] in ("app", "tests", file.name.split(".")[0]) else ""
+    if isinstance(node, cst.Name):
+        return name if any(each.name.value == name for each in file.functions) else ""
+    return name
 
 
 def _is_fixture(function: cst.FunctionDef) -> bool:
