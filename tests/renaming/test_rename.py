@@ -142,7 +142,7 @@ def test_a_class_of_the_new_name_is_refused(refused):
     )
     commit()
     said = refused("rename-module", "catalog", "articles")
-    assert "ordering/uses.py has a Articles already" in said
+    assert "ordering/uses.py has Articles already" in said
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def _edited(
     for file in python.values():
         if clash := references.clashes(file, kinds):
             raise ScaffoldError(
-                f"{file.path} has a {clash} already, which {class_name(facts.old)} would be called "
+                f"{file.path} has {clash} already, as {class_name(facts.old)} would be called "
                 f"then; rename that first, or take another name than {facts.new}"
             )
     for file in python.values():
