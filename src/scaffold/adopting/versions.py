@@ -1,0 +1,172 @@
+"""Versions of a template, tried on a repository."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from scaffold.adopting import guesses
+from scaffold.adopting.fit import Fit, compare
+from scaffold.adopting.search import Candidate
+from scaffold.errors import ScaffoldError
+from scaffold.questions import UnknownFeatureError
+from scaffold.reader import Rendered, TemplateVersion
+from scaffold.repository import MODULES
+
+_BEST = 8
+"""How many of those that fit best by hashes are rendered."""
+_NOISE = 0.5
+"""By how much a module must fit another version better than that of the app."""
+
+
+class Tried(NamedTuple):
+    """A version, the answers it fits best with, and how well."""
+
+    version: str
+    answers: dict[str, Any]
+    made: Rendered
+    fit: Fit
+
+
+class Versions:
+    """The versions of a template, each read once.
+
+    Args:
+        place: a repository that has them.
+        source: what is recorded of it.
+        candidates: in their order, the newest first.
+        contents: the files of the repository.
+        modules: the names of its modules.
+    """
+
+    def __init__(
+        self,
+        place: Path,
+        source: str,
+        candidates: Sequence[Candidate],
+        contents: Mapping[str, bytes],
+        modules: Sequence[str],
+    ) -> None:
+        self._place, self._source, self._contents = place, source, contents
+        self._candidates = list(candidates)
+        self._commits = {each.version: each.commit for each in candidates}
+        self._folders = [f"{MODULES.as_posix()}/{name}/" for name in modules]
+        self._read: dict[str, TemplateVersion] = {}
+
+    def _at(self, version: str) -> TemplateVersion:
+        if version not in self._read:
+            self._read[version] = TemplateVersion(self._place, self._commits[version])
+        return self._read[version]
+
+    def app(self, given: Mapping[str, Any]) -> Tried | None:
+        """The version that fits best, of those that can be read."""
+        order = sorted(self._candidates, key=lambda each: -each.score)[:_BEST]
+        tried: dict[str, Tried | None] = {}
+        chosen: dict[str, Any] = {}
+        for each in order:
+            tried[each.version] = found = self._try(each.version, given, chosen)
+            chosen = chosen or (found.answers if found else {})
+        place = {each.version: number for number, each in enumerate(self._candidates)}
+        while best := _best(tried.values()):
+            at = place[best.version]
+            beside = self._candidates[max(at - 1, 0) : at + 2]
+            more = [each.version for each in beside if each.version not in tried]
+            if not more:
+                break
+            for version in more:
+                tried[version] = self._try(version, given, chosen)
+        return self._try(best.version, given, {}) if best else None
+
+    def at(self, version: str, answers: Mapping[str, Any]) -> Tried | None:
+        """A version with answers that are known."""
+        try:
+            return self._render(version, dict(answers))
+        except (UnknownFeatureError, ScaffoldError):
+            return None
+
+    def _try(
+        self, version: str, given: Mapping[str, Any], chosen: Mapping[str, Any]
+    ) -> Tried | None:
+        """Render a version with what was chosen before, or else with each choice that it offers."""
+        answers = {**given}
+        try:
+            best = self._render(version, answers)
+            for question, values in self._at(version).choices().items():
+                if question in given:
+                    continue
+                if question in chosen:
+                    answers[question] = chosen[question]
+                    best = self._render(version, answers)
+                    continue
+                default = best.made.answers.values.get(question)
+                for value in values:
+                    tried = self._render(version, {**answers, question: value})
+                    if value != default and tried.fit.score > best.fit.score:
+                        best = tried
+                answers[question] = best.answers.get(question, default)
+        except (UnknownFeatureError, ScaffoldError):
+            return None
+        return best._replace(answers=answers)
+
+    def _render(self, version: str, answers: dict[str, Any]) -> Tried:
+        made = self._at(version).render(self._source, version, given=answers, check=False)
+        return Tried(version, answers, made, compare(made.files, self._contents, "", self._folders))
+
+    def module(self, name: str, shared: Mapping[str, Any], app: str) -> Tried | None:
+        """The kind and the version that a module fits best; of equal ones, that of the app.
+
+        Args:
+            name: of the module.
+            shared: answers that it has whatever kind it is of.
+            app: the version of the app.
+        """
+        best = _best(self._kinds(name, shared, app), by_margin=True)
+        if best is None or (not best.fit.edited and not best.fit.missing):
+            return best
+        skeletons = {self._skeleton(app)}
+        for each in self._candidates:
+            key = self._skeleton(each.version)
+            if key and key not in skeletons:
+                skeletons.add(key)
+                other = self._module(name, each.version, best.answers)
+                if other and other.fit.margin > best.fit.margin + 2 * _NOISE:
+                    best = other
+        return best
+
+    def _skeleton(self, version: str) -> tuple[str, ...]:
+        try:
+            return self._at(version).blobs(("template/src/app/modules/", "skeletons/", "examples/"))
+        except UnknownFeatureError:
+            return ()
+
+    def _kinds(self, name: str, shared: Mapping[str, Any], version: str) -> Iterator[Tried | None]:
+        paths = self._at(version).paths
+        for example in sorted(
+            {path.split("/")[1] for path in paths if path.startswith("examples/")}
+        ):
+            if any(path.startswith(f"examples/{example}/{name}/") for path in paths):
+                yield self._module(name, version, {"module": name, "example": example})
+        yield self._module(name, version, dict(shared))
+        for entity in guesses.entities(name, self._contents):
+            yield self._module(name, version, {**shared, **entity, "rooted": True})
+            yield self._module(name, version, {**shared, **entity})
+        yield self._module(name, version, {**shared, "bare": True})
+
+    def _module(self, name: str, version: str, answers: dict[str, Any]) -> Tried | None:
+        try:
+            made = self._at(version).render(self._source, version, given=answers, check=False)
+        except (UnknownFeatureError, ScaffoldError):
+            return None
+        folder = f"{MODULES.as_posix()}/{name}/"
+        return Tried(version, answers, made, compare(made.files, self._contents, folder))
+
+    def record(self, tried: Tried, answers: Mapping[str, Any]) -> Rendered:
+        """Render with answers that the version must take. Raises ScaffoldError."""
+        return self._at(tried.version).render(self._source, tried.version, given=answers)
+
+
+def _best(tried: Iterable[Tried | None], by_margin: bool = False) -> Tried | None:
+    """The one that fits best; of equal ones, the first."""
+    found: list[Tried] = [each for each in tried if each is not None]
+    return max(
+        found, key=lambda each: each.fit.margin if by_margin else each.fit.score, default=None
+    )
