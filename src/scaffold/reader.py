@@ -126,10 +126,6 @@ class TemplateVersion:
         """All files of the template, rendered or not."""
         return list(self._modes)
 
-    def blobs(self, folders: tuple[str, ...]) -> tuple[str, ...]:
-        """The hashes of all files in some folders: equal, where what these render is."""
-        return tuple(blob for path, blob in self._hashes.items() if path.startswith(folders))
-
     def choices(self) -> dict[str, list[Any]]:
         """The answers that questions offer, by question, where they are listed as such."""
         found: dict[str, list[Any]] = {}

@@ -1,6 +1,6 @@
 """Put a repository whose answers are lost back on the path: find what fits, write answers only."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,19 +94,19 @@ def look(
     ]
     app = root / repository.ANSWERS
     recorded = repository.read_template(app) if app.exists() else None
-    kept = {name: root / repository.MODULES / name / repository.MODULE_ANSWERS for name in names}
-    lost = [name for name, file in kept.items() if not file.exists()]
+    files = {name: root / repository.MODULES / name / repository.MODULE_ANSWERS for name in names}
+    lost = [name for name, file in files.items() if not file.exists()]
     if recorded and not lost:
         return None
-    others = [repository.read_template(file) for file in kept.values() if file.exists()]
+    others = [repository.read_template(file) for file in files.values() if file.exists()]
     found, listed = _template(recorded, others, source, ref, note)
     note("reading the repository")
     contents = _read(root)
     note(f"comparing it with {len(listed)} versions")
     place = Path(found.place)
-    versions = Versions(
-        place, found.source, search.ranked(place, listed, contents), contents, names
-    )
+    kept = recorded.version if recorded else None
+    ranked = search.ranked(place, listed, contents, kept)
+    versions = Versions(place, found.source, ranked, contents, names)
     best, shared = _app(versions, root, contents, recorded, data or {}, found)
     done = Adoption(root, found.source, _told(best, best.answers, recorded is None))
     done.warnings = found.warnings
@@ -115,8 +115,9 @@ def look(
         if "modules" not in (data or {}):
             best.answers["modules"] = plain
         made = versions.record(best, best.answers)
-        done.app = _told(best, made.answers.values, True, made.answers.hidden)
-        done.changes.append(Change(repository.ANSWERS, None, _written(made, repository.ANSWERS)))
+        content = _written(made, repository.ANSWERS)
+        done.app = _told(best, repository.read_template(app, content).answers, True)
+        done.changes.append(Change(repository.ANSWERS, None, content))
     check_seen(root, done.changes)
     return done
 
@@ -161,7 +162,9 @@ def _template(
             )
         found = origin.recall(recorded.source, recorded.version, source, note)
         listed = search.candidates(Path(found.place), found.revision)
-        return found, [(found.version, found.revision), *listed]
+        rest = [each for each in listed if each[1] != found.revision]
+        at = next((n for n, each in enumerate(listed) if each[1] == found.revision), 0)
+        return found, [*rest[:at], (found.version, found.revision), *rest[at:]]
     if others:
         found = origin.newer(others[0].source, ref, source, note)
     else:
@@ -236,20 +239,19 @@ def _modules(
         except ScaffoldError as error:
             done.left[name] = str(error)
             continue
+        content = _written(made, repository.MODULE_ANSWERS)
         path = f"{repository.MODULES.as_posix()}/{name}/{repository.MODULE_ANSWERS}"
-        done.changes.append(Change(path, None, _written(made, repository.MODULE_ANSWERS)))
-        done.modules[name] = _told(tried, made.answers.values, True, made.answers.hidden)
+        answers = repository.read_template(done.root / path, content).answers
+        done.changes.append(Change(path, None, content))
+        done.modules[name] = _told(tried, answers, True)
         is_plain = tried.answers.keys() - shared.keys() <= _PLAIN and not given["depends_on"]
         if is_plain and given["owner"] == shared.get("owner"):
             plain.append(name)
     return plain
 
 
-def _told(
-    tried: Tried, answers: Mapping[str, Any], is_new: bool, hidden: Collection[str] = ()
-) -> Found:
-    shown = {name: value for name, value in answers.items() if name not in hidden}
-    return Found(tried.version, shown, tried.fit, is_new)
+def _told(tried: Tried, answers: Mapping[str, Any], is_new: bool) -> Found:
+    return Found(tried.version, dict(answers), tried.fit, is_new)
 
 
 def _written(made: Rendered, path: str) -> bytes:

@@ -6,6 +6,7 @@ from scaffold.adopting.adopt import Adoption, Found
 from scaffold.adopting.fit import Fit
 
 _SHOWN = 20
+_KINDS = ("example", "bare", "entity")
 
 
 def as_text(found: Adoption) -> str:
@@ -15,12 +16,9 @@ def as_text(found: Adoption) -> str:
         lines += [f"  {name}: {value}" for name, value in found.app.answers.items()]
     for name, module in found.modules.items():
         at = "" if module.version == found.app.version else f", at {module.version}"
-        kept = ", ".join(
-            f"{key} {value}"
-            for key, value in module.answers.items()
-            if key in ("bare", "entity", "example") and value
-        )
-        lines.append(f"Module {name}{at} ({kept or 'as it was made'}): {_counted(module.fit)}")
+        kind = next((each for each in _KINDS if module.answers.get(each)), "")
+        kept = f"{kind} {module.answers[kind]}" if kind else "as it was made"
+        lines.append(f"Module {name}{at} ({kept}): {_counted(module.fit)}")
     lines += [f"Module {name} is left alone: {reason}" for name, reason in found.left.items()]
     fits = [found.app.fit, *(module.fit for module in found.modules.values())]
     for what, paths in (

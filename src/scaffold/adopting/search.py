@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from scaffold import git, objects
 from scaffold.reader import SUFFIX
+from scaffold.repository import MODULES
 
 _RENDERED = "template"
 _ALSO = ("copier.yml", "examples", "skeletons")
@@ -26,11 +27,19 @@ _Entry = tuple[str, str, str]
 
 
 class Candidate(NamedTuple):
-    """A version that may be the one, and how well its unrendered files fit."""
+    """A version that may be the one.
+
+    Attributes:
+        version: as it is recorded.
+        commit: its hash.
+        score: how well its unrendered files fit.
+        modules: what tells it apart from others, by where modules of a kind are rendered from.
+    """
 
     version: str
     commit: str
     score: float
+    modules: dict[str, str]
 
 
 def candidates(place: Path, revision: str) -> list[tuple[str, str]]:
@@ -49,7 +58,10 @@ def candidates(place: Path, revision: str) -> list[tuple[str, str]]:
 
 
 def ranked(
-    place: Path, versions: Sequence[tuple[str, str]], contents: Mapping[str, bytes]
+    place: Path,
+    versions: Sequence[tuple[str, str]],
+    contents: Mapping[str, bytes],
+    kept: str | None = None,
 ) -> list[Candidate]:
     """Versions with how well they fit, in the order given; of equal templates, the first.
 
@@ -57,6 +69,7 @@ def ranked(
         place: a repository that has them.
         versions: name and hash of each.
         contents: the files of the repository, by path.
+        kept: a version that is listed, whichever is equal to it.
     """
     kind = objects.plumb("rev-parse", "--show-object-format", cwd=place).decode().strip()
     hashes = {
@@ -85,8 +98,10 @@ def ranked(
     for version, commit in versions:
         parts = {name: blob for _, blob, name in trees.entries[trees.roots[commit]]}
         key = tuple(parts.get(name, "") for name in (_RENDERED, *_ALSO))
-        if key[0] and key not in found:
-            found[key] = Candidate(version, commit, score(key[0], ""))
+        if key[0] and (key not in found or version == kept):
+            plain = trees.below(key[0], MODULES.parts)
+            modules = {"plain": plain, **dict(zip(("example", "bare"), key[2:], strict=True))}
+            found[key] = Candidate(version, commit, score(key[0], ""), modules)
     return list(found.values())
 
 
@@ -112,6 +127,15 @@ class _Trees:
                 if mode == "40000" and (tree not in trees or name == _RENDERED)
             }
             wanted = sorted(below - self.entries.keys())
+
+    def below(self, tree: str, parts: Sequence[str]) -> str:
+        """The hash of a folder in a tree; of one that is not there, nothing."""
+        for part in parts:
+            below = {name: blob for mode, blob, name in self.entries[tree] if mode == "40000"}
+            if part not in below:
+                return ""
+            tree = below[part]
+        return tree
 
 
 def _parsed(tree: bytes, width: int) -> Iterator[_Entry]:

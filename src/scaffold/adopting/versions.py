@@ -14,6 +14,8 @@ from scaffold.repository import MODULES
 
 _BEST = 8
 """How many of those that fit best by hashes are rendered."""
+_SKELETONS = 20
+"""How many skeletons are tried on a module that is edited."""
 _NOISE = 0.5
 """By how much a module must fit another version better than that of the app."""
 
@@ -49,6 +51,7 @@ class Versions:
         self._place, self._source, self._contents = place, source, contents
         self._candidates = list(candidates)
         self._commits = {each.version: each.commit for each in candidates}
+        self._number = {each.version: number for number, each in enumerate(candidates)}
         self._folders = [f"{MODULES.as_posix()}/{name}/" for name in modules]
         self._read: dict[str, TemplateVersion] = {}
 
@@ -65,9 +68,8 @@ class Versions:
         for each in order:
             tried[each.version] = found = self._try(each.version, given, chosen)
             chosen = chosen or (found.answers if found else {})
-        place = {each.version: number for number, each in enumerate(self._candidates)}
         while best := _best(tried.values()):
-            at = place[best.version]
+            at = self._number[best.version]
             beside = self._candidates[max(at - 1, 0) : at + 2]
             more = [each.version for each in beside if each.version not in tried]
             if not more:
@@ -122,21 +124,19 @@ class Versions:
         best = _best(self._kinds(name, shared, app), by_margin=True)
         if best is None or (not best.fit.edited and not best.fit.missing):
             return best
-        skeletons = {self._skeleton(app)}
-        for each in self._candidates:
-            key = self._skeleton(each.version)
-            if key and key not in skeletons:
-                skeletons.add(key)
+        kind = next((each for each in ("example", "bare") if each in best.answers), "plain")
+        place = self._number[app]
+        seen = {self._candidates[place].modules[kind]}
+        # The nearest first: a module is seldom much newer than the app, or much older.
+        for each in sorted(
+            self._candidates, key=lambda each: abs(self._number[each.version] - place)
+        ):
+            if each.modules[kind] not in seen and len(seen) <= _SKELETONS:
+                seen.add(each.modules[kind])
                 other = self._module(name, each.version, best.answers)
                 if other and other.fit.margin > best.fit.margin + 2 * _NOISE:
                     best = other
         return best
-
-    def _skeleton(self, version: str) -> tuple[str, ...]:
-        try:
-            return self._at(version).blobs(("template/src/app/modules/", "skeletons/", "examples/"))
-        except UnknownFeatureError:
-            return ()
 
     def _kinds(self, name: str, shared: Mapping[str, Any], version: str) -> Iterator[Tried | None]:
         paths = self._at(version).paths
