@@ -6,7 +6,9 @@ M = "src/app/modules/reviews/"
 def found(**files: str) -> belongings.Belongings:
     named = {name.replace("__", "/").replace("_py", ".py"): text for name, text in files.items()}
     contents = {f"{M}{name}": text.encode() for name, text in named.items()}
-    return belongings.find("reviews", {**contents, "src/app/modules/other/tables.py": b'__tablename__ = "no"'})
+    return belongings.find(
+        "reviews", {**contents, "src/app/modules/other/tables.py": b'__tablename__ = "no"'}
+    )
 
 
 def test_tables_are_what_the_code_declares_and_what_migrations_leave():
@@ -41,7 +43,9 @@ def test_events_are_told_from_those_of_others_that_it_hears():
 
 
 def test_what_is_broken_in_it_does_not_keep_it():
-    contents = {f"{M}{name}": b"{ [ <" for name in ("tables.py", "flags.json", "module.toml", "a.bin")}
+    contents = {
+        f"{M}{name}": b"{ [ <" for name in ("tables.py", "flags.json", "module.toml", "a.bin")
+    }
     has = belongings.find("reviews", contents)
     assert (len(has.files), has.tables, has.flags, has.objectives) == (4, [], [], False)
 

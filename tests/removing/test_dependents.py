@@ -74,4 +74,6 @@ def test_what_only_has_the_word_is_no_dependent(path, text):
 
 
 def test_the_composition_root_may_need_it_too():
-    assert found("src/app/main.py", "from app.modules.reviews import Reviews\n") == ["1 imports Reviews"]
+    assert found("src/app/main.py", "from app.modules.reviews import Reviews\n") == [
+        "1 imports Reviews"
+    ]

@@ -18,13 +18,19 @@ def test_the_first_entry_makes_the_file_and_the_next_is_put_behind_it():
     )
     second = records.moved(first + b"\n\n", "votes", "drop", DAY)
     assert second.startswith(first + b"\n[[moved]]\n")
-    assert [each["remove"] for each in tomllib.loads(second.decode())["moved"]] == ["reviews", "votes"]
+    assert [each["remove"] for each in tomllib.loads(second.decode())["moved"]] == [
+        "reviews",
+        "votes",
+    ]
 
 
 def test_what_stands_in_for_an_old_name_goes_first():
     before = b'[[moved]]\nrename = "ratings"\nto = "reviews"\non = 2026-11-30\n'
     after = tomllib.loads(records.moved(before, "reviews", "drop", DAY).decode())["moved"]
-    assert after[1:] == [{"finish": "ratings", "on": DAY}, {"remove": "reviews", "data": "drop", "on": DAY}]
+    assert after[1:] == [
+        {"finish": "ratings", "on": DAY},
+        {"remove": "reviews", "data": "drop", "on": DAY},
+    ]
     done = before + b'[[moved]]\nfinish = "ratings"\non = 2026-12-01\n'
     assert len(tomllib.loads(records.moved(done, "reviews", "drop", DAY).decode())["moved"]) == 3
 
@@ -53,7 +59,9 @@ def test_the_answer_goes_and_the_rest_stays(listed, left):
 
 def test_what_others_were_made_with_follows():
     path = "src/app/modules/ordering/.copier-answers.module.yml"
-    one = b'_commit: "v1"\ndepends_on: {"reviews": "Reviews", "catalog": "Catalog"}\nowner: "@a/b"\n'
+    one = (
+        b'_commit: "v1"\ndepends_on: {"reviews": "Reviews", "catalog": "Catalog"}\nowner: "@a/b"\n'
+    )
     many = b"depends_on:\n  catalog: Catalog\n  reviews: Reviews\nowner: a\n"
     for content in (one, many):
         (after,) = records.dependencies({path: content, "other.yml": content}, "reviews").values()

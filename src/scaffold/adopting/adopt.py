@@ -1,6 +1,7 @@
 """Put a repository whose answers are lost back on the path: find what fits, write answers only."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from scaffold.reader import Rendered
 _LEAST = 0.3
 """How much of a rendering must be there, for it to be taken for one."""
 _NOT_OURS = {".git", ".venv", ".tools", "node_modules", "__pycache__"}
-_PLAIN = {"module", "owner", "depends_on"}
-"""The answers of a module that `scaffold new` made: it has no others."""
+_PLAIN = {"entity": "item", "entities": "items", "depends_on": {}}
+"""The answers of a module that `scaffold new` makes, beside its name and owner."""
 
 
 @dataclass(frozen=True)
@@ -98,22 +99,26 @@ def look(
     lost = [name for name, file in files.items() if not file.exists()]
     if recorded and not lost:
         return None
-    others = [repository.read_template(file) for file in files.values() if file.exists()]
-    found, listed = _template(recorded, others, source, ref, note)
+    others = {name: repository.read_template(file) for name, file in files.items() if file.exists()}
+    found, listed = _template(recorded, list(others.values()), source, ref, note)
     note("reading the repository")
     contents = _read(root)
     note(f"comparing it with {len(listed)} versions")
     place = Path(found.place)
     kept = recorded.version if recorded else None
     ranked = search.ranked(place, listed, contents, kept)
-    versions = Versions(place, found.source, ranked, contents, names)
+    versions = Versions(root, place, found.source, ranked, contents, names)
     best, shared = _app(versions, root, contents, recorded, data or {}, found)
     done = Adoption(root, found.source, _told(best, best.answers, recorded is None))
     done.warnings = found.warnings
-    plain = _modules(done, versions, lost, best, shared)
+    _modules(done, versions, lost, best, shared)
     if recorded is None:
         if "modules" not in (data or {}):
-            best.answers["modules"] = plain
+            known = {name: each.answers for name, each in others.items()}
+            known |= {name: each.answers for name, each in done.modules.items()}
+            owner = shared.get("owner")
+            plain = [name for name in names if _is_plain(known.get(name, {}), name, owner)]
+            best = versions.at(best.version, {**best.answers, "modules": plain}) or best
         made = versions.record(best, best.answers)
         content = _written(made, repository.ANSWERS)
         done.app = _told(best, repository.read_template(app, content).answers, True)
@@ -125,11 +130,11 @@ def look(
 def adopt(found: Adoption) -> Adoption:
     """Write the answers that were found: all, or none."""
     root = found.root
-    there = [root / repository.ANSWERS, root / "pyproject.toml"]
-    with (
-        plan.lock(next(file for file in there if file.is_file())),
-        plan.working_folder(root / ASIDE) as working,
-    ):
+    held = (repository.ANSWERS, "pyproject.toml", repository.MODULES / "__init__.py")
+    with ExitStack() as stack:
+        for file in [root / each for each in held if (root / each).is_file()][:1]:
+            stack.enter_context(plan.lock(file))
+        working = stack.enter_context(plan.working_folder(root / ASIDE))
         plan.apply_changes(root, working, found.changes)
     found.written = True
     return found
@@ -138,7 +143,7 @@ def adopt(found: Adoption) -> Adoption:
 def _find_root(start: Path) -> Path:
     start = start.resolve()
     for folder in (start, *start.parents):
-        if (folder / repository.MODULES).is_dir() and (folder / "pyproject.toml").is_file():
+        if (folder / repository.MODULES).is_dir():
             return folder
     raise ScaffoldError(
         f"{start} is not inside a generated repository: there is no {repository.MODULES} in it, or "
@@ -225,9 +230,8 @@ def _app(
 
 def _modules(
     done: Adoption, versions: Versions, lost: list[str], app: Tried, shared: Mapping[str, Any]
-) -> list[str]:
-    """Find what fits each module; return those that were made with the app."""
-    plain = []
+) -> None:
+    """Find what fits each module whose answers are lost."""
     for name in lost:
         try:
             given = {**shared, **guesses.of_module(done.root, name)}
@@ -244,10 +248,11 @@ def _modules(
         answers = repository.read_template(done.root / path, content).answers
         done.changes.append(Change(path, None, content))
         done.modules[name] = _told(tried, answers, True)
-        is_plain = tried.answers.keys() - shared.keys() <= _PLAIN and not given["depends_on"]
-        if is_plain and given["owner"] == shared.get("owner"):
-            plain.append(name)
-    return plain
+
+
+def _is_plain(answers: Mapping[str, Any], name: str, owner: object) -> bool:
+    """Tell whether a module is as `scaffold new` makes it: then the app's answers name it."""
+    return {**_PLAIN, **answers} == {**_PLAIN, "module": name, "owner": owner}
 
 
 def _told(tried: Tried, answers: Mapping[str, Any], is_new: bool) -> Found:

@@ -97,8 +97,10 @@ def ranked(
     found: dict[tuple[str, ...], Candidate] = {}
     for version, commit in versions:
         parts = {name: blob for _, blob, name in trees.entries[trees.roots[commit]]}
+        if parts.get(_RENDERED) not in trees.entries:
+            continue
         key = tuple(parts.get(name, "") for name in (_RENDERED, *_ALSO))
-        if key[0] and (key not in found or version == kept):
+        if key not in found or version == kept:
             plain = trees.below(key[0], MODULES.parts)
             modules = {"plain": plain, **dict(zip(("example", "bare"), key[2:], strict=True))}
             found[key] = Candidate(version, commit, score(key[0], ""), modules)

@@ -14,9 +14,13 @@ from scaffold.repository import MODULES
 
 _BEST = 8
 """How many of those that fit best by hashes are rendered."""
+_MOST = 40
+"""How many are rendered at all."""
+_SAMPLE = 10
+"""How many modules have a say in which version it is."""
 _SKELETONS = 20
 """How many skeletons are tried on a module that is edited."""
-_NOISE = 0.5
+_NOISE = 1
 """By how much a module must fit another version better than that of the app."""
 
 
@@ -29,10 +33,18 @@ class Tried(NamedTuple):
     fit: Fit
 
 
+class _Whole(NamedTuple):
+    """A version that was tried on app and modules."""
+
+    app: Tried
+    score: float
+
+
 class Versions:
     """The versions of a template, each read once.
 
     Args:
+        root: of the repository that is compared with them.
         place: a repository that has them.
         source: what is recorded of it.
         candidates: in their order, the newest first.
@@ -42,17 +54,21 @@ class Versions:
 
     def __init__(
         self,
+        root: Path,
         place: Path,
         source: str,
         candidates: Sequence[Candidate],
         contents: Mapping[str, bytes],
         modules: Sequence[str],
     ) -> None:
-        self._place, self._source, self._contents = place, source, contents
+        self._root, self._place, self._source, self._contents = root, place, source, contents
         self._candidates = list(candidates)
         self._commits = {each.version: each.commit for each in candidates}
         self._number = {each.version: number for number, each in enumerate(candidates)}
         self._folders = [f"{MODULES.as_posix()}/{name}/" for name in modules]
+        self._names = list(modules)
+        self._likely: dict[str, dict[str, Any]] = {}
+        """The answers with which each module fitted the first version that was tried."""
         self._read: dict[str, TemplateVersion] = {}
 
     def _at(self, version: str) -> TemplateVersion:
@@ -61,22 +77,50 @@ class Versions:
         return self._read[version]
 
     def app(self, given: Mapping[str, Any]) -> Tried | None:
-        """The version that fits best, of those that can be read."""
+        """The version that fits app and modules best, of those that can be read."""
         order = sorted(self._candidates, key=lambda each: -each.score)[:_BEST]
-        tried: dict[str, Tried | None] = {}
+        tried: dict[str, _Whole | None] = {}
         chosen: dict[str, Any] = {}
         for each in order:
-            tried[each.version] = found = self._try(each.version, given, chosen)
-            chosen = chosen or (found.answers if found else {})
-        while best := _best(tried.values()):
-            at = self._number[best.version]
-            beside = self._candidates[max(at - 1, 0) : at + 2]
-            more = [each.version for each in beside if each.version not in tried]
+            tried[each.version] = found = self._whole(each.version, given, chosen)
+            chosen = chosen or (found.app.answers if found else {})
+        best = self._newest_best(tried)
+        while best and len(tried) < _MOST:  # A step to its neighbours, as long as that is no worse.
+            at = self._number[best.app.version]
+            beside = [each.version for each in self._candidates[max(at - 1, 0) : at + 2]]
+            more = [version for version in beside if version not in tried]
             if not more:
                 break
             for version in more:
-                tried[version] = self._try(version, given, chosen)
-        return self._try(best.version, given, {}) if best else None
+                tried[version] = self._whole(version, given, chosen)
+            best = self._newest_best(tried)
+        return self._try(best.app.version, given, {}) if best else None
+
+    def _newest_best(self, tried: "Mapping[str, _Whole | None]") -> "_Whole | None":
+        found = [each for each in tried.values() if each]
+        found.sort(key=lambda each: self._number[each.app.version])
+        return max(found, key=lambda each: each.score, default=None)
+
+    def _whole(
+        self, version: str, given: Mapping[str, Any], chosen: Mapping[str, Any]
+    ) -> "_Whole | None":
+        """Try a version on the app, and on some of its modules."""
+        app = self._try(version, given, chosen)
+        if app is None:
+            return None
+        score = app.fit.score
+        for name in self._names[:_SAMPLE]:
+            if name not in self._likely:
+                try:
+                    shared = {**app.answers, **guesses.of_module(self._root, name)}
+                except ScaffoldError:
+                    shared = {"module": name}
+                shared.pop("modules", None)
+                kind = _best(self._kinds(name, shared, version), by_margin=True)
+                self._likely[name] = kind.answers if kind else shared
+            module = self._module(name, version, self._likely[name])
+            score += module.fit.score if module else 0
+        return _Whole(app, score)
 
     def at(self, version: str, answers: Mapping[str, Any]) -> Tried | None:
         """A version with answers that are known."""
@@ -134,7 +178,7 @@ class Versions:
             if each.modules[kind] not in seen and len(seen) <= _SKELETONS:
                 seen.add(each.modules[kind])
                 other = self._module(name, each.version, best.answers)
-                if other and other.fit.margin > best.fit.margin + 2 * _NOISE:
+                if other and other.fit.margin >= best.fit.margin + _NOISE:
                     best = other
         return best
 
