@@ -35,6 +35,24 @@ def test_what_stands_in_for_an_old_name_goes_first():
     assert len(tomllib.loads(records.moved(done, "reviews", "drop", DAY).decode())["moved"]) == 3
 
 
+def test_a_name_that_was_used_again_has_its_own_rename_finished():
+    before = (
+        b'[[moved]]\nrename = "a"\nto = "b"\non = 2026-11-01\n[[moved]]\nfinish = "a"\non = 2026-11-02\n'
+        b'[[moved]]\nrename = "a"\nto = "reviews"\non = 2026-11-03\n'
+    )
+    after = tomllib.loads(records.moved(before, "reviews", "drop", DAY).decode())["moved"]
+    assert [each.get("finish") for each in after] == [None, "a", None, "a", None]
+
+
+def test_two_removals_of_one_name_on_a_day_are_told_apart():
+    """A database knows by kind, name and day what it has done already."""
+    content = None
+    for _ in range(3):
+        content = records.moved(content, "reviews", "drop", DAY)
+    days = [each["on"].day for each in tomllib.loads(content.decode())["moved"]]
+    assert days == [15, 16, 17]
+
+
 @pytest.mark.parametrize("broken", [b"[[moved", b"moved = 3\n", b"moved = [1]\n"])
 def test_a_broken_file_is_refused(broken):
     with pytest.raises(ScaffoldError, match=r"moved\.toml.*mend it"):

@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from scaffold.errors import ScaffoldError
@@ -23,13 +23,19 @@ def moved(before: bytes | None, name: str, data: str, on: date) -> bytes:
         raise ScaffoldError(f"{MOVED} is no TOML ({error}); mend it") from None
     if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
         raise ScaffoldError(f"{MOVED}: moved must be a list of tables, [[moved]]; mend it")
-    finished = {each.get("finish") for each in entries}
-    old = [each.get("rename") for each in entries if each.get("to") == name]
-    more = [{"finish": each} for each in old if each not in finished]
-    for entry in (*more, {"remove": name, "data": data}):
-        lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in entry.items())
+    open_renames: dict[Any, Any] = {}
+    for each in entries:
+        if "rename" in each:
+            open_renames[each["rename"]] = each.get("to")
+        open_renames.pop(each.get("finish"), None)
+    more = [("finish", old) for old, new in open_renames.items() if new == name]
+    for kind, of in (*more, ("remove", name)):
+        day = on
+        while any((each.get(kind), each.get("on")) == (of, day) for each in entries):
+            day += timedelta(days=1)  # By both, a database knows whether it has done it.
+        said = f"data = {json.dumps(data)}\n" if kind == "remove" else ""
         gap = "\n" if text == _HEAD else "\n\n"
-        text = f"{text.rstrip()}{gap}[[moved]]\n{lines}on = {on.isoformat()}\n"
+        text = f'{text.rstrip()}{gap}[[moved]]\n{kind} = "{of}"\n{said}on = {day.isoformat()}\n'
     return text.encode(errors="surrogateescape")
 
 
