@@ -84,10 +84,10 @@ def test_what_goes_is_shown_with_what_is_in_the_database(shop: Repository, postg
         "events     ReviewCreated; nobody else hears them",
         "flags      stars",
         "owner      CODEOWNERS:9: /src/app/modules/reviews/ @acme/reviews",
-        "observability/team.yml:44: alert: # reviews may be late",
     ):
         assert f"  {line}\n" in said
-    assert "docs: The reviews come at night." in said
+    assert "docs: The reviews come at night.\n" in said
+    assert ": alert: # reviews may be late\n" in said
     # What the template itself says of its examples names no module.
     assert said.partition("left to you:\n")[2].count("\n") == 3
     nowhere = "postgresql://app:secret@127.0.0.1:1/app"
