@@ -8,9 +8,11 @@ import typer
 
 from scaffold import screen
 from scaffold.commands import (  # noqa: F401 - each registers its commands
+    adopting,
     doctor,
     making,
     moving,
+    removing,
     upkeep,
 )
 from scaffold.commands.common import app

@@ -52,3 +52,11 @@ def scaffold(
       scaffold update --dry-run
       scaffold modules
     """
+
+
+def key_value(entry: str) -> tuple[str, str]:
+    """Read an answer that is given as K=V."""
+    key, equals, value = entry.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"--data {entry!a} is not K=V")
+    return key, value

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scaffold import screen
-from scaffold.commands.common import From, Inside, Json, app
+from scaffold.commands.common import From, Inside, Json, app, key_value
 
 
 @app.command()
@@ -56,7 +56,7 @@ def new(
 
     made = make(
         directory,
-        dict(_key_value(entry) for entry in data or []),
+        dict(key_value(entry) for entry in data or []),
         source=source,
         version=ref,
         defaults=defaults,
@@ -225,10 +225,3 @@ def add_entity(
         print(
             f"Next: read the migration, then make test, and edit {added.folder}/{name}_service.py"
         )
-
-
-def _key_value(entry: str) -> tuple[str, str]:
-    key, equals, value = entry.partition("=")
-    if not equals:
-        raise typer.BadParameter(f"--data {entry!a} is not K=V")
-    return key, value
