@@ -2,41 +2,11 @@
 
 import json
 import re
-import tomllib
-from datetime import date, timedelta
 from typing import Any
 
 from scaffold.errors import ScaffoldError
 from scaffold.removing.files import Contents
 from scaffold.repository import ANSWERS, MODULE_ANSWERS, MODULES
-
-MOVED = f"{MODULES.as_posix()}/moved.toml"
-_HEAD = "# What became of modules. `app migrate` does it, in this order, once in each database.\n"
-
-
-def moved(before: bytes | None, name: str, data: str, on: date) -> bytes:
-    """Append that a module was removed; a rename that still has stand-ins is finished first."""
-    text = _HEAD if before is None else before.decode(errors="surrogateescape")
-    try:
-        entries = tomllib.loads(text).get("moved", [])
-    except tomllib.TOMLDecodeError as error:
-        raise ScaffoldError(f"{MOVED} is no TOML ({error}); mend it") from None
-    if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
-        raise ScaffoldError(f"{MOVED}: moved must be a list of tables, [[moved]]; mend it")
-    open_renames: dict[Any, Any] = {}
-    for each in entries:
-        if "rename" in each:
-            open_renames[each["rename"]] = each.get("to")
-        open_renames.pop(each.get("finish"), None)
-    more = [("finish", old) for old, new in open_renames.items() if new == name]
-    for kind, of in (*more, ("remove", name)):
-        day = on
-        while any((each.get(kind), each.get("on")) == (of, day) for each in entries):
-            day += timedelta(days=1)  # By both, a database knows whether it has done it.
-        said = f"data = {json.dumps(data)}\n" if kind == "remove" else ""
-        gap = "\n" if text == _HEAD else "\n\n"
-        text = f'{text.rstrip()}{gap}[[moved]]\n{kind} = "{of}"\n{said}on = {day.isoformat()}\n'
-    return text.encode(errors="surrogateescape")
 
 
 def answers(content: bytes, name: str) -> bytes:

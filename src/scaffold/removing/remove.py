@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from scaffold import codeowners, git, merging, objects, plan, ready, repository
+from scaffold import codeowners, git, merging, moved, objects, plan, ready, repository
 from scaffold.errors import ScaffoldError
 from scaffold.landing import Result, land
 from scaffold.merging import Merged
@@ -95,7 +95,7 @@ def look(start: Path, name: str, note: Callable[[str], None] = lambda _: None) -
     _edit(found, contents)
     note("looking for its name elsewhere")
     recorded = repository.read_template(root / repository.ANSWERS)
-    passed = {*found.edited, records.MOVED, repository.ANSWERS}
+    passed = {*found.edited, moved.FILE, repository.ANSWERS}
     found.left = mentions.find(name, contents, mentions.pristine(recorded, name), passed)
     note("asking the database")
     found.counts = counts.ask(root, name)
@@ -124,7 +124,7 @@ def remove(found: Removal, data: str) -> Removal:
         _check_committed(root, found.folder)
         prefix = os.fsdecode(objects.plumb("rev-parse", "--show-prefix", cwd=root)).strip("\n")
         ours = objects.tree_of(root, f"{found.head}:{prefix}")
-        edited = {**found.edited, records.MOVED: _moved(found, ours, data)}
+        edited = {**found.edited, moved.FILE: _moved(found, ours, data)}
         scratch = stack.enter_context(merging.scratch(root))
         after: Tree = {
             path: entry for path, entry in ours.items() if not path.startswith(f"{found.folder}/")
@@ -191,9 +191,9 @@ def _edit(found: Removal, contents: Contents) -> None:
 
 
 def _moved(found: Removal, ours: Tree, data: str) -> bytes:
-    entry = ours.get(records.MOVED)
+    entry = ours.get(moved.FILE)
     before = objects.read_blobs(found.root, [entry[1]])[0] if entry else None
-    return records.moved(before, found.name, data, date.today())
+    return moved.removed(moved.read(before), found.name, data, date.today())
 
 
 def _clear_caches(folder: Path) -> None:

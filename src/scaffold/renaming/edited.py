@@ -8,11 +8,11 @@ from pathlib import Path
 
 import libcst as cst
 
-from scaffold import objects, tidying
+from scaffold import moved, objects, tidying
 from scaffold.errors import ScaffoldError
 from scaffold.names import class_name
 from scaffold.objects import Tree
-from scaffold.renaming import api, moved, others, references, strings
+from scaffold.renaming import api, others, references, strings
 from scaffold.renaming import facts as facts_of
 from scaffold.renaming.examples import Examples
 from scaffold.renaming.facts import Facts

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from scaffold import git, merging, names, objects, plan, ready, repository
+from scaffold import git, merging, moved, names, objects, plan, ready, repository
 from scaffold.errors import ScaffoldError
 from scaffold.landing import Result, land
 from scaffold.merging import Merged
 from scaffold.objects import Tree
-from scaffold.renaming import checks, moved
+from scaffold.renaming import checks
 from scaffold.renaming.edited import Edited, File, Left, edit
 from scaffold.renaming.examples import Examples
 

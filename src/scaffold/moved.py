@@ -2,7 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from scaffold.errors import ScaffoldError
@@ -18,10 +18,12 @@ class Record:
 
     Attributes:
         content: as it is; none where there is no such file.
+        entries: what it says.
         open: new names of modules whose renames are not finished, by the old names.
     """
 
     content: bytes | None
+    entries: list[dict[str, Any]]
     open: dict[str, str]
 
 
@@ -48,7 +50,7 @@ def read(content: bytes | None) -> Record:
                 )
             names[old] = new
         names.pop(str(entry.get("finish", "")), None)
-    return Record(content, names)
+    return Record(content, entries, names)
 
 
 def check(record: Record, old: str, new: str) -> None:
@@ -69,7 +71,7 @@ def check(record: Record, old: str, new: str) -> None:
 
 def renamed(record: Record, old: str, new: str, on: date) -> bytes:
     """The file with a rename behind all that is in it."""
-    return _with(record, f'rename = "{old}"\nto = "{new}"\n', on)
+    return _with(record, on, "rename", old, f'to = "{new}"\n').content or b""
 
 
 def finished(record: Record, old: str, on: date) -> bytes:
@@ -82,9 +84,19 @@ def finished(record: Record, old: str, on: date) -> bytes:
         there = ", ".join(f"{name} -> {now}" for name, now in record.open.items())
         also = f"not finished: {there}" if there else "all renames are finished, or there was none"
         raise ScaffoldError(f"no rename of {old!a} waits to be finished in {FILE}; {also}")
-    return _with(record, f'finish = "{old}"\n', on)
+    return _with(record, on, "finish", old).content or b""
 
 
-def _with(record: Record, lines: str, on: date) -> bytes:
+def removed(record: Record, name: str, data: str, on: date) -> bytes:
+    """The file with a removal behind all that is in it; stand-ins for an old name go before."""
+    for old in [old for old, new in record.open.items() if new == name]:
+        record = _with(record, on, "finish", old)
+    return _with(record, on, "remove", name, f'data = "{data}"\n').content or b""
+
+
+def _with(record: Record, on: date, kind: str, name: str, more: str = "") -> Record:
+    while any((each.get(kind), each.get("on")) == (name, on) for each in record.entries):
+        on += timedelta(days=1)  # By kind, name and day a database knows whether it has done it.
     before = _HEAD if record.content is None else f"{record.content.decode().rstrip()}\n\n"
-    return f"{before}[[moved]]\n{lines}on = {on.isoformat()}\n".encode()
+    content = f'{before}[[moved]]\n{kind} = "{name}"\n{more}on = {on.isoformat()}\n'.encode()
+    return Record(content, [*record.entries, {kind: name, "on": on}], record.open)
