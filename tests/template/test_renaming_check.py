@@ -2,8 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from generated import ROOT, Generate, Repository
@@ -77,10 +75,10 @@ def shop(generate: Generate) -> Repository:
     return generate()
 
 
-def check(shop: Repository, module: str, check: bool = True) -> tuple[int, list[dict[str, object]]]:
+def check(shop: Repository, module: str) -> tuple[int, list[dict[str, object]]]:
     command = (".venv/bin/python", "-m", "checks.renaming", module, "--json")
     ended = shop.run(*command, check=False)
-    assert ended.returncode in (0, 1), ended.stderr
+    assert ended.returncode in (0, 1), ended.stdout
     return ended.returncode, json.loads(ended.stdout)
 
 
@@ -111,7 +109,7 @@ def test_honest_code_and_the_example_may_be_renamed(shop: Repository) -> None:
     plant(shop, HONEST)
     assert check(shop, "planted") == (0, [])
     plant(shop, {})
-    for module in sorted((ROOT / "examples/shop/src/app/modules").glob("*/module.toml*")):
-        copy = shop.path / "src/app/modules" / module.parent.name
-        shutil.copytree(module.parent, copy, dirs_exist_ok=True)
-        assert check(shop, module.parent.name) == (0, []), module
+    for module in ("billing", "catalog", "identity", "ordering"):
+        copy = shop.path / "src/app/modules" / module
+        shutil.copytree(ROOT / "examples/shop" / module, copy, dirs_exist_ok=True)
+        assert check(shop, module) == (0, []), module
