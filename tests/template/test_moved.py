@@ -9,16 +9,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
 from customers import Load, books, jobs_done
 from generated import Generate, Repository
-from running import bearer, in_production, serving
-from test_rolling_deploy import working
+from running import bearer, eventually, in_production, serving, working
 
 MOVED = "".join(
-    f'[[moved]]\n{said}\non = 2026-11-{day}\n\n'
+    f"[[moved]]\n{said}\non = 2026-11-{day}\n\n"
     for day, said in [
         (27, 'rename = "billing"\nto = "invoicing"'),
         (28, 'finish = "billing"'),
@@ -70,6 +70,14 @@ def ask(release: Repository, query: str) -> int:
     return asyncio.run(fetch())
 
 
+async def register(load: Load) -> None:
+    async with load.client() as client:
+        for _ in range(2):
+            bob = {"email": f"{uuid4()}@example.org", "name": "Bob"}
+            answer = await client.post("/identity/customers", json=bob)
+            assert answer.is_success, answer.text
+
+
 @contextmanager
 def loaded(release: Repository, log: Path, loads: list[Load]) -> Iterator[Load]:
     """Serve a release to customers who order without a pause."""
@@ -81,6 +89,14 @@ def loaded(release: Repository, log: Path, loads: list[Load]) -> Iterator[Load]:
             yield load
 
 
+@contextmanager
+def at_work(release: Repository, log: Path) -> Iterator[None]:
+    """A worker that has told of its first job."""
+    with working(release, log):
+        eventually(lambda: log.stat().st_size, 60)
+        yield
+
+
 def test_a_module_is_renamed_and_back_under_load_and_no_request_fails(
     before: Repository, release: Release, tmp_path: Path
 ) -> None:
@@ -89,29 +105,29 @@ def test_a_module_is_renamed_and_back_under_load_and_no_request_fails(
     loads: list[Load] = []
     with ExitStack() as next_release:
         with loaded(before, tmp_path / "1.log", loads) as old:
-            with working(before, tmp_path / "worker1.log"):
+            with at_work(before, tmp_path / "worker1.log"):
                 old.succeed(30)
-            asyncio.run(old._prepare(2))  # Who registers now waits for a ledger.
-            assert ask(before, WAITING) >= 2
+            asyncio.run(register(old))  # Who does so now waits for an account.
+            assert ask(before, WAITING) == 2
             assert migrate(named) == "applied rename billing to invoicing, 2026-11-27\n"
             old.succeed(30)
             new = next_release.enter_context(loaded(named, tmp_path / "2.log", loads))
             # Both work on one queue, and the release before may come back.
             with (
-                working(before, tmp_path / "worker2.log"),
-                working(named, tmp_path / "worker3.log"),
+                at_work(before, tmp_path / "worker2.log"),
+                at_work(named, tmp_path / "worker3.log"),
             ):
                 old.succeed(30)
                 new.succeed(30)
             assert "ahead of this code" in migrate(before, "--unless-ahead")
-        next_release.enter_context(working(named, tmp_path / "worker4.log"))
+        next_release.enter_context(at_work(named, tmp_path / "worker4.log"))
         assert migrate(finished) == "applied finish billing, 2026-11-28\n"
         new.succeed(30)
         # The name is free, and this one goes back to it.
         assert migrate(back) == "applied rename invoicing to billing, 2026-11-29\n"
         new.succeed(30)
     assert migrate(done) == "applied finish invoicing, 2026-11-30\n"
-    with working(done, tmp_path / "worker5.log"):
+    with at_work(done, tmp_path / "worker5.log"):
         asyncio.run(jobs_done(done.environment["MIGRATION_DATABASE_URL"]))
     print(*(f"\n{load.told()}" for load in loads))
     for load in loads:

@@ -96,12 +96,28 @@ def test_what_a_view_does_not_carry_is_named_with_its_line(shop: Repository) -> 
     found = {(str(each["file"]).rpartition("/")[2], each["line"], each["kind"]) for each in refused}
     assert code == 1
     assert found == {
-        *(("service.py", 4, "copy"), ("service.py", 5, "constraint"), ("service.py", 6, "system column")),
+        *(
+            ("service.py", 4, "copy"),
+            ("service.py", 5, "constraint"),
+            ("service.py", 6, "system column"),
+        ),
         *(("service.py", 7, "group"), ("service.py", 8, "truncate"), ("service.py", 9, "sequence")),
-        *(("service.py", 10, "function"), ("service.py", 11, "sequence"), ("service.py", 12, "group")),
-        *(("service.py", 16, "copy"), ("service.py", 17, "constraint"), ("service.py", 18, "system column")),
+        *(
+            ("service.py", 10, "function"),
+            ("service.py", 11, "sequence"),
+            ("service.py", 12, "group"),
+        ),
+        *(
+            ("service.py", 16, "copy"),
+            ("service.py", 17, "constraint"),
+            ("service.py", 18, "system column"),
+        ),
         *(("0001_create.py", line, "enum") for line in (6, 7)),
-        *(("0001_create.py", 8, "range"), ("0001_create.py", 9, "body"), ("0001_create.py", 10, "role")),
+        *(
+            ("0001_create.py", 8, "range"),
+            ("0001_create.py", 9, "body"),
+            ("0001_create.py", 10, "role"),
+        ),
     }
 
 

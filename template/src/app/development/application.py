@@ -118,7 +118,7 @@ async def _migrate(engine: "AsyncEngine", folders: "Sequence[ModuleFolder]") -> 
     from app.platform.database import DatabaseAheadError, login_of
     from app.platform.settings import load_settings
 
-    await check_read(engine, folders)
+    await check_read(engine, folders, moves)
     await engine.dispose()  # A rename is not finished while older connections are open.
     settings = load_settings()
     try:

@@ -107,6 +107,13 @@ def are_done(connection: Connection, login: str, moves: Sequence[Move]) -> bool:
     return _entries(connection, role_of(login, schemas.STATEMENTS)) == set(map(str, moves))
 
 
+def to_be_done(connection: Connection, login: str, moves: Sequence[Move]) -> list[Move]:
+    """Return the moves that would change what a database has; asked as the application's login."""
+    modules = set(connection.scalars(_MODULES, {"login": login}))
+    done = _entries(connection, role_of(login, schemas.STATEMENTS))
+    return [move for move in moves if str(move) not in done and move.name in modules]
+
+
 def gone_from(connection: Connection, login: str, folder: Path) -> set[str]:
     """Return the modules that a later version of the code, than is in a folder of modules, has removed or
     calls otherwise."""
