@@ -114,12 +114,15 @@ async def test_both_releases_read_and_write_the_same_rows(
     async with session(url, "catalog") as old:
         await old.execute(ITEMS.format("catalog", "milk"))
         await old.execute("SAVEPOINT a; ROLLBACK TO a")
-        migrating = migrate(settings.admin_url, LOGIN, renamed, [RENAME])
-        assert await asyncio.wait_for(migrating, 60) == [str(RENAME)]
+        migrating = asyncio.create_task(migrate(settings.admin_url, LOGIN, renamed, [RENAME]))
+        async with asyncio.timeout(30):
+            while not await exists(settings.admin_url, "pg_namespace WHERE nspname = 'goods'"):
+                await asyncio.sleep(0.05)
         # It had begun before, and goes on.
         await old.execute(
             f"{ITEMS.format('catalog', 'rum')}; UPDATE catalog.items SET ready_at = now()"
         )
+    assert await migrating == [str(RENAME)]
     await execute(url, ITEMS.format("goods", "bread"), role="goods")
     await execute(url, ITEMS.format("catalog", "salt"), role="catalog")
     for role in ("catalog", "goods"):
@@ -241,6 +244,21 @@ async def test_sessions_that_are_older_than_the_rename_are_named_before_it_is_fi
         await migrate(settings.admin_url, LOGIN, renamed, [RENAME, FINISH])
     await old.close()
     await migrate(settings.admin_url, LOGIN, renamed, [RENAME, FINISH])
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_rename_that_waits_for_a_table_goes_on_where_it_stopped(
+    settings: Settings, engine: AsyncEngine, renamed: list[ModuleFolder]
+) -> None:
+    async with session(settings.database_url, "catalog") as report:
+        await report.fetch("SELECT FROM catalog.items")
+        with pytest.raises(MigrationError, match=rf"held by pid {report.get_server_pid()} "):
+            await migrate(settings.admin_url, LOGIN, renamed, [RENAME])
+        await report.fetch("SELECT FROM catalog.items")
+        await execute(settings.database_url, ITEMS.format("catalog", "tea"), role="catalog")
+    assert not await is_migrated(engine, renamed, [RENAME])
+    assert await migrate(settings.admin_url, LOGIN, renamed, [RENAME]) == [str(RENAME)]
+    assert await migrate(settings.admin_url, LOGIN, renamed, [RENAME]) == []
 
 
 @pytest.mark.usefixtures("impatient")
@@ -413,3 +431,70 @@ def test_a_run_that_is_killed_leaves_a_module_as_before_or_as_after(
             else:
                 moves.append(replace(back if moves[-2].to == "goods" else RENAME, on=day))
     assert len(seen) > 1
+
+
+class Customers:
+    """Who reads and writes under one name, in transactions of the module's role, without a pause."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.failed: list[str] = []
+        self.done = 0
+        self._url, self._name, self._go_on = url, name, True
+
+    @asynccontextmanager
+    async def busy(self, number: int) -> AsyncIterator[None]:
+        customers = [asyncio.create_task(self._ask()) for _ in range(number)]
+        try:
+            async with asyncio.timeout(30):
+                while self.done < number:
+                    await asyncio.sleep(0.01)
+            yield
+        finally:
+            self._go_on = False
+            await asyncio.gather(*customers)
+
+    async def _ask(self) -> None:
+        connection = await asyncpg.connect(self._url)
+        while self._go_on:
+            try:
+                async with connection.transaction():
+                    await connection.execute(f"SET LOCAL ROLE {LOGIN}__{self._name}")
+                    id = uuid4()
+                    await connection.execute(
+                        f"INSERT INTO {self._name}.items (id, owner, name) VALUES ($1, 'ada', $2)",
+                        id,
+                        str(id),
+                    )
+                    found = f"SELECT name FROM {self._name}.items WHERE id = $1 FOR UPDATE"
+                    assert await connection.fetchval(found, id) == str(id)
+                    await connection.execute(f"DELETE FROM {self._name}.items WHERE id = $1", id)
+            except Exception as error:
+                self.failed.append(repr(error))
+            self.done += 1
+        await connection.close()
+
+
+async def test_nobody_notices_who_reads_and_writes_meanwhile(
+    settings: Settings, renamed: list[ModuleFolder]
+) -> None:
+    admin, moves = settings.admin_url, list[Move]()
+    for swap in range(6):
+        old, new = ("catalog", "goods") if swap % 2 == 0 else ("goods", "catalog")
+        after, day = (renamed if new == "goods" else BEFORE), date(2027, 1, swap + 1)
+        moves.append(Move("rename", old, day, new))
+        before, behind = (
+            Customers(settings.database_url, old),
+            Customers(settings.database_url, new),
+        )
+        async with before.busy(4):
+            await migrate(admin, LOGIN, after, moves)
+            so_far = before.done
+            async with behind.busy(4):
+                while before.done < so_far + 20:
+                    await asyncio.sleep(0.01)
+        # The release before is gone; the next one goes on while it is finished.
+        moves.append(Move("finish", old, day))
+        going_on = Customers(settings.database_url, new)
+        async with going_on.busy(4):
+            await migrate(admin, LOGIN, after, moves)
+        assert before.failed + behind.failed + going_on.failed == []

@@ -16,21 +16,17 @@ _STAYING = text(
     f"""SELECT {SESSION} FROM pg_stat_activity
     WHERE datname = current_database() AND usename = :login AND backend_start < :since"""
 )
-_OWNED = text(
-    """SELECT quote_ident(relname) FROM pg_class
-    WHERE relnamespace = to_regnamespace(quote_ident(:new)) AND relkind IN ('r', 'p', 'm', 'f', 'v')
-        AND relowner = to_regrole(quote_ident(:owner)) ORDER BY relname"""
-)
 
 
 def check_nobody_stays(
-    connection: Connection, login: str, old: str, new: str, since: datetime | None
-) -> list[str]:
-    """Return the tables that are the old owner's still. Raises MigrationError where the application has
-    sessions that are older than the rename: they may speak the old name."""
+    connection: Connection, login: str, renamed: Move, since: datetime | None
+) -> None:
+    """Raise MigrationError where the application has sessions that are older than the rename: they may
+    speak the old name."""
+    old, new = renamed.name, renamed.to
     if stands_in(connection, old) is None:
         connection.rollback()
-        return []
+        return
     admin = str(connection.scalar(text("SELECT current_user")))
     try:
         with connection.begin_nested():  # Whose member one is, one sees; it is undone below.
@@ -38,7 +34,6 @@ def check_nobody_stays(
     except DBAPIError:
         pass  # Then it takes pg_read_all_stats.
     staying = connection.execute(_STAYING, {"login": login, "since": since}).mappings().all()
-    tables = list(connection.scalars(_OWNED, {"new": new, "owner": owner_of(login, old)}))
     connection.rollback()
     if staying:
         raise MigrationError(
@@ -47,15 +42,6 @@ def check_nobody_stays(
             "renames it first, everywhere; or restart what holds them, or end them: SELECT "
             "pg_terminate_backend(pid)"
         )
-    return tables
-
-
-def hand_over(connection: Connection, login: str, new: str, table: str) -> None:
-    """Give one table to the new owner. One at a time: who waits for one has no other."""
-    connection.exec_driver_sql(
-        f'ALTER TABLE IF EXISTS "{new}".{table} OWNER TO "{owner_of(login, new)}"'
-    )
-    connection.commit()
 
 
 def finish(connection: Connection, login: str, renamed: Move) -> str | None:

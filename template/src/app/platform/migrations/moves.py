@@ -1,6 +1,7 @@
 """Carries out `moved.toml`: once in each database, in its order, before the modules' own histories.
 
-Each entry is one transaction, which notes that it is done. What it finds nothing to do for is done, too: a
+Each entry is one transaction, which notes that it is done; after that of a rename, what the module has is
+given to its new owner piece by piece. What it finds nothing to do for is done, too: a
 new database, or one that was restored.
 """
 
@@ -18,18 +19,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.platform import schemas
 from app.platform.database import (
     DatabaseAheadError,
-    grant,
     MigrationError,
     owner_of,
     prepare_schema,
     role_of,
     sqlstate_of,
 )
-from app.platform.migrations.finishing import check_nobody_stays, finish, hand_over
+from app.platform.migrations.finishing import check_nobody_stays, finish
 from app.platform.migrations.histories import check_not_ahead, History
 from app.platform.migrations.locks import NOT_GIVEN, Patience
 from app.platform.migrations.removing import remove
-from app.platform.migrations.renaming import rename, stands_in
+from app.platform.migrations.renaming import hand_over, owned_by_old, rename, stands_in
 from app.platform.wiring import ModuleFolder, Move, open_renames, parse_moves
 
 logger = logging.getLogger("app.migrations")
@@ -68,23 +68,21 @@ async def carry_out(
         pending = await connection.run_sync(_prepare, login, moves, folders)
     for move in pending:
         if move.kind == "finish":
-            await _hand_tables_over(patience, connection, login, _renamed_by(moves, move))
+            async with patience.watched():
+                renamed = _renamed_by(moves, move)
+                since = await connection.scalar(_DONE_AT, {"entry": str(renamed)})
+                await connection.run_sync(check_nobody_stays, login, renamed, since)
         do = partial(connection.run_sync, _do, login, moves, move)
         applied += [done] if (done := await patience.attempt(str(move), do)) else []
+        if move.kind == "rename":
+            async with patience.watched():
+                owned = await connection.run_sync(owned_by_old, login, move)
+            for each in owned:
+                work = partial(connection.run_sync, hand_over, login, move.to, each)
+                await patience.attempt(str(move), work)
+            await connection.run_sync(_note, move)
+            await connection.commit()
     return applied
-
-
-async def _hand_tables_over(
-    patience: Patience, connection: AsyncConnection, login: str, renamed: Move
-) -> None:
-    """Let go of the old owner's tables, one at a time, before the stand-in is dropped."""
-    async with patience.watched():
-        since = await connection.scalar(_DONE_AT, {"entry": str(renamed)})
-        names = login, renamed.name, renamed.to
-        tables = await connection.run_sync(check_nobody_stays, *names, since)
-    for table in tables:
-        work = partial(connection.run_sync, hand_over, login, renamed.to, table)
-        await patience.attempt(renamed.to, work)
 
 
 def check_known(connection: Connection, login: str, moves: Sequence[Move]) -> None:
@@ -127,9 +125,7 @@ def gone_from(connection: Connection, login: str, folder: Path) -> set[str]:
 def prepare_stand_ins(connection: Connection, login: str, moves: Sequence[Move]) -> None:
     """Create the schemas and roles of names that still stand in for others, for `pg_restore`."""
     for move in open_renames(moves).values():
-        owner = prepare_schema(connection, login, move.name)
-        grant(connection, owner, owner_of(login, move.to), inherit=True)
-        connection.commit()
+        prepare_schema(connection, login, move.name)
 
 
 def _entries(connection: Connection, role: str) -> set[str]:
@@ -193,6 +189,10 @@ def _check_spelling(move: Move, modules: Collection[str], names: Collection[str]
         )
 
 
+def _note(connection: Connection, move: Move) -> None:
+    connection.execute(_NOTE, {"entry": str(move), "kind": move.kind, "name": move.name})
+
+
 def _renamed_by(moves: Sequence[Move], finished: Move) -> Move:
     before = moves[: moves.index(finished)]
     return [each for each in before if (each.kind, each.name) == ("rename", finished.name)][-1]
@@ -207,8 +207,8 @@ def _do(connection: Connection, login: str, moves: Sequence[Move], move: Move) -
             done = finish(connection, login, _renamed_by(moves, move))
         else:
             done = remove(connection, login, move)
-        noted = {"entry": str(move), "kind": move.kind, "name": move.name}
-        connection.execute(_NOTE, noted)
+        if move.kind != "rename":  # That is done when all has the new owner.
+            _note(connection, move)
         connection.commit()
     except DBAPIError as error:
         if sqlstate_of(error) in NOT_GIVEN:

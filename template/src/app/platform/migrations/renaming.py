@@ -1,14 +1,14 @@
 """Renames a module's schema, and lets the release before go on under the old name.
 
 Schema and history move to new roles. The old roles stay: other databases of the server may need them, and
-transactions that run have switched to them. A schema of the old name holds a view of each table. Nothing
-waits for anybody, but for those who enqueue jobs at this moment.
+transactions that run have switched to them. A schema of the old name holds a view of each table. All of that
+waits for nobody but those who enqueue jobs at this moment. Then tables get their new owner, one at a
+time: that takes a lock, and who waits for one has no other.
 """
 
 from sqlalchemy import Connection, text
 
 from app.platform.database import (
-    grant,
     let_use,
     make_roles,
     MigrationError,
@@ -32,6 +32,16 @@ _TYPES = text(
     WHERE typnamespace = to_regnamespace(quote_ident(:name))
         AND (typtype IN ('e', 'd') OR typtype = 'c' AND relkind = 'c') ORDER BY typname"""
 )
+_OWNED = text(
+    """SELECT replace(type, 'statistics object', 'statistics') || ' ' || identity
+    FROM pg_shdepend AS owned, pg_identify_object(classid, objid, 0)
+    WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND deptype = 'o'
+        AND refclassid = 'pg_authid'::regclass AND refobjid = to_regrole(quote_ident(:owner))
+        AND schema = quote_ident(:schema) AND type <> 'default acl'
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = owned.classid AND objid = owned.objid
+            AND deptype IN ('a', 'i') AND refclassid = 'pg_class'::regclass AND refobjsubid > 0)
+    ORDER BY type <> 'table', identity"""
+)
 _RENAMED = "renamed to "
 """Stands where the old release looks for its migrations: to it, the database is ahead of its code."""
 
@@ -40,18 +50,19 @@ def rename(connection: Connection, login: str, move: Move) -> str | None:
     """Rename a module's schema, in the transaction that is open; return None where there is nothing to
     rename."""
     old, new = move.name, move.to
-    if not _is_module(connection, old) or stands_in(connection, old) == new:
+    if not connection.scalar(_HAS_VERSION, {"name": old}):
         return None
+    if stands_in(connection, old) == new:  # A run that was killed had come so far, or a backup.
+        return ""
     speak_old_names(connection, login, old, new, move.jobs)
     if connection.scalar(_IS_SCHEMA, {"name": new}):
         _make_way(connection, old, new)
     owner, (new_role, new_owner) = owner_of(login, old), make_roles(connection, login, new)
-    grant(connection, owner, new_owner, inherit=True)  # The tables stay the old owner's for now.
     connection.execute(text(f'ALTER SCHEMA "{old}" RENAME TO "{new}"'))
     connection.execute(text(f'ALTER SCHEMA "{new}" OWNER TO "{new_owner}"'))
     _speak_as(connection, new_owner)
     let_use(connection, new, new_role)
-    # Foreign keys are checked as the owner of the table.
+    # Foreign keys are checked as the owner of the table, who is the old one for a moment.
     connection.execute(text(f'GRANT USAGE ON SCHEMA "{new}" TO "{owner}"'))
     _speak_as(connection, owner)
     for what in ("SELECT, INSERT, UPDATE, DELETE ON ALL TABLES", "USAGE, SELECT ON ALL SEQUENCES"):
@@ -61,6 +72,21 @@ def rename(connection: Connection, login: str, move: Move) -> str | None:
     return ""
 
 
+def owned_by_old(connection: Connection, login: str, move: Move) -> list[str]:
+    """Return what is to be handed over, as `ALTER` takes it; tables first, which take along what is
+    theirs."""
+    names = {"owner": owner_of(login, move.name), "schema": move.to}
+    found = list(connection.scalars(_OWNED, names))
+    connection.rollback()
+    return found
+
+
+def hand_over(connection: Connection, login: str, new: str, each: str) -> None:
+    """Give one thing in the schema to the new owner."""
+    connection.exec_driver_sql(f'ALTER {each} OWNER TO "{owner_of(login, new)}"')
+    connection.commit()
+
+
 def stands_in(connection: Connection, name: str) -> str | None:
     """Return the module that a name stands in for, if it does."""
     if not connection.scalar(_HAS_VERSION, {"name": name}):
@@ -68,10 +94,6 @@ def stands_in(connection: Connection, name: str) -> str | None:
     version = connection.scalar(text(f'SELECT version_num FROM "{name}".alembic_version LIMIT 1'))
     said = str(version or "")
     return said.removeprefix(_RENAMED) if said.startswith(_RENAMED) else None
-
-
-def _is_module(connection: Connection, name: str) -> bool:
-    return bool(connection.scalar(_HAS_VERSION, {"name": name}))
 
 
 def _make_way(connection: Connection, old: str, new: str) -> None:
