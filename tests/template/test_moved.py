@@ -17,6 +17,8 @@ from customers import Load, books, jobs_done
 from generated import Generate, Repository
 from running import bearer, eventually, in_production, serving, working
 
+pytestmark = pytest.mark.moves
+
 MOVED = "".join(
     f"[[moved]]\n{said}\non = 2026-11-{day}\n\n"
     for day, said in [
