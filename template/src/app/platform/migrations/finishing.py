@@ -14,7 +14,8 @@ from app.platform.wiring import Move
 
 _STAYING = text(
     f"""SELECT {SESSION} FROM pg_stat_activity
-    WHERE datname = current_database() AND usename = :login AND backend_start < :since"""
+    WHERE datname = current_database() AND usename = :login AND backend_start < :since
+        AND pid <> pg_backend_pid()"""
 )
 
 

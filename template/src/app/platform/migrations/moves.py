@@ -1,11 +1,9 @@
 """Carries out `moved.toml`: once in each database, in its order, before the modules' own histories.
 
-Each entry is one transaction, which notes that it is done; after that of a rename, what the module has is
-given to its new owner piece by piece. What it finds nothing to do for is done, too: a
-new database, or one that was restored.
+Each entry is one transaction, which notes that it is done. A rename is done when each of the module's tables
+has its new owner, too. An entry that finds nothing to do is done as well: in a new database, say.
 """
 
-import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -31,8 +29,6 @@ from app.platform.migrations.locks import NOT_GIVEN, Patience
 from app.platform.migrations.removing import remove
 from app.platform.migrations.renaming import hand_over, owned_by_old, rename, stands_in
 from app.platform.wiring import ModuleFolder, Move, open_renames, parse_moves
-
-logger = logging.getLogger("app.migrations")
 
 _TABLE = f"{schemas.STATEMENTS}.moved"
 _IS_THERE = text(
@@ -113,8 +109,7 @@ def to_be_done(connection: Connection, login: str, moves: Sequence[Move]) -> lis
 
 
 def gone_from(connection: Connection, login: str, folder: Path) -> set[str]:
-    """Return the modules that a later version of the code, than is in a folder of modules, has removed or
-    calls otherwise."""
+    """Return the modules that a later version of the code than that in a folder has removed or renamed."""
     if not connection.scalar(_IS_THERE):
         return set()
     connection.execute(text(f'SET LOCAL ROLE "{role_of(login, schemas.STATEMENTS)}"'))

@@ -58,7 +58,7 @@ def drop_roles(connection: Connection, login: str, module: str) -> None:
             logger.warning(
                 "The role %s stays: it is needed in %s. `app migrate` drops it there, or: DROP ROLE",
                 role,
-                ", ".join(needed),
+                ", ".join(needed[:3]) + f" and {len(needed) - 3} more" * (len(needed) > 3),
             )
             continue
         connection.exec_driver_sql(f'DROP ROLE "{role}"')
