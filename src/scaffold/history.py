@@ -103,7 +103,7 @@ class History:
                     asked[name], wrong = answer, ""
             return made
         except UnknownFeatureError:
-            return _by_copier(found, {**recorded, **given})
+            return by_copier(found, {**recorded, **given})
 
     def moves(self, old: str) -> moves.Moves:
         """What the template has moved since a version, by paths in the template."""
@@ -178,7 +178,8 @@ def render_module(found: origin.Origin, given: Mapping[str, Any], folder: Path) 
         place.chmod(place.stat().st_mode | (0o111 if file.mode == "100755" else 0))
 
 
-def _by_copier(found: origin.Origin, answers: Mapping[str, Any]) -> Rendered:
+def by_copier(found: origin.Origin, answers: Mapping[str, Any]) -> Rendered:
+    """Render a version by Copier itself: slower, and whatever it uses."""
     with tempfile.TemporaryDirectory(prefix="scaffold-") as folder:
         made = Path(folder) / "made"
         rendering.render(found, made, answers)

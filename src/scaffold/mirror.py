@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 from scaffold import addresses, git, plan
@@ -31,7 +32,7 @@ def of(url: str, version: str | None, note: Callable[[str], None]) -> Path:
     Raises:
         ScaffoldError: with git's reason.
     """
-    mirror = folder() / f"{hashlib.sha256(url.encode()).hexdigest()[:20]}.git"
+    mirror = kept(url)
     if version is not None and mirror.is_dir() and git.has_commit(mirror, version):
         return mirror
     note(f"asking {addresses.redact(url)}")
@@ -47,6 +48,17 @@ def of(url: str, version: str | None, note: Callable[[str], None]) -> Path:
                 "fetch", "--quiet", "--no-write-fetch-head", "--", url, version, cwd=mirror
             )
     return mirror
+
+
+def kept(url: str) -> Path:
+    """Where the copy of a repository is, once there is one."""
+    return folder() / f"{hashlib.sha256(url.encode()).hexdigest()[:20]}.git"
+
+
+def asked_on(mirror: Path) -> date:
+    """The day on which the other side was asked last for all there is."""
+    files = [mirror / name for name in ("HEAD", "FETCH_HEAD")]
+    return date.fromtimestamp(max(file.stat().st_mtime for file in files if file.exists()))
 
 
 def _clone(url: str, mirror: Path) -> None:

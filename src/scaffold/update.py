@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scaffold import dependencies, git, merging, objects, plan, repository, rewriting
+from scaffold import dependencies, git, merging, objects, plan, ready, repository, rewriting
 from scaffold.errors import ScaffoldError
 from scaffold.history import Ask
 from scaffold.landing import Result, land
@@ -141,7 +141,7 @@ def _check_ready(root: Path, branch: str | None, dry_run: bool) -> None:
     if not git.has_commit(root, "HEAD"):
         raise ScaffoldError(f"{root} has no commit yet; commit it first, so that nothing is lost")
     if not dry_run and not branch:
-        _check_idle(root)
+        ready.check_idle(root)
     if branch:
         if objects.status_of("check-ref-format", "--branch", branch, cwd=root):
             raise ScaffoldError(f"{branch!r} is no name for a branch; choose another")
@@ -160,28 +160,3 @@ def _check_ready(root: Path, branch: str | None, dry_run: bool) -> None:
             )
     if not dry_run:
         git.need_identity(root)
-
-
-def _check_idle(root: Path) -> None:
-    names = ["index.lock", *_IN_PROGRESS]
-    asked = [part for name in names for part in ("--git-path", name)]
-    places = os.fsdecode(objects.plumb("rev-parse", *asked, cwd=root)).splitlines()
-    there = {name: root / place for name, place in zip(names, places, strict=True)}
-    for name, what in _IN_PROGRESS.items():
-        if there[name].exists():
-            raise ScaffoldError(f"a {what} is in progress in {root}; end it first (git status)")
-    if (lock := there["index.lock"]).exists():
-        raise ScaffoldError(
-            f"{lock} is there: another git is at work, or one was killed; wait for it, or remove "
-            "the file"
-        )
-
-
-_IN_PROGRESS = {
-    "MERGE_HEAD": "merge",
-    "CHERRY_PICK_HEAD": "cherry-pick, or an update with conflicts",
-    "REVERT_HEAD": "revert",
-    "rebase-merge": "rebase",
-    "rebase-apply": "rebase",
-    "BISECT_LOG": "bisect",
-}
