@@ -111,7 +111,7 @@ def test_a_module_is_renamed_and_back_under_load_and_no_request_fails(
                 old.succeed(30)
             asyncio.run(register(old))  # Who does so now waits for an account.
             assert ask(before, WAITING) == 2
-            assert migrate(named) == "applied rename billing to invoicing, 2026-11-27\n"
+            assert "applied rename billing to invoicing, 2026-11-27\n" in migrate(named)
             old.succeed(30)
             new = next_release.enter_context(loaded(named, tmp_path / "2.log", loads))
             # Both work on one queue, and the release before may come back.
@@ -123,12 +123,12 @@ def test_a_module_is_renamed_and_back_under_load_and_no_request_fails(
                 new.succeed(30)
             assert "ahead of this code" in migrate(before, "--unless-ahead")
         next_release.enter_context(at_work(named, tmp_path / "worker4.log"))
-        assert migrate(finished) == "applied finish billing, 2026-11-28\n"
+        assert "applied finish billing, 2026-11-28\n" in migrate(finished)
         new.succeed(30)
         # The name is free, and this one goes back to it.
-        assert migrate(back) == "applied rename invoicing to billing, 2026-11-29\n"
+        assert "applied rename invoicing to billing, 2026-11-29\n" in migrate(back)
         new.succeed(30)
-    assert migrate(done) == "applied finish invoicing, 2026-11-30\n"
+    assert "applied finish invoicing, 2026-11-30\n" in migrate(done)
     with at_work(done, tmp_path / "worker5.log"):
         asyncio.run(jobs_done(done.environment["MIGRATION_DATABASE_URL"]))
     print(*(f"\n{load.told()}" for load in loads))

@@ -15,9 +15,8 @@ from app.platform.jobs.names import NAMES
 
 _TABLES = NAMES.qualified
 _IS_THERE = text(f"SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = '{schemas.QUEUE}')")
-_LOCK = text(
-    f"LOCK TABLE {_TABLES.queue_table}, {_TABLES.schedules_table} IN SHARE ROW EXCLUSIVE MODE"
-)
+_LOCK = f"LOCK TABLE {_TABLES.queue_table}, {_TABLES.schedules_table} IN %s MODE"
+"""At first, as much as is needed later: who asks for more while others wait makes a deadlock."""
 _SPEAK = """CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $body$
     BEGIN
         NEW.entrypoint := {entrypoint};
@@ -56,7 +55,7 @@ def speak_old_names(
     if not connection.scalar(_IS_THERE):
         return
     _speak_as_owner(connection, login)
-    connection.execute(_LOCK)
+    _run(connection, _LOCK % "SHARE ROW EXCLUSIVE")
     renamed = {f"{new}.{now}": f"{old}.{before}" for before, now in jobs.items()}
     for table, key in ((_TABLES.queue_table, "dedupe_key"), (_TABLES.schedules_table, None)):
         function = _function(table, old)
@@ -75,7 +74,7 @@ def speak_new_names(
     if not connection.scalar(_IS_THERE):
         return
     _speak_as_owner(connection, login)
-    connection.execute(_LOCK)
+    _run(connection, _LOCK % "ACCESS EXCLUSIVE")
     renamed = {f"{old}.{before}": f"{new}.{now}" for before, now in jobs.items()}
     entrypoint = _renamed("entrypoint", "@", old, new, renamed)
     key = _renamed("dedupe_key", " ", old, new, renamed)

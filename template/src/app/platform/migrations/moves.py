@@ -27,7 +27,7 @@ from app.platform.migrations.finishing import check_nobody_stays, finish
 from app.platform.migrations.histories import check_not_ahead, History
 from app.platform.migrations.locks import NOT_GIVEN, Patience
 from app.platform.migrations.removing import remove
-from app.platform.migrations.renaming import hand_over, owned_by_old, rename, stands_in
+from app.platform.migrations.renaming import rename, stands_in, steps_behind, take_step
 from app.platform.wiring import ModuleFolder, Move, open_renames, parse_moves
 
 _TABLE = f"{schemas.STATEMENTS}.moved"
@@ -72,10 +72,10 @@ async def carry_out(
         applied += [done] if (done := await patience.attempt(str(move), do)) else []
         if move.kind == "rename":
             async with patience.watched():
-                owned = await connection.run_sync(owned_by_old, login, move)
-            for each in owned:
-                work = partial(connection.run_sync, hand_over, login, move.to, each)
-                await patience.attempt(str(move), work)
+                steps = await connection.run_sync(steps_behind, login, move)
+            for step in steps:
+                take = partial(connection.run_sync, take_step, step)
+                await patience.attempt(str(move), take)
             await connection.run_sync(_note, move)
             await connection.commit()
     return applied

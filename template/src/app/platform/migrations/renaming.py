@@ -42,6 +42,10 @@ _OWNED = text(
             AND deptype IN ('a', 'i') AND refclassid = 'pg_class'::regclass AND refobjsubid > 0)
     ORDER BY type <> 'table', identity"""
 )
+_INDEXES = text(
+    """SELECT indexname FROM pg_indexes
+    WHERE schemaname = :new AND starts_with(indexname, 'ix_' || :old || '_' || tablename || '_')"""
+)
 _RENAMED = "renamed to "
 """Stands where the old release looks for its migrations: to it, the database is ahead of its code."""
 
@@ -72,18 +76,23 @@ def rename(connection: Connection, login: str, move: Move) -> str | None:
     return ""
 
 
-def owned_by_old(connection: Connection, login: str, move: Move) -> list[str]:
-    """Return what is to be handed over, as `ALTER` takes it; tables first, which take along what is
-    theirs."""
+def steps_behind(connection: Connection, login: str, move: Move) -> list[str]:
+    """Return the statements that are left to do, each in a transaction of its own: what the old owner has is
+    the new one's, tables first, which take along what is theirs; and indexes have the names that the
+    convention for names gives them in the new schema."""
     names = {"owner": owner_of(login, move.name), "schema": move.to}
-    found = list(connection.scalars(_OWNED, names))
+    owner = owner_of(login, move.to)
+    steps = [f'ALTER {each} OWNER TO "{owner}"' for each in connection.scalars(_OWNED, names)]
+    for index in connection.scalars(_INDEXES, {"old": move.name, "new": move.to}):
+        now = index.replace(f"ix_{move.name}_", f"ix_{move.to}_", 1)
+        steps.append(f'ALTER INDEX "{move.to}".{_quoted(index)} RENAME TO {_quoted(now)}')
     connection.rollback()
-    return found
+    return steps
 
 
-def hand_over(connection: Connection, login: str, new: str, each: str) -> None:
-    """Give one thing in the schema to the new owner."""
-    connection.exec_driver_sql(f'ALTER {each} OWNER TO "{owner_of(login, new)}"')
+def take_step(connection: Connection, step: str) -> None:
+    """Execute one of them."""
+    connection.exec_driver_sql(step)
     connection.commit()
 
 
