@@ -3,8 +3,8 @@
     python bench/fleet.py [REPOSITORIES]
 
 Generates a repository, clones it under other names, and changes a copy of the template as
-`bench/update.py` does. Then `scaffold fleet update` over all, and `scaffold update --branch` in one,
-each a process of its own; medians of three. REPOSITORIES defaults to 60.
+`bench/update.py` does. Then `scaffold fleet update` over all, and `scaffold update --branch` in
+one, each a process of its own; medians of three. REPOSITORIES defaults to 60.
 """
 
 import statistics
@@ -31,9 +31,12 @@ def main() -> None:
         for each in range(number):
             follower(first, work / "fleet" / f"shop-{each:02}", f"shop-{each}")
         change(template)
+        branch, fleet = ("--branch", NEW), ("--jobs", "2", str(work / "fleet"))
         one, all_ = [], []
         for _ in range(3):
-            one.append(clock(lambda: run(*PYTHON, "scaffold", "update", "--branch", NEW, cwd=first)))
+            one.append(
+                clock(lambda: run(*PYTHON, "scaffold", "update", "--branch", NEW, cwd=first))
+            )
             git("branch", "-D", NEW, cwd=first)
             fleet = ("scaffold", "fleet", "update", "--jobs", "2", str(work / "fleet"))
             all_.append(clock(lambda: run(*PYTHON, *fleet, cwd=work)))  # noqa: B023

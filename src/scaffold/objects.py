@@ -3,6 +3,7 @@
 Paths are text in which `os.fsdecode` has hidden what is no UTF-8: they go back as they came.
 """
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -79,6 +80,13 @@ def read_blobs(repository: Path, hashes: Sequence[str]) -> list[bytes]:
         contents.append(answer[end + 1 : end + 1 + size])
         at = end + 1 + size + 1
     return contents
+
+
+def hash_of(content: bytes, like: str) -> str:
+    """The hash of a blob with this content, of the kind that another hash is."""
+    kind = "sha256" if len(like) == 64 else "sha1"
+    whole = b"blob %d\0%b" % (len(content), content)
+    return hashlib.new(kind, whole, usedforsecurity=False).hexdigest()
 
 
 def write_blobs(repository: Path, contents: Sequence[bytes]) -> list[str]:

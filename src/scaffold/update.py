@@ -1,6 +1,5 @@
 """Bring a repository to another version of its template: app and modules in one three-way merge."""
 
-import hashlib
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -151,9 +150,7 @@ def _edited(both: Both, ours: Tree) -> dict[str, str]:
         if path.startswith(modules) or path in both.answers_files:
             continue
         blob = ours.get(path, ("", ""))[1]
-        kind = "sha256" if len(blob) == 64 else "sha1"
-        whole = b"blob %d\0%b" % (len(file.content), file.content)
-        if blob != hashlib.new(kind, whole, usedforsecurity=False).hexdigest():
+        if blob != objects.hash_of(file.content, blob):
             found[both.moved.get(path, path)] = blob
     return found
 

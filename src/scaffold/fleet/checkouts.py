@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scaffold import addresses, git, mirror
+from scaffold import addresses, git, mirror, objects, repository
 from scaffold.errors import ScaffoldError
 from scaffold.fleet import places
 from scaffold.fleet.listing import Member
@@ -179,16 +179,36 @@ def claimed(checkout: Checkout, name: str) -> Iterator[None]:
 
 @contextmanager
 def worktree(checkout: Checkout, commit: str) -> Iterator[Path]:
-    """Check a commit out into a folder of our own, on no branch."""
+    """A worktree of our own, with no more of a commit in it than an update on a branch reads.
+
+    Most of the time of a run would go into files that nobody looks at.
+    """
     aside = Path(tempfile.mkdtemp(prefix="tree-", dir=checkout.home))
     (checkout.home / "store").write_text(str(checkout.store))
     try:
         tree = aside / (checkout.store.parent.name or "tree")
-        added = ("worktree", "add", "--quiet", "--detach", "--", str(tree), commit)
+        added = ("worktree", "add", "--quiet", "--no-checkout", "--detach", "--", str(tree), commit)
         git.run(*_QUIET, *added, cwd=checkout.folder)
-        yield tree / checkout.prefix
+        root = tree / checkout.prefix
+        (root / repository.MODULES).mkdir(parents=True)
+        for name in (repository.ANSWERS, ".gitattributes"):
+            if (content := committed(checkout, commit, name)) is not None:
+                (root / name).write_bytes(content)
+        yield root
     finally:
         _remove(checkout.folder, aside)
+
+
+def fill(root: Path, commit: str) -> None:
+    """Check a commit out into a worktree of ours, whole."""
+    git.run(*_QUIET, "reset", "--quiet", "--hard", commit, cwd=root)
+
+
+def committed(checkout: Checkout, commit: str, name: str) -> bytes | None:
+    """The content of a file in a commit, if it is there."""
+    asked = ("cat-file", "blob", f"{commit}:{checkout.prefix}{name}")
+    code, content = objects.run(*asked, cwd=checkout.folder, allowed=range(256))
+    return content if code == 0 else None
 
 
 def sweep() -> None:

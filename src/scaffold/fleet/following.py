@@ -120,13 +120,13 @@ def _update(root: Path, branch: str | None, checkout: Checkout, wanted: Wanted) 
 def _look(checkout: Checkout, base: Base, outcome: Outcome, wanted: Wanted) -> str:
     """Find out which version there is, and which one comes; return the name of its branch."""
     path = checkout.prefix + repository.ANSWERS
-    found = git.call("show", f"{base.commit}:{path}", cwd=checkout.folder)
-    if found.returncode:
+    content = checkouts.committed(checkout, base.commit, repository.ANSWERS)
+    if content is None:
         raise ScaffoldError(
             f"there is no {path} on {base.branch}, so it follows no template; take it off the "
             "list, or let it record one"
         )
-    app = repository.read_template(Path(path), found.stdout.encode())
+    app = repository.read_template(Path(path), content)
     outcome.version = short(app.version)
     history = wanted.versions(app.source, wanted.to, wanted.source, lambda _: None)
     outcome.behind = "" if history.is_ahead(app.version) else history.behind(app.version)
@@ -148,10 +148,9 @@ def _tell(outcome: Outcome, done: Updated, checkout: Checkout, there: str | None
 
 def _records(checkout: Checkout, commit: str, version: str) -> bool:
     """Whether a commit has a version of the template."""
-    path = checkout.prefix + repository.ANSWERS
-    found = git.call("show", f"{commit}:{path}", cwd=checkout.folder)
+    content = checkouts.committed(checkout, commit, repository.ANSWERS) or b""
     with suppress(ScaffoldError):
-        return repository.read_template(Path(path), found.stdout.encode()).version == version
+        return repository.read_template(Path(), content).version == version
     return False
 
 
@@ -222,7 +221,7 @@ class _Work:
 
     def _check(self) -> str:
         """Run `make check` on the branch; return the end of what it printed, if that failed."""
-        git.run("checkout", "--quiet", "--detach", self.commit, cwd=self.root)
+        checkouts.fill(self.root, self.commit)
         log = self.checkout.home / "check.log"
         assert self.wanted.check
         failed = checking.check(self.root, log, self.wanted.check, self.wanted.stopped)
