@@ -34,12 +34,11 @@ def main() -> None:
         branch, fleet = ("--branch", NEW), ("--jobs", "2", str(work / "fleet"))
         one, all_ = [], []
         for _ in range(3):
-            one.append(
-                clock(lambda: run(*PYTHON, "scaffold", "update", "--branch", NEW, cwd=first))
-            )
+            one.append(clock(lambda: run(*PYTHON, "scaffold", "update", *branch, cwd=first)))
             git("branch", "-D", NEW, cwd=first)
-            fleet = ("scaffold", "fleet", "update", "--jobs", "2", str(work / "fleet"))
-            all_.append(clock(lambda: run(*PYTHON, *fleet, cwd=work)))  # noqa: B023
+            all_.append(
+                clock(lambda: run(*PYTHON, "scaffold", "fleet", "update", *fleet, cwd=work))
+            )
             for each in (work / "fleet").iterdir():
                 git("branch", "-D", NEW, cwd=each)
     alone, together = statistics.median(one), statistics.median(all_)

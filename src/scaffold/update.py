@@ -147,7 +147,8 @@ def _edited(both: Both, ours: Tree) -> dict[str, str]:
     modules = f"{repository.MODULES.as_posix()}/"
     found = {}
     for path, file in both.base.items():
-        if path.startswith(modules) or path in both.answers_files:
+        derived = path.endswith("CODEOWNERS")
+        if derived or path.startswith(modules) or path in both.answers_files:
             continue
         blob = ours.get(path, ("", ""))[1]
         if blob != objects.hash_of(file.content, blob):

@@ -104,8 +104,9 @@ def update(
     """Bring each repository to the template's newest version, on a branch such as scaffold/v1.4.0.
 
     Each is updated from its default branch in a worktree of its own: checkouts are left alone.
-    What was done before is not done again. A conflict makes no branch; with --open it makes an
-    empty one and a draft that says what is to be merged, and how. Nothing is ever merged.
+    What was done before is not done again. A conflict makes no branch, and exits with 1; with
+    --open it makes one without a change, and a draft that says what to merge, and how. Nothing is
+    ever merged into a default branch.
 
     \b
     Examples:
@@ -166,6 +167,7 @@ def _run(
         raise SystemExit(
             screen.complain("interrupted; the same command goes on where it stopped", 130)
         )
-    fine = {State.CURRENT, State.CLEAN} | ({State.CONFLICT} if wanted.dry_run else set())
-    if any(each.state not in fine for each in done):
+    fine = {State.CURRENT, State.CLEAN}
+    told = {State.CONFLICT} if wanted.dry_run or wanted.open else set()  # Its draft tells it.
+    if any(each.state not in fine | told for each in done):
         raise typer.Exit(1)

@@ -51,6 +51,7 @@ class Forge(ABC):
 
     kind: Kind
     home: str
+    tokens: tuple[str, ...]
 
     def __init__(self, host: str) -> None:
         self.host = host
@@ -78,6 +79,8 @@ class Forge(ABC):
                 f"{self.kind} is not on PATH, so no pull request can be opened on "
                 f"{self.host or 'this forge'}; install it ({self.home}), or leave out --open"
             )
+        if any(os.environ.get(name) for name in self.tokens):
+            return ""  # As in a pipeline; `auth status` does not look at it everywhere.
         where = ["--hostname", self.host] if self.host else []
         if self._call(folder, "auth", "status", *where).returncode:
             return (
@@ -126,6 +129,7 @@ class Forge(ABC):
 class _GitHub(Forge):
     kind = Kind.GH
     home = "https://cli.github.com"
+    tokens = ("GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
 
     def find(self, folder: Path, branch: str) -> Found | None:
         fields = ("--json", "url,state", "--limit", "1")
@@ -151,6 +155,7 @@ class _GitHub(Forge):
 class _GitLab(Forge):
     kind = Kind.GLAB
     home = "https://gitlab.com/gitlab-org/cli"
+    tokens = ("GITLAB_TOKEN", "GITLAB_ACCESS_TOKEN", "OAUTH_TOKEN")
 
     def find(self, folder: Path, branch: str) -> Found | None:
         asked = ("mr", "list", "--all", "--source-branch", branch, "--per-page", "1")
