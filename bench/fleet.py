@@ -31,7 +31,8 @@ def main() -> None:
         for each in range(number):
             follower(first, work / "fleet" / f"shop-{each:02}", f"shop-{each}")
         change(template)
-        branch, fleet = ("--branch", NEW), ("--jobs", "2", str(work / "fleet"))
+        branch = ("--branch", NEW)
+        fleet = ("scaffold", "fleet", "update", "--jobs", "2", str(work / "fleet"))
         one, all_ = [], []
         for _ in range(3):
             one.append(clock(lambda: run(*PYTHON, "scaffold", "update", *branch, cwd=first)))
