@@ -9,19 +9,13 @@ import typer
 
 from scaffold import screen
 from scaffold.commands.common import From, Json, app
+from scaffold.fleet.forges import Kind
 
 if TYPE_CHECKING:
     from scaffold.fleet.following import Wanted
     from scaffold.fleet.listing import Member
     from scaffold.fleet.memory import Memory
     from scaffold.fleet.outcome import Outcome
-
-
-class Forge(StrEnum):
-    """The programs that open pull requests."""
-
-    GH = "gh"
-    GLAB = "glab"
 
 
 class Only(StrEnum):
@@ -92,7 +86,7 @@ def update(
         ),
     ] = None,
     forge: Annotated[
-        Forge | None, typer.Option(help="Where remotes do not say it: gh (GitHub), glab (GitLab).")
+        Kind | None, typer.Option(help="Where remotes do not say it: gh (GitHub), glab (GitLab).")
     ] = None,
     only: Annotated[
         Only | None, typer.Option(help="Go on with what the run before did not do.")
@@ -116,7 +110,6 @@ def update(
     """
     from scaffold.fleet import places
     from scaffold.fleet.following import Wanted, Wave
-    from scaffold.fleet.forges import Kind
     from scaffold.fleet.listing import members
     from scaffold.fleet.memory import Memory
 
@@ -128,7 +121,7 @@ def update(
         check=minutes if check else None,
         push=push or open_,
         open=open_,
-        forge=Kind(forge) if forge else None,
+        forge=forge,
         wave=Wave(wave),
     )
     found = members(fleet)
