@@ -59,6 +59,7 @@ def test_what_cannot_be_updated_is_a_sentence_and_the_others_go_on(
     assert result.code == 1
     assert "Traceback" not in result.out + result.err
     assert "7 repositories: 2 clean, 5 refused." in result.out
+    assert f"{BRANCH}, named twice" in result.out
     for sentence in (
         "without: there is no .copier-answers.yml on main, so it follows no template",
         f"unknown: {unknown} has no remote, and no branch main or master",

@@ -179,7 +179,8 @@ class _Work:
         self._need_ours()
         if forge and (found := forge.find(self.checkout.folder, self.branch)):
             outcome.pull_request = found.url
-            outcome.note = "" if found.state == "open" else f"its pull request is {found.state}"
+            if found.state != "open":
+                outcome.note = f"its pull request is {found.state}"
             self.is_published = self.branch in self.base.pushed
             return
         if forge and not wanted.wave.take():

@@ -77,7 +77,8 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
 
 def _more(outcomes: Sequence[Outcome]) -> Iterator[str]:
     counts = ", ".join(f"{number} {state}" for state, number in _counts(outcomes).items())
-    yield f"{len(outcomes)} repositories: {counts}."
+    number = len(outcomes)
+    yield f"{number} {'repository' if number == 1 else 'repositories'}: {counts}."
     for each in outcomes:
         if each.error:
             yield f"  {each.name}: {each.error}"

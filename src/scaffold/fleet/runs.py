@@ -31,7 +31,7 @@ def run(members: Sequence[Member], wanted: Wanted, jobs: int, tell: Tell) -> lis
         try:
             checkouts.sweep()
             found = list(pool.map(_find, members))
-            firsts = _firsts(members, found, outcomes)
+            firsts = _firsts(found, outcomes)
             under_way: list[Future[None]] = []
             for outcome, checkout in zip(outcomes, found, strict=True):
                 if isinstance(checkout, str):
@@ -57,19 +57,16 @@ def _find(member: Member) -> Checkout | str:
         return f"{member.given}: {of_disk(error)}"
 
 
-def _firsts(
-    members: Sequence[Member], found: Sequence[Checkout | str], outcomes: Sequence[Outcome]
-) -> set[int]:
+def _firsts(found: Sequence[Checkout | str], outcomes: Sequence[Outcome]) -> set[int]:
     """Which outcomes count: of a repository that is named twice, the first."""
-    by_key: dict[tuple[object, ...], Member] = {}
-    firsts = set()
-    for member, checkout, outcome in zip(members, found, outcomes, strict=True):
+    by_key: dict[tuple[object, ...], Outcome] = {}
+    for checkout, outcome in zip(found, outcomes, strict=True):
         if isinstance(checkout, str):
             continue
-        first = by_key.setdefault(checkout.key, member)
-        if first is member:
-            firsts.add(id(outcome))
-    return firsts
+        first = by_key.setdefault(checkout.key, outcome)
+        if first is not outcome:
+            first.note = "named twice"
+    return {id(outcome) for outcome in by_key.values()}
 
 
 def _follow(checkout: Checkout, outcome: Outcome, wanted: Wanted, tell: Tell) -> None:
