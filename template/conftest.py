@@ -1,7 +1,5 @@
-"""A database of its own for each test, cloned from one in which every module is migrated.
-
-A clone is dropped after the first test that writes into it.
-"""
+"""A database of its own for each test, cloned from one in which every module is migrated, or cleaned
+of what an earlier test wrote."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -17,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import modules
 from app.development.database import create_login, development_server, with_database
+from app.development.fresh_databases import Execute, FreshDatabases
 from app.development.issuer import DevelopmentIssuer
 from app.main import create_app
 from app.platform.database import close, create_engine, MigrationError, Tx
@@ -30,7 +29,6 @@ LOGIN = "app_test"
 _VARIANTS = {"on": True, "off": False}
 
 Bearer = Callable[..., dict[str, str]]
-Execute = Callable[[str], object]
 RunJobs = Callable[[], Awaitable[int]]
 TurnOn = Callable[[str], None]
 
@@ -87,39 +85,22 @@ def template_database(
 
 
 @pytest.fixture(scope="session")
-def unwritten(execute: Execute) -> Iterator[list[str]]:
-    """Databases in which earlier tests wrote nothing, so that they are as good as new."""
-    names: list[str] = []
-    yield names
-    for name in names:
-        execute(f"DROP DATABASE {name}")
+def databases(admin_url: str, execute: Execute, template_database: str) -> Iterator[FreshDatabases]:
+    fresh = FreshDatabases(admin_url, execute, template_database)
+    yield fresh
+    fresh.close()
 
 
 @pytest.fixture
-def settings(
-    admin_url: str, login_url: str, execute: Execute, template_database: str, unwritten: list[str]
-) -> Iterator[Settings]:
+def settings(admin_url: str, login_url: str, databases: FreshDatabases) -> Iterator[Settings]:
     """Settings with a fresh database that the test may change as it likes."""
-    if unwritten:
-        name = unwritten.pop()
-    else:
-        name = f"test_{uuid4().hex}"
-        execute(f"CREATE DATABASE {name} TEMPLATE {template_database}")
-    # How far the server's log has grown, which every change makes longer, and who is connected.
-    state = (
-        "SELECT (pg_current_wal_insert_lsn(), count(*)) FROM pg_stat_activity "
-        f"WHERE datname = '{name}'"
-    )
-    before = execute(state)
+    name = databases.take()
     yield Settings(
         environment="development",
         database_url=with_database(login_url, name),
         migration_database_url=with_database(admin_url, name),
     )
-    if execute(state) == before:
-        unwritten.append(name)
-    else:
-        execute(f"DROP DATABASE {name}")
+    databases.give_back(name)
 
 
 @pytest.fixture

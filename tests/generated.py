@@ -103,6 +103,7 @@ class Generate:
         copy = Path(tempfile.mkdtemp(dir=self._copies)) / name
         shutil.copytree(made, copy, ignore=lambda folder, _: [".venv"] * (folder == str(made)))
         _link_environment(made, copy)
+        self._know_libraries(copy)
         return Repository(copy, self._environment)
 
     def _once(self, name: str, data: list[str]) -> Path:
@@ -119,6 +120,18 @@ class Generate:
         made.run(UV, "venv", "--quiet", "--relocatable", ".venv")
         made.run(UV, "sync", "--quiet", "--compile-bytecode")
         (made.path / "uv.lock").unlink()
+
+    def _know_libraries(self, repository: Path) -> None:
+        """Let mypy read the libraries once, and not in each process of a run that is the first."""
+        own = Path(self._environment["MYPY_CACHE_DIR"])
+
+        def read(folder: Path) -> None:
+            environment = {**self._environment, "MYPY_CACHE_DIR": str(folder)}
+            Repository(repository, environment).run(UV, "run", "--quiet", "mypy")
+
+        if not own.exists():
+            own.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(once(own.parent / "shared", read), own)
 
 
 def _link_environment(made: Path, copy: Path) -> None:

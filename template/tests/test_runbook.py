@@ -30,9 +30,10 @@ def commands(markdown: str) -> list[str]:
 
 
 def test_every_command_that_a_runbook_names_exists() -> None:
+    app = get_command(cli)
     for runbook in RUNBOOKS:
         for named in commands(runbook.read_text("utf-8")):
-            command = get_command(cli)
+            command = app
             words = shlex.split(re.split(r" (?:[|>]|2>|-- )|…", named)[0], comments=True)
             while isinstance(command, TyperGroup) and words:
                 where = f"{runbook.relative_to(ROOT)}: `app {named}`"

@@ -1,18 +1,17 @@
 """The fixtures of `conftest.py`, on modules of their own: `modules/`."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
 from app.development.database import with_database
+from app.development.fresh_databases import Execute, FreshDatabases
 from app.platform.migrations import migrate
 from app.platform.wiring import discover, ModuleFolder
 
 from . import modules
-
-Execute = Callable[[str], object]
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +40,7 @@ def template_database(
 
 
 @pytest.fixture(scope="session")
-def unwritten(execute: Execute) -> Iterator[list[str]]:
-    """Databases in which earlier tests of the platform wrote nothing."""
-    names: list[str] = []
-    yield names
-    for name in names:
-        execute(f"DROP DATABASE {name}")
+def databases(admin_url: str, execute: Execute, template_database: str) -> Iterator[FreshDatabases]:
+    fresh = FreshDatabases(admin_url, execute, template_database)
+    yield fresh
+    fresh.close()

@@ -304,13 +304,13 @@ async def test_many_that_it_cannot_read_keep_no_other_job_from_being_done(
     await queue.driver.execute(
         "INSERT INTO queue.pgqueuer (priority, status, entrypoint, payload, headers)"
         " SELECT 1, 'queued', entrypoint, payload, headers FROM queue.pgqueuer,"
-        " generate_series(1, 10000)"
+        " generate_series(1, 2000)"
     )
     jobs = wired(version(Old))
     async with working(jobs):
         await enqueue(engine, OTHER, *(Old(str(number)) for number in range(20)))
         await eventually(lambda: len(done) == 20, 60)
-        await eventually(lambda: laid_aside(queue, 10_001), 60)
+        await eventually(lambda: laid_aside(queue, 2_001), 60)
         # Nor does the worker look at them again.
         taken = await number(queue, PICKED)
         await enqueue(engine, OTHER, Old("one more"))

@@ -5,8 +5,7 @@ What goes beyond is refused early, with a status that says whether to come again
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,7 +26,7 @@ class Limits:
         self._app = app
         self._bytes = settings.request_body_limit
         self._seconds = settings.request_timeout
-        self._limit = _limit_unless_debugged if settings.is_development else asyncio.timeout
+        self._limit = _UnlessDebugged if settings.is_development else asyncio.timeout
         self._most = settings.request_concurrency
         self._running = 0
 
@@ -83,21 +82,23 @@ class Limits:
             await refusal(scope, receive, send)
 
 
-@asynccontextmanager
-async def _limit_unless_debugged(seconds: float) -> AsyncIterator[asyncio.Timeout]:
-    """Give the block so many seconds, or any number while somebody looks at it step by step."""
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as time:
+class _UnlessDebugged:
+    """Gives a block so many seconds, or any number while somebody looks at it step by step."""
 
-        def expire() -> None:
-            if not is_debugged():
-                time.reschedule(loop.time())
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._time = seconds, asyncio.timeout(None)
 
-        timer = loop.call_later(seconds, expire)
-        try:
-            yield time
-        finally:
-            timer.cancel()
+    async def __aenter__(self) -> asyncio.Timeout:
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._expire)
+        return await self._time.__aenter__()
+
+    async def __aexit__(self, *raised: Any) -> None:
+        self._timer.cancel()
+        await self._time.__aexit__(*raised)
+
+    def _expire(self) -> None:
+        if not is_debugged():
+            self._time.reschedule(0)
 
 
 def is_debugged() -> bool:
