@@ -37,9 +37,7 @@ def main() -> None:
         for _ in range(3):
             one.append(clock(lambda: run(*PYTHON, "scaffold", "update", *branch, cwd=first)))
             git("branch", "-D", NEW, cwd=first)
-            all_.append(
-                clock(lambda: run(*PYTHON, "scaffold", "fleet", "update", *fleet, cwd=work))
-            )
+            all_.append(clock(lambda: run(*PYTHON, *fleet, cwd=work)))
             for each in (work / "fleet").iterdir():
                 git("branch", "-D", NEW, cwd=each)
     alone, together = statistics.median(one), statistics.median(all_)
