@@ -68,6 +68,7 @@ bench: | $(UV)  ## Measure: zero to green, what starting, boundaries, jobs, edge
 	$(UV) run python bench/add_module.py
 	$(UV) run python bench/update.py
 	$(UV) run python bench/doctor.py
+	$(UV) run python bench/fleet.py
 
 format: | $(UV)  ## Format the code and sort the imports
 	$(UV) run ruff check --fix

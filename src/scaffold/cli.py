@@ -10,6 +10,7 @@ from scaffold import screen
 from scaffold.commands import (  # noqa: F401 - each registers its commands
     adopting,
     doctor,
+    fleet,
     making,
     moving,
     removing,

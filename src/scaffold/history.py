@@ -65,7 +65,7 @@ class History:
     def stay_at(self, version: str) -> None:
         """Let a recorded version be the one to come."""
         self.new = self._origin(version)
-        self._ahead.clear()
+        self._ahead, self._moves = {}, {}
 
     def render(
         self,
@@ -151,6 +151,10 @@ class History:
             for line in printed.splitlines()
             if line.startswith("+") and not line.startswith("+++")
         )
+
+
+Histories = Callable[[str, str | None, str | None, Callable[[str], None]], History]
+"""Finds a template's versions: its source, the version to come, where to read it, who is told."""
 
 
 def render_module(found: origin.Origin, given: Mapping[str, Any], folder: Path) -> None:

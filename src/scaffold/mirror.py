@@ -11,7 +11,7 @@ from scaffold import addresses, git, plan
 from scaffold.errors import ScaffoldError
 
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-_PATIENCE = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=30")
+PATIENCE = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=30")
 
 
 def folder() -> Path:
@@ -72,6 +72,6 @@ def _clone(url: str, mirror: Path) -> None:
 
 
 def _ask(url: str, cwd: Path, *arguments: str) -> None:
-    done = git.call(*_PATIENCE, *arguments, cwd=cwd)
+    done = git.call(*PATIENCE, *arguments, cwd=cwd)
     if done.returncode:
         raise ScaffoldError(f"{url} cannot be reached: {git.reason(done.stderr)}")

@@ -1,18 +1,17 @@
 """A generated repository names its tool and fetches it, and its skills say what works."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from documented import follow_skill
-from generated import ROOT, UV, Generate, Repository
+from generated import UV, Generate, Repository
 from helpers import git
+from published import publish, record
 from running import running
 
-TOOL = ("src", "hatch_build.py", "pyproject.toml", "README.md", "template-changes.yaml")
 SKILLS = {
     "add-a-job-or-event",
     "add-a-module",
@@ -36,15 +35,7 @@ ADDRESSES = {
 @pytest.fixture(scope="module")
 def template(real_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template with its tool beside it, as it is published."""
-    path = tmp_path_factory.mktemp("published") / "template"
-    shutil.copytree(real_template, path)
-    for name in TOOL:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, path / name)
-    git(path, "add", "--all")
-    git(path, "commit", "--quiet", "--amend", "--no-edit")
-    git(path, "tag", "--force", "v1.0.0")
-    return path
+    return publish(real_template, tmp_path_factory.mktemp("published") / "template")
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +50,6 @@ def shop(
     shop = Repository(made.path, {**kept, **home})
     record(shop, str(template))
     return shop
-
-
-def record(shop: Repository, address: str) -> None:
-    for name in shop.git("ls-files", "*.copier-answers*.yml").split():
-        text = re.sub(r"^_src_path: .*", f"_src_path: {address}", shop.read(name), flags=re.M)
-        (shop.path / name).write_text(text, "utf-8")
-    shop.commit("Record")
 
 
 def test_skills_are_what_agents_expect(shop: Repository) -> None:
