@@ -1,6 +1,7 @@
 """A generated repository names its tool and fetches it, and its skills say what works."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 

@@ -30,7 +30,7 @@ def adopt(
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
-    """Find the template's version and answers of a repository that has lost them.
+    """Find out version and answers that a repository has lost.
 
     Releases are tried, or all commits of a template without any, and the answers that files tell.
     What fits best is shown with what differs, and recorded: answers are written, and nothing else.

@@ -35,7 +35,7 @@ def doctor(
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
-    """Say what is off the golden path, why it matters, and what to do.
+    """Say what is off the golden path, why, and what to do.
 
     An error is broken, or will break: then the exit code is 1. All else is advice. Nothing goes
     over the network unless --fetch or --database say so; what is known of the template's newest

@@ -39,7 +39,7 @@ def new(
         ),
     ] = None,
 ) -> None:
-    """Generate a repository into DIR, with git and a first commit.
+    """Generate a repository, with git and a first commit.
 
     DIR is new, empty, or the clone of an empty repository. The template is the one scaffold came
     with, unless --from names another; what is recorded is the address that others know it by.
@@ -103,7 +103,7 @@ def add_module(
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
-    """Add a module: one new folder, and its line in CODEOWNERS.
+    """Add a module: one folder, and its line in CODEOWNERS.
 
     It is rendered at the version that the repository records, read from what scaffold came with if
     that is the same, or else from the recorded address; --from names a copy, and is not recorded.
@@ -180,7 +180,7 @@ def add_entity(
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
-    """Add an entity to a module: values, table, migration, routes, tests.
+    """Add an entity to a module: table, migration, routes, tests.
 
     It gets files of its own, and lines in those that are there, where these are of the form that
     modules have; else nothing is written, and the lines to add are printed.

@@ -34,7 +34,7 @@ def rename_module(
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
-    """Rename a module: its folder, and all that refers to it, in one commit.
+    """Rename a module, and all that refers to it, in one commit.
 
     Its package, schema, roles, jobs and flags follow, as do its interface and what is called after
     it, in all files of the repository. Words that are no reference stay, and so do entities,

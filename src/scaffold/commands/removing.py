@@ -29,7 +29,7 @@ def remove_module(
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
-    """Remove a module: its folder, its owner's line, its answers, in one commit.
+    """Remove a module that nobody needs, in one commit.
 
     It is refused while others depend on it, and says where they do. What becomes of the data is
     written to src/app/modules/moved.toml, and done by `app migrate` in each database. Lines that
