@@ -101,13 +101,16 @@ class Instances:
         """Stop the oldest, once its customers have left."""
         self._running.pop(0).close()
 
+    def stop_all(self) -> None:
+        while self._running:
+            self.stop()
+
 
 @pytest.fixture
 def instances(tmp_path: Path) -> Iterator[Instances]:
     instances = Instances(tmp_path)
     yield instances
-    while instances._running:
-        instances.stop()
+    instances.stop_all()
 
 
 @contextmanager
@@ -182,8 +185,8 @@ def test_modules_are_renamed_and_removed_in_roll_outs_and_no_request_fails(
     assert "applied remove reviews, " in migrate(removed)
     assert is_ready(last)
     with at_work(finished, tmp_path / "worker5.log"):
-        again_last = instances.start(finished, "/invoicing")  # It was rolled back, say.
-        assert is_ready(again_last)
+        back = instances.start(finished, "/invoicing")  # The roll-out is taken back, say.
+        assert is_ready(back)
     instances.stop()
     instances.start(removed, "/invoicing")
     instances.stop()
@@ -199,10 +202,9 @@ def test_modules_are_renamed_and_removed_in_roll_outs_and_no_request_fails(
     updated = release("updated")
     migrate(updated)
     instances.start(updated, "/invoicing")
-    instances.stop()
+    instances.stop_all()
     with at_work(updated, tmp_path / "worker6.log"):
         asyncio.run(jobs_done(shop.environment["MIGRATION_DATABASE_URL"]))
-    instances.stop()
     for load in instances.loads:
         print(f"\n{load.told()}")
         assert load.failed == []
