@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from generated import UV, Generate, Repository
+from generated import UV, Generate, Repository, scaffold
 from running import bearer, call, eventually, running
 
 MIGRATION = '''"""Add a note."""
@@ -216,6 +216,35 @@ def test_a_database_ahead_of_the_code_leads_back(shop: Repository, log: Path) ->
     assert app(shop, "migrate", "--undo").returncode == 0
     git(shop, "switch", "--quiet", "main")
     eventually(lambda: call(f"{url}/readyz")[0] == 200)
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_renamed_module_is_followed_and_none_of_its_migrations_undone(
+    shop: Repository, log: Path
+) -> None:
+    url, paid = shop.environment["ADDRESS"], "SELECT count(*) FROM entries"
+    git(shop, "switch", "--quiet", "--create", "renaming")
+    scaffold("rename-module", "billing", "invoicing", cwd=shop.path)
+    eventually(lambda: call(f"{url}/invoicing/accounts/1", headers=bearer(shop))[0] == 422, 60)
+    assert call(f"{url}/billing/accounts/1", headers=bearer(shop))[0] == 422
+    assert ask(shop, paid, "billing") == ask(shop, paid, "invoicing")
+    for options, said in (((), "nothing to undo"), (("--module", "invoicing"), "is merged")):
+        done = app(shop, "migrate", "--undo", *options)
+        assert (done.returncode, said in done.stdout) == (1, True), done.stdout
+    table = "src/app/modules/invoicing/tables.py"
+    shop.replace(table, "    kind: Mapped[str]\n", "")
+    assert app(shop, "make-migration", "invoicing", "drop the kind").returncode == 0
+    done = app(shop, "migrate")
+    assert (done.returncode, "finish the rename of billing first" in done.stdout) == (1, True)
+    git(shop, "checkout", "--quiet", table)
+    git(shop, "clean", "-fdq", "src")
+    scaffold("rename-module", "--finish", "billing", cwd=shop.path)
+    eventually(lambda: call(f"{url}/billing/accounts/1", headers=bearer(shop))[0] == 404, 60)
+    git(shop, "switch", "--quiet", "main")
+    eventually(lambda: "ahead of this code: it has had" in call(f"{url}/readyz")[1], 60)
+    assert app(shop, "db", "reset", "--yes").returncode == 0
+    eventually(lambda: call(f"{url}/readyz")[0] == 200, 60)
+    assert "cannot be compared" not in log.read_text()
     assert "Traceback" not in log.read_text()
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # Alembic is slow to import, and only `app migrate` needs it.
     from alembic.config import Config
     from alembic.runtime.migration import MigrationInfo
 
-_CANCELLED = "57014"
+_CANCELLED, _NEEDED = "57014", "2BP01"
 
 
 class History(Protocol):
@@ -113,6 +113,8 @@ def explained(history: History) -> Iterator[None]:
         hint = ""
         if sqlstate_of(error) == _CANCELLED:
             hint = " It took too long: move large data in a job, a batch at a time."
+        if sqlstate_of(error) == _NEEDED and (former := getattr(history, "former", None)):
+            hint = f" Views of the old name stand in the way: finish the rename of {former} first."
         raise MigrationError(
             f"A migration in {history.path / 'migrations'} failed and was undone: {error.orig} in: "
             f"{error.statement}.{hint} Mend it and run `app migrate` again."
