@@ -222,22 +222,19 @@ def test_a_database_ahead_of_the_code_leads_back(shop: Repository, log: Path) ->
 def test_a_renamed_module_is_followed_and_none_of_its_migrations_undone(
     shop: Repository, log: Path
 ) -> None:
-    url, paid = shop.environment["ADDRESS"], "SELECT count(*) FROM entries"
+    url = shop.environment["ADDRESS"]
     git(shop, "switch", "--quiet", "--create", "renaming")
     scaffold("rename-module", "billing", "invoicing", cwd=shop.path)
     eventually(lambda: call(f"{url}/invoicing/accounts/1", headers=bearer(shop))[0] == 422, 60)
     assert call(f"{url}/billing/accounts/1", headers=bearer(shop))[0] == 422
-    assert ask(shop, paid, "billing") == ask(shop, paid, "invoicing")
-    for options, said in (((), "nothing to undo"), (("--module", "invoicing"), "is merged")):
-        done = app(shop, "migrate", "--undo", *options)
-        assert (done.returncode, said in done.stdout) == (1, True), done.stdout
-    table = "src/app/modules/invoicing/tables.py"
-    shop.replace(table, "    kind: Mapped[str]\n", "")
-    assert app(shop, "make-migration", "invoicing", "drop the kind").returncode == 0
+    done = app(shop, "migrate", "--undo")
+    assert (done.returncode, "nothing to undo" in done.stdout) == (1, True), done.stdout
+    file = shop.path / "src/app/modules/invoicing/migrations/2_drop.py"
+    dropped = MIGRATION.format("2", "0001").replace("ADD COLUMN note_2 text", "DROP COLUMN owed")
+    file.write_text(dropped.replace("catalog.products", "invoicing.accounts"), "utf-8")
     done = app(shop, "migrate")
     assert (done.returncode, "finish the rename of billing first" in done.stdout) == (1, True)
-    git(shop, "checkout", "--quiet", table)
-    git(shop, "clean", "-fdq", "src")
+    file.unlink()
     scaffold("rename-module", "--finish", "billing", cwd=shop.path)
     eventually(lambda: call(f"{url}/billing/accounts/1", headers=bearer(shop))[0] == 404, 60)
     git(shop, "switch", "--quiet", "main")
