@@ -142,8 +142,8 @@ class Weaving:
             )
 
     def add_calls(self, name: str) -> None:
-        """Add the calls of a function that both have, with the names that its parameters and what it
-        returns have there.
+        """Add the calls of a function that both have, with the names that its parameters and what
+        it returns have there.
 
         They stand in front of its last `return`, and of routes that it declares itself: one of
         `/{id}` would catch those of the part.

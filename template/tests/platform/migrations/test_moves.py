@@ -219,11 +219,9 @@ async def test_a_rename_that_was_taken_back_in_the_code_and_written_anew_has_the
     with pytest.raises(DatabaseAheadError, match="has had `rename catalog to goods, 2026-11-30`"):
         await migrate(settings.admin_url, LOGIN, BEFORE)
     later = replace(RENAME, on=date(2026, 12, 5))
-    with pytest.raises(MigrationError, match=r"`.*2026-11-30`.* give the entry the day") as said:
+    with pytest.raises(MigrationError, match=r"2026-11-30`.* give the entry the day") as said:
         await migrate(settings.admin_url, LOGIN, renamed, [later])
-    assert not isinstance(
-        said.value, DatabaseAheadError
-    )  # Of which a deployment would say nothing.
+    assert type(said.value) is MigrationError  # A deployment goes on where it is ahead.
     assert await migrate(settings.admin_url, LOGIN, renamed, [RENAME]) == []
 
 
