@@ -55,6 +55,18 @@ def with_line(content: bytes, folder: str, owner: str, file: Path) -> bytes:
     return before + gap + line + end + content[len(before) :]
 
 
+def owner_of(content: str, path: str) -> str:
+    """Who is named first in the last line that matches a path: that is the line which counts."""
+    from pathspec import GitIgnoreSpec
+
+    owner = ""
+    for line in content.splitlines():
+        pattern, *owners = line.split("#")[0].split() or [""]
+        if owners and not pattern.startswith(("[", "^", "!")):
+            owner = owners[0] if GitIgnoreSpec.from_lines([pattern]).match_file(path) else owner
+    return owner
+
+
 def _above(lines: list[bytes], head: int) -> int:
     """Where to put a line before the head of a section, and before the comment on that."""
     while head and lines[head - 1].startswith(b"#"):
