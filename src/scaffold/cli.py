@@ -7,7 +7,7 @@ from typing import NoReturn
 import typer
 
 from scaffold import screen
-from scaffold.commands import making, upkeep  # noqa: F401 - each registers its commands
+from scaffold.commands import deciding, making, upkeep  # noqa: F401 - each registers its commands
 from scaffold.commands.common import app
 from scaffold.errors import ScaffoldError, of_disk
 
