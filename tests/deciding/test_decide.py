@@ -147,6 +147,7 @@ def test_facts_that_contradict_what_was_said_answer_nothing(planted, plant, run)
     result = run("decide", "--products", "one", "--engineers", "1")
     assert result.code == 2
     assert "--teams is missing; pass it" in result.err
+    assert "(CODEOWNERS does not answer it: 1 engineer cannot fill 2 teams)" in result.err
 
 
 def test_metrics_say_where_to_look_first(run):

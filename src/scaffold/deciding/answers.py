@@ -46,7 +46,8 @@ class Answers:
     reasons: frozenset[Reason] = frozenset()
 
     def __post_init__(self) -> None:
-        if refusal := contradiction(self.as_dict()):
+        said = {"engineers": self.engineers, "teams": self.teams, "hurts": self.hurts}
+        if refusal := contradiction(said):
             raise ScaffoldError(refusal)
 
     @classmethod
@@ -79,7 +80,8 @@ def contradiction(values: Mapping[str, Any]) -> str:
     if teams is not None and teams < 1:
         return f"{teams} teams are none; in `teams`, whoever works together counts as 1"
     if engineers is not None and teams is not None and teams > engineers:
-        return f"{engineers} engineers cannot fill {teams} teams; correct `engineers` or `teams`"
+        people = f"{engineers} engineer{'s' if engineers > 1 else ''}"
+        return f"{people} cannot fill {teams} teams; correct `engineers` or `teams`"
     if teams == 1 and Pain.BLOCKED_TEAM in values.get("hurts", ()):
         return "one team has no other to block it; correct `teams`, or leave blocked-team out"
     return ""

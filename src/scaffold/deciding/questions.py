@@ -115,7 +115,7 @@ def collect(
                 values[name], sources[name] = parse(name, raw), source
     if refusal := contradiction(values):
         raise ScaffoldError(refusal)
-    known = _known(values, facts)
+    known, odd = _known(values, facts)
     for question in QUESTIONS:
         if question.name in values:
             continue
@@ -133,18 +133,24 @@ def collect(
         raise MissingError(
             f"there is no terminal to ask on, and {', '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing; pass {_them(missing)}, or a file of "
-            "answers by --answers"
+            f"answers by --answers{odd}"
         )
     return Answered(Answers.of(values), sources)
 
 
-def _known(values: Mapping[str, Any], facts: Facts) -> dict[str, int]:
-    """What facts answer, but for what cannot be true beside the answers that were given."""
+def _known(values: Mapping[str, Any], facts: Facts) -> tuple[dict[str, int], str]:
+    """What facts answer; and what they do not, since it cannot be true beside the other answers."""
     known: dict[str, int] = {}
+    odd = ""
     for name, value in facts.answers:
-        if not contradiction({**values, **known, name: value}):
+        if name in values:
+            continue
+        if refusal := contradiction({**values, **known, name: value}):
+            source = facts.about(name)[0].source
+            odd = f" ({source} does not answer it: {refusal.partition(';')[0]})"
+        else:
             known[name] = value
-    return known
+    return known, odd
 
 
 def parse(name: str, raw: Any) -> Any:
