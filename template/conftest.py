@@ -23,7 +23,7 @@ from app.platform.flags import FlagFiles
 from app.platform.jobs import Event, Events, Worker
 from app.platform.migrations import migrate
 from app.platform.settings import Settings, SettingsError
-from app.platform.wiring import discover, ModuleFolder, wire, Wired
+from app.platform.wiring import discover, ModuleFolder, moves_of, wire, Wired
 
 LOGIN = "app_test"
 _VARIANTS = {"on": True, "off": False}
@@ -78,7 +78,8 @@ def template_database(
     name = f"test_template_{uuid4().hex}"
     execute(f"CREATE DATABASE {name}")
     try:
-        asyncio.run(migrate(with_database(admin_url, name), LOGIN, folders))
+        url = with_database(admin_url, name)
+        asyncio.run(migrate(url, LOGIN, folders, moves_of(modules)))
         yield name
     finally:
         execute(f"DROP DATABASE {name}")

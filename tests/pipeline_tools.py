@@ -37,22 +37,23 @@ def program_in(folder: Path, name: str, script: str) -> Path:
     return folder
 
 
-def npm_packages() -> Path:
-    """Install npm's packages where they are missing; return the folder to run node in."""
-    wanted = (HERE / "package.json").read_text("utf-8")
-    done = NPM / "installed.json"
-    NPM.parent.mkdir(exist_ok=True)
-    with NPM.with_suffix(".lock").open("w") as lock:
+def npm_packages(name: str = "package", *options: str) -> Path:
+    """Install a list of npm's packages where they are missing; return the folder to run node in."""
+    wanted = (HERE / f"{name}.json").read_text("utf-8")
+    folder = NPM if name == "package" else NPM.with_name(name)
+    done = folder / "installed.json"
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
         flock(lock, LOCK_EX)  # Several processes of pytest ask at once.
         if not done.exists() or done.read_text("utf-8") != wanted:
-            shutil.rmtree(NPM, ignore_errors=True)
-            NPM.mkdir()
-            shutil.copy(HERE / "package.json", NPM)
-            command = [tool("npm"), "install", "--silent", "--no-audit", "--no-fund"]
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            (folder / "package.json").write_text(wanted, "utf-8")
+            command = [tool("npm"), "install", "--silent", "--no-audit", "--no-fund", *options]
             path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
-            subprocess.run(command, cwd=NPM, check=True, env={**os.environ, "PATH": path})
+            subprocess.run(command, cwd=folder, check=True, env={**os.environ, "PATH": path})
             done.write_text(wanted, "utf-8")
-    return NPM
+    return folder
 
 
 @contextmanager

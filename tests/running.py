@@ -120,6 +120,22 @@ def serving(
         process.wait(timeout=30)
 
 
+@contextmanager
+def working(release: Repository, log: Path) -> Iterator[None]:
+    """`app worker`, as long as the block lasts; it must end well."""
+    environment = {**release.environment, "METRICS_PORT": "0"}
+    app = release.path / ".venv/bin/app"
+    with log.open("wb") as printed:
+        process = subprocess.Popen(
+            [app, "worker"], cwd=release.path, env=environment, stdout=printed, stderr=printed
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+
+
 def is_ready(url: str) -> bool:
     try:
         return httpx.get(f"{url}/readyz").status_code == 200

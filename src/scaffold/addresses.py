@@ -78,10 +78,11 @@ def redact(text: str) -> str:
 
 def same(one: str, other: str) -> bool:
     """Tell whether two addresses name one repository: by SSH or HTTP, with `.git` or without."""
-    return one == other or _key(one) == _key(other)
+    return one == other or key(one) == key(other)
 
 
-def _key(address: str) -> tuple[str, str]:
+def key(address: str) -> tuple[str, str]:
+    """Host and path of an address: of all that name one repository, the same."""
     url = for_git(address)
     if _SCHEME.match(url):
         parts = urlsplit(url)

@@ -7,7 +7,16 @@ from typing import NoReturn
 import typer
 
 from scaffold import screen
-from scaffold.commands import deciding, making, upkeep  # noqa: F401 - each registers its commands
+from scaffold.commands import (  # noqa: F401 - each registers its commands
+    adopting,
+    deciding,
+    doctor,
+    fleet,
+    making,
+    moving,
+    removing,
+    upkeep,
+)
 from scaffold.commands.common import app
 from scaffold.errors import ScaffoldError, of_disk
 

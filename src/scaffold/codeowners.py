@@ -32,8 +32,7 @@ def with_line(content: bytes, folder: str, owner: str, file: Path) -> bytes:
         file: for the refusal, when `content` is in a merge conflict.
     """
     lines = content.splitlines()
-    if any(line.startswith((b"<<<<<<< ", b">>>>>>> ")) for line in lines):
-        raise ScaffoldError(f"{file} is in a merge conflict; resolve it first")
+    _check_merged(lines, file)
     if any(_folder_of(line) == folder.encode() for line in lines):
         return content
     end = b"\r\n" if b"\r\n" in content else b"\n"
@@ -65,6 +64,29 @@ def owner_of(content: str, path: str) -> str:
         if owners and not pattern.startswith(("[", "^", "!")):
             owner = owners[0] if GitIgnoreSpec.from_lines([pattern]).match_file(path) else owner
     return owner
+
+
+def lines_of(content: bytes, folder: str) -> list[int]:
+    """The numbers of the lines about a folder, or about what stands in it; the first is 1."""
+    wanted = folder.encode()
+    return [
+        number
+        for number, line in enumerate(content.splitlines(), 1)
+        if (found := _folder_of(line)) == wanted or found.startswith(wanted + b"/")
+    ]
+
+
+def without(content: bytes, folder: str, file: Path) -> bytes:
+    """Take out the lines about a folder, and about what stands in it."""
+    _check_merged(content.splitlines(), file)
+    gone = {*lines_of(content, folder)}
+    lines = enumerate(content.splitlines(keepends=True), 1)
+    return b"".join(line for number, line in lines if number not in gone)
+
+
+def _check_merged(lines: list[bytes], file: Path) -> None:
+    if any(line.startswith((b"<<<<<<< ", b">>>>>>> ")) for line in lines):
+        raise ScaffoldError(f"{file} is in a merge conflict; resolve it first")
 
 
 def _above(lines: list[bytes], head: int) -> int:

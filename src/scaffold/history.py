@@ -65,7 +65,7 @@ class History:
     def stay_at(self, version: str) -> None:
         """Let a recorded version be the one to come."""
         self.new = self._origin(version)
-        self._ahead.clear()
+        self._ahead, self._moves = {}, {}
 
     def render(
         self,
@@ -103,7 +103,7 @@ class History:
                     asked[name], wrong = answer, ""
             return made
         except UnknownFeatureError:
-            return _by_copier(found, {**recorded, **given})
+            return by_copier(found, {**recorded, **given})
 
     def moves(self, old: str) -> moves.Moves:
         """What the template has moved since a version, by paths in the template."""
@@ -153,6 +153,10 @@ class History:
         )
 
 
+Histories = Callable[[str, str | None, str | None, Callable[[str], None]], History]
+"""Finds a template's versions: its source, the version to come, where to read it, who is told."""
+
+
 def render_module(found: origin.Origin, given: Mapping[str, Any], folder: Path) -> None:
     """Render one module, with answers, into a folder that does not exist yet.
 
@@ -178,7 +182,8 @@ def render_module(found: origin.Origin, given: Mapping[str, Any], folder: Path) 
         place.chmod(place.stat().st_mode | (0o111 if file.mode == "100755" else 0))
 
 
-def _by_copier(found: origin.Origin, answers: Mapping[str, Any]) -> Rendered:
+def by_copier(found: origin.Origin, answers: Mapping[str, Any]) -> Rendered:
+    """Render a version by Copier itself: slower, and whatever it uses."""
     with tempfile.TemporaryDirectory(prefix="scaffold-") as folder:
         made = Path(folder) / "made"
         rendering.render(found, made, answers)

@@ -66,10 +66,18 @@ class Scratch:
     def __init__(self, folder: Path, repository: Path) -> None:
         self.folder = folder
         self._repository = repository
+        self._trees: list[tuple[Tree, str]] = []
 
     def trees(self, *maps: Tree) -> list[str]:
-        """Write trees; return their hashes."""
-        return [objects.write_tree(self.folder, each) for each in maps]
+        """Write trees, each once; return their hashes."""
+        return [self._tree(each) for each in maps]
+
+    def _tree(self, files: Tree) -> str:
+        for known, tree in self._trees:
+            if known == files:
+                return tree
+        self._trees.append((dict(files), objects.write_tree(self.folder, files)))
+        return self._trees[-1][1]
 
     def merge(self, base: Tree, ours: Tree, theirs: Tree, labels: tuple[str, str, str]) -> Merged:
         """Merge what ours and theirs made of base; `labels` are what markers call the three."""
@@ -94,6 +102,7 @@ class Scratch:
             said = " ".join(rest.decode(errors="replace").replace("\0", " ").split())
             raise ScaffoldError(f"git could not merge, and names no file in conflict: {said}")
         files = objects.tree_of(self.folder, tree.decode())
+        self._trees.append((dict(files), tree.decode()))
         marked = [path for path in conflicts if files.get(path, ("", ""))[0] in _REGULAR]
         contents = objects.read_blobs(self.folder, [files[path][1] for path in marked])
         named = [_BASE.sub(b"||||||| " + os.fsencode(labels[0]), content) for content in contents]
@@ -163,6 +172,8 @@ def scratch(repository: Path, attributes: bytes = b"") -> Iterator[Scratch]:
         (folder / "objects/info/alternates").write_bytes(store)
         (folder / "info").mkdir(exist_ok=True)
         (folder / "info/attributes").write_bytes(attributes)
+        with (folder / "config").open("a") as config:
+            config.write("[core]\n\tfsync = none\n")  # What is kept is written by the real one.
         yield Scratch(folder, repository)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

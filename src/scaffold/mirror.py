@@ -4,13 +4,14 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 from scaffold import addresses, git, plan
 from scaffold.errors import ScaffoldError
 
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-_PATIENCE = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=30")
+PATIENCE = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=30")
 
 
 def folder() -> Path:
@@ -31,7 +32,7 @@ def of(url: str, version: str | None, note: Callable[[str], None]) -> Path:
     Raises:
         ScaffoldError: with git's reason.
     """
-    mirror = folder() / f"{hashlib.sha256(url.encode()).hexdigest()[:20]}.git"
+    mirror = kept(url)
     if version is not None and mirror.is_dir() and git.has_commit(mirror, version):
         return mirror
     note(f"asking {addresses.redact(url)}")
@@ -49,6 +50,17 @@ def of(url: str, version: str | None, note: Callable[[str], None]) -> Path:
     return mirror
 
 
+def kept(url: str) -> Path:
+    """Where the copy of a repository is, once there is one."""
+    return folder() / f"{hashlib.sha256(url.encode()).hexdigest()[:20]}.git"
+
+
+def asked_on(mirror: Path) -> date:
+    """The day on which the other side was asked last for all there is."""
+    files = [mirror / name for name in ("HEAD", "FETCH_HEAD")]
+    return date.fromtimestamp(max(file.stat().st_mtime for file in files if file.exists()))
+
+
 def _clone(url: str, mirror: Path) -> None:
     """Make the copy beside its place, so that a killed run leaves no half of one."""
     aside = Path(tempfile.mkdtemp(prefix="clone-", dir=mirror.parent))
@@ -60,6 +72,6 @@ def _clone(url: str, mirror: Path) -> None:
 
 
 def _ask(url: str, cwd: Path, *arguments: str) -> None:
-    done = git.call(*_PATIENCE, *arguments, cwd=cwd)
+    done = git.call(*PATIENCE, *arguments, cwd=cwd)
     if done.returncode:
         raise ScaffoldError(f"{url} cannot be reached: {git.reason(done.stderr)}")

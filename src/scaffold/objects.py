@@ -3,6 +3,7 @@
 Paths are text in which `os.fsdecode` has hidden what is no UTF-8: they go back as they came.
 """
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,10 +26,16 @@ def status_of(*arguments: str, cwd: Path) -> int:
 
 
 def run(
-    *arguments: str, cwd: Path, given: bytes = b"", allowed: Iterable[int] = (0,)
+    *arguments: str,
+    cwd: Path,
+    given: bytes = b"",
+    allowed: Iterable[int] = (0,),
+    index: Path | None = None,
 ) -> tuple[int, bytes]:
-    """Run git and return its exit code, and what it prints."""
+    """Run git, on an index of one's own if given; return its exit code, and what it prints."""
     environment = {**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
+    if index:
+        environment["GIT_INDEX_FILE"] = str(index)
     done = subprocess.run(
         ["git", *arguments], cwd=cwd, input=given, env=environment, capture_output=True, check=False
     )
@@ -75,6 +82,13 @@ def read_blobs(repository: Path, hashes: Sequence[str]) -> list[bytes]:
     return contents
 
 
+def hash_of(content: bytes, like: str) -> str:
+    """The hash of a blob with this content, of the kind that another hash is."""
+    kind = "sha256" if len(like) == 64 else "sha1"
+    whole = b"blob %d\0%b" % (len(content), content)
+    return hashlib.new(kind, whole, usedforsecurity=False).hexdigest()
+
+
 def write_blobs(repository: Path, contents: Sequence[bytes]) -> list[str]:
     """Put contents into a repository, in one run of git; return their hashes."""
     if not contents:
@@ -94,20 +108,13 @@ def write_tree(repository: Path, tree: Mapping[str, tuple[str, str]]) -> str:
     """Put a tree into a repository, without any index; return its hash."""
     entries = "".join(f"{mode} {blob}\t{path}\0" for path, (mode, blob) in sorted(tree.items()))
     index = repository / f"scaffold-index-{os.getpid()}"
-    environment = {"GIT_INDEX_FILE": str(index)}
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
     try:
         index.unlink(missing_ok=True)
-        plumb("update-index", "-z", "--index-info", cwd=repository, given=os.fsencode(entries))
-        return plumb("write-tree", cwd=repository).decode().strip()
+        added = ("update-index", "-z", "--index-info")
+        run(*added, cwd=repository, given=os.fsencode(entries), index=index)
+        return run("write-tree", cwd=repository, index=index)[1].decode().strip()
     finally:
         index.unlink(missing_ok=True)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def commit_tree(repository: Path, tree: str, message: str, parents: Sequence[str] = ()) -> str:

@@ -89,6 +89,42 @@ def recall(source: str, version: str, given: str | None, note: Note = lambda _: 
     )
 
 
+def at_hand(source: str, version: str, given: str | None = None) -> Origin | None:
+    """The template that a repository was made from, if this machine has it: nobody is asked.
+
+    Raises:
+        ScaffoldError: where it is recorded, or given, as a folder that has no such version.
+    """
+    address = given or source
+    addresses.check(address)
+    if addresses.is_remote(address):
+        place = mirror.kept(addresses.for_git(address))
+        if place.is_dir() and (revision := git.commit(place, version)):
+            return Origin(source, version, str(place), revision)
+        return None if given else _held(source, version)
+    if source == bundled.ADDRESS and bundled.FILES.is_dir():
+        bundled.repository(installation.tag())
+    place = Path(source).expanduser()
+    is_there = given is None and place.is_absolute() and place.is_dir() and git.is_root(place)
+    if is_there and (revision := git.commit(place, version)):
+        return Origin(source, version, str(place), revision)
+    return recall(source, version, given)
+
+
+def newest_at(found: Origin) -> Origin:
+    """The newest release, or else the newest commit, that is known where a version was found."""
+    place = Path(found.place)
+    recorded, revision = _pinned(place, _newest(place) or "HEAD", found.source)
+    return replace(found, version=recorded, revision=revision)
+
+
+def releases_between(place: Path, old: str, new: str) -> list[str]:
+    """The releases of a template that a newer commit contains and an older one does not."""
+    printed = git.run("tag", "--list", "--merged", new, "--no-merged", old, cwd=place)
+    tags = {tag: parsed for tag in printed.split() if (parsed := _parsed(tag))}
+    return sorted((t for t, each in tags.items() if not each.is_prerelease), key=tags.__getitem__)
+
+
 def at(address: str, version: str, note: Note = lambda _: None) -> Origin:
     """A recorded version where a template is now; it must be there under the same name."""
     place = _place(address, version, note)

@@ -121,6 +121,21 @@ class TemplateVersion:
         except TemplateError as error:
             raise ScaffoldError(f"the template {source} cannot be rendered: {error}") from error
 
+    @property
+    def paths(self) -> list[str]:
+        """All files of the template, rendered or not."""
+        return list(self._modes)
+
+    def choices(self) -> dict[str, list[Any]]:
+        """The answers that questions offer, by question, where they are listed as such."""
+        found: dict[str, list[Any]] = {}
+        for name, details in self._questions.items():
+            offered = details.get("choices") if isinstance(details, dict) else None
+            values = list(offered.values()) if isinstance(offered, dict) else offered
+            if isinstance(values, list) and all(isinstance(each, str) for each in values):
+                found[name] = values
+        return found
+
     def about(self, question: str) -> str:
         """What the template says of a question."""
         details = self._questions[question]

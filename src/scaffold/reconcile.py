@@ -13,6 +13,8 @@ from scaffold.objects import Tree
 from scaffold.reader import Files
 from scaffold.rendered import Both
 
+_SUBMODULE = "160000"
+
 
 @dataclass(frozen=True)
 class Conflict:
@@ -67,7 +69,7 @@ def reconcile(scratch: Scratch, both: Both, team: Tree) -> Reconciled:
         team: the files of the repository.
     """
     done = Reconciled()
-    base, theirs = _stored(scratch, both.base, both.theirs)
+    base, theirs = _stored(scratch, team, both.base, both.theirs)
     ours = dict(team)
     first, now = scratch.trees(base, ours)
     followed = moves.in_repository(
@@ -127,10 +129,13 @@ def _word(version: str) -> str:
     return version[:10] if is_hash else re.sub(r"[^\w.-]+|\.\.+|\.lock$", "-", version).strip("-.")
 
 
-def _stored(scratch: Scratch, *sides: Files) -> list[Tree]:
-    """Put rendered files into the scratch repository, each content once."""
-    contents = list({file.content for side in sides for file in side.values()})
-    hashes = dict(zip(contents, objects.write_blobs(scratch.folder, contents), strict=True))
+def _stored(scratch: Scratch, team: Tree, *sides: Files) -> list[Tree]:
+    """Put rendered files into the scratch repository: what the team's repository does not have."""
+    there = {blob for mode, blob in team.values() if mode != _SUBMODULE}
+    like = next(iter(there), "")
+    contents = {file.content for side in sides for file in side.values()}
+    hashes = {content: objects.hash_of(content, like) for content in contents}
+    objects.write_blobs(scratch.folder, [each for each in contents if hashes[each] not in there])
     return [
         {path: (file.mode, hashes[file.content]) for path, file in side.items()} for side in sides
     ]

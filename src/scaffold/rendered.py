@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from scaffold import addresses, moves, objects, repository
 from scaffold.changes import Changes
 from scaffold.errors import ScaffoldError
-from scaffold.history import Ask, History
+from scaffold.history import Ask, Histories, History
 from scaffold.objects import Tree
 from scaffold.questions import Answers, RefusedAnswerError
 from scaffold.reader import Files
@@ -69,6 +69,7 @@ def render_both(
     source: str | None = None,
     note: Callable[[str], None] = lambda _: None,
     ask: Ask | None = None,
+    histories: Histories = History,
 ) -> Both:
     """Render a repository at the versions that it has, and at the one to come.
 
@@ -79,13 +80,14 @@ def render_both(
         source: path or URL to read the template from, instead of where it is recorded.
         note: is told what takes long, before it does.
         ask: puts the app's new questions to the user; none takes their defaults, as modules do.
+        histories: finds the template's versions; several repositories may share them.
 
     Raises:
         ScaffoldError: where a version, an answer or the template is not to be had.
     """
     committed = _answers(root, ours)
     app = repository.read_template(root / repository.ANSWERS, committed[repository.ANSWERS])
-    history = History(app.source, to, source, note)
+    history = histories(app.source, to, source, note)
     if history.is_ahead(app.version):
         if to is not None:
             raise ScaffoldError(

@@ -45,7 +45,7 @@ def find_root(start: Path) -> Path:
                 return folder
             raise ScaffoldError(
                 f"{folder / ANSWERS} is missing, so the template of this repository is unknown; "
-                "restore it from git"
+                "restore it from git, or find it out with `scaffold adopt`"
             )
     raise ScaffoldError(
         f"{start} is not inside a generated repository; go into one, or make one with "

@@ -9,6 +9,7 @@ from scaffold import addresses
 
 if TYPE_CHECKING:
     from scaffold.plan import Change
+    from scaffold.renaming.edited import File
 
 _COLOURS = {"+": "32", "-": "31", "@": "36"}
 
@@ -56,7 +57,7 @@ def print_changes(changes: Sequence["Change"]) -> None:
         print(f"  {'new    ' if change.before is None else 'changed'} {change.path}")
 
 
-def print_diffs(changes: Sequence["Change"]) -> None:
+def print_diffs(changes: Sequence["Change | File"]) -> None:
     """Print how files change, in colours on a terminal."""
     for change in changes:
         for line in change.diff().splitlines(keepends=True):

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scaffold import dependencies, git, merging, objects, plan, repository, rewriting
+from scaffold import dependencies, git, merging, objects, plan, ready, repository, rewriting
 from scaffold.errors import ScaffoldError
-from scaffold.history import Ask
+from scaffold.history import Ask, Histories, History
 from scaffold.landing import Result, land
+from scaffold.objects import Tree
 from scaffold.reconcile import Conflict, reconcile
-from scaffold.rendered import render_both
+from scaffold.rendered import Both, render_both
 from scaffold.rewriting import ToDo
 
 
@@ -39,6 +40,8 @@ class Updated:
         to_do: lines that are left to the team.
         changelog: what the template's changelog gained.
         lacking: that the new version does not contain the old one, in a sentence.
+        edited: the app's files that the team has changed, by where they are now in the template,
+            each with its hash; none where it was deleted.
         commit: of the result; none where there is nothing to commit.
         branch: that was made for it.
         written: whether anything was; a branch takes no conflict.
@@ -62,6 +65,7 @@ class Updated:
     to_do: list[ToDo] = field(default_factory=list)
     changelog: str = ""
     lacking: str = ""
+    edited: dict[str, str] = field(default_factory=dict)
     commit: str | None = None
     branch: str | None = None
     written: bool = False
@@ -81,6 +85,7 @@ def update(
     dry_run: bool = False,
     note: Callable[[str], None] = lambda _: None,
     ask: Ask | None = None,
+    histories: Histories = History,
 ) -> Updated:
     """Merge what the template has changed into a repository, all of it or nothing.
 
@@ -92,6 +97,7 @@ def update(
         dry_run: write nothing into the repository.
         note: is told what takes long, before it does.
         ask: puts new questions to the user; none takes their defaults.
+        histories: finds the template's versions; several repositories may share them.
 
     Raises:
         ScaffoldError: with nothing written.
@@ -106,11 +112,12 @@ def update(
         prefix = os.fsdecode(objects.plumb("rev-parse", "--show-prefix", cwd=root)).strip("\n")
         ours = objects.tree_of(root, f"{head}:{prefix}")
         note("rendering both versions")
-        both = render_both(root, ours, to, source, note, ask)
+        both = render_both(root, ours, to, source, note, ask, histories)
         done = Updated(root, both.old, both.new, both.behind, defaults=both.defaults)
         done.changelog, done.dropped, done.left = both.changelog, both.dropped, both.left
         done.lacking = both.lacking
         done.bounds = dependencies.changed(both.base, both.theirs)
+        done.edited = _edited(both, ours)
         attributes = root / ".gitattributes"
         team = attributes.read_bytes() if attributes.is_file() else b""
         scratch = stack.enter_context(merging.scratch(root, team))
@@ -136,12 +143,25 @@ def update(
     return done
 
 
+def _edited(both: Both, ours: Tree) -> dict[str, str]:
+    modules = f"{repository.MODULES.as_posix()}/"
+    found = {}
+    for path, file in both.base.items():
+        derived = path.endswith("CODEOWNERS")
+        if derived or path.startswith(modules) or path in both.answers_files:
+            continue
+        blob = ours.get(path, ("", ""))[1]
+        if blob != objects.hash_of(file.content, blob):
+            found[both.moved.get(path, path)] = blob
+    return found
+
+
 def _check_ready(root: Path, branch: str | None, dry_run: bool) -> None:
     """Refuse what an update would run over."""
     if not git.has_commit(root, "HEAD"):
         raise ScaffoldError(f"{root} has no commit yet; commit it first, so that nothing is lost")
     if not dry_run and not branch:
-        _check_idle(root)
+        ready.check_idle(root)
     if branch:
         if objects.status_of("check-ref-format", "--branch", branch, cwd=root):
             raise ScaffoldError(f"{branch!r} is no name for a branch; choose another")
@@ -160,28 +180,3 @@ def _check_ready(root: Path, branch: str | None, dry_run: bool) -> None:
             )
     if not dry_run:
         git.need_identity(root)
-
-
-def _check_idle(root: Path) -> None:
-    names = ["index.lock", *_IN_PROGRESS]
-    asked = [part for name in names for part in ("--git-path", name)]
-    places = os.fsdecode(objects.plumb("rev-parse", *asked, cwd=root)).splitlines()
-    there = {name: root / place for name, place in zip(names, places, strict=True)}
-    for name, what in _IN_PROGRESS.items():
-        if there[name].exists():
-            raise ScaffoldError(f"a {what} is in progress in {root}; end it first (git status)")
-    if (lock := there["index.lock"]).exists():
-        raise ScaffoldError(
-            f"{lock} is there: another git is at work, or one was killed; wait for it, or remove "
-            "the file"
-        )
-
-
-_IN_PROGRESS = {
-    "MERGE_HEAD": "merge",
-    "CHERRY_PICK_HEAD": "cherry-pick, or an update with conflicts",
-    "REVERT_HEAD": "revert",
-    "rebase-merge": "rebase",
-    "rebase-apply": "rebase",
-    "BISECT_LOG": "bisect",
-}

@@ -54,15 +54,16 @@ def _conflict(found: Conflict) -> dict[str, Any]:
 def as_text(done: Updated, only: str) -> str:
     """For people. `only` is `check` or `dry-run` where nothing was to be written."""
     if done.is_current:
-        lines = [f"Current: template {_short(done.new)}.", *_left(done)]
+        lines = [f"Current: template {short(done.new)}.", *_left(done)]
         return "".join(f"{line}\n" for line in lines)
     return "".join(
-        f"{line}\n" for line in [_headline(done, only), *_details(done), *_next(done, only)]
+        f"{line}\n" for line in [headline(done, only), *details(done), *_next(done, only)]
     )
 
 
-def _headline(done: Updated, only: str) -> str:
-    way = f"from template {_short(done.old)} to {_short(done.new)}"
+def headline(done: Updated, only: str) -> str:
+    """One line."""
+    way = f"from template {short(done.old)} to {short(done.new)}"
     files = f"{len(done.changed)} files"
     if only == "check":
         return f"Behind: {way} is {files}."
@@ -74,9 +75,10 @@ def _headline(done: Updated, only: str) -> str:
     return f"Updated {way}{where}: {files}."
 
 
-def _details(done: Updated) -> Iterable[str]:
+def details(done: Updated) -> Iterable[str]:
+    """What happened to what."""
     yield from _listed("Warning:", [done.lacking] if done.lacking else [])
-    behind = [f"{module} was at {_short(version)}" for module, version in done.behind.items()]
+    behind = [f"{module} was at {short(version)}" for module, version in done.behind.items()]
     yield from _listed("Modules at another version:", behind)
     yield from _left(done)
     yield from _listed("Moved:", [f"{old} -> {new}" for old, new in sorted(done.moved.items())])
@@ -98,7 +100,7 @@ def _details(done: Updated) -> Iterable[str]:
     yield from _listed("Left to you:", to_do, most=len(to_do))
     conflicts = [
         f"{each.path}: {each.kind} "
-        f"(yours since {_short(each.old)}, the template's {_short(each.new)})"
+        f"(yours since {short(each.old)}, the template's {short(each.new)})"
         for each in done.conflicts
     ]
     yield from _listed("Conflicts:", conflicts, most=len(conflicts))
@@ -133,6 +135,6 @@ def _next(done: Updated, only: str) -> Iterable[str]:
         yield f"Next: {', then '.join([*steps, 'make check'])}"
 
 
-def _short(version: str) -> str:
+def short(version: str) -> str:
     """A version as people read it: of a hash, what git shows."""
     return version[:10] if re.fullmatch(r"[0-9a-f]{40,64}", version) else version

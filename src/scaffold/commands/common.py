@@ -1,11 +1,36 @@
 """The command line that all commands stand on, and the options that they share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+_ORDER = (
+    "new",
+    "add-module",
+    "add-entity",
+    "rename-module",
+    "remove-module",
+    "modules",
+    "update",
+    "doctor",
+    "adopt",
+    "template",
+    "fleet",
+    "decide",
+)
+
+
+class _InOrder(TyperGroup):
+    """Lists commands as they are needed in a repository's life."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=_ORDER.index)
+
 
 app = typer.Typer(
+    cls=_InOrder,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
@@ -43,12 +68,21 @@ def scaffold(
         typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version."),
     ] = False,
 ) -> None:
-    """Generate a modular monolith, and add modules to it.
+    """Generate a modular monolith, change its modules, and bring it along with its template.
 
     \b
     Examples:
       scaffold new shop
       cd shop && scaffold add-module billing --depends-on ordering
+      scaffold rename-module billing invoicing --dry-run
       scaffold update --dry-run
-      scaffold modules
+      scaffold doctor
     """
+
+
+def key_value(entry: str) -> tuple[str, str]:
+    """Read an answer that is given as K=V."""
+    key, equals, value = entry.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"--data {entry!a} is not K=V")
+    return key, value

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scaffold import screen
-from scaffold.commands.common import From, Inside, Json, app
+from scaffold.commands.common import From, Inside, Json, app, key_value
 
 
 @app.command()
@@ -39,7 +39,7 @@ def new(
         ),
     ] = None,
 ) -> None:
-    """Generate a repository into DIR, with git and a first commit.
+    """Generate a repository, with git and a first commit.
 
     DIR is new, empty, or the clone of an empty repository. The template is the one scaffold came
     with, unless --from names another; what is recorded is the address that others know it by.
@@ -56,7 +56,7 @@ def new(
 
     made = make(
         directory,
-        dict(_key_value(entry) for entry in data or []),
+        dict(key_value(entry) for entry in data or []),
         source=source,
         version=ref,
         defaults=defaults,
@@ -103,7 +103,7 @@ def add_module(
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
-    """Add a module: one new folder, and its line in CODEOWNERS.
+    """Add a module: one folder, and its line in CODEOWNERS.
 
     It is rendered at the version that the repository records, read from what scaffold came with if
     that is the same, or else from the recorded address; --from names a copy, and is not recorded.
@@ -180,7 +180,7 @@ def add_entity(
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
-    """Add an entity to a module: values, table, migration, routes, tests.
+    """Add an entity to a module: table, migration, routes, tests.
 
     It gets files of its own, and lines in those that are there, where these are of the form that
     modules have; else nothing is written, and the lines to add are printed.
@@ -225,10 +225,3 @@ def add_entity(
         print(
             f"Next: read the migration, then make test, and edit {added.folder}/{name}_service.py"
         )
-
-
-def _key_value(entry: str) -> tuple[str, str]:
-    key, equals, value = entry.partition("=")
-    if not equals:
-        raise typer.BadParameter(f"--data {entry!a} is not K=V")
-    return key, value

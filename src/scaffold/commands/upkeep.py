@@ -14,7 +14,7 @@ from scaffold.errors import ScaffoldError
 
 @app.command()
 def modules(as_json: Json = False, inside: Inside = Path()) -> None:
-    """List the modules: name, owner, dependencies, entity, template version.
+    """List the modules: owner, dependencies, entity, version.
 
     \b
     Examples:
@@ -53,7 +53,7 @@ def update(
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
-    """Merge what the template has changed: app and modules, in one commit.
+    """Merge what the template has changed, in one commit.
 
     Files that cannot be merged are left as git leaves a conflict, and the exit code is 1: resolve
     them and commit, or take everything back with `git cherry-pick --abort`. Code of yours that uses
@@ -98,7 +98,7 @@ def template(
     ] = None,
     inside: Inside = Path(),
 ) -> None:
-    """Print which template the repository follows, or record where it is now.
+    """Print or record which template the repository follows.
 
     The version stays the same, and must be there. Modules are changed with the repository.
 

@@ -64,7 +64,7 @@ BEGIN = {
         (
             Tool("app map", "where today's dependencies run; cut where there are few"),
             Tool("scaffold new payments", "a repository for each team, all from one template"),
-            Tool("scaffold update", "keeps all of them on what the template has learnt"),
+            Tool("scaffold fleet", "keeps all of them on what the template has learnt"),
             Tool("make client", "a typed client of a service's API"),
             Tool("docs/observability.md#traces", "one trace from the request to the last job"),
         ),
@@ -115,6 +115,7 @@ CURES = {
         (
             Tool("make boundaries", "refuses imports that no module declares"),
             Tool("make sql", "who touches whose tables"),
+            Tool("scaffold doctor", "what else is off the path, and what to do"),
             Tool("app map", "the modules as they depend on each other"),
             Tool("scaffold add-module billing", "a place for what belongs together"),
         ),

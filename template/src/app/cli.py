@@ -103,7 +103,7 @@ def apply_migrations(
     from app.platform.database import DatabaseAheadError, login_of
     from app.platform.migrations import migrate, prepare
     from app.platform.query_stats import why_unreadable
-    from app.platform.wiring import discover
+    from app.platform.wiring import discover, moves_of
 
     if undo:
         undo_migration(module)
@@ -112,11 +112,12 @@ def apply_migrations(
         raise typer.BadParameter("--module belongs to --undo: the others are migrated together.")
     with present_settings() as settings:
         login, folders = login_of(settings.database_url), discover(modules)
+        moves = moves_of(modules)
         if roles:
-            asyncio.run(prepare(settings.admin_url, login, folders))
+            asyncio.run(prepare(settings.admin_url, login, folders, moves))
             return
         try:
-            applied = asyncio.run(migrate(settings.admin_url, login, folders))
+            applied = asyncio.run(migrate(settings.admin_url, login, folders, moves))
         except DatabaseAheadError as ahead:
             if not unless_ahead:
                 raise explain_ahead(ahead, folders) from ahead

@@ -106,19 +106,23 @@ async def _started() -> AsyncIterator[ASGIApp]:
 
 async def _migrate(engine: "AsyncEngine", folders: "Sequence[ModuleFolder]") -> None:
     """Migrate where that is needed, unless somebody has to read it first."""
+    from app import modules
     from app.platform.migrations import is_migrated, migrate
+    from app.platform.wiring import moves_of
 
-    if await is_migrated(engine, folders):
+    moves = moves_of(modules)
+    if await is_migrated(engine, folders, moves):
         return
     from app.development.undo import whereabouts
     from app.development.unread import check_read
     from app.platform.database import DatabaseAheadError, login_of
     from app.platform.settings import load_settings
 
-    await check_read(engine, folders)
+    await check_read(engine, folders, moves)
+    await engine.dispose()  # A rename is not finished while older connections are open.
     settings = load_settings()
     try:
-        await migrate(settings.admin_url, login_of(settings.database_url), folders)
+        await migrate(settings.admin_url, login_of(settings.database_url), folders, moves)
     except DatabaseAheadError as ahead:
         raise whereabouts(ahead, folders) from ahead
 
@@ -146,11 +150,11 @@ async def _is_migrated() -> bool:
     from app.platform.database import close, create_engine
     from app.platform.migrations import is_migrated
     from app.platform.settings import load_settings
-    from app.platform.wiring import discover
+    from app.platform.wiring import discover, moves_of
 
     engine = create_engine(load_settings())
     try:
-        return await is_migrated(engine, discover(modules))
+        return await is_migrated(engine, discover(modules), moves_of(modules))
     except Exception:
         return False
     finally:

@@ -74,9 +74,9 @@ def reset(
     from app.development.database import own_database, recreate_database
     from app.platform.database import login_of
     from app.platform.migrations import migrate
-    from app.platform.wiring import discover
+    from app.platform.wiring import discover, moves_of
 
-    folders = discover(modules)  # Before anything is thrown away.
+    folders, moves = discover(modules), moves_of(modules)  # Before anything is thrown away.
     with own_database() as settings:
         url = make_url(settings.database_url)
         where = f"the database {url.database} on {url.host}:{url.port or 5432}"
@@ -85,7 +85,8 @@ def reset(
                 fail(f"This throws {where} away, and nobody is there to be asked: say --yes.")
             typer.confirm(f"Throw {where} away, with everything in it?", abort=True)
         asyncio.run(recreate_database(settings))
-        asyncio.run(migrate(settings.admin_url, login_of(settings.database_url), folders))
+        login = login_of(settings.database_url)
+        asyncio.run(migrate(settings.admin_url, login, folders, moves))
         typer.echo(f"Made {where} anew.")
         if with_seed:
             _seed(settings)

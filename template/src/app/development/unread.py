@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.development.git import uncommitted
 from app.platform.database import MigrationError, role_of
-from app.platform.migrations import applied_to, config_of, explained
-from app.platform.wiring import ModuleFolder
+from app.platform.migrations import applied_to, config_of, explained, to_be_done
+from app.platform.wiring import ModuleFolder, Move
 
 _PARAMETER = re.compile(r"(?<!%)%\(\w+\)s")
 
@@ -23,26 +23,42 @@ _PARAMETER = re.compile(r"(?<!%)%\(\w+\)s")
 class UnreadMigrationError(MigrationError):
     """Migrations wait; `sql` is what they would send."""
 
-    def __init__(self, scripts: Sequence[Script]) -> None:
-        files = ", ".join(os.path.relpath(each.path) for each in scripts)
+    def __init__(self, sql: Mapping[Path, str]) -> None:
+        files = ", ".join(map(os.path.relpath, sql))
         super().__init__(
             f"{files} waits to be read, since it is not committed. `app migrate` applies it."
         )
-        self.sql = "\n\n".join(f"-- {Path(each.path).name}\n{_sql_of(each)}" for each in scripts)
+        self.sql = "\n\n".join(f"-- {file.name}\n{said}" for file, said in sql.items())
 
 
-async def check_read(engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> None:
-    """Raise UnreadMigrationError where a migration that is not committed would change a schema.
+async def check_read(
+    engine: AsyncEngine, folders: Sequence[ModuleFolder], moves: Sequence[Move] = ()
+) -> None:
+    """Raise UnreadMigrationError where what is not committed would change a schema: a migration, or
+    what `moved.toml` says.
 
     That of a module which the database has never had changes nothing that is there.
     """
     changed = {each.resolve() for each in uncommitted(each.path / "migrations" for each in folders)}
+    await _check_moves(engine, folders, moves)
     concerned = [each for each in folders if any(each.path in file.parents for file in changed)]
     if concerned:
         async with engine.connect() as connection:
             login = engine.url.username or ""
             if unread := await connection.run_sync(_pending, login, concerned, changed):
-                raise UnreadMigrationError(unread)
+                raise UnreadMigrationError({Path(each.path): _sql_of(each) for each in unread})
+
+
+async def _check_moves(
+    engine: AsyncEngine, folders: Sequence[ModuleFolder], moves: Sequence[Move]
+) -> None:
+    files = {folder.path.parent / "moved.toml" for folder in folders}
+    if moves and (changed := uncommitted(files)):
+        async with engine.connect() as connection:
+            login = engine.url.username or ""
+            if unread := await connection.run_sync(to_be_done, login, moves):
+                said = "\n".join(f"-- {each}" for each in unread)
+                raise UnreadMigrationError(dict.fromkeys(changed, said))
 
 
 def _pending(

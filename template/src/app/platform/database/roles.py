@@ -87,7 +87,8 @@ def refused(what: str, error: DBAPIError) -> MigrationError:
     )
 
 
-def _prepare_schema(connection: Connection, login: str, module: str) -> str:
+def make_roles(connection: Connection, login: str, module: str) -> tuple[str, str]:
+    """Create a module's roles where they are missing; return their names, the owner's last."""
     role, owner = role_of(login, module), owner_of(login, module)
     if len(owner.encode()) > _LONGEST_NAME:
         raise MigrationError(
@@ -98,9 +99,22 @@ def _prepare_schema(connection: Connection, login: str, module: str) -> str:
         if not _exists(connection, "pg_roles WHERE rolname = :name", name=name):
             connection.execute(text(f'CREATE ROLE "{name}" NOLOGIN'))
     admin = str(connection.scalar(text("SELECT current_user")))
-    _grant(connection, role, login)
+    grant(connection, role, login)
     # The admin reads and restores what it owns through others: `pg_dump` runs under no other role.
-    _grant(connection, owner, admin, inherit=admin != login)
+    grant(connection, owner, admin, inherit=admin != login)
+    return role, owner
+
+
+def let_use(connection: Connection, schema: str, role: str) -> None:
+    """Let a role read and write what stands in a schema of the current role's, or will."""
+    connection.execute(text(f'GRANT USAGE ON SCHEMA "{schema}" TO "{role}"'))
+    default = f'ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT'
+    connection.execute(text(f'{default} SELECT, INSERT, UPDATE, DELETE ON TABLES TO "{role}"'))
+    connection.execute(text(f'{default} USAGE, SELECT ON SEQUENCES TO "{role}"'))
+
+
+def _prepare_schema(connection: Connection, login: str, module: str) -> str:
+    role, owner = make_roles(connection, login, module)
     schema_owner = connection.scalar(
         text("SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = :name"),
         {"name": module},
@@ -108,10 +122,7 @@ def _prepare_schema(connection: Connection, login: str, module: str) -> str:
     if schema_owner is None:
         connection.execute(text(f'CREATE SCHEMA "{module}" AUTHORIZATION "{owner}"'))
         connection.execute(text(f'SET LOCAL ROLE "{owner}"'))
-        connection.execute(text(f'GRANT USAGE ON SCHEMA "{module}" TO "{role}"'))
-        default = f'ALTER DEFAULT PRIVILEGES IN SCHEMA "{module}" GRANT'
-        connection.execute(text(f'{default} SELECT, INSERT, UPDATE, DELETE ON TABLES TO "{role}"'))
-        connection.execute(text(f'{default} USAGE, SELECT ON SEQUENCES TO "{role}"'))
+        let_use(connection, module, role)
         connection.execute(text("RESET ROLE"))
     elif schema_owner.strip('"') != owner:
         raise MigrationError(
@@ -122,7 +133,7 @@ def _prepare_schema(connection: Connection, login: str, module: str) -> str:
     return owner
 
 
-def _grant(connection: Connection, role: str, member: str, *, inherit: bool = False) -> None:
+def grant(connection: Connection, role: str, member: str, *, inherit: bool = False) -> None:
     """Let `member` switch to `role`; without inheriting its rights, unless they are to be inherited.
 
     Before PostgreSQL 16, that is a property of the member.

@@ -14,6 +14,7 @@ from app.platform.jobs.jobs import (
     Options,
     parameters_of,
 )
+from app.platform.jobs.moved import forget_jobs, speak_new_names, speak_old_names
 from app.platform.jobs.queue import connect_as_queue, connect_queue
 from app.platform.jobs.queue_schema import install_queue, is_outdated
 from app.platform.jobs.records import (
@@ -60,6 +61,7 @@ __all__ = [
     "drop_jobs",
     "find_job",
     "find_jobs",
+    "forget_jobs",
     "history_of",
     "install_queue",
     "is_frozen",
@@ -71,4 +73,6 @@ __all__ = [
     "parameters_of",
     "retry_held",
     "retry_jobs",
+    "speak_new_names",
+    "speak_old_names",
 ]

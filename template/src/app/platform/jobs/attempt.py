@@ -42,7 +42,9 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
     where the task that runs this is cancelled.
     """
     arguments = job.read(row.payload, row.headers)
-    delivery = Delivery(f"{job.name}-{row.id}", row.attempts + 1)
+    # As it was called when it was enqueued: its module may have been renamed since.
+    named = (row.headers or {}).get("named", row.entrypoint)
+    delivery = Delivery(f"{named}-{row.id}", row.attempts + 1)
     try:
         # A little longer than the attempt, so that it is the attempt that ends.
         with statements_may_take(job.options.deadline + MARGIN):

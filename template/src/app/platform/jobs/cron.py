@@ -30,11 +30,11 @@ the future counts as none: a clock was wrong."""
 _TABLE = NAMES.qualified.schedules_table
 _NOW = text("SELECT clock_timestamp()")
 _KNOWN = text(f"""
-    SELECT expression, CASE WHEN isfinite(last_run) THEN last_run END AS last_run FROM {_TABLE} WHERE entrypoint = :name
+    SELECT expression, CASE WHEN isfinite(last_run) THEN last_run END AS last_run FROM {_TABLE} WHERE entrypoint = ANY(:names)
     ORDER BY updated DESC, id DESC LIMIT 1
 """)
 _ALONE = text("SELECT pg_try_advisory_xact_lock(hashtextextended('schedule ' || :name, 0))")
-_FORGET = text(f"DELETE FROM {_TABLE} WHERE entrypoint = :name")
+_FORGET = text(f"DELETE FROM {_TABLE} WHERE entrypoint = ANY(:names)")
 """All rows of a job: there was one for each expression that it ever had."""
 _SET = text(f"""
     INSERT INTO {_TABLE} (expression, entrypoint, next_run, last_run)
@@ -84,7 +84,7 @@ async def enqueue_ticks(engine: AsyncEngine, jobs: Mapping[str, BoundJob], now: 
 
 async def _enqueue_tick(engine: AsyncEngine, job: BoundJob, now: datetime) -> None:
     tick = _tick(job, now, next=False)
-    values = {"cron": job.options.cron, "name": job.name, "tick": tick}
+    values = {"cron": job.options.cron, "name": job.name, "names": job.names, "tick": tick}
 
     async def last_run(tx: Tx) -> datetime | None:
         """Return when the job ran last under this schedule, or None."""
@@ -97,8 +97,9 @@ async def _enqueue_tick(engine: AsyncEngine, job: BoundJob, now: datetime) -> No
         last = await last_run(tx)
         if last is not None and last >= tick:
             return
-        if not await tx.scalar(_ALONE, values):
-            return  # Another worker is at it.
+        for name in job.names:
+            if not await tx.scalar(_ALONE, {"name": name}):
+                return  # Another worker is at it.
         last = await last_run(tx)
         if last is not None and last >= tick:
             return  # It was.

@@ -138,6 +138,13 @@ class BoundJob:
     adapter: TypeAdapter[Any]
     default: Callable[[], object]
     """Makes the arguments of one that is enqueued by the clock."""
+    former: str | None = None
+    """What it is called in the queue, while the release before its module was renamed may still run."""
+
+    @property
+    def names(self) -> list[str]:
+        """All under which it may stand in the queue."""
+        return [self.name, *([self.former] if self.former else [])]
 
     def write(self, arguments: object) -> NewJob:
         """Return a job with these arguments, to be enqueued."""
@@ -180,6 +187,11 @@ class BoundJob:
         """Run the function in the module's view of a transaction."""
         more = {self.delivery: delivery} if self.delivery else {}
         await self.function(tx, arguments, **more)
+
+
+def by_any_name(jobs: Mapping[str, BoundJob]) -> dict[str, BoundJob]:
+    """Return jobs by all names under which they may stand in the queue."""
+    return {name: job for job in jobs.values() for name in job.names}
 
 
 def _new_job(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TYPE_CHECKING
 
-from app.platform.jobs.jobs import BoundJob
+from app.platform.jobs.jobs import BoundJob, by_any_name
 from app.platform.jobs.names import NAMES
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _JOBS = f"""
             ) AS each (shape, why) WHERE shape = ANY($2)
         ) END AS misfit
     FROM {_TABLES.queue_table} AS job
-    WHERE ($3::text IS NULL OR split_part(entrypoint, '.', 1) = $3)
+    WHERE ($3::text[] IS NULL OR split_part(entrypoint, '.', 1) = ANY($3))
         AND ($4::text IS NULL OR {_STATUS} = $4) AND ($5::bigint[] IS NULL OR id = ANY($5))
     ORDER BY id LIMIT $6
 """
@@ -113,8 +113,10 @@ async def find_jobs(
 ) -> list[JobRecord]:
     """Return the jobs in the queue, oldest first. `known` are those that the code has."""
     status = STATES[state] if state else None
-    rows = await queue.driver.fetch(_JOBS, *_of(known), module, status, ids, limit)
-    return [_record(row) for row in rows]
+    called = None if module is None else [module, *_former_of(module, known)]
+    rows = await queue.driver.fetch(_JOBS, *_of(known), called, status, ids, limit)
+    names = by_any_name(known)
+    return [_record(row, names) for row in rows]
 
 
 async def find_job(queue: "Queries", known: Known, id: int) -> JobRecord:
@@ -142,11 +144,13 @@ async def count_jobs(queue: "Queries", known: Known) -> dict[str, Mapping[str, i
 async def measure_queue(asked: Asked, known: Known) -> dict[str, ModuleQueue]:
     """Return what each module has in the queue; modules that have nothing there are left out."""
     found: dict[str, ModuleQueue] = {}
+    modules = {former: job.module for job in known.values() for former in _modules_of(job)}
     row: Any
     for row in await asked.fetch(_MEASURE, *_of(known)):
-        before = found.get(row["module"], ModuleQueue(dict.fromkeys(STATES, 0), 0.0))
-        found[row["module"]] = ModuleQueue(
-            {**before.jobs, state_of(row["status"]): row["number"]},
+        module, state = modules.get(row["module"], row["module"]), state_of(row["status"])
+        before = found.get(module, ModuleQueue(dict.fromkeys(STATES, 0), 0.0))
+        found[module] = ModuleQueue(
+            {**before.jobs, state: before.jobs.get(state, 0) + row["number"]},
             max(before.oldest_due, float(row["oldest"] or 0)),
         )
     return found
@@ -158,11 +162,11 @@ async def count_unknown(queue: "Queries", known: Known) -> dict[str, int]:
     return {str(row["name"]): int(str(row["number"])) for row in rows}
 
 
-def _record(row: Mapping[str, Any]) -> JobRecord:
-    state = state_of(row["status"])
+def _record(row: Mapping[str, Any], names: Known) -> JobRecord:
+    state, name = state_of(row["status"]), row["name"]
     return JobRecord(
         id=row["id"],
-        name=row["name"],
+        name=names[name].name if name in names else name,
         state=state,
         failed=row["attempts"] + (state == "held"),
         priority=row["priority"],
@@ -176,7 +180,16 @@ def _record(row: Mapping[str, Any]) -> JobRecord:
 
 def _of(known: Known) -> tuple[list[str], list[str]]:
     """Return the names of jobs, and the shapes of their arguments."""
-    return list(known), [job.shape for job in known.values()]
+    return list(by_any_name(known)), [job.shape for job in known.values()]
+
+
+def _former_of(module: str, known: Known) -> set[str]:
+    """Return what else a module may be called in the queue."""
+    return {name for job in known.values() if job.module == module for name in _modules_of(job)}
+
+
+def _modules_of(job: BoundJob) -> set[str]:
+    return {name.partition(".")[0] for name in job.names}
 
 
 def state_of(status: object) -> str:

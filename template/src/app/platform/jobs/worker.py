@@ -16,7 +16,7 @@ from pgqueuer.types import QueueManagerId
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.jobs.attempt import attempt, record
-from app.platform.jobs.jobs import BoundJob
+from app.platform.jobs.jobs import BoundJob, by_any_name
 from app.platform.jobs.lifeline import lifeline
 from app.platform.jobs.names import NAMES
 from app.platform.jobs.observing import observed_attempt
@@ -50,9 +50,10 @@ class Worker:
     def __init__(
         self, settings: Settings, engine: AsyncEngine, jobs: Mapping[str, BoundJob]
     ) -> None:
-        self._settings, self._engine, self._jobs = settings, engine, jobs
+        self._settings, self._engine = settings, engine
+        self._scheduled, self._jobs = jobs, by_any_name(jobs)
         self._id = QueueManagerId(uuid4())
-        self._taker = Taker(self._id, jobs, settings.worker_lost_after)
+        self._taker = Taker(self._id, self._jobs, settings.worker_lost_after)
         self._running: dict[JobId, asyncio.Task[Exception | None]] = {}
         self._backlog = Backlog(self._id, settings.worker_concurrency)
         self._answered = time.monotonic()
@@ -80,7 +81,7 @@ class Worker:
         """Run jobs until `stop` is called, through times in which the database is away. Raises
         ClockError once running jobs have ended, where its schedule is not kept any more."""
         serving = self._serving = asyncio.create_task(self._serve())
-        async with lifeline(self._settings, self._jobs, self._id, self._held) as schedule:
+        async with lifeline(self._settings, self._scheduled, self._id, self._held) as schedule:
             for task in (schedule, serving):
                 task.add_done_callback(lambda _ended: self.stop())
             try:

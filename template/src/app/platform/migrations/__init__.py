@@ -14,6 +14,7 @@ from app.platform.migrations.migrations import (
     pending_migrations,
     prepare,
 )
+from app.platform.migrations.moves import to_be_done
 
 __all__ = [
     "admin_connection",
@@ -26,4 +27,5 @@ __all__ = [
     "migrate",
     "pending_migrations",
     "prepare",
+    "to_be_done",
 ]

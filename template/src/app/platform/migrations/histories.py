@@ -50,6 +50,7 @@ class _Own:
 
 
 REQUESTS, QUEUE = _Own(schemas.REQUESTS), _Own(schemas.QUEUE)
+STATEMENTS = _Own(schemas.STATEMENTS)
 
 
 def upgrade(connection: Connection, login: str, history: History, applied: dict[str, None]) -> None:

@@ -32,15 +32,15 @@ _PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0)
 """Seconds between one attempt and the next."""
 _LOOK = 0.5
 """Seconds between two looks at who is in the way."""
-_NOT_GIVEN = {"55P03", "40P01"}
+NOT_GIVEN = {"55P03", "40P01"}
 """A lock was not given in time, or two sessions waited for each other."""
 _BESIDE_WRITES = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
-_SESSION = """
+SESSION = """
     pid, coalesce(usename, backend_type) AS who, application_name, state,
     to_char(coalesce(xact_start, backend_start) AT TIME ZONE 'UTC', 'HH24:MI:SS UTC') AS since
 """
 _HOLDER = text(
-    f"""SELECT {_SESSION} FROM pg_locks JOIN pg_stat_activity USING (pid)
+    f"""SELECT {SESSION} FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND database = datid AND datname = current_database()
         AND (classid::bigint << 32) + objid::bigint = :key"""
 )
@@ -51,7 +51,7 @@ _SILENT = (
     "The connection to Postgres fell silent and was given up; a migration that was under way is undone. "
     "Run `app migrate` again."
 )
-_BLOCKERS = f"SELECT {_SESSION} FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids($1))"
+_BLOCKERS = f"SELECT {SESSION} FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids($1))"
 
 
 async def take_turn(connection: AsyncConnection) -> None:
@@ -63,7 +63,7 @@ async def take_turn(connection: AsyncConnection) -> None:
         # Not inside a transaction: an index that is built CONCURRENTLY waits for all that are open.
         await connection.commit()
         if holder is not None and not said:
-            logger.warning("Another migration runs: %s. Waiting until it has ended.", _told(holder))
+            logger.warning("Another migration runs: %s. Waiting until it has ended.", told(holder))
             said = True
         await asyncio.sleep(_LOOK)
     # A killed migration is noticed at once, and does not keep its locks until its statement ends.
@@ -93,7 +93,7 @@ class Patience:
                     await self._connection.run_sync(_be_impatient)
                     return await work()
             except (DBAPIError, asyncpg.PostgresError) as error:
-                if sqlstate_of(error) not in _NOT_GIVEN:
+                if sqlstate_of(error) not in NOT_GIVEN:
                     raise
                 await self._connection.rollback()
                 blockers = self._blockers or "a session that Postgres did not name in time"
@@ -166,7 +166,7 @@ class Patience:
 
     def _told(self, session: asyncpg.Record) -> str:
         since = self._seen.setdefault(session["pid"], time.monotonic())
-        return _told(session, f"for {time.monotonic() - since:.0f} s at least")
+        return told(session, f"for {time.monotonic() - since:.0f} s at least")
 
 
 def let_concurrent_wait(connection: Connection) -> None:
@@ -191,7 +191,7 @@ def _be_impatient(connection: Connection) -> None:
     connection.commit()
 
 
-def _told(session: Any, otherwise: str = "") -> str:
+def told(session: Any, otherwise: str = "") -> str:
     """Return which session that is, for somebody who may have to end it.
 
     Since when it is at it, only its own user sees, and members of pg_read_all_stats.

@@ -36,13 +36,21 @@ from app.platform.migrations.histories import (
     pending,
     QUEUE,
     REQUESTS,
+    STATEMENTS,
     upgrade,
 )
 from app.platform.migrations.locks import let_concurrent_wait, Patience, take_turn
+from app.platform.migrations.moves import (
+    are_done,
+    carry_out,
+    check_known,
+    gone_from,
+    prepare_stand_ins,
+)
 from app.platform.query_stats import find_extension, install_views
 from app.platform.telemetry import cause
 from app.platform.timeouts import CONNECT
-from app.platform.wiring import ModuleFolder
+from app.platform.wiring import ModuleFolder, Move
 
 logger = logging.getLogger("app.migrations")
 
@@ -51,11 +59,13 @@ _MAY_ALL_CREATE = text(
 )
 
 
-async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -> list[str]:
+async def migrate(
+    admin_url: str, login: str, folders: Sequence[ModuleFolder], moves: Sequence[Move] = ()
+) -> list[str]:
     """Bring every module's schema up to date; return what was applied, as `module revision`.
 
     `login` is the role that the application connects as; it is granted each module's role.
-    Of two at once, one waits for the other. What waits for a lock gives up soon, and tries again.
+    Modules that were moved go first. Of two at once, one waits for the other. What waits for a lock gives up soon, and tries again.
     Raises DatabaseAheadError where the database is ahead of the code, and MigrationError where the
     login is missing or not fit, a lock is not to be had, or a migration fails.
     """
@@ -64,6 +74,11 @@ async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
         patience, applied = Patience(connection, admin_url), list[str]()
         async with patience.watched():
             await take_turn(connection)
+            await connection.run_sync(check_login, login)
+            await connection.run_sync(check_known, login, moves)
+        if moves:
+            applied += await carry_out(patience, connection, login, moves, folders)
+        async with patience.watched():
             await connection.run_sync(_prepare_all, login, histories)
             await connection.run_sync(install_extensions, folders)
             await connection.run_sync(check_not_ahead, login, histories)
@@ -79,7 +94,9 @@ async def migrate(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
         return applied
 
 
-async def prepare(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -> None:
+async def prepare(
+    admin_url: str, login: str, folders: Sequence[ModuleFolder], moves: Sequence[Move] = ()
+) -> None:
     """Create every module's schema and roles, nothing in them, and extensions: what `pg_restore` needs.
 
     Raises MigrationError as `migrate` does.
@@ -89,7 +106,8 @@ async def prepare(admin_url: str, login: str, folders: Sequence[ModuleFolder]) -
         Patience(connection, admin_url).watched(),
     ):
         await take_turn(connection)
-        await connection.run_sync(_prepare_all, login, [*folders, REQUESTS, QUEUE])
+        await connection.run_sync(_prepare_all, login, [*folders, REQUESTS, QUEUE, STATEMENTS])
+        await connection.run_sync(prepare_stand_ins, login, moves)
         await connection.run_sync(install_extensions, folders)
 
 
@@ -119,11 +137,14 @@ async def admin_connection(admin_url: str) -> AsyncIterator[AsyncConnection]:
         await engine.dispose()
 
 
-async def is_migrated(engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> bool:
+async def is_migrated(
+    engine: AsyncEngine, folders: Sequence[ModuleFolder], moves: Sequence[Move] = ()
+) -> bool:
     """Say whether the database has had every migration of the code, and none besides."""
     login = engine.url.username or ""
     async with engine.connect() as connection:
         current = await connection.run_sync(is_current, login, [*folders, REQUESTS])
+        current = current and await connection.run_sync(are_done, login, moves)
         return current and not await is_outdated(connection)
 
 
@@ -132,10 +153,15 @@ async def pending_migrations(
 ) -> list[str]:
     """Return the modules whose schema is older than the code.
 
-    A schema newer than the code is no reason to wait: during a deployment, old instances go on.
+    A schema newer than the code is no reason to wait, nor is one that a newer version has taken away:
+    during a deployment, old instances go on.
     """
     login = connection.engine.url.username or ""
     behind = await connection.run_sync(pending, login, [*folders, REQUESTS])
+    if left := set(behind) & {folder.name for folder in folders}:
+        here = next(folder.path.parent for folder in folders if folder.name in left)
+        gone = await connection.run_sync(gone_from, login, here)
+        behind = [name for name in behind if name not in gone]
     return behind + ([schemas.QUEUE] if await is_outdated(connection) else [])
 
 

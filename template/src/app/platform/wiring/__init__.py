@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from app.platform.lazy import lazily
 from app.platform.wiring.module_toml import read_modules
+from app.platform.wiring.moved_toml import Move, moves_of, open_renames, parse_moves
 
 if TYPE_CHECKING:
     from app.platform.wiring.discovery import discover
@@ -26,9 +27,13 @@ else:  # What a module declares can be read without any of it.
 __all__ = [
     "Module",
     "ModuleFolder",
+    "Move",
     "Wired",
     "discover",
+    "moves_of",
     "observe_call",
+    "open_renames",
+    "parse_moves",
     "promises_of",
     "read_modules",
     "wire",

@@ -19,6 +19,7 @@ from app.platform.jobs import Events, Job, parameters_of
 from app.platform.telemetry import ObjectivesError, read_objectives
 from app.platform.wiring.module_toml import ModuleToml, read_modules, WiringError
 from app.platform.wiring.modules import Module, ModuleFolder
+from app.platform.wiring.moved_toml import Move, moves_of, open_renames
 
 
 def discover(package: ModuleType) -> list[ModuleFolder]:
@@ -26,7 +27,8 @@ def discover(package: ModuleType) -> list[ModuleFolder]:
 
     Raises WiringError where a module is incomplete or dependencies are missing or circular.
     """
-    folders = {each.name: _read(package, each) for each in read_modules(package)}
+    renames = open_renames(moves_of(package))
+    folders = {each.name: _read(package, each, renames) for each in read_modules(package)}
     providers: dict[type, str] = {}
     for name, folder in folders.items():
         other = providers.setdefault(folder.interface, name)
@@ -46,7 +48,7 @@ def discover(package: ModuleType) -> list[ModuleFolder]:
         ) from None
 
 
-def _read(package: ModuleType, said: ModuleToml) -> ModuleFolder:
+def _read(package: ModuleType, said: ModuleToml, renames: Mapping[str, Move]) -> ModuleFolder:
     name = said.name
     try:
         objectives = read_objectives(said.slo)
@@ -84,6 +86,7 @@ def _read(package: ModuleType, said: ModuleToml) -> ModuleFolder:
         needs,
         objectives,
         said.extensions,
+        renames.get(name),
     )
 
 

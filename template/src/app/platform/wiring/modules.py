@@ -9,6 +9,7 @@ from fastapi import APIRouter
 
 from app.platform.jobs import Event, Handler, Job
 from app.platform.telemetry import Objectives
+from app.platform.wiring.moved_toml import Move
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,12 @@ class ModuleFolder:
     objectives: Objectives = field(default_factory=Objectives)
     extensions: Sequence[str] = ()
     """The extensions of Postgres that it uses."""
+    renamed: Move | None = None
+    """How it got its name, while the old one still stands in for it."""
+
+    def former_name_of(self, job: str) -> str | None:
+        """Return what the release before calls a job of this module, if it is called otherwise."""
+        if self.renamed is None:
+            return None
+        before = {new: old for old, new in self.renamed.jobs.items()}
+        return f"{self.renamed.name}.{before.get(job, job)}"

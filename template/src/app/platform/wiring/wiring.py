@@ -211,7 +211,8 @@ def _bind(
         ) from None
     bound = partial(function, **interfaces)
     delivery = next(iter(deliveries), None)
-    return BoundJob(name, folder.name, options, bound, delivery, adapter, arguments)
+    former = folder.former_name_of(name_of(function))
+    return BoundJob(name, folder.name, options, bound, delivery, adapter, arguments, former)
 
 
 def _add(jobs: dict[str, BoundJob], job: BoundJob) -> None:

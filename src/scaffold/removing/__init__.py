@@ -1,0 +1,1 @@
+"""Take a module out of a repository: what goes with it, who is in the way, what is left to do."""

@@ -1,0 +1,219 @@
+"""Remove a module from a repository: its folder, and what is derived from it, in one commit."""
+
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from scaffold import codeowners, git, merging, moved, objects, plan, ready, repository
+from scaffold.errors import ScaffoldError
+from scaffold.landing import Result, land
+from scaffold.merging import Merged
+from scaffold.objects import Tree
+from scaffold.removing import belongings, counts, dependents, files, mentions, records
+from scaffold.removing.belongings import Belongings
+from scaffold.removing.counts import Counts
+from scaffold.removing.files import Contents, Place
+
+_CACHES = ("__pycache__", ".pyc", ".pyo", "_cache")
+
+
+class NeededError(ScaffoldError):
+    """Others depend on the module.
+
+    Attributes:
+        dependents: the lines that do.
+    """
+
+    def __init__(self, name: str, found: list[Place]) -> None:
+        who = ", ".join(sorted({_whose(place.file) for place in found}))
+        super().__init__(
+            f"{name} is needed by {who}: take out what stands below, commit it, and try again"
+        )
+        self.dependents = found
+        self.lines = "".join(f"  {place}\n" for place in found)
+
+
+@dataclass
+class Removal:
+    """A module that can be removed, and all that is known of it.
+
+    Attributes:
+        root: of the repository.
+        name: of the module.
+        head: the commit that was looked at.
+        has: what goes with it.
+        counts: what a live database has of it.
+        owners: the lines of CODEOWNERS that go, as places.
+        left: lines that name it, which are left to the team.
+        edited: files that change, with their new content, but for what becomes of the data.
+        commit: that removed it; none where nothing was written.
+    """
+
+    root: Path
+    name: str
+    head: str
+    has: Belongings
+    counts: Counts = field(default_factory=Counts)
+    owners: list[Place] = field(default_factory=list)
+    left: list[Place] = field(default_factory=list)
+    edited: dict[str, bytes] = field(default_factory=dict)
+    commit: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """Where it is, relative to the root."""
+        return f"{repository.MODULES.as_posix()}/{self.name}"
+
+
+def look(start: Path, name: str, note: Callable[[str], None] = lambda _: None) -> Removal:
+    """Find out what removing a module would take, and whether anything is in the way.
+
+    Args:
+        start: a folder inside the repository.
+        name: of the module.
+        note: is told what takes long, before it does.
+
+    Raises:
+        NeededError: where others depend on it.
+        ScaffoldError: where it is not there, or not as it is committed.
+    """
+    git.need()
+    root = repository.find_root(start)
+    _check_there(root, name)
+    if not git.has_commit(root, "HEAD"):
+        raise ScaffoldError(f"{root} has no commit yet; commit it first, so that nothing is lost")
+    found = Removal(root, name, git.head(root), Belongings())
+    _check_committed(root, found.folder)
+    contents = files.read(root)
+    found.has = belongings.find(name, contents)
+    if needed := dependents.find(name, contents, found.has.tables):
+        raise NeededError(name, needed)
+    _edit(found, contents)
+    note("looking for its name elsewhere")
+    recorded = repository.read_template(root / repository.ANSWERS)
+    passed = {*found.edited, moved.FILE, repository.ANSWERS}
+    found.left = mentions.find(name, contents, mentions.pristine(recorded, name), passed)
+    note("asking the database")
+    found.counts = counts.ask(root, name)
+    return found
+
+
+def remove(found: Removal, data: str) -> Removal:
+    """Remove a module that was looked at, in a commit on top of the one that was looked at.
+
+    Whatever becomes of this process, the repository is as it was before, or as it is afterwards.
+
+    Args:
+        found: what `look` has found.
+        data: what `app migrate` makes of its tables: "drop" or "archive".
+
+    Raises:
+        ScaffoldError: with nothing written.
+    """
+    root = found.root
+    with ExitStack() as stack:
+        stack.enter_context(plan.lock(root / repository.ANSWERS))
+        ready.check_idle(root)
+        git.need_identity(root)
+        if git.head(root) != found.head:
+            raise ScaffoldError(f"somebody has just committed in {root}; look again, and try again")
+        _check_committed(root, found.folder)
+        prefix = os.fsdecode(objects.plumb("rev-parse", "--show-prefix", cwd=root)).strip("\n")
+        ours = objects.tree_of(root, f"{found.head}:{prefix}")
+        edited = {**found.edited, moved.FILE: _moved(found, ours, data)}
+        scratch = stack.enter_context(merging.scratch(root))
+        after: Tree = {
+            path: entry for path, entry in ours.items() if not path.startswith(f"{found.folder}/")
+        }
+        blobs = objects.write_blobs(scratch.folder, list(edited.values()))
+        for path, blob in zip(edited, blobs, strict=True):
+            after[path] = (ours[path][0] if path in ours else "100644", blob)
+        _clear_caches(root / found.folder)
+        message = f"Remove the module {found.name}"
+        found.commit = land(
+            scratch, root, Result(found.head, prefix, ours, Merged(after), message), None
+        )
+        _clear_caches(root / found.folder)  # Whatever ran meanwhile has made some.
+        _remove_empty(root / found.folder)
+    return found
+
+
+def _check_there(root: Path, name: str) -> None:
+    folder = root / repository.MODULES / name
+    there = [each.name for each in repository.read_modules(root)]
+    if name not in there:
+        also = f": there are {', '.join(there)}" if there else "; there is none"
+        raise ScaffoldError(f"there is no module {name!a} in {folder.parent}{also}")
+
+
+def _check_committed(root: Path, folder: str) -> None:
+    """Refuse what git could not bring back."""
+    changed = git.changes(root, folder)
+    if changed:
+        raise ScaffoldError(
+            f"{folder} is not as it is committed ({changed[0].strip()}); commit that first, so "
+            "that git can bring it back"
+        )
+    changed = [line for line in git.changes(root, ".") if not line.startswith("??")]
+    if changed:
+        raise ScaffoldError(
+            f"{root} has uncommitted changes ({changed[0].strip()}); commit or stash them first"
+        )
+    listed = objects.plumb(
+        *("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", folder), cwd=root
+    )
+    for path in map(os.fsdecode, listed.split(b"\0")[:-1]):
+        if not any(part.endswith(_CACHES) for part in path.split("/")):
+            raise ScaffoldError(
+                f"git ignores {path}, so that it could not bring it back; move it elsewhere, or "
+                "delete it"
+            )
+
+
+def _edit(found: Removal, contents: Contents) -> None:
+    """Say which files change, and into what."""
+    root = found.root
+    file = codeowners.find(root)
+    path = file.relative_to(root).as_posix()
+    if (before := contents.get(path)) is not None:
+        lines = before.decode(errors="replace").splitlines()
+        numbers = codeowners.lines_of(before, found.folder)
+        found.owners = [Place(path, number, lines[number - 1]) for number in numbers]
+        found.edited[path] = codeowners.without(before, found.folder, file)
+    before = contents[repository.ANSWERS]
+    found.edited[repository.ANSWERS] = records.answers(before, found.name)
+    found.edited |= records.dependencies(contents, found.name)
+    found.edited = {path: after for path, after in found.edited.items() if after != contents[path]}
+
+
+def _moved(found: Removal, ours: Tree, data: str) -> bytes:
+    entry = ours.get(moved.FILE)
+    before = objects.read_blobs(found.root, [entry[1]])[0] if entry else None
+    return moved.removed(moved.read(before), found.name, data, date.today())
+
+
+def _clear_caches(folder: Path) -> None:
+    """Remove what Python and its tools have left: the name is free without it."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.name.endswith(_CACHES):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder and those in it, as far as nothing is in them."""
+    for path in (*sorted(folder.rglob("*"), reverse=True), folder):
+        if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _whose(path: str) -> str:
+    parts = path.split("/")
+    of_module = path.startswith(f"{repository.MODULES.as_posix()}/") and len(parts) > 4
+    return parts[3] if of_module else path

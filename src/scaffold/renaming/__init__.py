@@ -1,0 +1,1 @@
+"""Give a module another name, in everything that refers to it."""

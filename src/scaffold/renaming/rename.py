@@ -1,0 +1,237 @@
+"""Give a module another name: its folder, and all that refers to it, in one commit."""
+
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from scaffold import git, merging, moved, names, objects, plan, ready, repository
+from scaffold.errors import ScaffoldError
+from scaffold.landing import Result, land
+from scaffold.merging import Merged
+from scaffold.objects import Tree
+from scaffold.renaming import checks
+from scaffold.renaming.edited import Edited, File, Left, edit
+from scaffold.renaming.examples import Examples
+
+_CACHES = ("__pycache__", "_cache", ".pyc")
+
+
+@dataclass
+class Renamed:
+    """A rename that was made, or would be.
+
+    Attributes:
+        root: of the repository.
+        old: the name that it had.
+        new: the name that it has now.
+        files: that are another, or elsewhere.
+        left: lines that look as if they meant the module, and stay.
+        api: what clients see another name of.
+        doubts: what databases cannot do for the release before, while both run.
+        warnings: what else to know.
+        commit: of the result; none where nothing was written.
+    """
+
+    root: Path
+    old: str
+    new: str
+    files: list[File] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    api: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    commit: str | None = None
+
+
+def rename(
+    start: Path,
+    old: str,
+    new: str,
+    *,
+    source: str | None = None,
+    force: bool = False,
+    dry_run: bool = False,
+    note: Callable[[str], None] = lambda _: None,
+) -> Renamed:
+    """Rename a module, in all of the repository or not at all.
+
+    Args:
+        start: a folder inside the repository.
+        old: the name that the module has.
+        new: the name that it is to have.
+        source: path or URL to read the template from, which says what its examples are.
+        force: go on where a database cannot serve the release before meanwhile.
+        dry_run: write nothing into the repository.
+        note: is told what takes long, before it does.
+
+    Raises:
+        ScaffoldError: with nothing written.
+    """
+    git.need()
+    names.check_module(new)
+    root = repository.find_root(start)
+    with ExitStack() as stack:
+        if not dry_run:
+            stack.enter_context(plan.lock(root / repository.ANSWERS))
+        folder = f"{repository.MODULES.as_posix()}/{old}"
+        _check_names(root, old, new)
+        head, prefix, ours = _committed(root, folder, dry_run)
+        record = moved.read(_content(root, ours, moved.FILE))
+        moved.check(record, old, new)
+        _check_place(root, new)
+        note("reading what refers to it")
+        examples = Examples(root, source, note)
+        edited = edit(root, ours, old, new, examples)
+        done = Renamed(root, old, new, edited.files, edited.left, edited.api)
+        if examples.missing:
+            done.warnings.append(
+                f"the template could not be read ({examples.missing}); so what stands where it "
+                "delivers files, outside of modules, was left alone"
+            )
+        note("asking what a database can do meanwhile")
+        done.doubts = checks.ask(root, old)
+        if done.doubts and not (force or dry_run):
+            raise checks.DoubtsError(old, done.doubts)
+        written = moved.renamed(record, old, new, date.today())
+        done.files.append(File(moved.FILE, moved.FILE, record.content, written))
+        if not dry_run:
+            message = f"Rename the module {old} to {new}"
+            done.commit = _write(stack, root, head, prefix, ours, edited, done.files, message)
+            _clear(root / folder)
+    return done
+
+
+def finish(start: Path, old: str, *, dry_run: bool = False) -> Renamed:
+    """Let the next `app migrate` take away what stands in for a module's old name.
+
+    Args:
+        start: a folder inside the repository.
+        old: the name that it had.
+        dry_run: write nothing into the repository.
+
+    Raises:
+        ScaffoldError: with nothing written.
+    """
+    git.need()
+    root = repository.find_root(start)
+    with ExitStack() as stack:
+        if not dry_run:
+            stack.enter_context(plan.lock(root / repository.ANSWERS))
+        head, prefix, ours = _committed(root, moved.FILE, dry_run)
+        record = moved.read(_content(root, ours, moved.FILE))
+        written = moved.finished(record, old, date.today())
+        file = File(moved.FILE, moved.FILE, record.content, written)
+        done = Renamed(root, old, record.open[old], [file])
+        if not dry_run:
+            message = f"Finish the rename of {old} to {done.new}"
+            done.commit = _write(
+                stack, root, head, prefix, ours, Edited(dict(ours)), [file], message
+            )
+    return done
+
+
+def _check_names(root: Path, old: str, new: str) -> None:
+    there = [each.name for each in repository.read_modules(root)]
+    if old not in there:
+        also = f"there are {', '.join(there)}" if there else "there is none"
+        raise ScaffoldError(f"there is no module {old!a} to rename; {also}")
+    if old == new:
+        raise ScaffoldError(f"the module is called {new} already")
+    if new in there:
+        raise ScaffoldError(f"{root / repository.MODULES / new} is a module already; take another")
+    names.check_lookalike(new, [each for each in there if each != old])
+
+
+def _committed(root: Path, folder: str, dry_run: bool) -> tuple[str, str, Tree]:
+    """The commit that is renamed in, with nothing beside it that could be lost."""
+    if not git.has_commit(root, "HEAD"):
+        raise ScaffoldError(f"{root} has no commit yet; commit it first, so that nothing is lost")
+    head = git.head(root)
+    prefix = os.fsdecode(objects.plumb("rev-parse", "--show-prefix", cwd=root)).strip("\n")
+    ours = objects.tree_of(root, f"{head}:{prefix}")
+    changed = git.changes(root, folder) if (root / folder).exists() else []
+    if changed:
+        raise ScaffoldError(
+            f"{folder} is not as it is committed ({changed[0].strip()}); commit that first, so "
+            "that git can bring it back"
+        )
+    is_there = any(path == folder or path.startswith(f"{folder}/") for path in ours)
+    if not is_there and (root / folder).exists():
+        raise ScaffoldError(f"{root / folder} is not in git; commit it, and try again")
+    if not dry_run:
+        ready.check_idle(root)
+        git.need_identity(root)
+        changed = [line for line in git.changes(root, ".") if not line.startswith("??")]
+        if changed:
+            raise ScaffoldError(
+                f"{root} has uncommitted changes ({changed[0].strip()}); commit or stash them first"
+            )
+        for path in _ignored(root, folder):
+            raise ScaffoldError(
+                f"git ignores {path}, which would stay behind under the old name; move it elsewhere"
+            )
+    return head, prefix, ours
+
+
+def _check_place(root: Path, new: str) -> None:
+    """Refuse a place where something is that is no cache."""
+    folder = f"{repository.MODULES.as_posix()}/{new}"
+    for path in (root / folder, root / f"{folder}.py"):
+        if path.is_symlink() or path.is_file():
+            raise ScaffoldError(f"{path} is in the way; move it, or take another name")
+    if (root / folder).is_dir():
+        for path in sorted((root / folder).rglob("*")):
+            where = path.relative_to(root).as_posix()
+            if not path.is_dir() and not any(x.endswith(_CACHES) for x in where.split("/")):
+                raise ScaffoldError(f"{path} is in the way; move it, or take another name")
+
+
+def _ignored(root: Path, folder: str) -> list[str]:
+    asked = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", folder)
+    listed = map(os.fsdecode, objects.plumb(*asked, cwd=root).split(b"\0")[:-1])
+    return [path for path in listed if not any(x.endswith(_CACHES) for x in path.split("/"))]
+
+
+def _content(root: Path, ours: Tree, path: str) -> bytes | None:
+    return objects.read_blobs(root, [ours[path][1]])[0] if path in ours else None
+
+
+def _write(
+    stack: ExitStack,
+    root: Path,
+    head: str,
+    prefix: str,
+    ours: Tree,
+    edited: Edited,
+    files: list[File],
+    message: str,
+) -> str:
+    scratch = stack.enter_context(merging.scratch(root))
+    after = dict(edited.tree)
+    changed = [file for file in files if file.before != file.after]
+    blobs = objects.write_blobs(scratch.folder, [file.after for file in changed])
+    for file, blob in zip(changed, blobs, strict=True):
+        after[file.path] = (after.get(file.path, ("100644", ""))[0], blob)
+    for folder in {Path(was).parent for was in ours.keys() - after.keys()}:
+        _clear(root / folder)
+    return land(scratch, root, Result(head, prefix, ours, Merged(after), message), None)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what Python and its tools have left in a folder, and it if nothing else is there."""
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.name.endswith(_CACHES):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        elif path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+            path.rmdir()
+    if not any(folder.iterdir()):
+        folder.rmdir()
