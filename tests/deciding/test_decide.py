@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import subprocess
-import threading
 from datetime import date
 from pathlib import Path
 
@@ -213,13 +212,13 @@ def test_records_written_at_once_have_numbers_of_their_own(planted):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
         )
-        for _ in range(4)
+        for _ in range(3)
     ]
     written = [json.loads(each.communicate()[0])["adr"] for each in running]
     assert sorted(Path(each).name for each in written) == [
-        f"000{n}-a-monolith.md" for n in (1, 2, 3, 4)
+        f"000{n}-a-monolith.md" for n in (1, 2, 3)
     ]
-    assert len(list((planted / "docs/adr").iterdir())) == 4
+    assert len(list((planted / "docs/adr").iterdir())) == 3
 
 
 def test_a_record_that_cannot_be_written_leaves_nothing(planted, refused):
@@ -239,23 +238,9 @@ def test_any_repository_can_keep_the_record(tmp_path, run):
 def test_on_a_terminal_questions_are_asked_one_by_one(tmp_path):
     """Enter takes the default; what is none, or cannot be true, is asked again."""
     ours, theirs = pty.openpty()
-    typed = [
-        "zero",
-        "0",
-        "9",
-        "12",
-        "2",
-        "suit",
-        "suite",
-        "slow-endpoint, blocked-team",
-        "",
-        "",
-        "no",
-        "y",
-    ]
-    threading.Timer(
-        0, lambda: os.write(ours, "".join(f"{each}\n" for each in typed).encode())
-    ).start()
+    typed = "zero 0 9 12 2 suit suite slow-endpoint,blocked-team - - no y".split()
+    lines = "".join("\n" if each == "-" else f"{each}\n" for each in typed)
+    os.write(ours, lines.encode())
     done = subprocess.run(
         command("decide", "--json"),
         cwd=tmp_path,

@@ -75,6 +75,21 @@ def test_updates_and_reformatting_couple_nothing(planted, plant):
     assert found.about("engineers")[0].data["by_module"]["billing"] == 1
 
 
+def test_odd_names_and_patterns_are_survived(planted, plant):
+    plant("Ada\x1e \x1fByron \u2028X", [BILLING], address="a\x1f@acme.org")
+    plant("Bea", [CATALOG, "src/app/modules/catalog/q\u2028\x1e.py", "\x1ex\tü.py"])
+    with (planted / "CODEOWNERS").open("a") as file:
+        file.write("\\ @acme/x\n/[ @acme/y\n*** @acme/team\n[Docs][2] @acme/z\n!src @acme/w\n")
+    found = gathered(planted)
+    assert found["engineers"].data["by_module"] == {"billing": 1, "catalog": 1, "ordering": 0}
+    assert set(found["teams"].data["owners"].values()) == {"@acme/team"}
+
+
+def test_without_git_owners_are_told_all_the_same(planted, monkeypatch):
+    monkeypatch.setenv("PATH", str(planted))
+    assert set(gathered(planted)) == {"teams"}
+
+
 def test_a_product_in_a_folder_of_a_larger_repository_has_its_own_people(tmp_path, planted, plant):
     plant("Ada", [BILLING])
     whole = tmp_path / "whole"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaffold import git, repository
+from scaffold.errors import ScaffoldError
 
 COMMITS = 10_000
 """The newest that are read. It takes about a second, however long the history is."""
@@ -27,7 +28,7 @@ _LOG = (
     "--no-color",
     "--name-only",
     "--relative",
-    "--format=%x1e%ct%x1f%aN%x1f%aE",
+    "--format=%x00%ct%x00%aN%x00%aE",
     f"--max-count={COMMITS}",
     "HEAD",
     "--",
@@ -55,7 +56,11 @@ class History:
 
 
 def read(root: Path, modules: Collection[str]) -> History | None:
-    """Read the last year. Nothing where there is no repository, or its history was cut off."""
+    """Read the last year. Nothing without a repository or git, or where history was cut off."""
+    try:
+        git.need()
+    except ScaffoldError:
+        return None
     shallow = git.call("rev-parse", "--is-shallow-repository", cwd=root)
     if shallow.stdout.strip() != "false":
         return None  # A shallow clone would name whoever pushed last.
@@ -67,9 +72,9 @@ def _parse(log: str, modules: Collection[str]) -> History:
     history, same = History(), _Same()
     since = time.time() - _YEAR
     prefix = f"{repository.MODULES.as_posix()}/"
-    for entry in log.split("\x1e")[1:]:
-        head, *paths = entry.splitlines()
-        when, name, address = head.split("\x1f", 2)
+    parts = log.split("\0")[1:]  # The one character that no name has.
+    for when, name, rest in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        address, *paths = rest.split("\n")
         # Not by git's --since: it stops at the first commit whose clock was wrong.
         if int(when) < since:
             continue

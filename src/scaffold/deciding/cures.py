@@ -27,8 +27,8 @@ class Cure:
 
 BEGIN = {
     Verdict.MONOLITH: Cure(
-        "One deployable and one database, cut into modules by domain. It grows by more instances, "
-        "a bigger machine, read replicas and a cache.",
+        "One deployable and one database, with a module for each part of the domain. It grows by "
+        "more instances, a bigger machine, replicas for reads, and caching.",
         (
             Tool("scaffold new shop", "a repository of that form, if you have none"),
             Tool("scaffold add-module billing", "one more module: its own tables, role and tests"),

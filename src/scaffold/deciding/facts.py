@@ -100,7 +100,9 @@ def _owners(root: Path, modules: Iterable[str]) -> tuple[str, dict[str, str]]:
     except OSError:
         lines = ""
     folder = repository.MODULES.as_posix()
-    found = {name: codeowners.owner_of(lines, f"{folder}/{name}/__init__.py") for name in modules}
+    paths = {name: f"{folder}/{name}/__init__.py" for name in modules}
+    by_path = codeowners.owners_of(lines, paths.values())
+    found = {name: by_path[path] for name, path in paths.items()}
     source = "CODEOWNERS" if any(found.values()) else "module.toml"
     for name in [name for name, owner in found.items() if not owner]:
         with suppress(ScaffoldError):  # What is wrong with it, other commands say.

@@ -19,7 +19,7 @@ FOLDER = Path("docs", "adr")
 _NUMBERED = re.compile(r"(?P<number>\d+)-.*\.md", re.IGNORECASE)
 
 _DECISION = {
-    Verdict.MONOLITH: "We build one deployable, cut into modules by domain.",
+    Verdict.MONOLITH: "We build one deployable, with a module for each part of the domain.",
     Verdict.MODULAR: "We build one deployable. Each of its modules has one team that owns it.",
     Verdict.CARVED: "We build one deployable. A part of it that has a reason to be a service "
     "({reasons}) is carved out: {number}. Everything else stays together.",
