@@ -154,6 +154,27 @@ async def test_addresses_that_are_made_and_described_have_the_new_name_only() ->
     assert shop.openapi() == api({"customer_orders": orders(), "catalog": items()}).openapi()
 
 
+async def test_a_router_begins_once_and_is_the_same_under_both_names() -> None:
+    begun: list[FastAPI] = []
+
+    @asynccontextmanager
+    async def begin(app: FastAPI) -> AsyncIterator[None]:
+        begun.append(app)
+        yield
+
+    router = orders()
+    router.lifespan_context = begin
+    shop = api({"customer_orders": router}, [RENAMED])
+    shop.dependency_overrides[default] = lambda: "another"
+    async with (
+        shop.router.lifespan_context(shop),
+        AsyncClient(transport=ASGITransport(shop), base_url="http://shop") as client,
+    ):
+        for name in ("order-flow", "customer-orders"):
+            assert (await client.get(f"/{name}/lines/7")).json() == "another"
+    assert begun == [shop]
+
+
 async def test_requests_under_the_old_name_count_for_the_module_and_say_so(
     renamed: AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:

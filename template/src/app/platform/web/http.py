@@ -115,9 +115,11 @@ def create_api(
             routers[name], prefix=f"/{first}", tags=[name], generate_unique_id_function=ids[name]
         )
         by_module.add(first, api.router.routes[-1])
-    for first, move in former.items():  # Last, so that addresses that are made have the new name.
-        api.include_router(routers[move.to], prefix=f"/{first}", include_in_schema=False)
-        by_module.add_former(first, api.router.routes[-1], move)
+    again = APIRouter(dependency_overrides_provider=api)  # What begins with a router does so once.
+    for first, move in former.items():
+        again.include_router(routers[move.to], prefix=f"/{first}", include_in_schema=False)
+        by_module.add_former(first, again.routes[-1], move)
+    api.router.routes += again.routes  # Last, so that addresses that are made have the new name.
     api.router.middleware_stack = by_module
     return api
 
