@@ -24,7 +24,10 @@ class Only(StrEnum):
     FAILED = "failed"
 
 
-fleet = typer.Typer(help="Look after many repositories at once.", no_args_is_help=True)
+fleet = typer.Typer(
+    help="Look after many repositories at once.\n\ndocs/fleet.md of this tool says what to set up for it.",
+    no_args_is_help=True,
+)
 app.add_typer(fleet, name="fleet")
 
 Which = Annotated[
@@ -48,10 +51,11 @@ Jobs = Annotated[
 def status(
     fleet: Which, to: To = None, jobs: Jobs = None, source: From = None, as_json: Json = False
 ) -> None:
-    """Say how each repository stands to its template, and what an update would come to.
+    """Say who is behind, and what would conflict.
 
-    Looks at default branches, and writes nothing. Files that several repositories have edited are
-    listed: what they share may belong into the template.
+    Looks at default branches, and changes nothing. Files that several repositories have edited are
+    listed: what they share may belong into the template. In a folder, repositories are those with a
+    .copier-answers.yml.
 
     \b
     Examples:
@@ -89,15 +93,15 @@ def update(
         Kind | None, typer.Option(help="Where remotes do not say it: gh (GitHub), glab (GitLab).")
     ] = None,
     only: Annotated[
-        Only | None, typer.Option(help="Go on with what the run before did not do.")
+        Only | None, typer.Option(help="Go on with what the run before refused, failed or did not reach.")
     ] = None,
     jobs: Jobs = None,
     source: From = None,
     as_json: Json = False,
 ) -> None:
-    """Bring each repository to the template's newest version, on a branch such as scaffold/v1.4.0.
+    """Bring each to the newest version, on a branch.
 
-    Each is updated from its default branch in a worktree of its own: checkouts are left alone.
+    The branch is called after the version, scaffold/v1.4.0. Each repository is updated from its default branch in a worktree of its own: checkouts are left alone.
     What was done before is not done again. A conflict makes no branch, and exits with 1; with
     --open it makes one without a change, and a draft that says what to merge, and how. Nothing is
     ever merged into a default branch.
