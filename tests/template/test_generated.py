@@ -191,7 +191,15 @@ def test_nothing_at_run_time_no_test_and_no_pipeline_needs_us(shop: Repository) 
     assert set(named) <= told | {console}
     rules = re.findall(r"^([a-z-]+):(.*)\n((?:\t.*\n)*)", files["Makefile"], re.MULTILINE)
     ours = {target for target, _, recipe in rules if "scaffold" in recipe}
-    assert ours == {"module", "entity", "update", "doctor", "propose-update", "scaffold", "has-tool"}
+    assert ours == {
+        "module",
+        "entity",
+        "update",
+        "doctor",
+        "propose-update",
+        "scaffold",
+        "has-tool",
+    }
     needed = {each for _, needs, _ in rules for each in needs.partition("##")[0].split()}
     assert needed & ours == {"has-tool"}
 

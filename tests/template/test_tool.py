@@ -107,7 +107,9 @@ def test_what_each_skill_says_is_done_by_its_commands(shop: Repository, template
     said = "Nothing off the path (template v1.10.0, newest v1.10.0, as of "
     assert said in shop.make("doctor")
     follow("rename-or-remove-a-module")
-    entries = re.findall(r"^(rename|finish|remove) =", shop.read("src/app/modules/moved.toml"), re.M)
+    entries = re.findall(
+        r"^(rename|finish|remove) =", shop.read("src/app/modules/moved.toml"), re.M
+    )
     assert entries == ["rename", "finish", "remove"]
     assert not (shop.path / billing).with_name("invoicing").exists()
     assert shop.changes() == []
