@@ -24,10 +24,7 @@ class Only(StrEnum):
     FAILED = "failed"
 
 
-fleet = typer.Typer(
-    help="Look after many repositories at once.\n\ndocs/fleet.md of this tool says what to set up for it.",
-    no_args_is_help=True,
-)
+fleet = typer.Typer(help="Look after many repositories at once.", no_args_is_help=True)
 app.add_typer(fleet, name="fleet")
 
 Which = Annotated[
@@ -93,7 +90,8 @@ def update(
         Kind | None, typer.Option(help="Where remotes do not say it: gh (GitHub), glab (GitLab).")
     ] = None,
     only: Annotated[
-        Only | None, typer.Option(help="Go on with what the run before refused, failed or did not reach.")
+        Only | None,
+        typer.Option(help="Go on with what the run before refused, failed or did not reach."),
     ] = None,
     jobs: Jobs = None,
     source: From = None,
@@ -101,10 +99,11 @@ def update(
 ) -> None:
     """Bring each to the newest version, on a branch.
 
-    The branch is called after the version, scaffold/v1.4.0. Each repository is updated from its default branch in a worktree of its own: checkouts are left alone.
-    What was done before is not done again. A conflict makes no branch, and exits with 1; with
-    --open it makes one without a change, and a draft that says what to merge, and how. Nothing is
-    ever merged into a default branch.
+    The branch is called after the version, scaffold/v1.4.0. Each repository is updated from its
+    default branch in a worktree of its own: checkouts are left alone. What was done before is not
+    done again. A conflict makes no branch, and exits with 1; with --open it makes one without a
+    change, and a draft that says what to merge, and how. Nothing is ever merged into a default
+    branch.
 
     \b
     Examples:
