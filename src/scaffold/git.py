@@ -135,8 +135,8 @@ def need_identity(folder: Path | None = None) -> None:
     both = ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT")
     if not all(succeeds("var", one, cwd=folder) for one in both):
         raise ScaffoldError(
-            "git does not know who you are, so the first commit would fail; "
-            "set `git config --global user.name` and `user.email`, or pass --no-git"
+            "git does not know who you are, so the commit would fail; "
+            "set `git config --global user.name` and `user.email`"
         )
 
 
