@@ -1,0 +1,64 @@
+"""The command that says what carving a module would cost."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scaffold import screen
+from scaffold.commands.common import Inside, Json, app
+
+
+class Reason(StrEnum):
+    """What may be worth a service."""
+
+    SCALING = "scaling"
+    ISOLATION = "isolation"
+    TECHNOLOGY = "technology"
+    PARTNER = "partner"
+
+
+@app.command()
+def carve(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the module.")],
+    bill: Annotated[bool, typer.Option("--bill", help="Say what it would cost.")] = False,
+    because: Annotated[
+        Reason | None,
+        typer.Option(
+            metavar="|".join(Reason), help="Why it should be a service; see `scaffold decide`."
+        ),
+    ] = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|URL", help="What a process serves at /metrics; may be repeated."
+        ),
+    ] = None,
+    as_json: Json = False,
+    inside: Inside = Path(),
+) -> None:
+    """Say what it would cost to run a module as a service of its own. Writes nothing.
+
+    This version writes only the bill: which calls would lose their transaction, which values cannot
+    cross a wire, what goes with the module, what operations get, and what to change first.
+
+    \b
+    Examples:
+      scaffold carve billing --bill
+      scaffold carve billing --bill --because scaling
+      scaffold carve billing --bill --metrics http://127.0.0.1:9464/metrics --json
+    """
+    if not bill:
+        raise typer.TyperException("this version only writes the bill of carving: say --bill")
+    from scaffold.carving.bill import write
+    from scaffold.carving.report import as_dict, as_text
+    from scaffold.deciding.metrics import read
+
+    found = write(inside, name, read(metrics or []), screen.note)
+    reason = because.value if because else None
+    if as_json:
+        print(json.dumps(as_dict(found, reason), indent=2))
+    else:
+        print(as_text(found, reason), end="")
