@@ -162,7 +162,7 @@ def _weigh(bill: Bill, sources: Sources, interfaces: dict[str, Interface]) -> No
     ]
     wire = Wire(sources)
     bill.faults = [
-        *wire.faults(bill.interface),
+        *wire.faults(bill.interface, bill.unused),
         *wire.errors(bill.interface, behind[bill.module]),
     ]
     bill.caught = [

@@ -11,7 +11,7 @@ from scaffold.carving.types import BOUND, Types, Variables, pairs
 from scaffold.removing.files import Place
 
 _NOT_READ = ("app.platform", "app.development")
-_MANY = frozenset({"gather", "imap", "map", "starmap"})
+_MANY = frozenset({"imap", "map", "starmap"})
 _SIMPLE = (ast.Expr, ast.Return, ast.Assign, ast.AnnAssign)
 _ANY = frozenset({"", "BaseException", "Exception"})
 

@@ -55,6 +55,16 @@ class Sources:
             if path.startswith(_APP) and path.endswith(".py") and "tests" not in path.split("/"):
                 source = _parse(path, content)
                 self.files[source.dotted] = source
+        for source in self:
+            for name, dotted in self._starred(source, {source.dotted}):
+                source.names.setdefault(name, dotted)
+
+    def _starred(self, source: Source, above: set[str]) -> Iterator[tuple[str, str]]:
+        """What a file takes with `import *`, through others that do so."""
+        for star in source.stars:
+            if (other := self.files.get(star)) and star not in above:
+                yield from ((n, d) for n, d in other.names.items() if not n.startswith("_"))
+                yield from self._starred(other, above | {star})
 
     def __iter__(self) -> Iterator[Source]:
         return iter(self.files.values())
@@ -83,8 +93,7 @@ class Sources:
             return source, source.defined[name]
         if name in source.names:
             return self._find(source.names[name], seen)
-        starred = (self._find(f"{star}.{name}", seen) for star in source.stars)
-        return next((found for found in starred if found), None)
+        return None
 
     def canonical(self, dotted: str) -> str:
         """The name under which something is defined; of what is not ours, as it is imported."""

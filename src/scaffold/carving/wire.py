@@ -1,7 +1,7 @@
 """Values that cannot cross a wire, and errors that would not be known on the other side."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from scaffold.carving.interface import Behind, Interface
@@ -61,9 +61,11 @@ class Wire:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
 
-    def faults(self, interface: Interface) -> Iterator[Fault]:
-        """What the methods of an interface take and give that cannot cross."""
+    def faults(self, interface: Interface, inside: Sequence[str] = ()) -> Iterator[Fault]:
+        """What the methods of an interface take and give that cannot, but for those that stay."""
         for method in interface.methods.values():
+            if method.name in inside:
+                continue
             source, node = method.source, method.node
             generic = {each.name for each in getattr(node, "type_params", ())}
             for each in arguments(node):
