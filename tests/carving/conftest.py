@@ -9,7 +9,7 @@ from helpers import git
 from scaffold.carving.bill import Bill, write
 
 MODULES = "src/app/modules"
-INTERFACE = '''
+INTERFACE = """
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -35,8 +35,8 @@ class Billing(Protocol):
     async def get(self, id: UUID) -> Entry: ...
     async def get_all(self, ids: Sequence[UUID]) -> Sequence[Entry]: ...
     def stream(self) -> Sequence[Entry]: ...
-'''
-SERVICE = '''
+"""
+SERVICE = """
 from sqlalchemy import select
 from . import Charged
 from .jobs import remind
@@ -58,7 +58,7 @@ class BillingService:
 
     async def hold(self, tx, id):
         await tx.scalar(select(id).with_for_update())
-'''
+"""
 FILES = {
     ".copier-answers.yml": "_src_path: /x\n_commit: v1.0.0\n",
     f"{MODULES}/billing/__init__.py": INTERFACE,

@@ -76,7 +76,7 @@ def test_what_reaches_past_the_interface_is_named(bill, file, text, lines):
     assert len(changes(found)) == len(lines)
 
 
-MIGRATION = '''
+MIGRATION = """
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -100,7 +100,7 @@ def upgrade():
 
 def downgrade():
     op.create_table("gone", sa.Column("a", sa.Text()))
-'''
+"""
 
 
 def test_tables_are_told_with_what_a_replication_leaves_behind(bill):
@@ -122,5 +122,7 @@ def test_tables_are_told_with_what_a_replication_leaves_behind(bill):
 
 
 def test_caches_are_told_by_their_keys(bill):
-    text = 'class S:\n    def __init__(self, cache):\n        self.c = cache.of("entry", E, ttl=5)\n'
+    text = (
+        'class S:\n    def __init__(self, cache):\n        self.c = cache.of("entry", E, ttl=5)\n'
+    )
     assert bill({"billing/keeping.py": text}).caches == ["billing:entry"]

@@ -39,7 +39,7 @@ Money = NewType("Money", Decimal)
 Ids = Sequence[UUID]
 T = TypeVar("T")
 """
-VALUES = '''
+VALUES = """
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Inner:
 @dataclass
 class Deep:
     inner: list[Inner]
-'''
+"""
 TABLES = """
 from sqlalchemy.orm import DeclarativeBase
 class Base(DeclarativeBase): ...

@@ -107,6 +107,8 @@ def write(
     """
     git.need()
     root = repository.find_root(start)
+    if git.around(root) is None:
+        raise ScaffoldError(f"{root} is in no git repository, which says what is code: git init it")
     modules = repository.read_modules(root)
     if name not in (there := [each.name for each in modules]):
         also = f": there are {', '.join(there)}" if there else "; there is none"

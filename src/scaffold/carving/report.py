@@ -9,23 +9,24 @@ from scaffold import screen
 from scaffold.carving.bill import Bill
 from scaffold.carving.calls import Call
 from scaffold.carving.changes import Change, changes
+from scaffold.deciding.answers import Reason
 from scaffold.removing.files import Place
 
 SCHEMA = 1
 """Of what `--json` prints. Keys may be added; a change of what is there raises it."""
 
 REASONS = {
-    "scaling": "it scales in a wildly different way",
-    "isolation": "it must not fail with the rest",
-    "technology": "it needs another technology",
-    "partner": "partners build on it, for years",
+    Reason.ISOLATION: "it must not fail with the rest",
+    Reason.SCALING: "it scales in a wildly different way",
+    Reason.TECHNOLOGY: "it needs another technology",
+    Reason.PARTNER: "partners build on it, for years",
 }
 _WIDTH = 100
 _SHOWN = 8
 """Lines of each group on a terminal."""
 
 
-def verdict(bill: Bill, because: str | None, needed: Sequence[Change]) -> str:
+def verdict(bill: Bill, because: Reason | None, needed: Sequence[Change]) -> str:
     """Whether to carve, in a sentence or two."""
     if because is None:
         return (
@@ -38,7 +39,7 @@ def verdict(bill: Bill, because: str | None, needed: Sequence[Change]) -> str:
     return f"Before {bill.module} is carved because {REASONS[because]}, {number} to change:"
 
 
-def as_dict(bill: Bill, because: str | None) -> dict[str, Any]:
+def as_dict(bill: Bill, because: Reason | None) -> dict[str, Any]:
     """For scripts."""
     needed = changes(bill)
     return {
@@ -120,7 +121,7 @@ def _per_request(bill: Bill) -> dict[str, float] | None:
     return {method: round(n / load.requests, 3) for method, n in sorted(own.items()) if n}
 
 
-def as_text(bill: Bill, because: str | None) -> str:
+def as_text(bill: Bill, because: Reason | None) -> str:
     """For the eye: counts first, then where."""
     needed = changes(bill)
     head = f"The bill of carving {bill.module}: " + (

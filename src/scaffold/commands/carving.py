@@ -1,7 +1,6 @@
 """The command that says what carving a module would cost."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,21 +8,13 @@ import typer
 
 from scaffold import screen
 from scaffold.commands.common import Inside, Json, app
-
-
-class Reason(StrEnum):
-    """What may be worth a service."""
-
-    SCALING = "scaling"
-    ISOLATION = "isolation"
-    TECHNOLOGY = "technology"
-    PARTNER = "partner"
+from scaffold.deciding.answers import Reason
 
 
 @app.command()
 def carve(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the module.")],
-    bill: Annotated[bool, typer.Option("--bill", help="Say what it would cost.")] = False,
+    bill: Annotated[bool, typer.Option("--bill", help="Write the bill: all there is yet.")] = False,
     because: Annotated[
         Reason | None,
         typer.Option(
@@ -39,10 +30,11 @@ def carve(
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
-    """Say what it would cost to run a module as a service of its own. Writes nothing.
+    """Say what a module would cost as a service of its own.
 
-    This version writes only the bill: which calls would lose their transaction, which values cannot
-    cross a wire, what goes with the module, what operations get, and what to change first.
+    This version only writes the bill, and changes nothing: which calls would lose their
+    transaction, which values cannot cross a wire, what goes with the module, what operations get,
+    and, with a reason, what to change first.
 
     \b
     Examples:
@@ -57,8 +49,7 @@ def carve(
     from scaffold.deciding.metrics import read
 
     found = write(inside, name, read(metrics or []), screen.note)
-    reason = because.value if because else None
     if as_json:
-        print(json.dumps(as_dict(found, reason), indent=2))
+        print(json.dumps(as_dict(found, because), indent=2))
     else:
-        print(as_text(found, reason), end="")
+        print(as_text(found, because), end="")
