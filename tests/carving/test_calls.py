@@ -264,10 +264,11 @@ def ledger_of(service: Base) -> Billing: ...
     assert named(bill({"ordering/service.py": text})) == marked(text)
 
 
-def test_tests_the_module_itself_and_the_platform_are_no_callers(bill):
+def test_the_module_itself_is_no_caller_and_tests_of_others_are_told_apart(bill):
     text = HEAD + "async def pay(tx: Tx, billing: Billing, id):\n    await billing.charge(tx, id)\n"
     found = bill({"billing/routes.py": text, "ordering/tests/test_pay.py": text})
     assert found.calls == []
+    assert [each.place.line for each in found.tests] == [8]
     assert found.unused == ["charge", "balance", "hold"]
     assert changes(found) == []
 

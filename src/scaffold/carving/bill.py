@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaffold import git, repository
-from scaffold.carving import crossing, interface, moving, operations
-from scaffold.carving.calls import Call
-from scaffold.carving.calls import find as find_calls
+from scaffold.carving import calls, crossing, interface, moving, operations
 from scaffold.carving.crossing import Crossing
 from scaffold.carving.interface import Behind, Effects, Interface
 from scaffold.carving.moving import Table
 from scaffold.carving.sources import Sources
 from scaffold.carving.types import Types
+from scaffold.carving.walking import Call
 from scaffold.carving.wire import Fault, Wire
 from scaffold.deciding.metrics import Load
 from scaffold.errors import ScaffoldError
@@ -28,6 +27,7 @@ class Bill:
 
     Attributes:
         calls: between it and other code, in both directions.
+        tests: calls with a transaction, across the line, in tests.
         effects: what each method that takes a transaction does in it, by module and method.
         unused: methods that take a transaction and that nobody else calls.
         faults: what cannot cross a wire.
@@ -44,6 +44,7 @@ class Bill:
     module: str
     interface: Interface
     calls: list[Call] = field(default_factory=list)
+    tests: list[Call] = field(default_factory=list)
     effects: dict[tuple[str, str], Effects] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -119,7 +120,9 @@ def write(
     own = interface.read(root, sources, name)
     bill = Bill(root, name, own, load=load)
     interfaces = _interfaces(root, sources, there) | {own.dotted: own}
-    bill.calls = find_calls(sources, Types(sources), interfaces, name)
+    found = calls.find(sources, Types(sources), interfaces, name)
+    bill.calls = [each for each in found if not each.in_test]
+    bill.tests = [each for each in found if each.in_test and each.joins and each.certain]
     _weigh(bill, sources, interfaces)
     has = {each: belongings.find(each, contents) for each in there}
     bill.has = has[name]
@@ -176,18 +179,18 @@ def _weigh(bill: Bill, sources: Sources, interfaces: dict[str, Interface]) -> No
 
 
 def _needs(bill: Bill, declared: Sequence[str]) -> dict[str, str]:
-    calls = {each.callee for each in bill.calls if each.caller == bill.module and each.certain}
+    called = {each.callee for each in bill.calls if each.caller == bill.module and each.certain}
     hears = {each.publisher for each in bill.events if each.hearer == bill.module}
-    return {name: _how(name, calls, hears) for name in sorted({*declared, *calls, *hears})}
+    return {name: _how(name, called, hears) for name in sorted({*declared, *called, *hears})}
 
 
 def _needed_by(bill: Bill, declared: dict[str, list[str]]) -> dict[str, str]:
-    calls = {each.caller for each in bill.calls if each.callee == bill.module and each.certain}
+    callers = {each.caller for each in bill.calls if each.callee == bill.module and each.certain}
     hears = {each.hearer for each in bill.events if each.publisher == bill.module}
     says = {name for name, wanted in declared.items() if bill.module in wanted}
-    return {name: _how(name, calls, hears) for name in sorted(says | calls | hears)}
+    return {name: _how(name, callers, hears) for name in sorted(says | callers | hears)}
 
 
-def _how(name: str, calls: set[str], hears: set[str]) -> str:
-    told = [word for word, those in (("calls", calls), ("events", hears)) if name in those]
+def _how(name: str, called: set[str], hears: set[str]) -> str:
+    told = [word for word, those in (("calls", called), ("events", hears)) if name in those]
     return " and ".join(told) or "declared only"

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from scaffold.carving.bill import Bill
-from scaffold.carving.calls import Call
 from scaffold.carving.interface import Effects
+from scaffold.carving.walking import Call
 from scaffold.removing.files import Place
 
 

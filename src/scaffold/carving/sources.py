@@ -11,6 +11,9 @@ from scaffold.repository import MODULES
 _SOURCE = "src/"
 _APP = f"{_SOURCE}app/"
 _MODULES = f"{MODULES.as_posix()}/"
+_NOT_READ = ("tests/platform/", "src/app/development/")
+"""They know no module of the repository."""
+_PLATFORM = "app.platform"
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Definition = ast.ClassDef | Function | ast.Assign | ast.AnnAssign | ast.stmt
@@ -37,6 +40,11 @@ class Source:
     defined: dict[str, Definition] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
 
+    @property
+    def is_test(self) -> bool:
+        """Whether it tests a module, or the whole."""
+        return "tests" in self.path.split("/")
+
     def dotted_name(self, node: ast.AST | None) -> str:
         """What an expression names: `app.modules.billing.Billing`; empty where it names nothing."""
         if isinstance(node, ast.Name):
@@ -47,15 +55,23 @@ class Source:
 
 
 class Sources:
-    """All of it, tests left out: what the platform and modules are made of."""
+    """All of it: what the platform and modules are made of, and what tests them.
+
+    Iterating leaves out the tests, and the platform.
+
+    Attributes:
+        files: by the name under which each is imported.
+    """
 
     def __init__(self, contents: Contents) -> None:
         self.files: dict[str, Source] = {}
         for path, content in contents.items():
-            if path.startswith(_APP) and path.endswith(".py") and "tests" not in path.split("/"):
+            if path.startswith((_APP, "tests/")) and path.endswith(".py"):
+                if path.startswith(_NOT_READ):
+                    continue
                 source = _parse(path, content)
                 self.files[source.dotted] = source
-        for source in self:
+        for source in self.files.values():
             for name, dotted in self._starred(source, {source.dotted}):
                 source.names.setdefault(name, dotted)
 
@@ -67,7 +83,16 @@ class Sources:
                 yield from self._starred(other, above | {star})
 
     def __iter__(self) -> Iterator[Source]:
-        return iter(self.files.values())
+        return (
+            each
+            for each in self.files.values()
+            if not each.is_test and not each.dotted.startswith(_PLATFORM)
+        )
+
+    @property
+    def tests(self) -> list[Source]:
+        """What tests modules, and the whole."""
+        return [each for each in self.files.values() if each.is_test]
 
     def of_module(self, name: str) -> list[Source]:
         """The files of a module, its migrations left out."""

@@ -45,7 +45,8 @@ def carve(
     if not bill:
         raise typer.TyperException("this version only writes the bill of carving: say --bill")
     from scaffold.carving.bill import write
-    from scaffold.carving.report import as_dict, as_text
+    from scaffold.carving.printed import as_text
+    from scaffold.carving.report import as_dict
     from scaffold.deciding.metrics import read
 
     found = write(inside, name, read(metrics or []), screen.note)
