@@ -89,6 +89,14 @@ PLANTS = {
         ledger = self._billing
         await ledger.charge(tx, id)  # lost
 """,
+    "a branch leaves it empty": """
+    async def place(self, tx: Tx, id):
+        if id:
+            ledger = self._billing
+        else:
+            ledger = None
+        await ledger.charge(tx, id)  # lost
+""",
     "something else has a method of that name": """
     async def place(self, tx: Tx, id):
         await self._other.charge(tx, id)

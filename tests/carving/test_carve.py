@@ -151,7 +151,7 @@ def test_after_the_change_that_it_suggests_the_bill_is_clean(example, run):
     assert json.loads(told.out)["clean"] is True
 
 
-def test_calls_per_request_are_from_the_metrics(example, run, tmp_path):
+def test_calls_per_request_are_from_the_metrics(planted, run, tmp_path):
     metrics = tmp_path / "metrics"
     metrics.write_text(
         'boundary_calls_total{module="billing",method="charge",outcome="ok"} 30\n'
@@ -161,7 +161,7 @@ def test_calls_per_request_are_from_the_metrics(example, run, tmp_path):
         'http_server_requests_total{module="ordering",http_route="/orders"} 15\n'
         'http_server_requests_total{module="billing",http_route="/accounts"} 5\n'
     )
-    asked = ("carve", "billing", "--bill", "-C", str(example), "--metrics", str(metrics))
+    asked = ("carve", "billing", "--bill", "-C", str(planted({})), "--metrics", str(metrics))
     assert json.loads(run(*asked, "--json").out)["per_request"] == {"charge": 2.0}
     assert "per request, its own routes included: charge 2" in run(*asked).out
     metrics.write_text('boundary_calls_total{module="billing",method="x",outcome="ok"} 30\n')
@@ -212,10 +212,11 @@ WRONG = {
 
 @pytest.mark.parametrize(("name", "spoil", "said"), WRONG.values(), ids=WRONG)
 def test_what_cannot_be_billed_is_refused_in_a_sentence(
-    example, refused, monkeypatch, name, spoil, said
+    planted, refused, monkeypatch, name, spoil, said
 ):
-    spoil(example / MODULES)
-    monkeypatch.chdir(example)
+    root = planted({})
+    spoil(root / MODULES)
+    monkeypatch.chdir(root)
     assert re.search(said, refused("carve", name, "--bill"))
 
 

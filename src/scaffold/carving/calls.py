@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from scaffold.carving.interface import Interface
+from scaffold.carving.scopes import Key
 from scaffold.carving.sources import Sources
 from scaffold.carving.types import Types
-from scaffold.carving.walking import Call, Key, Walk
+from scaffold.carving.walking import Call, Walk
 
 
 def find(

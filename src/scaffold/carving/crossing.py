@@ -39,7 +39,9 @@ def events(sources: Sources, name: str) -> list[Crossing]:
             dotted = sources.canonical(source.dotted_name(key))
             publisher = _module(dotted)
             if publisher != source.module and name in (publisher, source.module):
-                places = tuple(_published(sources, publisher, dotted))
+                # A function in another one publishes once; the inner one is found last.
+                told = {(p.file, p.line): p for p in _published(sources, publisher, dotted)}
+                places = tuple(told.values())
                 event, at = dotted.rpartition(".")[2], Place(source.path, key.lineno, "")
                 found.append(Crossing(event, publisher, source.module, at, places))
     return found

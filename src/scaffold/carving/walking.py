@@ -1,18 +1,17 @@
-"""One file, read from its first line to its last: which methods of other modules it calls."""
+"""Which methods of other modules a file calls."""
 
 import ast
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scaffold.carving.interface import Interface, is_tx
-from scaffold.carving.sources import Function, Source, methods
-from scaffold.carving.types import BOUND, Types, Variables, pairs
+from scaffold.carving.interface import Interface
+from scaffold.carving.scopes import Block, Key, Scopes
+from scaffold.carving.sources import Source, methods
+from scaffold.carving.types import BOUND, Types
 from scaffold.removing.files import Place
 
 _MANY = frozenset({"imap", "map", "starmap"})
 _SIMPLE = (ast.Expr, ast.Return, ast.Assign, ast.AnnAssign)
-_ANY = frozenset({"", "BaseException", "Exception"})
 
 
 @dataclass(frozen=True)
@@ -45,20 +44,7 @@ class Call:
     in_test: bool = False
 
 
-@dataclass(frozen=True)
-class _Block:
-    """An open transaction: of a `with`, or as a parameter."""
-
-    name: str
-    block: ast.AsyncWith | ast.With | None
-    loop: int
-
-
-Key = tuple[str, str]
-"""A function: its class or file, and its name."""
-
-
-class Walk(ast.NodeVisitor):
+class Walk(Scopes):
     """One file.
 
     Attributes:
@@ -67,146 +53,24 @@ class Walk(ast.NodeVisitor):
     """
 
     def __init__(self, source: Source, types: Types, interfaces: Mapping[str, Interface]) -> None:
+        super().__init__(source, types)
         self.found: list[tuple[Key, Call]] = []
         self.reached: list[tuple[Key, Key, int]] = []
-        self._source, self._types, self._interfaces = source, types, interfaces
-        self._variables: Variables = {}
-        self._class = ""
-        self._function: Key = (source.dotted, "")
-        self._loop = 0
-        self._open: tuple[_Block, ...] = ()
-        self._caught: tuple[str, ...] = ()
+        self._interfaces = interfaces
         self._seen: set[int] = set()
         self._imported = {
             each.split(".")[2] for each in source.names.values() if each.startswith("app.modules.")
         }
 
-    @contextmanager
-    def _in(self, **state: object) -> Iterator[None]:
-        before = {name: getattr(self, name) for name in state}
-        for name, value in state.items():
-            setattr(self, name, value)
-        yield
-        for name, value in before.items():
-            setattr(self, name, value)
-
-    def _kind(self, node: ast.expr | None) -> str:
-        return self._types.infer(node, self._variables, self._source)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        dotted = f"{self._source.dotted}.{node.name}"
-        with self._in(_class=dotted, _variables=dict(self._variables)):
-            self.generic_visit(node)
-
-    def visit_FunctionDef(self, node: Function) -> None:
-        variables = {**self._variables, **self._types.parameters(node, self._source)}
-        is_method = self._class and not self._function[1]
-        if is_method and (first := [*node.args.posonlyargs, *node.args.args][:1]):
-            variables[first[0].arg] = self._class
-        given = [each for each, kind in variables.items() if is_tx(kind)]
-        names = {each.arg for each in node.args.args}
-        blocks = tuple(_Block(each, None, 0) for each in given if each in names)
-        key = (self._class if is_method else self._source.dotted, node.name)
-        for each in [*node.decorator_list, *node.args.defaults, *node.args.kw_defaults]:
-            if each is not None:
-                self.visit(each)
-        with self._in(_variables=variables, _function=key, _open=self._open + blocks, _caught=()):
-            for statement in node.body:
-                self.visit(statement)
-
-    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 - as ast calls it
-
-    def visit_Lambda(self, node: ast.Lambda) -> None:
-        variables = {**self._variables, **self._types.parameters(node, self._source)}
-        with self._in(_variables=variables):
-            self.generic_visit(node)
-
-    def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
-        self.visit(node.iter)  # Once, before the loop begins.
-        with self._in(_loop=node.lineno):
-            for statement in node.body:
-                self.visit(statement)
-        for statement in node.orelse:
-            self.visit(statement)
-
-    visit_AsyncFor = visit_For  # noqa: N815
-
-    def visit_While(self, node: ast.While) -> None:
-        with self._in(_loop=node.lineno):
-            for each in (node.test, *node.body):
-                self.visit(each)
-        for statement in node.orelse:
-            self.visit(statement)
-
-    def _comprehend(
-        self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
-    ) -> None:
-        first = node.generators[0].iter
-        self.visit(first)
-        with self._in(_loop=node.lineno, _variables=dict(self._variables)):
-            for each in ast.iter_child_nodes(node):
-                if isinstance(each, ast.comprehension):
-                    for inner in (each.iter, *each.ifs):
-                        if inner is not first:
-                            self.visit(inner)
-                else:
-                    self.visit(each)
-
-    visit_ListComp = visit_SetComp = _comprehend  # noqa: N815
-    visit_GeneratorExp = visit_DictComp = _comprehend  # noqa: N815
-
-    def visit_Try(self, node: ast.Try | ast.TryStar) -> None:
-        caught = tuple(self._handled(node))
-        with self._in(_caught=self._caught + caught):
-            for statement in node.body:
-                self.visit(statement)
-        for each in (*node.handlers, *node.orelse, *node.finalbody):
-            self.visit(each)
-
-    visit_TryStar = visit_Try  # noqa: N815
-
-    def _handled(self, node: ast.Try | ast.TryStar) -> Iterator[str]:
-        for handler in node.handlers:
-            kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-            for each in kinds:
-                name = self._source.dotted_name(each)
-                if name not in _ANY:
-                    yield self._types.sources.canonical(name)
-
-    def visit_With(self, node: ast.With | ast.AsyncWith) -> None:
-        blocks = self._open
-        for item in node.items:
-            self.visit(item.context_expr)
-            name = item.optional_vars.id if isinstance(item.optional_vars, ast.Name) else ""
-            match item.context_expr:
-                case ast.Call(func=ast.Attribute(attr="transaction" | "read")):
-                    blocks = (*blocks, _Block(name, node, self._loop))
-                case _ if name:
-                    self._variables[name] = self._kind(item.context_expr)
-        with self._in(_open=blocks):
-            for statement in node.body:
-                self.visit(statement)
-
-    visit_AsyncWith = visit_With  # noqa: N815
-
-    def visit_Assign(self, node: ast.Assign) -> None:
-        bound = self._bound(node.value)
-        if bound and all(isinstance(each, ast.Name) for each in node.targets):
+    def visit_Assign(self, node: ast.Assign) -> None:  # noqa: N802 - as ast calls it
+        """Give a method that is assigned the name of its variable: it is called by that."""
+        names = [each.id for each in node.targets if isinstance(each, ast.Name)]
+        bound = self._bound(node.value) if len(names) == len(node.targets) else ""
+        if bound:
             self._seen.add(id(node.value))
-        self.visit(node.value)
-        for target, value in pairs(node.targets, node.value):
-            if isinstance(target, ast.Name):
-                self._variables[target.id] = bound or self._kind(value)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if node.value:
-            self.visit(node.value)
-        if isinstance(node.target, ast.Name):
-            self._variables[node.target.id] = self._types.annotated(node.annotation, self._source)
-
-    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
-        self.visit(node.value)
-        self._variables[node.target.id] = self._kind(node.value)
+        super().visit_Assign(node)
+        if bound:
+            self._variables |= dict.fromkeys(names, bound)
 
     def _bound(self, node: ast.expr) -> str:
         """The method of an interface that an expression is, without a call of it."""
@@ -216,7 +80,7 @@ class Walk(ast.NodeVisitor):
                 return f"{interface.dotted}{BOUND}{node.attr}"
         return ""
 
-    def visit_Call(self, node: ast.Call) -> None:
+    def visit_Call(self, node: ast.Call) -> None:  # noqa: N802
         is_many = self._source.dotted_name(node.func).rpartition(".")[2] in _MANY
         match node.func:
             case ast.Name(id=name) if BOUND in self._variables.get(name, ""):
@@ -254,7 +118,7 @@ class Walk(ast.NodeVisitor):
                 if method and each.module in self._imported and (method.joins or kind):
                     self._note(each, attr, node, node, certain=False)
 
-    def visit_Attribute(self, node: ast.Attribute) -> None:
+    def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: N802
         """Note a method that is handed on, to be called by others."""
         if id(node) not in self._seen and (bound := self._bound(node)):
             dotted, _, method = bound.partition(BOUND)
@@ -286,7 +150,7 @@ class Walk(ast.NodeVisitor):
     def _reach(self, key: Key) -> None:
         self.reached.append((self._function, key, self._loop))
 
-    def _block(self, node: ast.Call) -> _Block | None:
+    def _block(self, node: ast.Call) -> Block | None:
         """The transaction that a call hands over."""
         passed = node.args[0] if node.args else None
         keyword = next((each.value for each in node.keywords if each.arg == "tx"), passed)
@@ -322,7 +186,7 @@ class Walk(ast.NodeVisitor):
         self.found.append((self._function, noted))
 
 
-def _is_all(block: _Block, call: ast.Call) -> bool:
+def _is_all(block: Block, call: ast.Call) -> bool:
     """Whether a call is the last thing in its transaction, and the only one that uses it."""
     if block.block is None or len(block.block.items) != 1:
         return False

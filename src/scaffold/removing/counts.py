@@ -1,6 +1,7 @@
 """How much a module has in a live database: asked by the repository's own application."""
 
 import json
+import os
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +89,7 @@ def ask(root: Path, name: str) -> Counts:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
                 text=True,
             )
             for command in commands
