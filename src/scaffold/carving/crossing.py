@@ -32,7 +32,7 @@ class Crossing:
 def events(sources: Sources, name: str) -> list[Crossing]:
     """Events of a module that others hear, and of others that it hears."""
     found = []
-    for source in sources:
+    for source in sources.around(name):
         if not source.module:
             continue
         for key in _subscriptions(source):
@@ -86,7 +86,7 @@ def _published(sources: Sources, module: str, event: str) -> Iterator[Place]:
 def jobs(sources: Sources, name: str) -> list[Place]:
     """Where others enqueue a job of a module, or it one of theirs."""
     found = []
-    for source in sources:
+    for source in sources.around(name):
         for node in ast.walk(source.tree):
             match node:
                 case ast.Call(func=ast.Attribute(value=value, attr="enqueue")):
@@ -102,7 +102,7 @@ def past_the_interface(
 ) -> list[Place]:
     """Imports from inside a module, and SQL on its tables, in both directions."""
     found = []
-    for source in sources:
+    for source in sources.around(name):
         for node in ast.walk(source.tree):
             for dotted in _imported(source, node):
                 other, _, inside = dotted.removeprefix(_PACKAGE).partition(".")

@@ -28,7 +28,9 @@ def as_text(bill: Bill, because: Reason | None) -> str:
     lines += ["", *map(screen.strong, _wrapped(verdict(bill, because, needed)))]
     for number, each in enumerate(needed if because else (), 1):
         lines += _wrapped(f"{number}. {each.sentence}", "  ", "   ")
-        lines += [f"     {_at(place)}" for place in dict.fromkeys(each.places)]
+        lines += [f"     {_at(place)}" for place in each.places[:_SHOWN]]
+        if (more := len(each.places) - _SHOWN) > 0:
+            lines.append(f"     and {more} more")
     return "\n".join(lines) + "\n"
 
 

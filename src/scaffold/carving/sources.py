@@ -98,6 +98,19 @@ class Sources:
         """The files of a module, its migrations left out."""
         return [each for each in self if each.module == name and ".migrations." not in each.dotted]
 
+    def around(self, name: str) -> list[Source]:
+        """The files of a module, and those that import something of it, as far as can be seen."""
+        package = f"app.modules.{name}"
+        return [
+            each
+            for each in self
+            if each.module == name
+            or any(
+                dotted in ("app", "app.modules") or f"{dotted}.".startswith(f"{package}.")
+                for dotted in each.names.values()
+            )
+        ]
+
     def find(self, dotted: str) -> tuple[Source, Definition] | None:
         """Where a name is defined, through whatever passes it on."""
         return self._find(dotted, set())
