@@ -45,9 +45,13 @@ def production(shop: Repository, postgres: str) -> Repository:
 
 
 def remove(shop: Repository, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return ask(shop, "remove-module", *arguments)
+
+
+def ask(shop: Repository, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**shop.environment, "PYTHONPATH": str(ROOT / "src")}
     return subprocess.run(
-        [sys.executable, "-m", "scaffold", "remove-module", *arguments],
+        [sys.executable, "-m", "scaffold", *arguments],
         cwd=shop.path,
         env=environment,
         capture_output=True,
@@ -94,6 +98,11 @@ def test_what_goes_is_shown_with_what_is_in_the_database(
         assert f"  {line}\n" in said
     assert "docs: The reviews come at night.\n" in said
     assert ": alert: # reviews may be late\n" in said
+    told = ask(production, "carve", "reviews", "--bill", "--json").stdout
+    (table,) = json.loads(told)["goes"]["tables"]
+    assert (table["name"], table["rows"]) == ("reviews", 1234)
+    assert 8192 < table["bytes"] < 2**20
+    assert shop.changes() == []
     # What the template itself says of its examples names no module.
     assert said.partition("left to you:\n")[2].count("\n") == 3
     nowhere = "postgresql://app:secret@127.0.0.1:1/app"
