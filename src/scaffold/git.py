@@ -92,7 +92,8 @@ def changes(folder: Path, *paths: str) -> list[str]:
 
 def commit(folder: Path, revision: str) -> str | None:
     """The full hash of what a revision names, in any spelling that git understands, if anything."""
-    for spelling in (revision, f"refs/remotes/origin/{revision}"):
+    more = () if revision == "HEAD" or revision.startswith("refs/") else ("refs/remotes/origin/",)
+    for spelling in (revision, *(before + revision for before in more)):
         asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{spelling}^{{commit}}")
         found = call(*asked, cwd=folder)
         if found.returncode == 0:
@@ -130,13 +131,13 @@ def ignored(folder: Path, paths: Iterable[str], *options: str) -> list[tuple[str
     ]
 
 
-def need_identity(folder: Path | None = None) -> None:
+def need_identity(folder: Path | None = None, otherwise: str = "") -> None:
     """Refuse to go on when a commit would fail because git does not know whose it is."""
     both = ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT")
     if not all(succeeds("var", one, cwd=folder) for one in both):
         raise ScaffoldError(
-            "git does not know who you are, so the first commit would fail; "
-            "set `git config --global user.name` and `user.email`, or pass --no-git"
+            "git does not know who you are, so that a commit would fail; set `git config --global "
+            f"user.name` and `user.email`{otherwise}"
         )
 
 

@@ -37,13 +37,13 @@ def land(scratch: Scratch, root: Path, result: Result, branch: str | None) -> st
     )
     whole |= {prefix + path: entry for path, entry in merged.files.items()}
     (tree,) = scratch.trees(whole)
-    commit = scratch.commit(tree, result.message, result.head)
+    if not branch:
+        _check_free(root, result.ours, merged.files)
+    scratch.hand_over(tree, *merged.commits, beside=f"{result.head}^{{tree}}")
+    commit = objects.commit_tree(root, tree, result.message, [result.head])
     if branch:
-        scratch.hand_over(commit)
         objects.plumb("branch", "--no-track", branch, commit, cwd=root)
         return commit
-    _check_free(root, result.ours, merged.files)
-    scratch.hand_over(commit, *merged.commits)
     if not merged.conflicts:
         steps = f"git merge --quiet --ff-only --no-overwrite-ignore {commit}"
     else:

@@ -86,7 +86,7 @@ def new(
     outer = None if cloned else _outer(target)
     commit = (outer is None) if commit is None else commit
     if commit:
-        git.need_identity(target if cloned else None)
+        git.need_identity(target if cloned else None, ", or pass --no-git")
     template = origin.find(source, version, note)
     warnings = list(template.warnings)
     if outer and not commit:

@@ -7,6 +7,20 @@ from scaffold import objects
 from scaffold.errors import ScaffoldError
 
 
+def checked_out(root: Path) -> tuple[str, str]:
+    """The commit that is checked out, and the folder in it that a repository is; mostly "".
+
+    Raises:
+        ScaffoldError: where nothing is committed yet.
+    """
+    asked = ("rev-parse", "--show-prefix", "HEAD^{commit}")
+    code, said = objects.run(*asked, cwd=root, allowed=range(256))
+    prefix, _, commit = os.fsdecode(said).rstrip("\n").rpartition("\n")
+    if code:
+        raise ScaffoldError(f"{root} has no commit yet; commit it first, so that nothing is lost")
+    return commit, prefix
+
+
 def check_idle(root: Path) -> None:
     """Refuse to write where a merge, or another git, is at work."""
     names = ["index.lock", *_IN_PROGRESS]

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,8 @@ PREFIX = "scaffold/"
 
 _QUIET = ("-c", "core.hooksPath=/dev/null", *mirror.PATIENCE)
 """A team's hooks are for what the team does."""
+
+_READ = (repository.ANSWERS, ".gitattributes")
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,8 @@ def claimed(checkout: Checkout, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def worktree(checkout: Checkout, commit: str) -> Iterator[Path]:
-    """A worktree of our own, with no more of a commit in it than an update on a branch reads.
+def worktree(checkout: Checkout, commit: str, files: Mapping[str, bytes]) -> Iterator[Path]:
+    """A worktree of our own, with no more of a commit in it than `files`, which an update reads.
 
     Most of the time of a run would go into files that nobody looks at.
     """
@@ -191,9 +193,8 @@ def worktree(checkout: Checkout, commit: str) -> Iterator[Path]:
         git.run(*_QUIET, *added, cwd=checkout.folder)
         root = tree / checkout.prefix
         (root / repository.MODULES).mkdir(parents=True)
-        for name in (repository.ANSWERS, ".gitattributes"):
-            if (content := committed(checkout, commit, name)) is not None:
-                (root / name).write_bytes(content)
+        for name, content in files.items():
+            (root / name).write_bytes(content)
         yield root
     finally:
         _remove(checkout.folder, aside)
@@ -204,11 +205,11 @@ def fill(root: Path, commit: str) -> None:
     git.run(*_QUIET, "reset", "--quiet", "--hard", commit, cwd=root)
 
 
-def committed(checkout: Checkout, commit: str, name: str) -> bytes | None:
-    """The content of a file in a commit, if it is there."""
-    asked = ("cat-file", "blob", f"{commit}:{checkout.prefix}{name}")
-    code, content = objects.run(*asked, cwd=checkout.folder, allowed=range(256))
-    return content if code == 0 else None
+def committed(checkout: Checkout, commit: str) -> dict[str, bytes]:
+    """What an update reads in a worktree of a commit: those files that are there, by name."""
+    asked = [f"{commit}:{checkout.prefix}{name}" for name in _READ]
+    found = zip(_READ, objects.read_named(checkout.folder, asked), strict=True)
+    return {name: content for name, content in found if content is not None}
 
 
 def sweep() -> None:

@@ -45,6 +45,7 @@ class Removal:
         root: of the repository.
         name: of the module.
         head: the commit that was looked at.
+        prefix: the folder of it that is the repository.
         has: what goes with it.
         counts: what a live database has of it.
         owners: the lines of CODEOWNERS that go, as places.
@@ -56,6 +57,7 @@ class Removal:
     root: Path
     name: str
     head: str
+    prefix: str
     has: Belongings
     counts: Counts = field(default_factory=Counts)
     owners: list[Place] = field(default_factory=list)
@@ -84,9 +86,7 @@ def look(start: Path, name: str, note: Callable[[str], None] = lambda _: None) -
     git.need()
     root = repository.find_root(start)
     _check_there(root, name)
-    if not git.has_commit(root, "HEAD"):
-        raise ScaffoldError(f"{root} has no commit yet; commit it first, so that nothing is lost")
-    found = Removal(root, name, git.head(root), Belongings())
+    found = Removal(root, name, *ready.checked_out(root), Belongings())
     _check_committed(root, found.folder)
     contents = files.read(root)
     found.has = belongings.find(name, contents)
@@ -122,10 +122,9 @@ def remove(found: Removal, data: str) -> Removal:
         if git.head(root) != found.head:
             raise ScaffoldError(f"somebody has just committed in {root}; look again, and try again")
         _check_committed(root, found.folder)
-        prefix = os.fsdecode(objects.plumb("rev-parse", "--show-prefix", cwd=root)).strip("\n")
-        ours = objects.tree_of(root, f"{found.head}:{prefix}")
+        ours = objects.tree_of(root, f"{found.head}:{found.prefix}")
         edited = {**found.edited, moved.FILE: _moved(found, ours, data)}
-        scratch = stack.enter_context(merging.scratch(root))
+        scratch = stack.enter_context(merging.scratch(root, ours))
         after: Tree = {
             path: entry for path, entry in ours.items() if not path.startswith(f"{found.folder}/")
         }
@@ -135,7 +134,7 @@ def remove(found: Removal, data: str) -> Removal:
         _clear_caches(root / found.folder)
         message = f"Remove the module {found.name}"
         found.commit = land(
-            scratch, root, Result(found.head, prefix, ours, Merged(after), message), None
+            scratch, root, Result(found.head, found.prefix, ours, Merged(after), message), None
         )
         _clear_caches(root / found.folder)  # Whatever ran meanwhile has made some.
         _remove_empty(root / found.folder)

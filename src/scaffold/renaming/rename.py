@@ -148,10 +148,7 @@ def _check_names(root: Path, old: str, new: str) -> None:
 
 def _committed(root: Path, folder: str, dry_run: bool) -> tuple[str, str, Tree]:
     """The commit that is renamed in, with nothing beside it that could be lost."""
-    if not git.has_commit(root, "HEAD"):
-        raise ScaffoldError(f"{root} has no commit yet; commit it first, so that nothing is lost")
-    head = git.head(root)
-    prefix = os.fsdecode(objects.plumb("rev-parse", "--show-prefix", cwd=root)).strip("\n")
+    head, prefix = ready.checked_out(root)
     ours = objects.tree_of(root, f"{head}:{prefix}")
     changed = git.changes(root, folder) if (root / folder).exists() else []
     if changed:
@@ -210,7 +207,7 @@ def _write(
     files: list[File],
     message: str,
 ) -> str:
-    scratch = stack.enter_context(merging.scratch(root))
+    scratch = stack.enter_context(merging.scratch(root, ours))
     after = dict(edited.tree)
     changed = [file for file in files if file.before != file.after]
     blobs = objects.write_blobs(scratch.folder, [file.after for file in changed])
