@@ -185,13 +185,20 @@ def succeeds(*arguments: str, cwd: Path | None = None) -> bool:
 
 
 def call(
-    *arguments: str, cwd: Path | None = None, stdin: bytes | None = None
+    *arguments: str,
+    cwd: Path | None = None,
+    stdin: bytes | None = None,
+    seconds: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run git to its end, whatever it is."""
+    """Run git to its end, whatever it is; after some seconds, if given, that is a failure."""
+    command = ["git", *arguments]
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=cwd, input=stdin, capture_output=True, check=False
+            command, cwd=cwd, input=stdin, capture_output=True, check=False, timeout=seconds
         )
+    except subprocess.TimeoutExpired:
+        late = f"fatal: timed out after {seconds:g} seconds"
+        return subprocess.CompletedProcess(command, 128, "", late)
     except FileNotFoundError:
         raise ScaffoldError("git is not on PATH; install it and try again") from None
     said = [part.decode(errors="replace") for part in (done.stdout, done.stderr)]

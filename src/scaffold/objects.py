@@ -140,8 +140,7 @@ def fold(tree: Tree, listed: dict[str, str]) -> str:
             entries.append((os.fsencode(path), mode, blob))
     # git sorts a folder as if its name ended in a slash.
     entries += [
-        (os.fsencode(f"{name}/"), "40000", fold(inside, listed))
-        for name, inside in folders.items()
+        (os.fsencode(f"{name}/"), "40000", fold(inside, listed)) for name, inside in folders.items()
     ]
     entries.sort()
     content = b"".join(

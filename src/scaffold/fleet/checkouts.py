@@ -16,7 +16,8 @@ from scaffold.fleet.listing import Member
 PREFIX = "scaffold/"
 """Branches of ours begin so."""
 
-_QUIET = ("-c", "core.hooksPath=/dev/null", *mirror.PATIENCE)
+_NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+_QUIET = (*_NO_HOOKS, *mirror.PATIENCE)
 """A team's hooks are for what the team does."""
 
 _READ = (repository.ANSWERS, ".gitattributes")
@@ -98,8 +99,8 @@ def base(checkout: Checkout) -> Base:
     folder, remote = checkout.folder, checkout.remote
     if not remote:
         return _local_base(checkout)
-    asked = ("ls-remote", "--symref", "--", remote, "HEAD", f"refs/heads/{PREFIX}*")
-    said = git.call(*_QUIET, *asked, cwd=folder)
+    wanted = ("HEAD", f"refs/heads/{PREFIX}*")
+    said = mirror.look(remote, *_NO_HOOKS, refs=wanted, cwd=folder)
     if said.returncode:
         raise ScaffoldError(
             f"{addresses.redact(checkout.url)} cannot be reached: {git.reason(said.stderr)}"
@@ -248,7 +249,9 @@ def _clone(url: str) -> Path:
             try:
                 name = url.rstrip("/").removesuffix(".git").replace(":", "/").split("/")[-1]
                 asked = ("clone", "--quiet", "--no-checkout", "--", url, str(aside / name))
-                done = git.call(*_QUIET, *asked, cwd=place.parent)
+                done = mirror.look(url, cwd=place.parent)
+                if not done.returncode:
+                    done = git.call(*_QUIET, *asked, cwd=place.parent)
                 if done.returncode:
                     why = git.reason(done.stderr)
                     raise ScaffoldError(f"{addresses.redact(url)} cannot be cloned: {why}")

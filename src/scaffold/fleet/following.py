@@ -126,8 +126,8 @@ def _look(
     path = checkout.prefix + repository.ANSWERS
     if repository.ANSWERS not in files:
         raise ScaffoldError(
-            f"there is no {path} on {base.branch}, so it follows no template; take it off the "
-            "list, or let it record one"
+            f"there is no {path} on {base.branch}, so it follows no template; name the "
+            "folder in it that does, or take it off the list"
         )
     app = repository.read_template(Path(path), files[repository.ANSWERS])
     outcome.version = short(app.version)

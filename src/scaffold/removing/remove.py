@@ -89,6 +89,7 @@ def look(start: Path, name: str, note: Callable[[str], None] = lambda _: None) -
     found = Removal(root, name, *ready.checked_out(root), Belongings())
     _check_committed(root, found.folder)
     contents = files.read(root)
+    moved.read(contents.get(moved.FILE))  # It will get a line.
     found.has = belongings.find(name, contents)
     if needed := dependents.find(name, contents, found.has.tables):
         raise NeededError(name, needed)
