@@ -50,6 +50,7 @@ def test_an_operation_in_progress(behind: Path, refused: Refused, what: str) -> 
 
 def test_a_repository_without_a_commit(team: Path, refused: Refused) -> None:
     shutil.rmtree(".git")
+    assert "not a git repository" in refused("update")
     git(team, "init", "--quiet")
     assert "has no commit yet" in refused("update")
 
