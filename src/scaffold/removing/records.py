@@ -4,8 +4,8 @@ import json
 import re
 from typing import Any
 
+from scaffold.contents import Contents
 from scaffold.errors import ScaffoldError
-from scaffold.removing.files import Contents
 from scaffold.repository import ANSWERS, MODULE_ANSWERS, MODULES
 
 
