@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scaffold.codeowners import find, with_line
+from scaffold.codeowners import find, owners_of, with_line
 from scaffold.errors import ScaffoldError
 
 FILE = Path("CODEOWNERS")
@@ -81,6 +81,16 @@ def test_what_only_looks_like_a_section_is_a_line():
 def test_a_merge_conflict_is_refused():
     with pytest.raises(ScaffoldError, match="merge conflict"):
         add(b"<<<<<<< HEAD\na @b\n=======\nc @d\n>>>>>>> other\n")
+
+
+def test_the_last_line_that_matches_says_who_owns_a_path():
+    lines = (
+        "* @acme/all\n/src/app/modules/ @acme/apps @ada # of modules\n/src/**/tax/ @acme/tax\n"
+        "/src/app/modules/tax/\n[Docs] @acme/docs\ndocs @acme/docs\n\\ @acme/nobody\n"
+    )
+    paths = ["README.md", "src/app/modules/billing/jobs.py", "src/app/modules/tax/jobs.py"]
+    assert list(owners_of(lines, paths).values()) == ["@acme/all", "@acme/apps", "@acme/tax"]
+    assert owners_of("", paths[:1]) == {"README.md": ""}
 
 
 def test_the_file_is_found_where_the_team_moved_it(tmp_path):

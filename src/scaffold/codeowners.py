@@ -1,6 +1,8 @@
 """The line that a module has in CODEOWNERS."""
 
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from scaffold.errors import ScaffoldError
@@ -52,6 +54,23 @@ def with_line(content: bytes, folder: str, owner: str, file: Path) -> bytes:
     before = b"".join(content.splitlines(keepends=True)[:place])
     gap = end if before and not before.endswith(b"\n") else b""
     return before + gap + line + end + content[len(before) :]
+
+
+def owners_of(content: str, paths: Iterable[str]) -> dict[str, str]:
+    """By path, who is named first in the last line that matches: that line counts."""
+    from pathspec import GitIgnoreSpec
+
+    rules = []
+    for line in content.splitlines():
+        pattern, *owners = line.split("#")[0].split() or [""]
+        if owners and not pattern.startswith(("[", "^", "!")):
+            with suppress(ValueError):  # No host takes it for a pattern either.
+                rules.append((GitIgnoreSpec.from_lines([pattern]), owners[0]))
+    rules.reverse()
+    return {
+        path: next((owner for pattern, owner in rules if pattern.match_file(path)), "")
+        for path in paths
+    }
 
 
 def lines_of(content: bytes, folder: str) -> list[int]:

@@ -73,6 +73,11 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print(_paint(line.rstrip(), "" if number else "1", sys.stdout))
 
 
+def strong(text: str) -> str:
+    """Text that stands out on a terminal."""
+    return _paint(text, "1", sys.stdout)
+
+
 def _paint(text: str, colour: str, stream: TextIO) -> str:
     plain = not colour or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     if plain or not stream.isatty():

@@ -8,39 +8,28 @@ from ast import literal_eval
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, UTC
 from itertools import chain
 from pathlib import Path
-from textwrap import wrap
 from uuid import uuid4
 
-from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from app.development.database import create_login, with_database
-from app.development.schema_changes import Changes, Step
+from app.development.migration_files import as_literal, write
+from app.development.migration_step import Migration, Step
+from app.development.schema_changes import Changes
 from app.development.schema_differences import differences, remedy, renamed
 from app.development.schema_making import read_tables, settle
 from app.development.schema_reading import Key, read_schema, Schema
 from app.platform.database import MigrationError, owner_of
-from app.platform.migrations import admin_connection, as_owner, config_of, explained, migrate
+from app.platform.migrations import admin_connection, as_owner, migrate
 from app.platform.wiring import ModuleFolder
 
 _LOGIN = "app_test"
 """Whose roles stand on the server beside those of an application: the tests' own."""
 _ROUNDS = 3
 """What goes with a column that is made anew, is made anew in the next round."""
-_FORMAT_WITH_RUFF = {
-    "hooks": "ruff",
-    "ruff.type": "module",
-    "ruff.module": "ruff",
-    "ruff.options": "format --quiet REVISION_SCRIPT_FILENAME",
-}
-_COMMIT = "pass  # Commits what came before: nobody waits for it while rows are looked at."
-_MEANS_MORE = re.compile(r"(?<![:\w\\]):(?=\w+(?![:\w]))|\\(?=:\w*(?![:\w]))")
-"""What `sqlalchemy.text` takes for the name of a parameter, or for a backslash before one."""
-_QUOTED = re.compile(r"""('[^']*'|"[^"]*")""")
 
 
 @dataclass
@@ -52,12 +41,6 @@ class Written:
     """What differs and has to be written by hand, in sentences."""
     doubts: list[str] = field(default_factory=list)
     """What may be meant otherwise, in sentences."""
-
-
-@dataclass(frozen=True)
-class _Migration:
-    up: Step
-    down: Step
 
 
 async def make_migration(
@@ -94,7 +77,7 @@ async def make_migration(
         )
     if not migrations and not by_hand:
         raise MigrationError(f"{folder.name}/tables.py and its migrations agree: nothing to write.")
-    files = _write(folder, message, migrations or [_Migration(Step(), Step())])
+    files = write(folder, message, migrations or [Migration(Step(), Step())])
     return Written(files, left, doubts)
 
 
@@ -156,7 +139,7 @@ async def _scratch(admin_url: str) -> AsyncIterator[str]:
 
 def _plan(
     connection: Connection, folder: ModuleFolder
-) -> tuple[list[_Migration], list[str], list[str]]:
+) -> tuple[list[Migration], list[str], list[str]]:
     """Make what the tables say; return how, what could not be made, and what may be a new name."""
     owner = owner_of(_LOGIN, folder.name)
 
@@ -166,7 +149,7 @@ def _plan(
     wanted = settle(connection, read_tables(connection, folder, owner), folder.name, owner)
     state = read()
     doubts = renamed(state, wanted)
-    migrations: list[_Migration] = []
+    migrations: list[Migration] = []
     refused: dict[object, list[str]] = {}
     for part in (Changes.structure, Changes.rules) * 2:  # A key may refer to what the rules made.
         before, up = state, Step()
@@ -184,7 +167,7 @@ def _plan(
         if up:
             down = Changes(folder.name, state, before, careful=False).at_once()
             up.doubts = [] if migrations else doubts
-            migrations.append(_Migration(up, down))
+            migrations.append(Migration(up, down))
     left = differences(state, wanted)
     return migrations, [*_explained(left, state, wanted), *chain(*refused.values())], doubts
 
@@ -201,7 +184,7 @@ def _try(connection: Connection, owner: str, step: Step, refused: list[str]) -> 
             for part in ("beside", "looks", "within"):
                 for statement in getattr(step, part):
                     try:
-                        connection.execute(text(literal_eval(_as_literal(statement))))
+                        connection.execute(text(literal_eval(as_literal(statement))))
                     except DBAPIError as error:
                         why = f"Postgres refuses `{statement}`: {error.orig}."
                         refused += [] if why in refused else [why]
@@ -217,61 +200,3 @@ def _explained(left: dict[Key, str], state: Schema, wanted: Schema) -> list[str]
     return [
         f"{sentence} {remedy(state.get(key), wanted.get(key))}" for key, sentence in left.items()
     ]
-
-
-def _write(folder: ModuleFolder, message: str, migrations: list[_Migration]) -> list[Path]:
-    config = config_of(folder)
-    for name, value in _FORMAT_WITH_RUFF.items():
-        config.set_section_option("post_write_hooks", name, value)
-    files = []
-    now = datetime.now(UTC)
-    for number, migration in enumerate(migrations):
-        with explained(folder):
-            scripts = ScriptDirectory.from_config(config)
-            taken = {each.revision for each in scripts.walk_revisions()}
-            # A time, not a number: migrations from two branches stand side by side and both run.
-            while (id := f"{now:%Y%m%d%H%M%S}") in taken:
-                now += timedelta(seconds=1)
-            script = scripts.generate_revision(
-                id,
-                message if number == 0 else f"{message}, beside the writes",
-                head="heads",
-                allowed=migration.up.allowed,
-                upgrades=_as_python(migration.up),
-                downgrades=_as_python(migration.down),
-            )
-        assert isinstance(script, Script)
-        files.append(Path(script.path))
-    return files
-
-
-def _as_python(step: Step) -> str:
-    lines = [line for doubt in step.doubts for line in _as_comment(doubt)]
-    if step.beside or step.looks:
-        lines.append("with op.get_context().autocommit_block():")
-        lines += [f"    {_execute(each)}" for each in step.beside] or [f"    {_COMMIT}"]
-    lines += map(_execute, [*step.looks, *step.within])
-    return "\n    ".join(lines) or "pass"
-
-
-def _as_comment(sentence: str) -> list[str]:
-    return wrap(sentence, 95, initial_indent="# ", subsequent_indent="# ")
-
-
-def _execute(statement: str) -> str:
-    return f"op.execute({_as_literal(statement)})"
-
-
-def _as_literal(statement: str) -> str:
-    """Return the text in Python that `sqlalchemy.text` reads as a statement.
-
-    Lines are indented, but for those within quotation marks, where each space counts.
-    """
-    escaped = _MEANS_MORE.sub(r"\\\g<0>", statement).replace("\\", "\\\\").replace("\r", "\\r")
-    parts = _QUOTED.split(escaped)
-    parts[1::2] = [part.replace("\n", "\\n") for part in parts[1::2]]
-    lines = "".join(parts)
-    if "\n" not in lines:
-        return '"{}"'.format(lines.replace('"', '\\"'))
-    lines = lines.replace('"""', '\\"\\"\\"').replace("\n", "\n        ")
-    return f'"""\n        {lines}\n    """'

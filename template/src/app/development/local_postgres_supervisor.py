@@ -7,9 +7,6 @@ is ready becomes the starter's error message.
 
 import fcntl
 import os
-import re
-import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,60 +14,13 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from app.development import local_postgres_account
 from app.development.local_postgres_account import Account, choose_account, StartError
+from app.development.local_postgres_data import check_version, create_data, has, Programs
 
 _SECONDS_TO_STOP = 30
-
-
-@dataclass(frozen=True)
-class Programs:
-    """Postgres's programs, as whom they run, and the folder they work on."""
-
-    folder: Path
-    binaries: Path
-    account: Account
-    in_use: int
-
-    def start(
-        self, name: str, *arguments: str | Path, stdin: int = subprocess.DEVNULL
-    ) -> subprocess.Popen[bytes]:
-        """Start a program that writes to the log and, as long as it lives, holds `server.lock`."""
-        with (self.folder / "server.log").open("ab") as log:
-            return subprocess.Popen(
-                [self.binaries / name, *arguments],
-                stdin=stdin,
-                stdout=log,
-                stderr=log,
-                pass_fds=(self.in_use,),
-                **self.account.popen_arguments(),
-            )
-
-    def run(self, name: str, *arguments: str | Path, text: str = "") -> None:
-        """Run a program to its end with `text` as its input; raise StartError if it fails."""
-        program = self.start(name, *arguments, stdin=subprocess.PIPE)
-        program.communicate(text.encode())
-        if program.returncode:
-            raise self.failure(name)
-
-    def failure(self, name: str) -> StartError:
-        """Return the error that tells a program's failure, with the end of the log."""
-        log = self.folder / "server.log"
-        lines = log.read_text(errors="replace").splitlines()[-15:]
-        return StartError(
-            "\n    ".join([f"{self.binaries / name} failed. The end of {log}:", *lines])
-            + "\nRemove the cause and try again, or set DATABASE_URL to another server."
-        )
-
-    def major_version(self) -> int:
-        """Return the version, for example 18; raise StartError if the program tells none."""
-        if number := re.search(r"\d+", self.account.version(self.binaries) or ""):
-            return int(number[0])
-        self.run("postgres", "--version")  # Once more, so that the log tells why.
-        raise self.failure("postgres")
 
 
 def main() -> None:
@@ -127,9 +77,9 @@ def _start_server(folder: Path, binaries: Path) -> tuple[subprocess.Popen[bytes]
         account, binaries = choose_account(folder, binaries)
         programs = Programs(folder, binaries, account, in_use.fileno())
         if (folder / "data").exists():
-            _check_version(folder / "data", major, binaries)
+            check_version(folder / "data", major, binaries)
         else:
-            _create_data(programs, major)
+            create_data(programs, major)
         for _ in range(5):
             port = _free_port()
             server = programs.start("postgres", *_settings(programs, port))
@@ -166,53 +116,6 @@ def _wait_until_unused(in_use: int, folder: Path) -> None:
     )
 
 
-def _check_version(data: Path, major: int, binaries: Path) -> None:
-    found = (data / "PG_VERSION").read_text().strip()
-    if found != str(major):
-        raise StartError(
-            f"The data in {data} was made by PostgreSQL {found}, but {binaries} holds version"
-            f" {major}.\nDelete {data.parent} to start with an empty database, or make version"
-            f" {found} available again."
-        )
-
-
-def _create_data(programs: Programs, major: int) -> None:
-    """Create the database cluster under another name first, so that it is whole or not there."""
-    new = programs.folder / "data.new"
-    if new.exists():
-        shutil.rmtree(new)
-    password = secrets.token_hex(16)
-    password_file = programs.folder / "password"
-    _write_private(password_file, password, programs.account.uid)
-    # The locale C exists everywhere. From version 17 on Postgres brings a better one of its own,
-    # which knows the letters beyond ASCII.
-    builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if major >= 17 else []
-    programs.run(
-        "initdb",
-        *("--pgdata", new, "--username=postgres", "--pwfile", password_file),
-        # Unlike `password`, it tells nothing to another program that took over the port.
-        "--auth=scram-sha-256",
-        *("--encoding=UTF8", "--locale=C", *builtin),
-    )
-    sql = [f"CREATE ROLE admin LOGIN CREATEROLE CREATEDB PASSWORD '{password}'"]
-    if major >= 16:
-        # Many rounds protect weak passwords; for a random one they only make each login slow.
-        sql.insert(0, "SET scram_iterations = 1")
-    # In the template, because `admin` may not: every database has them from the start.
-    if _has(programs.binaries, "pg_stat_statements"):
-        sql.append("CREATE EXTENSION pg_stat_statements")
-    if _has(programs.binaries, "vector"):
-        sql.append("CREATE SCHEMA extensions")
-        sql.append("GRANT USAGE ON SCHEMA extensions TO PUBLIC")
-        sql.append("CREATE EXTENSION vector SCHEMA extensions")
-    programs.run(
-        "postgres",
-        *("--single", "-c", "exit_on_error=on", "-D", new, "template1"),
-        text="".join(f"{line};\n" for line in sql),
-    )
-    new.rename(programs.folder / "data")
-
-
 def _settings(programs: Programs, port: int) -> list[str | Path]:
     """Return the server's command line: here, so that a change reaches existing data as well."""
     settings = {
@@ -227,21 +130,12 @@ def _settings(programs: Programs, port: int) -> list[str | Path]:
         "logging_collector": "off",
         "log_checkpoints": "off",
     }
-    if _has(programs.binaries, "pg_stat_statements"):
+    if has(programs.binaries, "pg_stat_statements"):
         settings["shared_preload_libraries"] = "pg_stat_statements"
         # Each test has a database of its own, and its statements count as others.
         settings["pg_stat_statements.max"] = "50000"
     options = [part for item in settings.items() for part in ("-c", "=".join(item))]
     return ["-D", programs.folder / "data", *options]
-
-
-def _has(binaries: Path, extension: str) -> bool:
-    libraries = binaries.parent / "lib"
-    return any(
-        path.is_file()
-        for folder in (libraries, libraries / "postgresql")
-        for path in folder.glob(f"{extension}.*")
-    )
 
 
 def _becomes_ready(server: subprocess.Popen[bytes], pid_file: Path) -> bool:
@@ -260,14 +154,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _write_private(path: Path, text: str, owner: int | None) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        if owner is not None:
-            os.fchown(descriptor, owner, -1)
-        os.write(descriptor, text.encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

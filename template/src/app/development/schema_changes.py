@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from app.development.migration_step import Step
 from app.development.schema_pair import literal, Pair, quote
 from app.development.schema_reading import Column, NOT_VALID, Schema, Thing
 
@@ -23,25 +24,6 @@ _UNIQUE = re.compile(
 _OWNED = " OWNED BY "
 _NO_CODE_NAMES_IT = {"renaming-object": "Only an index is renamed, which no statement names."}
 _DROPPED = "ban-drop-constraint"
-
-
-@dataclass
-class Step:
-    """What one migration does."""
-
-    beside: list[str] = field(default_factory=list)
-    """Outside of a transaction, beside those who read and write. It can be done again."""
-    looks: list[str] = field(default_factory=list)
-    """At the beginning of a new transaction: what looks at each row while others write."""
-    within: list[str] = field(default_factory=list)
-    """In the same transaction, or in that of the migrations before where there is nothing else."""
-    allowed: dict[str, str] = field(default_factory=dict)
-    """What `make migrations` would refuse of it, by rule, and why it is safe."""
-    doubts: list[str] = field(default_factory=list)
-    """What a person should think of, who reads it."""
-
-    def __bool__(self) -> bool:
-        return bool(self.beside or self.looks or self.within)
 
 
 class Changes:

@@ -29,7 +29,6 @@ from app.platform.telemetry import cause
 from app.platform.timeouts import CLOSE, LEAVE, MARGIN
 
 logger = logging.getLogger("app.worker")
-
 Answer = TypeVar("Answer")
 
 _POLL = 1.0
@@ -52,11 +51,10 @@ class Worker:
     ) -> None:
         self._settings, self._engine = settings, engine
         self._scheduled, self._jobs = jobs, by_any_name(jobs)
-        self._id = QueueManagerId(uuid4())
+        self._id, self._answered = QueueManagerId(uuid4()), time.monotonic()
         self._taker = Taker(self._id, self._jobs, settings.worker_lost_after)
         self._running: dict[JobId, asyncio.Task[Exception | None]] = {}
         self._backlog = Backlog(self._id, settings.worker_concurrency)
-        self._answered = time.monotonic()
         self._wake, self._stopped = asyncio.Event(), asyncio.Event()
         self._quiet = asyncio.Event()  # No more jobs are being taken.
         self._serving: asyncio.Task[None] | None = None

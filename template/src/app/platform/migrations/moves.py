@@ -155,7 +155,7 @@ def _prepare(
         if move.kind == "remove" and move.name in modules and move.name in names:
             raise MigrationError(
                 f"moved.toml removes {move.name}, of which this database has data, but "
-                f"{names[move.name].path} is there. Delete the folder (`scaffold remove-module` does). If "
+                f"{names[move.name].path} is there. Delete the folder. If "
                 "that is a new module of the same name, migrate this database first with a release "
                 "in which there was none."
             )

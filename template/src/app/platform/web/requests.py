@@ -45,8 +45,6 @@ _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
 )
-
-
 _NONE = (None, None)
 
 Kind = tuple[str, str, str, int]
