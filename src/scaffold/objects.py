@@ -25,6 +25,11 @@ def status_of(*arguments: str, cwd: Path) -> int:
     return run(*arguments, cwd=cwd, allowed=range(256))[0]
 
 
+def contains(repository: Path, newer: str, older: str) -> bool:
+    """Whether a commit has another one in its history, or is it."""
+    return status_of("merge-base", "--is-ancestor", older, newer, cwd=repository) == 0
+
+
 def run(
     *arguments: str, cwd: Path, given: bytes = b"", allowed: Iterable[int] = (0,)
 ) -> tuple[int, bytes]:

@@ -30,15 +30,11 @@ def between(old: origin.Origin, new: origin.Origin) -> Distance:
     place = Path(old.place)
     if old.revision == new.revision:
         return Distance(new.version, [], 0)
-    if _contains(place, new.revision, old.revision):
+    if objects.contains(place, new.revision, old.revision):
         count = ("rev-list", "--count", f"{old.revision}..{new.revision}", "--")
         commits = int(git.run(*count, *_RENDERED_FROM, cwd=place))
         releases = origin.releases_between(place, old.revision, new.revision)
         return Distance(new.version, releases, commits)
-    is_ahead = _contains(place, old.revision, new.revision)
+    is_ahead = objects.contains(place, old.revision, new.revision)
     related = objects.status_of("merge-base", old.revision, new.revision, cwd=place) == 0
     return Distance(new.version, [], 0, is_apart=related and not is_ahead)
-
-
-def _contains(place: Path, newer: str, older: str) -> bool:
-    return objects.status_of("merge-base", "--is-ancestor", older, newer, cwd=place) == 0

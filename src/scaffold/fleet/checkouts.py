@@ -81,9 +81,8 @@ def find(member: Member) -> Checkout:
             why = "it is no git repository"
         raise ScaffoldError(f"{where} cannot be updated: {why}")
     store, prefix, *_ = [*found.stdout.split("\n"), ""]
-    names = git.run("remote", cwd=folder).split()
-    name = "origin" if "origin" in names else names[0] if len(names) == 1 else ""
-    if names and not name:
+    name = git.remote(folder) or ""
+    if not name and (names := git.run("remote", cwd=folder).split()):
         raise ScaffoldError(
             f"{member.given} has the remotes {', '.join(names)} and none is called origin, so its "
             "default branch is not known; rename one (git remote rename)"
