@@ -87,7 +87,8 @@ def is_pushed(folder: Path, remote: str, revision: str) -> bool:
 
 def changes(folder: Path, *paths: str) -> list[str]:
     """Uncommitted changes below some paths, one line each, as `git status --porcelain` says it."""
-    return run("status", "--porcelain", "--", *paths, cwd=folder).splitlines()
+    asked = ("--no-optional-locks", "status", "--porcelain", "--", *paths)
+    return run(*asked, cwd=folder).splitlines()
 
 
 def commit(folder: Path, revision: str) -> str | None:
@@ -163,9 +164,8 @@ def run(*arguments: str, cwd: Path | None = None, stdin: bytes | None = None) ->
     done = call(*arguments, cwd=cwd, stdin=stdin)
     if done.returncode:
         said = reason(done.stderr.strip() or done.stdout)
-        command = next(
-            (each for each in arguments if not each.startswith(("-", "/"))), arguments[0]
-        )
+        words = (each for each in arguments if not each.startswith(("-", "/")) and "=" not in each)
+        command = next(words, arguments[0])
         raise ScaffoldError(f"git {command} failed in {cwd or Path.cwd()}: {said}")
     return done.stdout.rstrip()
 
