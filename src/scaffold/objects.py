@@ -129,7 +129,7 @@ def write_trees(repository: Path, trees: Sequence[Tree], there: set[str]) -> lis
     if new:
         given = os.fsencode("".join(new))
         plumb("mktree", "-z", "--missing", "--batch", cwd=repository, given=given)
-    there |= listed.keys()
+    there.update(listed)
     return hashes
 
 
