@@ -26,7 +26,7 @@ test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
 test-update: | $(UV)  ## Update repositories of this template's whole past, and try many more edits (takes minutes)
 	EXAMPLES=150 $(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder tests/test_update_history.py tests/test_update_properties.py tests/adopting/test_adopt_history.py $(only)
 
-test-moves: | $(UV)  ## Rename a module and back while the shop serves and works
+test-moves: | $(UV)  ## Rename and remove modules while the shop serves and works
 	$(UV) run pytest -m moves $(only)
 
 test-mutations: | $(UV)  ## Break ten promises of the platform: the tests of a repository must notice

@@ -51,6 +51,9 @@ class Load:
     answers: list[Answer] = field(default_factory=list)
     orders: set[str] = field(default_factory=set)
     """Ids of those that were confirmed to a customer."""
+    ledger: str = ""
+    """The address at which customers also look at what they owe, and pay a cent of it, if they do."""
+    paid: int = 0
     _go_on: bool = True
 
     @contextmanager
@@ -103,10 +106,16 @@ class Load:
             "/catalog/products",
             f"/ordering/orders?customer_id={customer}&limit=10",
         ]
+        has_ordered = False
         async with self.client() as client:
             while self._go_on:
                 if chance.random() < 0.4:
                     await self._ask(client, "POST", "/ordering/orders", order)
+                    has_ordered = True
+                elif self.ledger and has_ordered and chance.random() < 0.5:
+                    account = f"{self.ledger}/accounts/{customer}"
+                    await self._ask(client, "GET", account, None)
+                    await self._ask(client, "POST", f"{account}/payments", {"amount": "0.01"})
                 else:
                     await self._ask(client, "GET", chance.choice(reads), None)
                 await asyncio.sleep(chance.uniform(0, 0.04))
@@ -123,7 +132,9 @@ class Load:
         now = time.monotonic()
         if answer.is_success:
             self.answers.append(Answer(now, now - since, method, answer.status_code))
-            if method == "POST":
+            if path.endswith("/payments"):
+                self.paid += 1
+            elif method == "POST":
                 self.orders.add(answer.json()["id"])
             return
         is_problem = answer.headers["Content-Type"] == "application/problem+json"
@@ -165,8 +176,11 @@ async def _post(client: httpx.AsyncClient, path: str, body: object) -> dict[str,
     return made
 
 
-async def books(url: str, load: Load) -> dict[str, int]:
-    """Count what the database holds of a load: as an admin, once nothing runs any more."""
+async def books(url: str, load: Load, billing: str = "billing") -> dict[str, int]:
+    """Count what the database holds of a load: as an admin, once nothing runs any more.
+
+    The module for accounts may have another name than `billing`.
+    """
     admin = await asyncpg.connect(url)
     customers, product = load.customers, load.product
     questions: Mapping[str, tuple[str, Iterable[object]]] = {
@@ -180,7 +194,10 @@ async def books(url: str, load: Load) -> dict[str, int]:
             " WHERE customer_id = ANY($1::uuid[])",
             [customers],
         ),
-        "charges": ("FROM billing.entries WHERE customer_id = ANY($1::uuid[])", [customers]),
+        "charges": (
+            f"FROM {billing}.entries WHERE amount > 0 AND customer_id = ANY($1::uuid[])",
+            [customers],
+        ),
         "lines": ("FROM ordering.order_lines WHERE product_id = $1::uuid", [product]),
     }
     counts = {
@@ -190,8 +207,8 @@ async def books(url: str, load: Load) -> dict[str, int]:
     counts["taken from stock"] = STOCK - await admin.fetchval(
         "SELECT stock FROM catalog.products WHERE id = $1::uuid", product
     )
-    counts["cents owed"] = await admin.fetchval(
-        "SELECT (sum(owed) * 100)::int FROM billing.accounts WHERE customer_id = ANY($1::uuid[])",
+    counts["cents owed and paid"] = load.paid + await admin.fetchval(
+        f"SELECT (sum(owed) * 100)::int FROM {billing}.accounts WHERE customer_id = ANY($1::uuid[])",
         customers,
     )
     await admin.close()

@@ -186,6 +186,16 @@ def test_bad_arguments_are_refused(shop, refused, arguments, said):
     assert re.search(said, refused("add-module", *arguments))
 
 
+def test_a_name_that_stands_in_for_a_renamed_module_is_refused_until_that_is_finished(
+    shop, refused, run
+):
+    file = shop / "src/app/modules/moved.toml"
+    file.write_text('[[moved]]\nrename = "billing"\nto = "catalog"\non = 2026-11-30\n')
+    assert "`scaffold rename-module --finish billing`" in refused("add-module", "billing")
+    file.write_text(file.read_text() + '[[moved]]\nfinish = "billing"\non = 2026-12-14\n')
+    assert run("add-module", "billing").code == 0
+
+
 @pytest.mark.usefixtures("shop")
 def test_a_cycle_is_refused_by_name(shop, refused):
     modules = shop / "src/app/modules"

@@ -342,6 +342,7 @@ def test_no_name_for_the_commit_is_refused_before_anything(folder, run, template
     result = run("new", "shop", "--defaults", "--from", str(template))
     assert result.code == 1
     assert "git does not know who you are" in result.err
+    assert "--no-git" in result.err
     assert list(folder.iterdir()) == []
     assert run("new", "shop", "--defaults", "--no-git", "--from", str(template)).code == 0
 

@@ -9,7 +9,9 @@ from textwrap import dedent
 import pytest
 from helpers import git, tree
 
+from release import faces
 from release.__main__ import main
+from scaffold import changes
 
 PLATFORM = "template/src/app/platform"
 EVENTS = """\
@@ -214,6 +216,13 @@ def test_a_face_that_moved_is_compared_at_its_new_place(template: Path) -> None:
 def test_an_entry_that_leads_nowhere_is_refused(template: Path) -> None:
     list_changes("move: 'app.platform.events:Event', to: 'app.platform.signals:Event'")
     assert "moves to app.platform.signals.Event, and that is not there" in refusal()
+
+
+def test_what_this_template_says_has_moved_is_there(tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    listed = changes.read((root / changes.FILE).read_bytes(), changes.FILE)
+    here = faces.Version(root, "HEAD", tmp_path)
+    assert faces.missing(here, changes.since(listed, [])) == []
 
 
 def test_an_entry_under_a_version_that_is_out_is_refused(template: Path) -> None:

@@ -257,6 +257,21 @@ def test_dry_run_and_check_write_nothing(origin: Template, team: Path, run: Run)
     assert git(team, "count-objects") == count
 
 
+@pytest.mark.usefixtures("team")
+def test_where_git_knows_nobody_an_update_is_told_and_not_made(
+    origin: Template, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin.write("docs/guide.md", TEN.replace("line 2\n", "line two\n"))
+    origin.release("v1.1.0")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "user.useConfigOnly")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "true")
+    assert "to v1.1.0: 5 files, 0 in conflict" in run("update", "--dry-run").out
+    assert run("update", "--check").code == 1
+    assert "set `git config --global user.name` and `user.email`\n" in run("update").err
+
+
 def test_new_questions_take_their_defaults_and_it_is_said(
     origin: Template, team: Path, run: Run
 ) -> None:

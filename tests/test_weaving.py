@@ -133,6 +133,16 @@ def test_a_function_calls_with_the_names_it_has_itself():
     assert woven(found.encode(), ROUTES, ("add_calls", "routes")) == found
 
 
+def test_calls_stand_above_routes_that_would_catch_theirs():
+    head = "def routes(mine: B, db: Db) -> R:\n    @cached\n    def x(): ...\n\n    api = R()  # ours\n"
+    routes = "\n    # One.\n    @api.get('/{id}')\n    def get(): ...\n\n    return api\n"
+    found = woven(f"{head}{routes}".encode(), ROUTES, ("add_calls", "routes"))
+    assert found == f"{head}    add(api, mine, db)\n{routes}"
+    more = ROUTES.replace(b"add(", b"add_more(")
+    again = woven(found.encode(), more, ("add_calls", "routes"))
+    assert again == f"{head}    add(api, mine, db)\n    add_more(api, mine, db)\n{routes}"
+
+
 @pytest.mark.parametrize(
     ("content", "part", "step", "name", "said"),
     [

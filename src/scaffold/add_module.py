@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scaffold import codeowners, fields, git, names, origin, plan, repository
+from scaffold import codeowners, fields, git, moved, names, origin, plan, repository
 from scaffold.errors import ScaffoldError
 from scaffold.fields import Entity
 
@@ -217,6 +217,8 @@ def _check_free(root: Path, name: str) -> None:
             "first if it is a leftover"
         )
     names.check_lookalike(name, taken)
+    file = root / moved.FILE
+    moved.check_free(moved.read(file.read_bytes() if file.is_file() else None), name)
 
 
 def _interfaces(root: Path, name: str, depends_on: list[str]) -> dict[str, str]:

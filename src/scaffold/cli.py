@@ -9,6 +9,7 @@ import typer
 from scaffold import screen
 from scaffold.commands import (  # noqa: F401 - each registers its commands
     adopting,
+    carving,
     deciding,
     doctor,
     fleet,

@@ -132,13 +132,13 @@ def ignored(folder: Path, paths: Iterable[str], *options: str) -> list[tuple[str
     ]
 
 
-def need_identity(folder: Path | None = None, otherwise: str = "") -> None:
+def need_identity(folder: Path | None = None) -> None:
     """Refuse to go on when a commit would fail because git does not know whose it is."""
     both = ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT")
     if not all(succeeds("var", one, cwd=folder) for one in both):
         raise ScaffoldError(
-            "git does not know who you are, so that a commit would fail; set `git config --global "
-            f"user.name` and `user.email`{otherwise}"
+            "git does not know who you are, so the commit would fail; "
+            "set `git config --global user.name` and `user.email`"
         )
 
 

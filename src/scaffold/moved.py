@@ -62,11 +62,16 @@ def check(record: Record, old: str, new: str) -> None:
                 f"{old} was {before}, and what stands in for that name is still there; deploy, "
                 f"then `scaffold rename-module --finish {before}`, and deploy again{back}"
             )
-        if before == new:
-            raise ScaffoldError(
-                f"the name {new} still stands in for {now}, which was renamed; finish that first: "
-                f"`scaffold rename-module --finish {before}`"
-            )
+    check_free(record, new)
+
+
+def check_free(record: Record, name: str) -> None:
+    """Refuse a name that still stands in for a module that was renamed."""
+    if name in record.open:
+        raise ScaffoldError(
+            f"the name {name} still stands in for {record.open[name]}, which was renamed; finish "
+            f"that first: `scaffold rename-module --finish {name}`"
+        )
 
 
 def renamed(record: Record, old: str, new: str, on: date) -> bytes:

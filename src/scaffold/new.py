@@ -86,7 +86,10 @@ def new(
     outer = None if cloned else _outer(target)
     commit = (outer is None) if commit is None else commit
     if commit:
-        git.need_identity(target if cloned else None, ", or pass --no-git")
+        try:
+            git.need_identity(target if cloned else None)
+        except ScaffoldError as error:
+            raise ScaffoldError(f"{error}, or pass --no-git") from None
     template = origin.find(source, version, note)
     warnings = list(template.warnings)
     if outer and not commit:

@@ -7,12 +7,14 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from scaffold.errors import ScaffoldError
 
 Tree = dict[str, tuple[str, str]]
 """Mode and hash of each file, by path."""
+_NOBODY = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")
 
 
 def plumb(*arguments: str, cwd: Path, given: bytes = b"", allowed: Sequence[int] = (0,)) -> bytes:
@@ -175,4 +177,10 @@ def branch_off(repository: Path, root: str, branches: Mapping[str, str]) -> list
 def commit_tree(repository: Path, tree: str, message: str, parents: Sequence[str] = ()) -> str:
     """Make a commit of a tree; return its hash. Where git knows nobody, it is nobody's."""
     options = [part for parent in parents for part in ("-p", parent)]
-    return plumb("commit-tree", tree, *options, "-m", message, cwd=repository).decode().strip()
+    command = ["commit-tree", tree, *options, "-m", message]
+    try:
+        return plumb(*command, cwd=repository).decode().strip()
+    except ScaffoldError:
+        with suppress(ScaffoldError):
+            return plumb(*_NOBODY, *command, cwd=repository).decode().strip()
+        raise

@@ -142,8 +142,12 @@ class Weaving:
             )
 
     def add_calls(self, name: str) -> None:
-        """Add the calls of a function that both have, in front of its last `return`, with the names
-        that its parameters and what it returns have there."""
+        """Add the calls of a function that both have, with the names that its parameters and what
+        it returns have there.
+
+        They stand in front of its last `return`, and of routes that it declares itself: one of
+        `/{id}` would catch those of the part.
+        """
         target, other = self._function(self._tree, name), self._function(self._other, name)
         last = target.body[-1]
         if not (isinstance(last, ast.Return) and isinstance(last.value, ast.Name)):
@@ -155,6 +159,9 @@ class Weaving:
                 raise NotUnderstoodError(f"{name} takes no {_annotation(each)}")
             renamed[each.arg] = ours[_annotation(each)]
         at = self._offset(last.lineno, 0)
+        routes = [n for n, each in enumerate(target.body) if _is_route(each, last.value.id)]
+        if routes and routes[0]:
+            at = self._next_line(target.body[routes[0] - 1])
         called = {ast.unparse(each.func) for each in ast.walk(target) if isinstance(each, ast.Call)}
         for node in other.body:
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
@@ -268,6 +275,13 @@ def _statement(each: _Imported) -> str:
     level, module, name, local = each
     head = f"from {'.' * level}{module} import" if level or module else "import"
     return f"{head} {name}{f' as {local}' if local != name else ''}\n"
+
+
+def _is_route(node: ast.stmt, router: str) -> bool:
+    """Whether a function is decorated as `@router.get(…)`."""
+    return isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef) and any(
+        ast.unparse(each).startswith(f"{router}.") for each in node.decorator_list
+    )
 
 
 def _annotation(parameter: ast.arg) -> str:

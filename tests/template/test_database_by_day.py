@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from generated import UV, Generate, Repository
+from generated import UV, Generate, Repository, scaffold
 from running import bearer, call, eventually, running
 
 MIGRATION = '''"""Add a note."""
@@ -216,6 +216,32 @@ def test_a_database_ahead_of_the_code_leads_back(shop: Repository, log: Path) ->
     assert app(shop, "migrate", "--undo").returncode == 0
     git(shop, "switch", "--quiet", "main")
     eventually(lambda: call(f"{url}/readyz")[0] == 200)
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_renamed_module_is_followed_and_none_of_its_migrations_undone(
+    shop: Repository, log: Path
+) -> None:
+    url = shop.environment["ADDRESS"]
+    git(shop, "switch", "--quiet", "--create", "renaming")
+    scaffold("rename-module", "billing", "invoicing", cwd=shop.path)
+    eventually(lambda: call(f"{url}/invoicing/accounts/1", headers=bearer(shop))[0] == 422, 60)
+    assert call(f"{url}/billing/accounts/1", headers=bearer(shop))[0] == 422
+    done = app(shop, "migrate", "--undo")
+    assert (done.returncode, "nothing to undo" in done.stdout) == (1, True), done.stdout
+    file = shop.path / "src/app/modules/invoicing/migrations/2_drop.py"
+    dropped = MIGRATION.format("2", "0001").replace("ADD COLUMN note_2 text", "DROP COLUMN owed")
+    file.write_text(dropped.replace("catalog.products", "invoicing.accounts"), "utf-8")
+    done = app(shop, "migrate")
+    assert (done.returncode, "finish the rename of billing first" in done.stdout) == (1, True)
+    file.unlink()
+    scaffold("rename-module", "--finish", "billing", cwd=shop.path)
+    eventually(lambda: call(f"{url}/billing/accounts/1", headers=bearer(shop))[0] == 404, 60)
+    git(shop, "switch", "--quiet", "main")
+    eventually(lambda: "ahead of this code: it has had" in call(f"{url}/readyz")[1], 60)
+    assert app(shop, "db", "reset", "--yes").returncode == 0
+    eventually(lambda: call(f"{url}/readyz")[0] == 200, 60)
+    assert "has had `rename" not in log.read_text()
     assert "Traceback" not in log.read_text()
 
 

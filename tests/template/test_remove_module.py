@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from documented import run_commands
 from generated import ROOT, Repository, scaffold
 from running import in_production
 
@@ -38,10 +39,19 @@ def shop(example: Repository) -> Repository:
     return example
 
 
+@pytest.fixture(scope="module")
+def production(shop: Repository, postgres: str) -> Repository:
+    return in_production(shop, postgres)
+
+
 def remove(shop: Repository, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return ask(shop, "remove-module", *arguments)
+
+
+def ask(shop: Repository, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**shop.environment, "PYTHONPATH": str(ROOT / "src")}
     return subprocess.run(
-        [sys.executable, "-m", "scaffold", "remove-module", *arguments],
+        [sys.executable, "-m", "scaffold", *arguments],
         cwd=shop.path,
         env=environment,
         capture_output=True,
@@ -64,9 +74,9 @@ def test_those_that_others_need_stay_and_say_who(shop: Repository) -> None:
     assert "hears OrderCharged" in remove(shop, "billing", "--archive").stderr
 
 
-def test_what_goes_is_shown_with_what_is_in_the_database(shop: Repository, postgres: str) -> None:
-    production = in_production(shop, postgres)
-
+def test_what_goes_is_shown_with_what_is_in_the_database(
+    shop: Repository, production: Repository
+) -> None:
     async def write() -> None:
         admin = await asyncpg.connect(production.environment["MIGRATION_DATABASE_URL"])
         await admin.execute(
@@ -88,6 +98,11 @@ def test_what_goes_is_shown_with_what_is_in_the_database(shop: Repository, postg
         assert f"  {line}\n" in said
     assert "docs: The reviews come at night.\n" in said
     assert ": alert: # reviews may be late\n" in said
+    told = ask(production, "carve", "reviews", "--bill", "--json").stdout
+    (table,) = json.loads(told)["goes"]["tables"]
+    assert (table["name"], table["rows"]) == ("reviews", 1234)
+    assert 8192 < table["bytes"] < 2**20
+    assert shop.changes() == []
     # What the template itself says of its examples names no module.
     assert said.partition("left to you:\n")[2].count("\n") == 3
     nowhere = "postgresql://app:secret@127.0.0.1:1/app"
@@ -99,7 +114,7 @@ def test_what_goes_is_shown_with_what_is_in_the_database(shop: Repository, postg
 
 
 def test_the_checks_are_green_without_it(
-    shop: Repository, real_template: Path, tmp_path: Path
+    shop: Repository, production: Repository, real_template: Path, tmp_path: Path
 ) -> None:
     """And an update that changes the skeleton does not bring it back."""
     assert remove(shop, "reviews", "--archive").returncode == 0
@@ -107,6 +122,15 @@ def test_the_checks_are_green_without_it(
     (entry,) = tomllib.loads(shop.read(MOVED))["moved"]
     assert (entry["remove"], entry["data"]) == ("reviews", "archive")
     shop.make("check")
+    production.run(str(shop.path / ".venv/bin/app"), "migrate")
+    guide = shop.read("docs/moving.md").replace("20261215", f"{entry['on']:%Y%m%d}")
+    looks, keeps = [each for each in guide.split("```\n")[1::2] if "psql" in each]
+    seen = run_commands(production, looks, tmp_path).stdout
+    assert f"archived_reviews_{entry['on']:%Y%m%d}" in seen
+    assert f"remove reviews, {entry['on']}" in seen
+    run_commands(production, keeps, tmp_path)
+    assert "archived" not in run_commands(production, looks, tmp_path).stdout
+    assert (tmp_path / "reviews.dump").stat().st_size > 0
     newer = shutil.copytree(real_template, tmp_path / "newer")
     readme = newer / SKELETON / "README.md.jinja"
     readme.write_text(readme.read_text() + "\nMore.\n")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from generated import Generate, Repository, scaffold
+from running import eventually, in_production, running
 
 CHECKS = ("lint", "typecheck", "boundaries", "sql", "flags", "migrations")
 PARTS = """
@@ -85,7 +86,7 @@ def test_a_module_becomes_what_it_would_be_if_it_had_been_added_by_that_name(
 
 @pytest.mark.slow
 def test_a_shop_with_renamed_modules_passes_its_checks_and_can_be_updated(
-    generate: Generate, newer: Path
+    generate: Generate, newer: Path, postgres: str, tmp_path: Path
 ) -> None:
     shop = generate(example=True)
     shop.add_module("reviews", "--entity", "rating", "--depends-on", "catalog,billing")
@@ -114,3 +115,8 @@ def test_a_shop_with_renamed_modules_passes_its_checks_and_can_be_updated(
     shop.make("migrations", "base=HEAD~5")
     tried = ("invoicing/tests/test_jobs.py", "order_flow/tests/test_service.py", "pages/tests")
     shop.pytest("tests/test_architecture.py", *(f"src/app/modules/{each}" for each in tried))
+    column = "    stars: Mapped[int]"
+    shop.replace("src/app/modules/pages/tables.py", column, f"    more: Mapped[int]\n{column}")
+    with running(in_production(shop, postgres), tmp_path / "log"):
+        said = "pages: tables.py and the migrations differ"
+        eventually(lambda: said in (tmp_path / "log").read_text("utf-8"))

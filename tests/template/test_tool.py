@@ -19,6 +19,7 @@ SKILLS = {
     "at-3-am",
     "change-a-table",
     "find-a-slow-statement",
+    "rename-or-remove-a-module",
     "update-from-the-template",
 }
 ADDRESSES = {
@@ -105,6 +106,13 @@ def test_what_each_skill_says_is_done_by_its_commands(shop: Repository, template
     assert "Current: template v1.10.0." in shop.make("update", "options=--check")
     said = "Nothing off the path (template v1.10.0, newest v1.10.0, as of "
     assert said in shop.make("doctor")
+    follow("rename-or-remove-a-module")
+    entries = re.findall(
+        r"^(rename|finish|remove) =", shop.read("src/app/modules/moved.toml"), re.M
+    )
+    assert entries == ["rename", "finish", "remove"]
+    assert not (shop.path / billing).with_name("invoicing").exists()
+    assert shop.changes() == []
     assert sorted(done) == sorted(SKILLS)
 
 
@@ -137,7 +145,7 @@ def test_without_a_release_the_newest_commit_of_the_tool_is_taken(
 def test_what_cannot_be_fetched_or_is_not_named_is_refused_in_a_sentence(shop: Repository) -> None:
     for recorded in ("~/.cache/scaffold-monolith/template", "../template", "git://acme.org/x.git"):
         record(shop, recorded)
-        for target in (("module", "name=billing"), ("update",), ("doctor",)):
+        for target in (("module", "name=billing"), ("update",), ("doctor",), ("scaffold",)):
             said = shop.make(*target, check=False)
             assert said.startswith(
                 f"The template is recorded as {recorded}, which uv cannot fetch its tool from: "

@@ -11,6 +11,8 @@ from scaffold import screen
 from scaffold.commands.common import From, Inside, Json, app, key_value
 from scaffold.errors import ScaffoldError
 
+_DONE = "Nothing to do: all answers are there. `scaffold doctor` says whether they are right."
+
 
 @app.command()
 def adopt(
@@ -52,7 +54,7 @@ def adopt(
     try:
         found = look(inside, source=source, ref=ref, data=known, note=screen.note)
         if found is None:
-            print(json.dumps({"written": False, "files": []}) if as_json else "Nothing to do.")
+            print(json.dumps({"written": False, "files": []}) if as_json else _DONE)
             return
         if not as_json:
             print(as_text(found), end="")

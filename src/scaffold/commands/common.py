@@ -18,6 +18,7 @@ _ORDER = (
     "adopt",
     "template",
     "fleet",
+    "carve",
     "decide",
 )
 

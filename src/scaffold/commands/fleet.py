@@ -48,10 +48,11 @@ Jobs = Annotated[
 def status(
     fleet: Which, to: To = None, jobs: Jobs = None, source: From = None, as_json: Json = False
 ) -> None:
-    """Say how each repository stands to its template, and what an update would come to.
+    """Say who is behind, and what would conflict.
 
-    Looks at default branches, and writes nothing. Files that several repositories have edited are
-    listed: what they share may belong into the template.
+    Looks at default branches, and changes nothing. Files that several repositories have edited are
+    listed: what they share may belong into the template. In a folder, repositories are those with a
+    .copier-answers.yml.
 
     \b
     Examples:
@@ -89,18 +90,20 @@ def update(
         Kind | None, typer.Option(help="Where remotes do not say it: gh (GitHub), glab (GitLab).")
     ] = None,
     only: Annotated[
-        Only | None, typer.Option(help="Go on with what the run before did not do.")
+        Only | None,
+        typer.Option(help="Go on with what the run before refused, failed or did not reach."),
     ] = None,
     jobs: Jobs = None,
     source: From = None,
     as_json: Json = False,
 ) -> None:
-    """Bring each repository to the template's newest version, on a branch such as scaffold/v1.4.0.
+    """Bring each to the newest version, on a branch.
 
-    Each is updated from its default branch in a worktree of its own: checkouts are left alone.
-    What was done before is not done again. A conflict makes no branch, and exits with 1; with
-    --open it makes one without a change, and a draft that says what to merge, and how. Nothing is
-    ever merged into a default branch.
+    The branch is called after the version, scaffold/v1.4.0. Each repository is updated from its
+    default branch in a worktree of its own: checkouts are left alone. What was done before is not
+    done again. A conflict makes no branch, and exits with 1; with --open it makes one without a
+    change, and a draft that says what to merge, and how. Nothing is ever merged into a default
+    branch.
 
     \b
     Examples:

@@ -25,7 +25,7 @@ def rename_module(
     ] = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Go on where the release before cannot run meanwhile."),
+        typer.Option("--force", help="Go on where the release before would fail meanwhile."),
     ] = False,
     source: From = None,
     dry_run: Annotated[

@@ -72,7 +72,8 @@ def remove_module(
         print("Nothing was written.")
     else:
         print(f"Removed {name}, in the commit {(found.commit or '')[:10]}.")
-        print("Next: make check; git reset --keep HEAD~1 takes it back, before it is pushed")
+        print("Next: make check, then deploy; app migrate sees to its data")
+        print("git reset --keep HEAD~1 takes it back, before it is pushed")
 
 
 def _ask(name: str, data: str | None, yes: bool) -> str:

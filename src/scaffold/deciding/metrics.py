@@ -12,6 +12,7 @@ _SECONDS = 10
 _LARGEST = 64 * 1024 * 1024
 _CALLS = "boundary_calls_total"
 _DATABASE = "db_module_seconds_total"
+_REQUESTS = "http_server_requests_total"
 
 
 @dataclass
@@ -21,10 +22,14 @@ class Load:
     Attributes:
         calls: of its interface, since the processes started.
         seconds: that Postgres worked for it.
+        methods: the same calls, by module and method.
+        requests: that were answered, of all modules.
     """
 
     calls: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    methods: dict[tuple[str, str], float] = field(default_factory=dict)
+    requests: float = 0.0
 
 
 def read(sources: Sequence[str]) -> Load | None:
@@ -42,22 +47,26 @@ def read(sources: Sequence[str]) -> Load | None:
                 sample
                 for family in text_string_to_metric_families(text)
                 for sample in family.samples
-                if sample.name in (_CALLS, _DATABASE) and math.isfinite(sample.value)
+                if sample.name in (_CALLS, _DATABASE, _REQUESTS) and math.isfinite(sample.value)
             ]
         except Exception as error:  # It raises whatever its code runs into.
             raise ScaffoldError(
                 f"{shown} is not in the text format of Prometheus ({error}); pass what the "
                 "application serves at /metrics"
             ) from None
-        if not samples:
+        if all(sample.name == _REQUESTS for sample in samples):
             raise ScaffoldError(
                 f"{shown} has neither {_CALLS} nor {_DATABASE}; pass what the application serves "
                 "at /metrics, on the port that it logs"
             )
         for sample in samples:
             module = sample.labels.get("module", "platform")
-            if sample.name == _CALLS:
+            if sample.name == _REQUESTS:
+                load.requests += sample.value
+            elif sample.name == _CALLS:
                 load.calls[module] = load.calls.get(module, 0.0) + sample.value
+                method = module, sample.labels.get("method", "")
+                load.methods[method] = load.methods.get(method, 0.0) + sample.value
             else:
                 load.seconds[module] = max(load.seconds.get(module, 0.0), sample.value)
     return load

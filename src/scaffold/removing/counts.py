@@ -1,6 +1,7 @@
 """How much a module has in a live database: asked by the repository's own application."""
 
 import json
+import os
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,10 @@ from app.cli_development import present_settings
 from app.platform.database import login_of
 from app.platform.settings import SettingsError
 
-TABLES = '''SELECT relname, greatest(reltuples, 0)::bigint FROM pg_class JOIN pg_namespace n
+TABLES = '''SELECT relname, greatest(reltuples, 0)::bigint, coalesce(
+        (SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(c.oid)),
+        pg_total_relation_size(c.oid))::bigint
+    FROM pg_class c JOIN pg_namespace n
     ON n.oid = relnamespace WHERE nspname = $1 AND relkind IN ('r', 'p') AND NOT relispartition
     AND relname <> 'alembic_version' ORDER BY 1'''
 
@@ -36,7 +40,10 @@ async def ask(settings, module):
     try:
         login = login_of(settings.database_url)
         tables = await connection.fetch(TABLES, module)
-        return {name: await rows(connection, login, module, name, guess) for name, guess in tables}
+        return {
+            name: (await rows(connection, login, module, name, guess), size)
+            for name, guess, size in tables
+        }
     finally:
         await connection.close()
 
@@ -54,11 +61,13 @@ class Counts:
 
     Attributes:
         rows: of each table that is there; of large ones, about.
+        sizes: of each, in bytes, with its indexes.
         jobs: how many there are in each state.
         unknown: why nobody knows, in a sentence; none where all is known.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     jobs: dict[str, int] = field(default_factory=dict)
     unknown: str = ""
 
@@ -80,6 +89,7 @@ def ask(root: Path, name: str) -> Counts:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
                 text=True,
             )
             for command in commands
@@ -99,6 +109,11 @@ def ask(root: Path, name: str) -> Counts:
         if code:
             return Counts(unknown=err.splitlines()[-1] if err else "the application failed")
     try:
-        return Counts(json.loads(told[0][0]), json.loads(told[1][0]).get(name, {}))
+        tables = json.loads(told[0][0])
+        return Counts(
+            {table: rows for table, (rows, _) in tables.items()},
+            {table: size for table, (_, size) in tables.items()},
+            json.loads(told[1][0]).get(name, {}),
+        )
     except ValueError:
         return Counts(unknown="the application printed no JSON")

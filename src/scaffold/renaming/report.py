@@ -31,7 +31,8 @@ def as_text(done: Renamed, *, is_finish: bool) -> str:
         said = "Finished" if done.commit else "Would finish"
         return (
             f"{said} the rename of {done.old} to {done.new}. Next: deploy; `app migrate` then "
-            f"takes away what stood in for {done.old}, and the name is free again\n"
+            f"takes away what stood in for {done.old}, and the name is free again; clients that "
+            "still ask under it get 404\n"
         )
     lines = [f"{'Renamed' if done.commit else 'Would rename'} {done.old} to {done.new}:"]
     for file in done.files:
@@ -41,7 +42,7 @@ def as_text(done: Renamed, *, is_finish: bool) -> str:
         else:
             lines.append(f"  {'new    ' if file.before is None else 'changed'} {file.path}")
     if done.api:
-        lines.append("Clients see other names, as soon as the new release answers:")
+        lines.append("Clients see other names, and may use the old addresses until --finish:")
         lines += [f"  {each}" for each in done.api]
     if done.doubts:
         lines.append("While both releases run, the one before would fail here:")

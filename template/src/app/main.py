@@ -69,7 +69,8 @@ def create_app(
             await close(engine)
 
     objectives = {folder.name: folder.objectives for folder in folders}
-    api = create_api(wired.routers, lifespan, settings, engine, objectives)
+    renames = [folder.renamed for folder in folders if folder.renamed is not None]
+    api = create_api(wired.routers, lifespan, settings, engine, objectives, renames)
     api.include_router(health_routes(probe, settings))
     api.state.jobs = wired.jobs
     return api

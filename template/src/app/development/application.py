@@ -169,12 +169,12 @@ def _catch_up() -> None:
     from app.platform.database import login_of
     from app.platform.migrations import migrate
     from app.platform.settings import load_settings
-    from app.platform.wiring import discover
+    from app.platform.wiring import discover, moves_of
 
     settings, folders = load_settings(), discover(modules)
     login = login_of(settings.database_url)
     try:
-        asyncio.run(migrate(settings.admin_url, login, folders))
+        asyncio.run(migrate(settings.admin_url, login, folders, moves_of(modules)))
         missing = asyncio.run(missing_migrations(settings.admin_url, login, folders))
     except Exception as error:
         logger.warning("Tables and migrations cannot be compared: %s", explained(error))

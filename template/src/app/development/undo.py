@@ -17,7 +17,7 @@ from app.platform.migrations import (
     config_of,
     explained,
 )
-from app.platform.wiring import ModuleFolder
+from app.platform.wiring import ModuleFolder, parse_moves
 
 
 async def undo(
@@ -34,7 +34,7 @@ async def undo(
     async with admin_connection(admin_url) as connection:
         await connection.run_sync(check_not_ahead, login, chosen)
         newest = await connection.run_sync(_newest, login, chosen)
-        own = {name: script for name, script in newest.items() if not is_merged(Path(script.path))}
+        own = {name: script for name, script in newest.items() if not _is_merged(name, script)}
         if len(own) != 1:
             raise MigrationError(_which(module, newest, list(own)))
         [(name, script)] = own.items()
@@ -57,6 +57,18 @@ def whereabouts(error: DatabaseAheadError, folders: Sequence[ModuleFolder]) -> D
                 error.revisions,
             )
     return error
+
+
+def _is_merged(module: str, script: Script) -> bool:
+    """Say whether a migration is merged, perhaps in the folder that its module had before."""
+    file = Path(script.path)
+    modules = file.parents[2]
+    for move in reversed(parse_moves(modules)):
+        if is_merged(modules / module / "migrations" / file.name):
+            return True
+        if (move.kind, move.to) == ("rename", module):
+            module = move.name
+    return is_merged(modules / module / "migrations" / file.name)
 
 
 def _newest(

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,7 @@ from app.platform.flags.files import FlagsError
 from app.platform.flags.flags import Flags
 from app.platform.flags.provider import FlagFiles
 from app.platform.wiring.modules import ModuleFolder
+from app.platform.wiring.moved_toml import Move
 
 OFF: dict[str, Any] = {
     "state": "ENABLED",
@@ -341,6 +343,21 @@ def test_what_it_says_of_unknown_flags_is_only_logged(
     written.say(written.overrides, **{"billing.gone": {"state": "DISABLED"}})
     written.use(written.overrides)
     assert f"{written.overrides} speaks of flags that no module has: billing.gone" in caplog.text
+
+
+def test_what_it_says_under_the_name_that_a_module_had_counts_until_that_is_gone(
+    written: Written,
+) -> None:
+    written.say(written.file, a=ON, b=ON, c=ON)
+    out = {"state": "DISABLED"}
+    said = {"invoices.a": out, "invoices.b": out, "billing.b": {"state": "ENABLED"}}
+    written.say(written.overrides, **said, **{"billing.c": out})
+    [folder] = written.folders
+    renamed = Move("rename", "invoices", date(2026, 11, 30), "billing")
+    for move, found in ((None, [True, True, False]), (renamed, [False, True, False])):
+        written.folders = [replace(folder, renamed=move)]
+        flags = written.use(written.overrides)
+        assert [flags.is_on(name) for name in "abc"] == found
 
 
 def test_an_overriding_file_that_goes_away_changes_nothing(written: Written) -> None:

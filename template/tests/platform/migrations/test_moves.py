@@ -212,6 +212,40 @@ async def test_a_database_ahead_of_the_code_is_not_renamed(
     assert not await exists(settings.admin_url, "pg_namespace WHERE nspname = 'goods'")
 
 
+async def test_a_rename_that_was_taken_back_in_the_code_and_written_anew_has_the_day_that_it_had(
+    settings: Settings, renamed: list[ModuleFolder]
+) -> None:
+    await migrate(settings.admin_url, LOGIN, renamed, [RENAME])
+    with pytest.raises(DatabaseAheadError, match="has had `rename catalog to goods, 2026-11-30`"):
+        await migrate(settings.admin_url, LOGIN, BEFORE)
+    later = replace(RENAME, on=date(2026, 12, 5))
+    with pytest.raises(MigrationError, match=r"2026-11-30`.* give the entry the day") as said:
+        await migrate(settings.admin_url, LOGIN, renamed, [later])
+    assert type(said.value) is MigrationError  # A deployment goes on where it is ahead.
+    assert await migrate(settings.admin_url, LOGIN, renamed, [RENAME]) == []
+
+
+async def test_when_it_is_finished_a_module_may_go_back_to_its_name(
+    settings: Settings, renamed: list[ModuleFolder]
+) -> None:
+    """And whoever has had none of it, a colleague after a holiday, gets all of it at once."""
+    admin = settings.admin_url
+    await execute(settings.database_url, ITEMS.format("catalog", "tea"), role="catalog")
+    assert len(await migrate(admin, LOGIN, renamed, [RENAME, FINISH])) == 2
+    back = Move("rename", "goods", DAY, "catalog")
+    assert await migrate(admin, LOGIN, BEFORE, [RENAME, FINISH, back]) == [str(back)]
+    for name in ("goods", "catalog"):
+        await execute(settings.database_url, ITEMS.format(name, name), role=name)
+        counted = f"SELECT count(*) FROM {name}.items"
+        assert await execute(settings.database_url, counted, role=name) == 2 + (name == "catalog")
+    # A release that knows the first rename only is behind, and says no more than that.
+    with pytest.raises(DatabaseAheadError, match="has had `finish catalog"):
+        await migrate(admin, LOGIN, renamed, [RENAME])
+    moves = [RENAME, FINISH, back, Move("finish", "goods", DAY)]
+    assert await migrate(admin, LOGIN, BEFORE, moves) == [str(moves[-1])]
+    assert not await exists(admin, "pg_namespace WHERE nspname = 'goods'")
+
+
 async def test_when_it_is_finished_the_old_name_is_free(
     settings: Settings, renamed: list[ModuleFolder]
 ) -> None:

@@ -73,7 +73,8 @@ async def ask(handle: Handle, path: str = "/shop-window", **scope: Any) -> None:
         raise AssertionError
 
     objectives = dict.fromkeys(MODULES, Objectives(latency_p99=0.05))
-    requests = Requests(app, MODULES, objectives)
+    modules = {name.replace("_", "-"): name for name in MODULES}
+    requests = Requests(app, modules, objectives)
     given = {"type": "http", "path": path, "headers": [], "method": "GET"} | scope
     # Each request is a task of its own, as the server has it.
     await asyncio.create_task(requests(given, never, ignore))

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from datetime import date
 from uuid import uuid4
 
 import asyncpg
@@ -23,6 +24,7 @@ from app.platform.errors import Conflict
 from app.platform.jobs.retention import forget_keys
 from app.platform.settings.settings import Settings
 from app.platform.web.http import create_api
+from app.platform.wiring.moved_toml import Move
 
 URL = "/catalog/items"
 Bearer = Callable[..., dict[str, str]]
@@ -367,9 +369,13 @@ def odd(engine: AsyncEngine) -> Odd:
     return Odd(engine)
 
 
-async def post(odd: Odd, settings: Settings, path: str, headers: dict[str, str]) -> Answer:
-    engine = create_engine(settings)
-    api = create_api({"odd": odd.routes()}, None, settings, engine)  # type: ignore[arg-type]
+async def post(
+    odd: Odd, settings: Settings, path: str, headers: dict[str, str], renamed: Move | None = None
+) -> Answer:
+    """Ask a release in which the module is called odd, or was until it was renamed."""
+    engine, name = create_engine(settings), renamed.to if renamed else "odd"
+    renames = [renamed] if renamed else []
+    api = create_api({name: odd.routes()}, None, settings, engine, renames=renames)  # type: ignore[arg-type]
     transport = ASGITransport(api, raise_app_exceptions=False)
     async with AsyncClient(transport=transport, base_url="http://app") as client:
         answer = await client.post(f"/odd/{path}", headers=headers)
@@ -383,6 +389,17 @@ async def test_a_request_may_open_several_transactions(
     headers = {**key(), **bearer("ada")}
     answers = [await post(odd, settings, "twice", headers) for _ in range(2)]
     assert [answer.json() for answer in answers] == [1, 1]
+
+
+async def test_what_the_release_before_a_rename_did_is_not_done_again(
+    odd: Odd, settings: Settings, bearer: Bearer
+) -> None:
+    headers = {**key(), **bearer("ada")}
+    renamed = Move("rename", "odd", date(2026, 11, 30), "even")
+    answers = [await post(odd, settings, "twice", headers, each) for each in (None, renamed, None)]
+    assert [answer.json() for answer in answers] == [1, 1, 1]
+    assert [answer.headers.get("Deprecation") for answer in answers] == [None, None, None]
+    assert (await post(odd, settings, "nothing", headers, renamed)).status_code == 422
 
 
 async def test_what_commits_nothing_may_be_done_again(

@@ -133,13 +133,20 @@ def read_flags(folder: Path, owner: str) -> list[Flag]:
     return [_flag(f"{folder.name}.{name}", owner, each) for name, each in definitions.items()]
 
 
-def read_overrides(path: Path, flags: Mapping[str, Flag]) -> dict[str, Flag]:
+def read_overrides(
+    path: Path, flags: Mapping[str, Flag], former: Mapping[str, str]
+) -> dict[str, Flag]:
     """Return the flags as a file changes them: what it says of one replaces what its module says.
 
     So `{"flags": {"ordering.new_checkout": {"state": "DISABLED"}}}` puts one out of action.
+    What it says under the `former` name of a module counts, unless it says the same flag's new name.
     What it says of flags that no module has is logged. Raises FlagsError.
     """
     overrides = _flags_in(path, _Overrides, str(path))
+    for key in list(overrides):
+        module, _, name = key.partition(".")
+        if module in former:
+            overrides.setdefault(f"{former[module]}.{name}", overrides.pop(key))
     if unknown := sorted(overrides.keys() - flags.keys()):
         logger.warning("%s speaks of flags that no module has: %s", path, ", ".join(unknown))
     changed = dict(flags)

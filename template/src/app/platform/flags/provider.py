@@ -34,6 +34,10 @@ class Folder(Protocol):
     @property
     def owner(self) -> str: ...
 
+    @property
+    def former(self) -> str | None:
+        """What it was called, while the release before may run."""
+
 
 class FlagFiles(AbstractProvider):
     """The flags of every module, read anew when a file has changed."""
@@ -121,7 +125,8 @@ class FlagFiles(AbstractProvider):
             for flag in read_flags(folder.path, folder.owner)
         }
         if self._overrides is not None:
-            flags = read_overrides(self._overrides, flags)
+            former = {each.former: each.path.name for each in self._folders if each.former}
+            flags = read_overrides(self._overrides, flags, former)
         # A copy, because the evaluator changes what it is given.
         self._core.set_flags({"flags": {key: _definition(each) for key, each in flags.items()}})
         self.flags = flags

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # Alembic is slow to import, and only `app migrate` needs it.
     from alembic.config import Config
     from alembic.runtime.migration import MigrationInfo
 
-_CANCELLED = "57014"
+_CANCELLED, _NEEDED = "57014", "2BP01"
 
 
 class History(Protocol):
@@ -39,10 +39,15 @@ class History(Protocol):
     def path(self) -> Path:
         """The folder above `migrations`."""
 
+    @property
+    def former(self) -> str | None:
+        """The name that still stands in for it, if it has another one now."""
+
 
 @dataclass(frozen=True)
 class _Own:
     name: str
+    former: str | None = None
 
     @property
     def path(self) -> Path:
@@ -113,6 +118,8 @@ def explained(history: History) -> Iterator[None]:
         hint = ""
         if sqlstate_of(error) == _CANCELLED:
             hint = " It took too long: move large data in a job, a batch at a time."
+        if sqlstate_of(error) == _NEEDED and history.former:
+            hint = f" Views stand in for the old name: finish the rename of {history.former} first."
         raise MigrationError(
             f"A migration in {history.path / 'migrations'} failed and was undone: {error.orig} in: "
             f"{error.statement}.{hint} Mend it and run `app migrate` again."
@@ -172,7 +179,7 @@ def _migrated(connection: Connection, histories: Sequence[History]) -> list[Hist
 def _state(connection: Connection, role: str, history: History) -> tuple[set[str], Revisions]:
     """Return the newest migrations that a database has had, and those that the code has."""
     connection.execute(text(f'SET LOCAL ROLE "{role}"'))
-    version = text(f'SELECT version_num FROM "{history.name}".alembic_version')
+    version = text(f'SELECT CAST(version_num AS text) FROM "{history.name}".alembic_version')
     return set(connection.scalars(version)), _of_code(history)
 
 

@@ -82,9 +82,18 @@ async def carry_out(
 
 
 def check_known(connection: Connection, login: str, moves: Sequence[Move]) -> None:
-    """Raise DatabaseAheadError where a database has had moves that the code does not know."""
+    """Raise DatabaseAheadError where a database has had moves that the code does not know, and
+    MigrationError where the code says the same of another day."""
     known = set(map(str, moves))
-    if unknown := sorted(_entries(connection, owner_of(login, schemas.STATEMENTS)) - known):
+    done = _entries(connection, owner_of(login, schemas.STATEMENTS))
+    if unknown := sorted(done - known):
+        said = unknown[0].rpartition(",")[0]
+        if again := [each for each in known - done if each.rpartition(",")[0] == said]:
+            raise MigrationError(
+                f"moved.toml beside the modules says `{again[0]}`, but this database has had "
+                f"`{unknown[0]}`. Nothing was changed. If that was written anew after it had been taken "
+                "back, give the entry the day that it had."
+            )
         raise DatabaseAheadError(
             f"The database is ahead of this code: it has had `{unknown[0]}`, which moved.toml beside "
             "the modules does not say. Nothing was changed. Migrate with the code that has it; to roll "

@@ -100,7 +100,9 @@ def stands_in(connection: Connection, name: str) -> str | None:
     """Return the module that a name stands in for, if it does."""
     if not connection.scalar(_HAS_VERSION, {"name": name}):
         return None
-    version = connection.scalar(text(f'SELECT version_num FROM "{name}".alembic_version LIMIT 1'))
+    # A text before it is renamed as well: what is prepared keeps its type.
+    asked = f'SELECT CAST(version_num AS text) FROM "{name}".alembic_version LIMIT 1'
+    version = connection.scalar(text(asked))
     said = str(version or "")
     return said.removeprefix(_RENAMED) if said.startswith(_RENAMED) else None
 

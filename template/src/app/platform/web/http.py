@@ -32,6 +32,7 @@ from app.platform.web.rate_limit import Rates
 from app.platform.web.requests import Requests
 from app.platform.web.routing import ByModule
 from app.platform.web.serving import leaving
+from app.platform.wiring import Move
 
 logger = logging.getLogger("app.http")
 
@@ -47,6 +48,7 @@ _UNFIT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """What the server would close the connection for, without an answer."""
 _OURS = frozenset((b"x-request-id", *(name for name, _ in _SECURITY)))
 _EXPOSED = (
+    "Deprecation",
     "ETag",
     "Idempotent-Replayed",
     "Location",
@@ -64,9 +66,13 @@ def create_api(
     settings: Settings,
     engine: AsyncEngine,
     objectives: Mapping[str, Objectives] | None = None,
+    renames: Iterable[Move] = (),
 ) -> FastAPI:
-    """Create the application; a module's routes stand under its name. Its requests are counted for
-    `objectives`, by module."""
+    """Create the application; a module's routes stand under its name, and under its old one until one of
+    `renames` is finished. Its requests are counted for `objectives`, by module."""
+    names = {name.replace("_", "-"): name for name in sorted(routers)}
+    former = {move.name.replace("_", "-"): move for move in renames if move.to in routers}
+    everything = names | {first: move.to for first, move in former.items()}
     api = _API(
         version=settings.app_version,
         responses=DESCRIBED,
@@ -99,20 +105,21 @@ def create_api(
             expose_headers=_EXPOSED,
         )
     api.add_middleware(_Headers)
-    api.add_middleware(Requests, modules=routers, objectives=objectives or {})
+    api.add_middleware(Requests, modules=everything, objectives=objectives or {})
     for kind, handler in HANDLERS.items():
         api.add_exception_handler(kind, handler)
     by_module = ByModule(api.router)
-    names = operation_ids(routers)
-    for name, router in sorted(routers.items()):
-        first = name.replace("_", "-")
+    ids = operation_ids(routers)
+    for first, name in names.items():
         api.include_router(
-            router,
-            prefix=f"/{first}",
-            tags=[name],
-            generate_unique_id_function=names[name],
+            routers[name], prefix=f"/{first}", tags=[name], generate_unique_id_function=ids[name]
         )
         by_module.add(first, api.router.routes[-1])
+    again = APIRouter(dependency_overrides_provider=api)  # What begins with a router does so once.
+    for first, move in former.items():
+        again.include_router(routers[move.to], prefix=f"/{first}", include_in_schema=False)
+        by_module.add_former(first, again.routes[-1], move)
+    api.router.routes += again.routes  # Last, so that addresses that are made have the new name.
     api.router.middleware_stack = by_module
     return api
 

@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from random import getrandbits
 
 from fastapi.routing import iter_route_contexts, RouteContext
@@ -60,11 +60,12 @@ class Requests:
     """
 
     def __init__(
-        self, app: ASGIApp, modules: Iterable[str], objectives: Mapping[str, Objectives]
+        self, app: ASGIApp, modules: Mapping[str, str], objectives: Mapping[str, Objectives]
     ) -> None:
         self._app = app
         self._promises = Promises(objectives)
-        self._modules = {name.replace("_", "-"): name for name in modules}
+        self._modules = modules
+        """By what their paths begin with."""
         self._templates: dict[int, str] = {}
         self._meters: dict[Kind, tuple[Counter, Histogram]] = {}
         """Those of each kind of request: to look them up by their labels takes longer."""
@@ -160,10 +161,9 @@ class Requests:
         if (route := scope.get("route")) is None:
             return None
         if not self._templates:
-            self._templates = {
-                id(each.original_route): each.path_format or each.path or ""
-                for each in iter_route_contexts(scope["app"].routes)
-            }
+            for each in iter_route_contexts(scope["app"].routes):
+                template = each.path_format or each.path or ""
+                self._templates.setdefault(id(each.original_route), template)  # Former names last.
         return self._templates.get(id(route))
 
 

@@ -45,6 +45,11 @@ class ModuleFolder:
     renamed: Move | None = None
     """How it got its name, while the old one still stands in for it."""
 
+    @property
+    def former(self) -> str | None:
+        """What it was called, while the old name still stands in for it."""
+        return None if self.renamed is None else self.renamed.name
+
     def former_name_of(self, job: str) -> str | None:
         """Return what the release before calls a job of this module, if it is called otherwise."""
         if self.renamed is None:
