@@ -114,6 +114,11 @@ def test_a_commit_without_a_name_is_refused_before(monkeypatch, tmp_path: Path):
         git.need_identity()
 
 
+def test_a_failure_names_the_command_and_not_its_settings(tmp_path):
+    with pytest.raises(ScaffoldError, match="git push failed in"):
+        git.run("-c", "core.hooksPath=/dev/null", "push", cwd=tmp_path)
+
+
 def test_a_hook_that_fails_is_said_in_one_sentence(monkeypatch, tmp_path: Path):
     hook = tmp_path / "hooks" / "pre-commit"
     hook.parent.mkdir()

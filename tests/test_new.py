@@ -59,6 +59,15 @@ def test_the_example_is_put_in_instead_of_new_modules(folder, run, template):
     assert "greeting  @acme/hosts" in run("modules", "-C", "shop").out
 
 
+def test_the_example_and_git_may_be_names_of_folders(folder, run, template):
+    for name in ("example", "git"):
+        options = ("--example", "--defaults", "--no-git", "--from", str(template))
+        assert run("new", name, *options).code == 0
+        made = {path.name for path in (folder / name).iterdir()}
+        assert "Makefile" in made or ".copier-answers.yml" in made
+        assert not made & {"HEAD", "objects", "greeting"}
+
+
 def test_the_example_is_refused_beside_other_modules_or_where_there_is_none(folder, run, template):
     start = ("new", "shop", "--example", "--defaults", "--from", str(template))
     mixed = run(*start, "--data", "modules=[tax]")

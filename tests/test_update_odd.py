@@ -465,3 +465,12 @@ def test_a_repository_of_another_making_is_adopted_by_its_answers(
     updated(run)
     check_updated(other)
     assert not Path("README.md").exists()
+
+
+def test_the_commit_is_by_whom_the_repository_says(newer: Template, team: Path, run: Run) -> None:
+    for key, value in (("user.name", "Ada at work"), ("user.email", "ada@work.example")):
+        git(team, "config", key, value)
+    updated(run)
+    assert git(team, "log", "-1", "--format=%an %ae %cn") == (
+        "Ada at work ada@work.example Ada at work"
+    )

@@ -50,6 +50,7 @@ def test_an_operation_in_progress(behind: Path, refused: Refused, what: str) -> 
 
 def test_a_repository_without_a_commit(team: Path, refused: Refused) -> None:
     shutil.rmtree(".git")
+    assert "not a git repository" in refused("update")
     git(team, "init", "--quiet")
     assert "has no commit yet" in refused("update")
 
@@ -148,7 +149,13 @@ def test_a_git_that_is_too_old(behind: Path, refused: Refused, tmp_path: Path, m
     (tmp_path / "bin").mkdir()
     stand_in = tmp_path / "bin/git"
     stand_in.write_text(
-        f'#!/bin/sh\nif [ "$1" = version ]; then echo git version 2.37.0; else exec {real} "$@"; fi\n'
+        f"""#!/bin/sh
+case "$*" in
+  version) echo git version 2.37.0;;
+  *merge-tree*) echo 'usage: git merge-tree <base-tree> <branch1> <branch2>' >&2; exit 129;;
+  *) exec {real} "$@";;
+esac
+"""
     )
     stand_in.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")

@@ -87,12 +87,14 @@ def is_pushed(folder: Path, remote: str, revision: str) -> bool:
 
 def changes(folder: Path, *paths: str) -> list[str]:
     """Uncommitted changes below some paths, one line each, as `git status --porcelain` says it."""
-    return run("status", "--porcelain", "--", *paths, cwd=folder).splitlines()
+    asked = ("--no-optional-locks", "status", "--porcelain", "--", *paths)
+    return run(*asked, cwd=folder).splitlines()
 
 
 def commit(folder: Path, revision: str) -> str | None:
     """The full hash of what a revision names, in any spelling that git understands, if anything."""
-    for spelling in (revision, f"refs/remotes/origin/{revision}"):
+    more = () if revision == "HEAD" or revision.startswith("refs/") else ("refs/remotes/origin/",)
+    for spelling in (revision, *(before + revision for before in more)):
         asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{spelling}^{{commit}}")
         found = call(*asked, cwd=folder)
         if found.returncode == 0:
@@ -162,9 +164,8 @@ def run(*arguments: str, cwd: Path | None = None, stdin: bytes | None = None) ->
     done = call(*arguments, cwd=cwd, stdin=stdin)
     if done.returncode:
         said = reason(done.stderr.strip() or done.stdout)
-        command = next(
-            (each for each in arguments if not each.startswith(("-", "/"))), arguments[0]
-        )
+        words = (each for each in arguments if not each.startswith(("-", "/")) and "=" not in each)
+        command = next(words, arguments[0])
         raise ScaffoldError(f"git {command} failed in {cwd or Path.cwd()}: {said}")
     return done.stdout.rstrip()
 
@@ -184,13 +185,20 @@ def succeeds(*arguments: str, cwd: Path | None = None) -> bool:
 
 
 def call(
-    *arguments: str, cwd: Path | None = None, stdin: bytes | None = None
+    *arguments: str,
+    cwd: Path | None = None,
+    stdin: bytes | None = None,
+    seconds: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run git to its end, whatever it is."""
+    """Run git to its end, whatever it is; after some seconds, if given, that is a failure."""
+    command = ["git", *arguments]
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=cwd, input=stdin, capture_output=True, check=False
+            command, cwd=cwd, input=stdin, capture_output=True, check=False, timeout=seconds
         )
+    except subprocess.TimeoutExpired:
+        late = f"fatal: timed out after {seconds:g} seconds"
+        return subprocess.CompletedProcess(command, 128, "", late)
     except FileNotFoundError:
         raise ScaffoldError("git is not on PATH; install it and try again") from None
     said = [part.decode(errors="replace") for part in (done.stdout, done.stderr)]

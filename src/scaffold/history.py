@@ -47,8 +47,8 @@ class History:
         if before.place != self.new.place or before.revision == self.new.revision:
             return False
         if version not in self._ahead:
-            asked = ("merge-base", "--is-ancestor", self.new.revision, before.revision)
-            self._ahead[version] = objects.status_of(*asked, cwd=Path(self.new.place)) == 0
+            place = Path(self.new.place)
+            self._ahead[version] = objects.contains(place, before.revision, self.new.revision)
         return self._ahead[version]
 
     def contains(self, version: str) -> bool:
@@ -56,8 +56,7 @@ class History:
         before = self._origin(version)
         if before.place != self.new.place or before.revision == self.new.revision:
             return True
-        asked = ("merge-base", "--is-ancestor", before.revision, self.new.revision)
-        if objects.status_of(*asked, cwd=Path(self.new.place)) == 0:
+        if objects.contains(Path(self.new.place), self.new.revision, before.revision):
             return True
         related = ("merge-base", before.revision, self.new.revision)  # Wheels have no history.
         return objects.status_of(*related, cwd=Path(self.new.place)) != 0

@@ -2,8 +2,8 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scaffold import interrupts, merging, objects
@@ -37,13 +37,13 @@ def land(scratch: Scratch, root: Path, result: Result, branch: str | None) -> st
     )
     whole |= {prefix + path: entry for path, entry in merged.files.items()}
     (tree,) = scratch.trees(whole)
-    commit = scratch.commit(tree, result.message, result.head)
+    if not branch:
+        _check_free(root, result.ours, merged.files)
+    scratch.hand_over(tree, *merged.commits, beside=f"{result.head}^{{tree}}")
+    commit = objects.commit_tree(root, tree, result.message, [result.head])
     if branch:
-        scratch.hand_over(commit)
         objects.plumb("branch", "--no-track", branch, commit, cwd=root)
         return commit
-    _check_free(root, result.ours, merged.files)
-    scratch.hand_over(commit, *merged.commits)
     if not merged.conflicts:
         steps = f"git merge --quiet --ff-only --no-overwrite-ignore {commit}"
     else:
@@ -82,6 +82,16 @@ def land(scratch: Scratch, root: Path, result: Result, branch: str | None) -> st
         said = ended.stderr.decode(errors="replace").strip() or "no reason given"
         raise ScaffoldError(f"git could not write the result: {' '.join(said.split())}")
     return commit
+
+
+def land_files(root: Path, result: Result, contents: Mapping[str, bytes]) -> str:
+    """Commit files in their new places, some of them with other contents, or new."""
+    files = dict(result.merged.files)
+    with merging.scratch(root, result.ours) as scratch:
+        blobs = objects.write_blobs(scratch.folder, list(contents.values()))
+        for path, blob in zip(contents, blobs, strict=True):
+            files[path] = files.get(path, ("100644", ""))[0], blob
+        return land(scratch, root, replace(result, merged=Merged(files)), None)
 
 
 def _check_free(root: Path, ours: Tree, merged: Tree) -> None:

@@ -18,7 +18,8 @@ from scaffold.objects import Tree
 
 _BASE = re.compile(rb"^\|{7} [0-9a-f]{4,64}$", re.MULTILINE)
 _REGULAR = ("100644", "100755")
-_OLDEST = (2, 38)
+_USAGE = 129
+"""How git says that it does not know an option."""
 
 
 @dataclass(frozen=True)
@@ -61,31 +62,38 @@ class Merged:
 
 
 class Scratch:
-    """A bare repository in a temporary folder that reads the objects of a real one."""
+    """A bare repository in a temporary folder that reads the objects of a real one.
 
-    def __init__(self, folder: Path, repository: Path) -> None:
+    Args:
+        folder: where it is.
+        repository: the real one.
+        ours: files that are committed there.
+    """
+
+    def __init__(self, folder: Path, repository: Path, ours: Tree) -> None:
         self.folder = folder
         self._repository = repository
-        self._trees: list[tuple[Tree, str]] = []
+        there: dict[str, str] = {}
+        self._trees = [(dict(ours), objects.fold(ours, there))]
+        self._there = {*there}
 
     def trees(self, *maps: Tree) -> list[str]:
         """Write trees, each once; return their hashes."""
-        return [self._tree(each) for each in maps]
+        new: list[Tree] = []
+        for each in maps:
+            if each not in new and self._known(each) is None:
+                new.append(dict(each))
+        self._trees += zip(new, objects.write_trees(self.folder, new, self._there), strict=True)
+        return [self._known(each) or "" for each in maps]
 
-    def _tree(self, files: Tree) -> str:
-        for known, tree in self._trees:
-            if known == files:
-                return tree
-        self._trees.append((dict(files), objects.write_tree(self.folder, files)))
-        return self._trees[-1][1]
+    def _known(self, files: Tree) -> str | None:
+        return next((tree for known, tree in self._trees if known == files), None)
 
     def merge(self, base: Tree, ours: Tree, theirs: Tree, labels: tuple[str, str, str]) -> Merged:
         """Merge what ours and theirs made of base; `labels` are what markers call the three."""
         of_base, of_ours, of_theirs = self.trees(base, ours, theirs)
-        root = objects.commit_tree(self.folder, of_base, "base")
-        for name, side in zip(labels[1:], (of_ours, of_theirs), strict=True):
-            commit = objects.commit_tree(self.folder, side, name, [root])
-            objects.plumb("update-ref", f"refs/heads/{name}", commit, cwd=self.folder)
+        sides = dict(zip(labels[1:], (of_ours, of_theirs), strict=True))
+        commit = objects.branch_off(self.folder, of_base, sides)[-1]
         code, printed = objects.run(
             "-c",
             "merge.conflictStyle=zdiff3",
@@ -94,8 +102,11 @@ class Scratch:
             "-z",
             *labels[1:],
             cwd=self.folder,
-            allowed=(0, 1),
+            allowed=(0, 1, _USAGE),
         )
+        if code == _USAGE:
+            version = objects.plumb("version", cwd=self.folder).decode().strip()
+            raise ScaffoldError(f"{version} is too old to merge aside; install git 2.38 or newer")
         tree, _, rest = printed.partition(b"\0")
         conflicts = _read_stages(rest)
         if bool(code) != bool(conflicts):
@@ -133,57 +144,38 @@ class Scratch:
                 (blob,) = objects.write_blobs(self.folder, [b"".join(kept)])
                 files[path] = (files[path][0], blob)
 
-    def commit(self, tree: str, message: str, parent: str) -> str:
-        """Make a commit on top of one of the real repository."""
-        return objects.commit_tree(self.folder, tree, message, [parent])
+    def hand_over(self, *wanted: str, beside: str) -> None:
+        """Give trees and commits to the real repository, where nothing refers to them yet.
 
-    def hand_over(self, *commits: str) -> None:
-        """Give commits to the real repository, where nothing refers to them yet."""
-        names = []
-        for number, commit in enumerate(commits):
-            names.append(f"refs/heads/result-{number}")
-            objects.plumb("update-ref", names[-1], commit, cwd=self.folder)
-        objects.plumb(
-            *("-c", "gc.auto=0", "-c", "protocol.file.allow=always"),
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-auto-maintenance",
-            str(self.folder),
-            *names,
-            cwd=self._repository,
-        )
+        `beside` is a tree that it has: nothing of that is looked at.
+        """
+        given = "".join(f"{each}\n" for each in (*wanted, f"^{beside}")).encode()
+        asked = ("pack-objects", "--quiet", "--revs", "--local", "--delta-base-offset", "--stdout")
+        packed = objects.plumb(*asked, cwd=self.folder, given=given)
+        objects.plumb("unpack-objects", "-q", cwd=self._repository, given=packed)
 
 
 @contextmanager
-def scratch(repository: Path, attributes: bytes = b"") -> Iterator[Scratch]:
-    """Open a scratch repository beside a real one; git merges by the team's `attributes`."""
-    _need_git(repository)
+def scratch(repository: Path, ours: Tree, attributes: bytes = b"") -> Iterator[Scratch]:
+    """Open a scratch repository beside a real one, in which files are committed.
+
+    git merges by the team's `attributes`.
+    """
     folder = Path(tempfile.mkdtemp(prefix="scaffold-"))
     try:
-        kind = objects.plumb("rev-parse", "--show-object-format", cwd=repository).decode().strip()
-        about = ["--quiet", "--bare", f"--object-format={kind}"]
+        asked = ("--show-object-format", "--path-format=absolute", "--git-path", "objects")
+        kind, store = objects.plumb("rev-parse", *asked, cwd=repository).split(b"\n", 1)
+        about = ("--quiet", "--bare", "--template=", f"--object-format={kind.decode()}")
         objects.plumb("init", *about, str(folder), cwd=repository)
-        store = objects.plumb(
-            "rev-parse", "--path-format=absolute", "--git-path", "objects", cwd=repository
-        )
-        (folder / "objects/info").mkdir(exist_ok=True)
         (folder / "objects/info/alternates").write_bytes(store)
-        (folder / "info").mkdir(exist_ok=True)
+        (folder / "info").mkdir()
         (folder / "info/attributes").write_bytes(attributes)
         with (folder / "config").open("a") as config:
-            config.write("[core]\n\tfsync = none\n")  # What is kept is written by the real one.
-        yield Scratch(folder, repository)
+            # What is kept is written by the real one.
+            config.write("[core]\n\tfsync = none\n[fastimport]\n\tunpackLimit = 1\n")
+        yield Scratch(folder, repository, ours)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _need_git(repository: Path) -> None:
-    said = objects.plumb("version", cwd=repository).decode()
-    found = re.search(r"(\d+)\.(\d+)", said)
-    if found and (int(found[1]), int(found[2])) < _OLDEST:
-        raise ScaffoldError(f"{said.strip()} is too old to merge aside; install git 2.38 or newer")
 
 
 def _read_stages(printed: bytes) -> dict[str, Stages]:

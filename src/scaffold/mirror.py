@@ -6,11 +6,14 @@ import tempfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from scaffold import addresses, git, plan
 from scaffold.errors import ScaffoldError
 
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+Said = CompletedProcess[str]
+SECONDS = 60
 PATIENCE = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=30")
 
 
@@ -69,6 +72,15 @@ def _clone(url: str, mirror: Path) -> None:
         (aside / "git").rename(mirror)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def look(url: str, *options: str, refs: tuple[str, ...] = ("HEAD",), cwd: Path) -> "Said":
+    """Ask another side for its refs. One that says nothing at all is not waited for.
+
+    What takes longer for good reasons comes after this, and is under git's own eyes.
+    """
+    asked = (*options, *PATIENCE, "ls-remote", "--symref", "--", url, *refs)
+    return git.call(*asked, cwd=cwd, seconds=SECONDS)
 
 
 def _ask(url: str, cwd: Path, *arguments: str) -> None:

@@ -27,7 +27,7 @@ def in_template(repository: Path, old: str, new: str, still_there: Collection[st
     Each step is small, so that a file is found again which changed too much on the whole way.
     `still_there` holds the paths at the new commit.
     """
-    is_ahead = objects.status_of("merge-base", "--is-ancestor", old, new, cwd=repository) == 0
+    is_ahead = objects.contains(repository, new, old)
     steps = _steps(repository, old, new) if is_ahead else [_renames(repository, old, new)]
     moved: Moves = {}
     for step in steps:

@@ -97,10 +97,10 @@ def new(
 
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.scaffold-", dir=target.parent))
     try:
-        made = aside / target.name
+        made, modules = aside / target.name, aside / f"{target.name}.example"
         note(f"rendering {template.source}")
         if example:
-            _render_example(template, aside / "example")
+            _render_example(template, modules)
         suggested = {"project_name": target.name} if names.is_project(target.name) else {}
         render(template, made, answers, suggestions=suggested, ask=not defaults)
         recorded = _check_made(made, template, answers)
@@ -108,7 +108,7 @@ def new(
             named = recorded.answers.get("project_name")
             warnings.append(_RENAMED.format(folder=target.name, name=named))
         if example:
-            _put_in(aside / "example", made)
+            _put_in(modules, made)
         files = sorted(path for path in made.rglob("*") if path.is_file())
         if outer and not commit:
             _check_seen(target, made, files)
@@ -167,9 +167,10 @@ def _check_seen(target: Path, made: Path, files: list[Path]) -> None:
 
 def _would_be_hidden(aside: Path, made: Path, files: list[Path]) -> list[str]:
     """What a plain `git add` in the new folder would leave out, by rules of the user's own."""
-    git.run("init", "--quiet", "--bare", str(aside / "git"), cwd=aside)
+    store = str(aside / f"{made.name}.git")
+    git.run("init", "--quiet", "--bare", store, cwd=aside)
     paths = [file.relative_to(made).as_posix() for file in files]
-    hidden = git.ignored(made, paths, "--git-dir", str(aside / "git"), "--work-tree", str(made))
+    hidden = git.ignored(made, paths, "--git-dir", store, "--work-tree", str(made))
     return [
         f"git will ignore {path} by the rule {rule}: add it with `git add --force`, or it is lost"
         for path, rule in hidden[:1]

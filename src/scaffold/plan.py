@@ -27,13 +27,13 @@ class Change:
     before: bytes | None
     after: bytes
 
-    def diff(self) -> str:
-        """The change as a unified diff."""
+    def diff(self, was: str | None = None) -> str:
+        """The change as a unified diff; `was` is the path before, where it was another."""
         try:
             old, new = (self.before or b"").decode(), self.after.decode()
         except UnicodeDecodeError:
             return f"Binary file b/{self.path}\n"
-        name = f"a/{self.path}" if self.before is not None else "/dev/null"
+        name = f"a/{was or self.path}" if self.before is not None else "/dev/null"
         lines = unified_diff(_lines(old), _lines(new), name, f"b/{self.path}")
         whole = (x if x.endswith("\n") else f"{x}\n\\ No newline at end of file\n" for x in lines)
         return "".join(whole) or f"--- {name}\n+++ b/{self.path}\n"

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Undefined
 
 from scaffold.errors import ScaffoldError
+from scaffold.repository import load_yaml
 
 _KNOWN = {
     "choices",
@@ -180,9 +181,7 @@ def _truth(value: Any) -> bool:
 
 
 def _load(text: str) -> Any:
-    import yaml
-
     try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
+        return load_yaml(text)
+    except ValueError as error:
         raise ValueError(str(error).splitlines()[0]) from None

@@ -23,6 +23,7 @@ from pathspec import PathSpec
 from scaffold import objects
 from scaffold.errors import ScaffoldError
 from scaffold.questions import Answers, UnknownFeatureError, answer
+from scaffold.repository import load_yaml
 
 SUFFIX = ".jinja"
 _SETTINGS = {
@@ -165,14 +166,12 @@ class TemplateVersion:
         return patterns
 
     def _read_config(self) -> dict[str, Any]:
-        import yaml
-
         if "copier.yml" not in self._modes:
             raise UnknownFeatureError("there is no copier.yml")
         text = self._read(["copier.yml"])["copier.yml"]
         try:
-            config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except yaml.YAMLError as error:
+            config = load_yaml(text)
+        except ValueError as error:
             raise UnknownFeatureError(str(error)) from error
         unknown = {name for name in config if name[0] == "_"} - _SETTINGS
         if unknown:

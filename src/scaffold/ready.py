@@ -7,6 +7,21 @@ from scaffold import objects
 from scaffold.errors import ScaffoldError
 
 
+def checked_out(root: Path) -> tuple[str, str]:
+    """The commit that is checked out, and the folder in it that a repository is; mostly "".
+
+    Raises:
+        ScaffoldError: where nothing is committed, or git does not look.
+    """
+    asked = ("rev-parse", "--show-prefix", "HEAD^{commit}")
+    code, said = objects.run(*asked, cwd=root, allowed=range(256))
+    if code:
+        objects.plumb("rev-parse", "--git-dir", cwd=root)  # It says what is wrong with that.
+        raise ScaffoldError(f"{root} has no commit yet; commit it first, so that nothing is lost")
+    prefix, _, commit = os.fsdecode(said).rstrip("\n").rpartition("\n")
+    return commit, prefix
+
+
 def check_idle(root: Path) -> None:
     """Refuse to write where a merge, or another git, is at work."""
     names = ["index.lock", *_IN_PROGRESS]

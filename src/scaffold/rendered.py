@@ -212,19 +212,13 @@ def _add(
     both.answers_files.append(face.answers_file)
     if written := theirs.get(face.answers_file):
         mine = committed[face.answers_file]
-        after = _read_yaml(written.content)
+        after = repository.load_yaml(written.content)
         for question, value in face.recorded.answers.items():
             if question not in after:
                 both.dropped[name + question] = value
-        if after == _read_yaml(mine):
+        if after == repository.load_yaml(mine):
             both.theirs[face.answers_file] = written._replace(content=mine)
     return made.answers
-
-
-def _read_yaml(content: bytes) -> Any:
-    import yaml
-
-    return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _moved(sources: Mapping[str, str], base: Files, theirs: Files) -> dict[str, str]:

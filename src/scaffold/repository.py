@@ -206,13 +206,20 @@ def recorded(file: Path, source: str, version: str | None) -> bytes:
     return "".join(lines).encode()
 
 
-def _read_yaml(file: Path, content: bytes | None = None) -> dict[Any, Any]:
+def load_yaml(content: bytes | str) -> Any:
+    """What a document says. Raises ValueError where it cannot be read."""
     import yaml  # not needed where nothing is read
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        read = yaml.load(file.read_bytes() if content is None else content, Loader=loader)
+        return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _read_yaml(file: Path, content: bytes | None = None) -> dict[Any, Any]:
+    try:
+        read = load_yaml(file.read_bytes() if content is None else content)
+    except ValueError as error:
         reason = str(error).splitlines()[0]
         raise ScaffoldError(f"{file} is no YAML ({reason}); restore it from git") from None
     if not isinstance(read, dict):

@@ -1,6 +1,5 @@
 """Bring a repository to another version of its template: app and modules in one three-way merge."""
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -107,9 +106,8 @@ def update(
     with ExitStack() as stack:
         if not dry_run:
             stack.enter_context(plan.lock(root / repository.ANSWERS))
+        head, prefix = ready.checked_out(root)
         _check_ready(root, branch, dry_run)
-        head = git.head(root)
-        prefix = os.fsdecode(objects.plumb("rev-parse", "--show-prefix", cwd=root)).strip("\n")
         ours = objects.tree_of(root, f"{head}:{prefix}")
         note("rendering both versions")
         both = render_both(root, ours, to, source, note, ask, histories)
@@ -120,7 +118,7 @@ def update(
         done.edited = _edited(both, ours)
         attributes = root / ".gitattributes"
         team = attributes.read_bytes() if attributes.is_file() else b""
-        scratch = stack.enter_context(merging.scratch(root, team))
+        scratch = stack.enter_context(merging.scratch(root, ours, team))
         note("merging")
         found = reconcile(scratch, both, ours)
         merged = found.merged
@@ -158,8 +156,6 @@ def _edited(both: Both, ours: Tree) -> dict[str, str]:
 
 def _check_ready(root: Path, branch: str | None, dry_run: bool) -> None:
     """Refuse what an update would run over."""
-    if not git.has_commit(root, "HEAD"):
-        raise ScaffoldError(f"{root} has no commit yet; commit it first, so that nothing is lost")
     if not dry_run and not branch:
         ready.check_idle(root)
     if branch:

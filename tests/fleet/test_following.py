@@ -2,11 +2,14 @@
 
 import fcntl
 import json
+import socket
 from pathlib import Path
 
 from fleets import Make, branches
 from helpers import Run, git, tree
 from histories import Template
+
+from scaffold import mirror
 
 BRANCH = "scaffold/v1.1.0"
 
@@ -80,6 +83,15 @@ def test_a_repository_by_its_address_is_cloned_once(
     again = run("fleet", "update", address, "--push")
     assert again.code == 0, again
     assert len(list((home / ".cache/scaffold-monolith/fleet/clones").glob("*/far"))) == 1
+
+
+def test_a_remote_that_says_nothing_is_not_waited_for(run: Run, monkeypatch) -> None:
+    monkeypatch.setattr(mirror, "SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"git://127.0.0.1:{silent.getsockname()[1]}/shop.git"
+        result = run("fleet", "status", address)
+    assert result.code == 1
+    assert f"{address} cannot be cloned: fatal: timed out after 0.5 seconds" in result.out
 
 
 def test_two_runs_at_once_are_refused(newer: Template, make: Make, run: Run, home: Path) -> None:

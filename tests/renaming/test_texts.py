@@ -97,6 +97,14 @@ CASES = {
         "UPDATE billing.charges SET billing = 1 WHERE note = 'billing';\n-- billing is over\n",
         "UPDATE invoicing.charges SET billing = 1 WHERE note = 'billing';\n-- billing is over\n",
     ),
+    "src/app/modules/billing/upkeep.sql": (
+        "REINDEX INDEX ix_billing_charges_owner;\n",
+        "REINDEX INDEX ix_invoicing_charges_owner;\n",
+    ),
+    "src/app/modules/catalog/upkeep.sql": (
+        "REINDEX INDEX ix_billing_charges_owner;\n",  # Of a table `billing_charges`.
+        "REINDEX INDEX ix_billing_charges_owner;\n",
+    ),
     "scripts/python2.py": (
         "print 'app.modules.billing', \"billing\"\n",
         "print 'app.modules.invoicing', \"billing\"\n",

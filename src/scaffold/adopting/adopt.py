@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scaffold import git, objects, origin, plan, repository
+from scaffold import contents, git, origin, plan, repository
 from scaffold.add_module import ASIDE, check_not_picking, check_seen
 from scaffold.adopting import guesses, search
 from scaffold.adopting.fit import Fit
@@ -18,7 +18,6 @@ from scaffold.reader import Rendered
 
 _LEAST = 0.3
 """How much of a rendering must be there, for it to be taken for one."""
-_NOT_OURS = {".git", ".venv", ".tools", "node_modules", "__pycache__"}
 _PLAIN = {"entity": "item", "entities": "items", "depends_on": {}}
 """The answers of a module that `scaffold new` makes, beside its name and owner."""
 
@@ -95,20 +94,22 @@ def look(
     ]
     app = root / repository.ANSWERS
     recorded = repository.read_template(app) if app.exists() else None
-    files = {name: root / repository.MODULES / name / repository.MODULE_ANSWERS for name in names}
-    lost = [name for name, file in files.items() if not file.exists()]
+    answers = {name: root / repository.MODULES / name / repository.MODULE_ANSWERS for name in names}
+    lost = [name for name, file in answers.items() if not file.exists()]
     if recorded and not lost:
         return None
-    others = {name: repository.read_template(file) for name, file in files.items() if file.exists()}
+    others = {
+        name: repository.read_template(file) for name, file in answers.items() if file.exists()
+    }
     found, listed = _template(recorded, list(others.values()), source, ref, note)
     note("reading the repository")
-    contents = _read(root)
+    files = _read(root)
     note(f"comparing it with {len(listed)} versions")
     place = Path(found.place)
     kept = recorded.version if recorded else None
-    ranked = search.ranked(place, listed, contents, kept)
-    versions = Versions(root, place, found.source, ranked, contents, names)
-    best, shared = _app(versions, root, contents, recorded, data or {}, found)
+    ranked = search.ranked(place, listed, files, kept)
+    versions = Versions(root, place, found.source, ranked, files, names)
+    best, shared = _app(versions, root, files, recorded, data or {}, found)
     done = Adoption(root, found.source, _told(best, best.answers, recorded is None))
     done.warnings = found.warnings
     _modules(done, versions, lost, best, shared)
@@ -181,31 +182,16 @@ def _template(
 
 def _read(root: Path) -> dict[str, bytes]:
     """The files of a repository, with the line ends of a template."""
-    if git.around(root):
-        asked = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-        listed = objects.plumb(*asked, cwd=root).decode(errors="surrogateescape")
-        files = [root / path for path in listed.split("\0")[:-1]]
-    else:
-        files = [
-            file
-            for file in root.rglob("*")
-            if _NOT_OURS.isdisjoint(file.relative_to(root).parts[:-1])
-        ]
-    found = {}
-    for file in files:
-        if file.is_file() and not file.is_symlink():
-            content = file.read_bytes()
-            text = b"\0" not in content[:8000]
-            found[file.relative_to(root).as_posix()] = (
-                content.replace(b"\r\n", b"\n") if text else content
-            )
-    return found
+    return {
+        path: each.replace(b"\r\n", b"\n") if contents.is_text(each) else each
+        for path, each in contents.read(root).items()
+    }
 
 
 def _app(
     versions: Versions,
     root: Path,
-    contents: Mapping[str, bytes],
+    files: Mapping[str, bytes],
     recorded: repository.Template | None,
     data: Mapping[str, Any],
     found: Origin,
@@ -214,7 +200,7 @@ def _app(
     if recorded:
         best = versions.at(recorded.version, recorded.answers)
     else:
-        best = versions.app({**guesses.of_app(root, contents), "modules": [], **data})
+        best = versions.app({**guesses.of_app(root, files), "modules": [], **data})
     if best is None:
         raise ScaffoldError(
             f"no version of {found.source} can be read; name the template with --from"

@@ -13,12 +13,12 @@ from scaffold.carving.sources import Sources
 from scaffold.carving.types import Types
 from scaffold.carving.walking import Call
 from scaffold.carving.wire import Fault, Wire
+from scaffold.contents import Place, read
 from scaffold.deciding.metrics import Load
 from scaffold.errors import ScaffoldError
-from scaffold.removing import belongings, counts, files
+from scaffold.removing import belongings, counts
 from scaffold.removing.belongings import Belongings
 from scaffold.removing.counts import Counts
-from scaffold.removing.files import Place
 
 
 @dataclass
@@ -115,7 +115,7 @@ def write(
         also = f": there are {', '.join(there)}" if there else "; there is none"
         raise ScaffoldError(f"there is no module {name!a} in {root / repository.MODULES}{also}")
     note("reading the code")
-    contents = files.read(root)
+    contents = read(root)
     sources = Sources(contents)
     own = interface.read(root, sources, name)
     bill = Bill(root, name, own, load=load)

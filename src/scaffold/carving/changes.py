@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scaffold.carving.bill import Bill
 from scaffold.carving.interface import Effects
 from scaffold.carving.walking import Call
-from scaffold.removing.files import Place
+from scaffold.contents import Place
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scaffold.carving.sources import Source, Sources
+from scaffold.contents import Contents, Place
 from scaffold.removing import dependents
 from scaffold.removing.belongings import Belongings
-from scaffold.removing.files import Contents, Place
 from scaffold.repository import MODULES
 
 _PACKAGE = "app.modules."

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from scaffold import repository
 from scaffold.carving.sources import Function, Source, Sources, arguments, methods
+from scaffold.contents import Place
 from scaffold.errors import ScaffoldError
-from scaffold.removing.files import Place
 
 _WRITES = frozenset({"add", "add_all", "delete", "flush", "merge"})
 _STATEMENTS = re.compile(r"sqlalchemy\b.*\.(insert|update|delete)")

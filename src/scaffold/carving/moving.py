@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from scaffold.carving.sources import Sources
+from scaffold.contents import Contents, Place
 from scaffold.removing.belongings import Belongings
-from scaffold.removing.files import Contents, Place
 from scaffold.repository import MODULES
 
 _NUMBERS = frozenset({"BigInteger", "Integer", "SmallInteger"})

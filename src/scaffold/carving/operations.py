@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from scaffold.contents import Contents
 from scaffold.removing.belongings import Belongings
-from scaffold.removing.files import Contents
 
 _PIPELINES = (".github/workflows/ci.yml", ".gitlab-ci.yml")
 

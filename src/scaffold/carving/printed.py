@@ -8,8 +8,8 @@ from scaffold.carving.bill import Bill
 from scaffold.carving.changes import changes
 from scaffold.carving.report import per_request, verdict
 from scaffold.carving.walking import Call
+from scaffold.contents import Place
 from scaffold.deciding.answers import Reason
-from scaffold.removing.files import Place
 
 _WIDTH = 100
 _SHOWN = 8

@@ -7,8 +7,8 @@ from typing import Any
 from scaffold.carving.bill import Bill
 from scaffold.carving.changes import Change, changes
 from scaffold.carving.walking import Call
+from scaffold.contents import Place
 from scaffold.deciding.answers import Reason
-from scaffold.removing.files import Place
 
 SCHEMA = 1
 """Of what `--json` prints. Keys may be added; a change of what is there raises it."""

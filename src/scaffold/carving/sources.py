@@ -4,8 +4,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from scaffold.contents import Contents
 from scaffold.errors import ScaffoldError
-from scaffold.removing.files import Contents
 from scaffold.repository import MODULES
 
 _SOURCE = "src/"

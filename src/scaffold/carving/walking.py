@@ -8,7 +8,7 @@ from scaffold.carving.interface import Interface
 from scaffold.carving.scopes import Block, Key, Scopes
 from scaffold.carving.sources import Source, methods
 from scaffold.carving.types import BOUND, Types
-from scaffold.removing.files import Place
+from scaffold.contents import Place
 
 _MANY = frozenset({"imap", "map", "starmap"})
 _SIMPLE = (ast.Expr, ast.Return, ast.Assign, ast.AnnAssign)

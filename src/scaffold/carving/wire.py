@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scaffold.carving.interface import Behind, Interface
 from scaffold.carving.sources import Source, Sources, arguments, bare, methods, unquoted
-from scaffold.removing.files import Place
+from scaffold.contents import Place
 
 _PLAIN = frozenset(
     "None bool bytes date datetime decimal.Decimal fractions.Fraction float int str "

@@ -115,9 +115,7 @@ def parsed_toml(seen: Seen, path: str) -> dict[str, Any] | None:
 
 def parsed_yaml(content: bytes) -> Any:
     """What a document says. Raises ValueError where it cannot be read."""
-    import yaml
-
     try:
-        return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
+        return repository.load_yaml(content)
+    except ValueError as error:
         raise ValueError(" ".join(str(error).split())) from None

@@ -106,7 +106,7 @@ def _moved(seen: Seen) -> dict[str, str]:
         path = os.fsdecode(name)
         if path not in seen.rendered and not path.startswith(_MODULES):
             others[path] = (mode, blob)
-    with merging.scratch(seen.root) as scratch:
+    with merging.scratch(seen.root, {}) as scratch:
         lost = [seen.rendered[path] for path in seen.missing]
         blobs = objects.write_blobs(scratch.folder, [file.content for file in lost])
         base = {

@@ -6,13 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from scaffold import addresses, git, mirror, objects, origin, repository
+from scaffold import addresses, git, mirror, origin, repository
+from scaffold.doctor.distance import Distance, between
 from scaffold.doctor.finding import NotKnownError
 from scaffold.errors import ScaffoldError
 from scaffold.reader import Files
 from scaffold.repository import Template
 
-_RENDERED_FROM = ("copier.yml", "template", "skeletons", "examples")
 _MODULES = f"{repository.MODULES.as_posix()}/"
 
 
@@ -31,23 +31,6 @@ class Module:
     settings: dict[str, Any] | None
     template: Template | None
     has_answers: bool
-
-
-@dataclass(frozen=True)
-class Distance:
-    """How far a repository is behind its template.
-
-    Attributes:
-        newest: the newest version that is known here.
-        releases: that came since.
-        commits: that came since and changed what is rendered.
-        is_apart: whether neither version contains the other.
-    """
-
-    newest: str
-    releases: list[str]
-    commits: int
-    is_apart: bool = False
 
 
 class Seen:
@@ -177,18 +160,7 @@ class Seen:
     @cached_property
     def distance(self) -> Distance:
         """How far behind the repository is."""
-        old, new = self._at_hand(), self.newest
-        place = Path(old.place)
-        if old.revision == new.revision:
-            return Distance(new.version, [], 0)
-        if _contains(place, new.revision, old.revision):
-            count = ("rev-list", "--count", f"{old.revision}..{new.revision}", "--")
-            commits = int(git.run(*count, *_RENDERED_FROM, cwd=place))
-            releases = origin.releases_between(place, old.revision, new.revision)
-            return Distance(new.version, releases, commits)
-        is_ahead = _contains(place, old.revision, new.revision)
-        related = objects.status_of("merge-base", old.revision, new.revision, cwd=place) == 0
-        return Distance(new.version, [], 0, is_apart=related and not is_ahead)
+        return between(self._at_hand(), self.newest)
 
     @cached_property
     def rendered(self) -> Files:
@@ -241,10 +213,6 @@ class Seen:
         if self.database is None:
             raise NotKnownError("no --database was given")
         return ask(self.root, self.database)
-
-
-def _contains(place: Path, newer: str, older: str) -> bool:
-    return objects.status_of("merge-base", "--is-ancestor", older, newer, cwd=place) == 0
 
 
 def _plain(content: bytes) -> bytes:

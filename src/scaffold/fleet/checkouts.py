@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,11 @@ from scaffold.fleet.listing import Member
 PREFIX = "scaffold/"
 """Branches of ours begin so."""
 
-_QUIET = ("-c", "core.hooksPath=/dev/null", *mirror.PATIENCE)
+_NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+_QUIET = (*_NO_HOOKS, *mirror.PATIENCE)
 """A team's hooks are for what the team does."""
+
+_READ = (repository.ANSWERS, ".gitattributes")
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,8 @@ def find(member: Member) -> Checkout:
             why = "it is no git repository"
         raise ScaffoldError(f"{where} cannot be updated: {why}")
     store, prefix, *_ = [*found.stdout.split("\n"), ""]
-    names = git.run("remote", cwd=folder).split()
-    name = "origin" if "origin" in names else names[0] if len(names) == 1 else ""
-    if names and not name:
+    name = git.remote(folder) or ""
+    if not name and (names := git.run("remote", cwd=folder).split()):
         raise ScaffoldError(
             f"{member.given} has the remotes {', '.join(names)} and none is called origin, so its "
             "default branch is not known; rename one (git remote rename)"
@@ -96,8 +98,8 @@ def base(checkout: Checkout) -> Base:
     folder, remote = checkout.folder, checkout.remote
     if not remote:
         return _local_base(checkout)
-    asked = ("ls-remote", "--symref", "--", remote, "HEAD", f"refs/heads/{PREFIX}*")
-    said = git.call(*_QUIET, *asked, cwd=folder)
+    wanted = ("HEAD", f"refs/heads/{PREFIX}*")
+    said = mirror.look(remote, *_NO_HOOKS, refs=wanted, cwd=folder)
     if said.returncode:
         raise ScaffoldError(
             f"{addresses.redact(checkout.url)} cannot be reached: {git.reason(said.stderr)}"
@@ -178,8 +180,8 @@ def claimed(checkout: Checkout, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def worktree(checkout: Checkout, commit: str) -> Iterator[Path]:
-    """A worktree of our own, with no more of a commit in it than an update on a branch reads.
+def worktree(checkout: Checkout, commit: str, files: Mapping[str, bytes]) -> Iterator[Path]:
+    """A worktree of our own, with no more of a commit in it than `files`, which an update reads.
 
     Most of the time of a run would go into files that nobody looks at.
     """
@@ -191,9 +193,8 @@ def worktree(checkout: Checkout, commit: str) -> Iterator[Path]:
         git.run(*_QUIET, *added, cwd=checkout.folder)
         root = tree / checkout.prefix
         (root / repository.MODULES).mkdir(parents=True)
-        for name in (repository.ANSWERS, ".gitattributes"):
-            if (content := committed(checkout, commit, name)) is not None:
-                (root / name).write_bytes(content)
+        for name, content in files.items():
+            (root / name).write_bytes(content)
         yield root
     finally:
         _remove(checkout.folder, aside)
@@ -204,11 +205,11 @@ def fill(root: Path, commit: str) -> None:
     git.run(*_QUIET, "reset", "--quiet", "--hard", commit, cwd=root)
 
 
-def committed(checkout: Checkout, commit: str, name: str) -> bytes | None:
-    """The content of a file in a commit, if it is there."""
-    asked = ("cat-file", "blob", f"{commit}:{checkout.prefix}{name}")
-    code, content = objects.run(*asked, cwd=checkout.folder, allowed=range(256))
-    return content if code == 0 else None
+def committed(checkout: Checkout, commit: str) -> dict[str, bytes]:
+    """What an update reads in a worktree of a commit: those files that are there, by name."""
+    asked = [f"{commit}:{checkout.prefix}{name}" for name in _READ]
+    found = zip(_READ, objects.read_named(checkout.folder, asked), strict=True)
+    return {name: content for name, content in found if content is not None}
 
 
 def sweep() -> None:
@@ -247,7 +248,9 @@ def _clone(url: str) -> Path:
             try:
                 name = url.rstrip("/").removesuffix(".git").replace(":", "/").split("/")[-1]
                 asked = ("clone", "--quiet", "--no-checkout", "--", url, str(aside / name))
-                done = git.call(*_QUIET, *asked, cwd=place.parent)
+                done = mirror.look(url, cwd=place.parent)
+                if not done.returncode:
+                    done = git.call(*_QUIET, *asked, cwd=place.parent)
                 if done.returncode:
                     why = git.reason(done.stderr)
                     raise ScaffoldError(f"{addresses.redact(url)} cannot be cloned: {why}")

@@ -1,5 +1,6 @@
 """One repository follows its template: in a worktree of its own, as far as was asked."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,9 +85,10 @@ def follow(checkout: Checkout, outcome: Outcome, wanted: Wanted) -> None:
             forge = forges.of(checkout.url, wanted.forge)
             forge.need(checkout.folder)
         base = checkouts.base(checkout)
-        branch = _look(checkout, base, outcome, wanted)
+        files = checkouts.committed(checkout, base.commit)
+        branch = _look(checkout, base, files, outcome, wanted)
         there = checkouts.known(checkout, base, branch)
-        with checkouts.worktree(checkout, base.commit) as root:
+        with checkouts.worktree(checkout, base.commit, files) as root:
             done = _update(root, None if wanted.dry_run or there else branch, checkout, wanted)
             _tell(outcome, done, checkout, there)
             if done.is_current or wanted.dry_run:
@@ -117,16 +119,17 @@ def _update(root: Path, branch: str | None, checkout: Checkout, wanted: Wanted) 
         raise ScaffoldError(str(error).replace(str(root), str(place))) from None
 
 
-def _look(checkout: Checkout, base: Base, outcome: Outcome, wanted: Wanted) -> str:
+def _look(
+    checkout: Checkout, base: Base, files: Mapping[str, bytes], outcome: Outcome, wanted: Wanted
+) -> str:
     """Find out which version there is, and which one comes; return the name of its branch."""
     path = checkout.prefix + repository.ANSWERS
-    content = checkouts.committed(checkout, base.commit, repository.ANSWERS)
-    if content is None:
+    if repository.ANSWERS not in files:
         raise ScaffoldError(
-            f"there is no {path} on {base.branch}, so it follows no template; take it off the "
-            "list, or let it record one"
+            f"there is no {path} on {base.branch}, so it follows no template; name the "
+            "folder in it that does, or take it off the list"
         )
-    app = repository.read_template(Path(path), content)
+    app = repository.read_template(Path(path), files[repository.ANSWERS])
     outcome.version = short(app.version)
     history = wanted.versions(app.source, wanted.to, wanted.source, lambda _: None)
     outcome.behind = "" if history.is_ahead(app.version) else history.behind(app.version)
@@ -148,7 +151,7 @@ def _tell(outcome: Outcome, done: Updated, checkout: Checkout, there: str | None
 
 def _records(checkout: Checkout, commit: str, version: str) -> bool:
     """Whether a commit has a version of the template."""
-    content = checkouts.committed(checkout, commit, repository.ANSWERS) or b""
+    content = checkouts.committed(checkout, commit).get(repository.ANSWERS, b"")
     with suppress(ScaffoldError):
         return repository.read_template(Path(), content).version == version
     return False
@@ -176,7 +179,8 @@ class _Work:
     def publish(self, forge: Forge | None) -> None:
         """Check the update, push it, open its pull request: each unless that was done before."""
         outcome, wanted = self.outcome, self.wanted
-        self._need_ours()
+        if self.commit != self.done.commit:
+            self._need_ours()
         if forge and (found := forge.find(self.checkout.folder, self.branch)):
             outcome.pull_request = found.url
             if found.state != "open":

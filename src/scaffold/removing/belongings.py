@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from scaffold.removing.files import Contents
+from scaffold.contents import Contents
 from scaffold.repository import MODULES
 
 

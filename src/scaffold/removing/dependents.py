@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Collection, Iterator
 
-from scaffold.removing.files import Contents, Place
+from scaffold.contents import Contents, Place
 from scaffold.repository import MODULES
 
 _MODULES = f"{MODULES.as_posix()}/"

@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection
 
 from scaffold import names
+from scaffold.contents import Contents, Place, is_text
 from scaffold.errors import ScaffoldError
 from scaffold.history import History
-from scaffold.removing.files import Contents, Place, is_text
 from scaffold.repository import ANSWERS, MODULES, Template
 
 _KINDS = (

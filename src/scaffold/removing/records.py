@@ -4,9 +4,9 @@ import json
 import re
 from typing import Any
 
+from scaffold.contents import Contents
 from scaffold.errors import ScaffoldError
-from scaffold.removing.files import Contents
-from scaffold.repository import ANSWERS, MODULE_ANSWERS, MODULES
+from scaffold.repository import ANSWERS, MODULE_ANSWERS, MODULES, load_yaml
 
 
 def answers(content: bytes, name: str) -> bytes:
@@ -45,9 +45,7 @@ def dependencies(contents: Contents, name: str) -> dict[str, bytes]:
 
 
 def _read(content: bytes) -> Any:
-    import yaml
-
     try:
-        return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError:
+        return load_yaml(content)
+    except ValueError:
         return None

@@ -1,24 +1,19 @@
 """Remove a module from a repository: its folder, and what is derived from it, in one commit."""
 
-import os
-import shutil
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from scaffold import codeowners, git, merging, moved, objects, plan, ready, repository
+from scaffold import codeowners, folders, git, moved, objects, plan, ready, repository
+from scaffold.contents import Contents, Place, read
 from scaffold.errors import ScaffoldError
-from scaffold.landing import Result, land
+from scaffold.landing import Result, land_files
 from scaffold.merging import Merged
 from scaffold.objects import Tree
-from scaffold.removing import belongings, counts, dependents, files, mentions, records
+from scaffold.removing import belongings, counts, dependents, mentions, records
 from scaffold.removing.belongings import Belongings
 from scaffold.removing.counts import Counts
-from scaffold.removing.files import Contents, Place
-
-_CACHES = ("__pycache__", ".pyc", ".pyo", "_cache")
 
 
 class NeededError(ScaffoldError):
@@ -45,6 +40,7 @@ class Removal:
         root: of the repository.
         name: of the module.
         head: the commit that was looked at.
+        prefix: the folder of it that is the repository.
         has: what goes with it.
         counts: what a live database has of it.
         owners: the lines of CODEOWNERS that go, as places.
@@ -56,6 +52,7 @@ class Removal:
     root: Path
     name: str
     head: str
+    prefix: str
     has: Belongings
     counts: Counts = field(default_factory=Counts)
     owners: list[Place] = field(default_factory=list)
@@ -84,11 +81,11 @@ def look(start: Path, name: str, note: Callable[[str], None] = lambda _: None) -
     git.need()
     root = repository.find_root(start)
     _check_there(root, name)
-    if not git.has_commit(root, "HEAD"):
-        raise ScaffoldError(f"{root} has no commit yet; commit it first, so that nothing is lost")
-    found = Removal(root, name, git.head(root), Belongings())
-    _check_committed(root, found.folder)
-    contents = files.read(root)
+    found = Removal(root, name, *ready.checked_out(root), Belongings())
+    folders.check_committed(root, found.folder)
+    folders.check_clean(root)
+    contents = read(root)
+    moved.read(contents.get(moved.FILE))  # It will get a line.
     found.has = belongings.find(name, contents)
     if needed := dependents.find(name, contents, found.has.tables):
         raise NeededError(name, needed)
@@ -115,30 +112,23 @@ def remove(found: Removal, data: str) -> Removal:
         ScaffoldError: with nothing written.
     """
     root = found.root
-    with ExitStack() as stack:
-        stack.enter_context(plan.lock(root / repository.ANSWERS))
+    with plan.lock(root / repository.ANSWERS):
         ready.check_idle(root)
         git.need_identity(root)
         if git.head(root) != found.head:
             raise ScaffoldError(f"somebody has just committed in {root}; look again, and try again")
-        _check_committed(root, found.folder)
-        prefix = os.fsdecode(objects.plumb("rev-parse", "--show-prefix", cwd=root)).strip("\n")
-        ours = objects.tree_of(root, f"{found.head}:{prefix}")
+        folders.check_committed(root, found.folder)
+        folders.check_clean(root)
+        ours = objects.tree_of(root, f"{found.head}:{found.prefix}")
         edited = {**found.edited, moved.FILE: _moved(found, ours, data)}
-        scratch = stack.enter_context(merging.scratch(root))
         after: Tree = {
             path: entry for path, entry in ours.items() if not path.startswith(f"{found.folder}/")
         }
-        blobs = objects.write_blobs(scratch.folder, list(edited.values()))
-        for path, blob in zip(edited, blobs, strict=True):
-            after[path] = (ours[path][0] if path in ours else "100644", blob)
-        _clear_caches(root / found.folder)
+        folders.clear(root / found.folder)
         message = f"Remove the module {found.name}"
-        found.commit = land(
-            scratch, root, Result(found.head, prefix, ours, Merged(after), message), None
-        )
-        _clear_caches(root / found.folder)  # Whatever ran meanwhile has made some.
-        _remove_empty(root / found.folder)
+        result = Result(found.head, found.prefix, ours, Merged(after), message)
+        found.commit = land_files(root, result, edited)
+        folders.clear(root / found.folder)  # Whatever ran meanwhile has made some.
     return found
 
 
@@ -148,30 +138,6 @@ def _check_there(root: Path, name: str) -> None:
     if name not in there:
         also = f": there are {', '.join(there)}" if there else "; there is none"
         raise ScaffoldError(f"there is no module {name!a} in {folder.parent}{also}")
-
-
-def _check_committed(root: Path, folder: str) -> None:
-    """Refuse what git could not bring back."""
-    changed = git.changes(root, folder)
-    if changed:
-        raise ScaffoldError(
-            f"{folder} is not as it is committed ({changed[0].strip()}); commit that first, so "
-            "that git can bring it back"
-        )
-    changed = [line for line in git.changes(root, ".") if not line.startswith("??")]
-    if changed:
-        raise ScaffoldError(
-            f"{root} has uncommitted changes ({changed[0].strip()}); commit or stash them first"
-        )
-    listed = objects.plumb(
-        *("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", folder), cwd=root
-    )
-    for path in map(os.fsdecode, listed.split(b"\0")[:-1]):
-        if not any(part.endswith(_CACHES) for part in path.split("/")):
-            raise ScaffoldError(
-                f"git ignores {path}, so that it could not bring it back; move it elsewhere, or "
-                "delete it"
-            )
 
 
 def _edit(found: Removal, contents: Contents) -> None:
@@ -194,23 +160,6 @@ def _moved(found: Removal, ours: Tree, data: str) -> bytes:
     entry = ours.get(moved.FILE)
     before = objects.read_blobs(found.root, [entry[1]])[0] if entry else None
     return moved.removed(moved.read(before), found.name, data, date.today())
-
-
-def _clear_caches(folder: Path) -> None:
-    """Remove what Python and its tools have left: the name is free without it."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.name.endswith(_CACHES):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder and those in it, as far as nothing is in them."""
-    for path in (*sorted(folder.rglob("*"), reverse=True), folder):
-        if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
-            path.rmdir()
 
 
 def _whose(path: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from scaffold.removing.files import Place
+from scaffold.contents import Place
 from scaffold.removing.remove import Removal
 
 _SHOWN = 20

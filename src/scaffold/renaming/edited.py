@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import unified_diff
 from pathlib import Path
 
 import libcst as cst
@@ -12,6 +11,7 @@ from scaffold import moved, objects, tidying
 from scaffold.errors import ScaffoldError
 from scaffold.names import class_name
 from scaffold.objects import Tree
+from scaffold.plan import Change
 from scaffold.renaming import api, others, references, strings
 from scaffold.renaming import facts as facts_of
 from scaffold.renaming.examples import Examples
@@ -37,16 +37,10 @@ class File:
 
     def diff(self) -> str:
         """The change as git would show it."""
-        try:
-            old, new = (self.before or b"").decode(), self.after.decode()
-        except UnicodeDecodeError:
-            return f"Binary file b/{self.path}\n"
         head = f"rename from {self.was}\nrename to {self.path}\n" if self.was != self.path else ""
-        name = f"a/{self.was}" if self.before is not None else "/dev/null"
-        lines = unified_diff(
-            old.splitlines(keepends=True), new.splitlines(keepends=True), name, f"b/{self.path}"
-        )
-        return head + "".join(x if x.endswith("\n") else f"{x}\n" for x in lines)
+        if self.before == self.after:
+            return head
+        return head + Change(self.path, self.before, self.after).diff(self.was)
 
 
 @dataclass(frozen=True, order=True)

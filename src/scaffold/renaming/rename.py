@@ -1,23 +1,19 @@
 """Give a module another name: its folder, and all that refers to it, in one commit."""
 
-import os
-import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from scaffold import git, merging, moved, names, objects, plan, ready, repository
+from scaffold import folders, git, moved, names, objects, plan, ready, repository
 from scaffold.errors import ScaffoldError
-from scaffold.landing import Result, land
+from scaffold.landing import Result, land_files
 from scaffold.merging import Merged
 from scaffold.objects import Tree
 from scaffold.renaming import checks
-from scaffold.renaming.edited import Edited, File, Left, edit
+from scaffold.renaming.edited import File, Left, edit
 from scaffold.renaming.examples import Examples
-
-_CACHES = ("__pycache__", "_cache", ".pyc")
 
 
 @dataclass
@@ -100,8 +96,11 @@ def rename(
         done.files.append(File(moved.FILE, moved.FILE, record.content, written))
         if not dry_run:
             message = f"Rename the module {old} to {new}"
-            done.commit = _write(stack, root, head, prefix, ours, edited, done.files, message)
-            _clear(root / folder)
+            for each in {Path(was).parent for was in ours.keys() - edited.tree.keys()}:
+                folders.clear(root / each)
+            result = Result(head, prefix, ours, Merged(edited.tree), message)
+            done.commit = land_files(root, result, {x.path: x.after for x in done.files})
+            folders.clear(root / folder)
     return done
 
 
@@ -128,9 +127,8 @@ def finish(start: Path, old: str, *, dry_run: bool = False) -> Renamed:
         done = Renamed(root, old, record.open[old], [file])
         if not dry_run:
             message = f"Finish the rename of {old} to {done.new}"
-            done.commit = _write(
-                stack, root, head, prefix, ours, Edited(dict(ours)), [file], message
-            )
+            result = Result(head, prefix, ours, Merged(ours), message)
+            done.commit = land_files(root, result, {moved.FILE: written})
     return done
 
 
@@ -148,32 +146,16 @@ def _check_names(root: Path, old: str, new: str) -> None:
 
 def _committed(root: Path, folder: str, dry_run: bool) -> tuple[str, str, Tree]:
     """The commit that is renamed in, with nothing beside it that could be lost."""
-    if not git.has_commit(root, "HEAD"):
-        raise ScaffoldError(f"{root} has no commit yet; commit it first, so that nothing is lost")
-    head = git.head(root)
-    prefix = os.fsdecode(objects.plumb("rev-parse", "--show-prefix", cwd=root)).strip("\n")
+    head, prefix = ready.checked_out(root)
     ours = objects.tree_of(root, f"{head}:{prefix}")
-    changed = git.changes(root, folder) if (root / folder).exists() else []
-    if changed:
-        raise ScaffoldError(
-            f"{folder} is not as it is committed ({changed[0].strip()}); commit that first, so "
-            "that git can bring it back"
-        )
+    folders.check_committed(root, folder)
     is_there = any(path == folder or path.startswith(f"{folder}/") for path in ours)
     if not is_there and (root / folder).exists():
         raise ScaffoldError(f"{root / folder} is not in git; commit it, and try again")
     if not dry_run:
         ready.check_idle(root)
         git.need_identity(root)
-        changed = [line for line in git.changes(root, ".") if not line.startswith("??")]
-        if changed:
-            raise ScaffoldError(
-                f"{root} has uncommitted changes ({changed[0].strip()}); commit or stash them first"
-            )
-        for path in _ignored(root, folder):
-            raise ScaffoldError(
-                f"git ignores {path}, which would stay behind under the old name; move it elsewhere"
-            )
+        folders.check_clean(root)
     return head, prefix, ours
 
 
@@ -186,52 +168,9 @@ def _check_place(root: Path, new: str) -> None:
     if (root / folder).is_dir():
         for path in sorted((root / folder).rglob("*")):
             where = path.relative_to(root).as_posix()
-            if not path.is_dir() and not any(x.endswith(_CACHES) for x in where.split("/")):
+            if not path.is_dir() and not folders.is_cache(where):
                 raise ScaffoldError(f"{path} is in the way; move it, or take another name")
-
-
-def _ignored(root: Path, folder: str) -> list[str]:
-    asked = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", folder)
-    listed = map(os.fsdecode, objects.plumb(*asked, cwd=root).split(b"\0")[:-1])
-    return [path for path in listed if not any(x.endswith(_CACHES) for x in path.split("/"))]
 
 
 def _content(root: Path, ours: Tree, path: str) -> bytes | None:
     return objects.read_blobs(root, [ours[path][1]])[0] if path in ours else None
-
-
-def _write(
-    stack: ExitStack,
-    root: Path,
-    head: str,
-    prefix: str,
-    ours: Tree,
-    edited: Edited,
-    files: list[File],
-    message: str,
-) -> str:
-    scratch = stack.enter_context(merging.scratch(root))
-    after = dict(edited.tree)
-    changed = [file for file in files if file.before != file.after]
-    blobs = objects.write_blobs(scratch.folder, [file.after for file in changed])
-    for file, blob in zip(changed, blobs, strict=True):
-        after[file.path] = (after.get(file.path, ("100644", ""))[0], blob)
-    for folder in {Path(was).parent for was in ours.keys() - after.keys()}:
-        _clear(root / folder)
-    return land(scratch, root, Result(head, prefix, ours, Merged(after), message), None)
-
-
-def _clear(folder: Path) -> None:
-    """Remove what Python and its tools have left in a folder, and it if nothing else is there."""
-    if not folder.is_dir():
-        return
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.name.endswith(_CACHES):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-        elif path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
-            path.rmdir()
-    if not any(folder.iterdir()):
-        folder.rmdir()

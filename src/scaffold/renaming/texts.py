@@ -53,6 +53,9 @@ class Words:
                 found += [(*m.span("at"), self.new) for m in rule.finditer(text)]
             if path.startswith("src/app/modules/"):
                 found += [(*m.span("at"), self.new) for m in self._beside.finditer(text)]
+            rest = path.removeprefix("src/app/modules/")
+            if rest.startswith((f"{self.old}/", f"{self.new}/")):
+                found += [(*m.span("at"), self.new) for m in self._index.finditer(text)]
             found += self._labels(text)
             if sql:
                 found += self.in_sql(text)
@@ -106,7 +109,6 @@ class Words:
     def _anywhere(self) -> list[re.Pattern[str]]:
         at = f"(?P<at>{re.escape(self.old)})"
         members = "|".join(sorted(map(re.escape, self.facts.members), key=len, reverse=True))
-        tables = "|".join(sorted(map(re.escape, self.facts.tables), key=len, reverse=True))
         rules = [
             rf"(?<![\w.])app\.modules\.{at}(?!\w)",
             rf"(?<![\w-])app/modules/{at}(?![\w-]|\.\w)",
@@ -119,9 +121,13 @@ class Words:
         ]
         if members:
             rules.append(rf"(?<![\w.:/$-]){at}\.(?:{members})(?!\w)")
-        if tables:
-            rules.append(rf"(?<!\w)ix_{at}_(?:{tables})(?=_)")
         return [re.compile(rule) for rule in rules]
+
+    @cached_property
+    def _index(self) -> re.Pattern[str]:
+        """The name of an index of one of its tables; another module's table may be called so."""
+        tables = "|".join(sorted(map(re.escape, self.facts.tables), key=len, reverse=True))
+        return re.compile(rf"(?<!\w)ix_(?P<at>{re.escape(self.old)})_(?:{tables or '(?!)'})(?=_)")
 
     @cached_property
     def _called(self) -> re.Pattern[str]:

@@ -1,4 +1,4 @@
-"""Parameters, variables, attributes and fixtures that are called after a module follow.
+"""Parameters, variables and attributes that are called after a module follow.
 
 Only where what they hold says that they mean the module: `billing: Billing`. What cannot be
 followed to every use stays as it is, everywhere.
@@ -6,11 +6,11 @@ followed to every use stays as it is, everywhere.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 
 import libcst as cst
 
 from scaffold.renaming.facts import Facts
+from scaffold.renaming.fixtures import Fixtures, is_given
 from scaffold.renaming.python import PythonFile, last_name, parameters
 from scaffold.renaming.references import mentions_kind, rename_all
 
@@ -30,72 +30,12 @@ class Variables:
 
     def follow(self) -> None:
         """Let them follow."""
-        fixtures = self._fixtures()
+        fixtures = Fixtures(self._files, self._facts, self._kinds).follow()
         chosen = self._functions(fixtures)
         self._keywords(chosen)
         self._attributes(chosen)
         for file, function in chosen:
             self._rename_in(file, function)
-
-    # Fixtures: a name that many files share.
-
-    def _fixtures(self) -> dict[cst.FunctionDef, bool]:
-        """The tests and fixtures that get one of the module's name, with whether it follows."""
-        found = [
-            (file, function)
-            for file in self._files
-            for function in file.functions
-            if function.name.value == self._old and file.is_top(function) and _is_fixture(function)
-        ]
-        governed: dict[cst.FunctionDef, bool] = {}
-        if not found:
-            return governed
-        users = [
-            (file, function, folder)
-            for file in self._files
-            for function in file.functions
-            for folder in [PurePosixPath(file.path).parent]
-            if _is_fixture(function) or function.name.value.startswith("test")
-            if self._old in (param.name.value for param in parameters(function))
-        ]
-        reached = [
-            (file, function)
-            for file, function, folder in users
-            if any(_reaches(fixture, file, folder) for fixture, _ in found)
-        ]
-        everybody = [*found, *reached]
-        means_it = any(
-            self._is_ours(file, function.returns)
-            or any(self._is_ours(file, x) for x in _returned(file, function))
-            for file, function in found
-        ) or any(
-            self._is_ours(file, param.annotation)
-            for file, function in reached
-            for param in parameters(function)
-            if param.name.value == self._old
-        )
-        is_free = not any(
-            self._new in file.names_in(function) or _is_parametrized(file, function, self._old)
-            for file, function in everybody
-        )
-        follows = means_it and is_free
-        for _file, function in reached:
-            governed[function] = follows
-        if follows:
-            for file, function in found:
-                file.replace(function.name, self._new)
-                rename_all(file, file.references(function), self._old, self._new)
-            for file in {file for file, _ in everybody}:
-                self._asked_for(file)
-        return governed
-
-    def _asked_for(self, file: PythonFile) -> None:
-        """Names of fixtures in quotes."""
-        for node in file.parents:
-            if isinstance(node, cst.Call) and last_name(node) in {"getfixturevalue", "usefixtures"}:
-                for value in (arg.value for arg in node.args):
-                    if isinstance(value, cst.SimpleString) and value.raw_value == self._old:
-                        file.replace(value, f"{value.quote}{self._new}{value.quote}")
 
     # Parameters and local variables.
 
@@ -109,7 +49,7 @@ class Variables:
                 asks = [x for x in parameters(function) if x.name.value == self._old]
                 if function in fixtures:
                     follows = fixtures[function]
-                elif asks and (_is_fixture(function) or function.name.value.startswith("test")):
+                elif asks and is_given(function):
                     follows = False  # Who gives it is not known.
                 else:
                     follows = any(self._is_ours(file, x.annotation) for x in asks)
@@ -166,7 +106,7 @@ class Variables:
         stay: set[str] = set()
         for file in self._files:
             for function in file.functions:
-                if _is_fixture(function) or function.name.value.startswith("test"):
+                if is_given(function):
                     continue  # Nobody calls them.
                 if any(param.name.value == self._old for param in parameters(function)):
                     (follow if function in picked else stay).add(_called(file, function))
@@ -253,38 +193,6 @@ def _known(file: PythonFile, node: cst.CSTNode) -> str:
     if isinstance(node, cst.Name):
         return name if any(each.name.value == name for each in file.functions) else ""
     return name
-
-
-def _is_fixture(function: cst.FunctionDef) -> bool:
-    return any(last_name(each.decorator) == "fixture" for each in function.decorators)
-
-
-def _is_parametrized(file: PythonFile, function: cst.FunctionDef, name: str) -> bool:
-    return any(
-        isinstance(node, cst.SimpleString)
-        and isinstance(node.evaluated_value, str)
-        and name in node.evaluated_value.replace(",", " ").split()
-        for each in function.decorators
-        if last_name(each.decorator) == "parametrize"
-        for node in file.below(each)
-    )
-
-
-def _reaches(fixture: PythonFile, user: PythonFile, folder: PurePosixPath) -> bool:
-    """Whether a file gets the fixtures of another."""
-    if fixture.path == user.path:
-        return True
-    where = PurePosixPath(fixture.path)
-    return where.name == "conftest.py" and folder.is_relative_to(where.parent)
-
-
-def _returned(file: PythonFile, function: cst.FunctionDef) -> list[cst.CSTNode]:
-    found = (node for node in file.below(function.body))
-    return [
-        node.value
-        for node in found
-        if isinstance(node, cst.Return | cst.Yield) and isinstance(node.value, cst.BaseExpression)
-    ]
 
 
 def _called(file: PythonFile, function: cst.FunctionDef) -> str:
