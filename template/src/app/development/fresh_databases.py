@@ -1,11 +1,11 @@
 """Databases for tests, each as good as new, though few are made.
 
-After a test, rows are deleted from the tables that it wrote to, which Postgres counts. Where that would not
-make the database what it was, as after DDL, it is dropped.
+After a test, rows are deleted from all tables in which migrations have put none. Where that does not make the
+database what it was, as after DDL, which Postgres counts as rows of its catalogs, it is dropped.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from time import monotonic
 from typing import NamedTuple
@@ -63,7 +63,7 @@ class FreshDatabases:
         self._fresh: list[tuple[str, _State]] = []
         self._taken: dict[str, tuple[_State, object]] = {}
         self._runner = asyncio.Runner()
-        self._filled: frozenset[str] | None = None
+        self._filled: frozenset[str] = frozenset()
         """Tables in which migrations have put rows."""
 
     def take(self) -> str:
@@ -106,8 +106,7 @@ class FreshDatabases:
         connection = await asyncpg.connect(with_database(self._admin_url, name))
         try:
             state = await _read(connection)
-            if self._filled is None:
-                self._filled = frozenset(await _filled(connection, state.tables))
+            self._filled = frozenset(await _filled(connection, state.tables.keys()))
             return state
         finally:
             await connection.close()
@@ -123,17 +122,17 @@ class FreshDatabases:
             if connection.get_server_version() < (15,) or not await _is_alone(connection):
                 return None
             now = await _read(connection)
-            written = [name for name in now.tables if now.tables[name] != before.tables.get(name)]
-            if now[:2] != before[:2] or not (self._filled or frozenset()).isdisjoint(written):
+            if not self._filled.isdisjoint(_differing(now.tables, before.tables)):
                 return None
+            written = await _filled(connection, now.tables.keys() - self._filled)
             await _delete(connection, written)
-            for sequence, value in now.sequences.items():
-                if value != (was := before.sequences[sequence]):
-                    await _reset(connection, sequence, was)
+            for sequence in _differing(now.sequences, before.sequences):
+                await _reset(connection, sequence, before.sequences[sequence])
             await connection.execute("SELECT pg_stat_force_next_flush()")
             cleaned = await _read(connection)
             is_clean = cleaned._replace(tables={}) == before._replace(tables={})
-            return cleaned if is_clean and not await _filled(connection, written) else None
+            left = await _filled(connection, cleaned.tables.keys() - self._filled)
+            return cleaned if is_clean and not left else None
         except (asyncpg.PostgresError, CycleError, KeyError):
             return None
         finally:
@@ -158,9 +157,11 @@ async def _read(connection: asyncpg.Connection) -> _State:
     )
 
 
-async def _filled(
-    connection: asyncpg.Connection, tables: Mapping[str, int] | list[str]
-) -> list[str]:
+def _differing(now: Mapping[str, int | None], before: Mapping[str, int | None]) -> list[str]:
+    return [name for name, value in now.items() if value != before[name]]
+
+
+async def _filled(connection: asyncpg.Connection, tables: Iterable[str]) -> list[str]:
     """Return those of the tables in which rows are."""
     asked = [f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in tables]
     return [row[0] for row in await connection.fetch(" UNION ALL ".join(asked))] if asked else []
