@@ -69,7 +69,8 @@ def _lines(done: Examined) -> Iterator[str]:
             yield f"    ... {len(places) - _MOST} more; --json lists all"
         yield f"  Why: {check.why}"
         yield f"  Do:  {finding.todo}{f' Run: {finding.command}' if finding.command else ''}"
-        yield f"  See: {page}#{check.id.lower()}"
+        where = " in the template" if page == _PAGE else ""
+        yield f"  See: {page}#{check.id.lower()}{where}"
     yield _summary(done)
     for reason in dict.fromkeys(done.not_known.values()):
         ids = [id_ for id_, why in done.not_known.items() if why == reason]

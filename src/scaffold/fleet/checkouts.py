@@ -78,7 +78,7 @@ def find(member: Member) -> Checkout:
         where = f"{member.line}: {member.given}" if member.line else member.given
         why = git.reason(found.stderr)
         if "not a git repository" in why:
-            why = "it is no git repository"
+            why = "it is no git repository; `git init` there, or take it out of the list"
         raise ScaffoldError(f"{where} cannot be updated: {why}")
     store, prefix, *_ = [*found.stdout.split("\n"), ""]
     name = git.remote(folder) or ""

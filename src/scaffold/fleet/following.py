@@ -127,7 +127,7 @@ def _look(
     if repository.ANSWERS not in files:
         raise ScaffoldError(
             f"there is no {path} on {base.branch}, so it follows no template; name the "
-            "folder in it that does, or take it off the list"
+            "folder in it that does, run `scaffold adopt` in it, or take it off the list"
         )
     app = repository.read_template(Path(path), files[repository.ANSWERS])
     outcome.version = short(app.version)

@@ -44,7 +44,10 @@ def members(given: Sequence[str]) -> list[Member]:
             addresses.check(each)
             found.append(Member(each))
         elif path.is_file():
-            found += _listed(path)
+            listed = list(_listed(path))
+            if not listed:
+                raise ScaffoldError(f"{path} lists nothing; put a path or an address on each line")
+            found += listed
         elif path.is_dir():
             inside = [path] if _is_one(path) else _below(path)
             if not inside:

@@ -69,8 +69,8 @@ def show(outcomes: Sequence[Outcome], *, edits: bool) -> None:
 def _row(outcome: Outcome) -> tuple[str, ...]:
     to = "" if outcome.to == outcome.version else outcome.to
     more = [outcome.pull_request or outcome.branch, outcome.note]
-    if outcome.conflicts and outcome.state == State.CONFLICT:
-        more.insert(0, f"{len(outcome.conflicts)} files")
+    if (number := len(outcome.conflicts)) and outcome.state == State.CONFLICT:
+        more.insert(0, f"{number} file{'s' if number > 1 else ''}")
     what = ", ".join(each for each in more if each)
     return (outcome.name, outcome.version, to, outcome.behind, outcome.state, what or " ")
 

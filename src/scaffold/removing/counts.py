@@ -106,6 +106,8 @@ def ask(root: Path, name: str) -> Counts:
             err = "the database does not answer"
         told.append((out, err.strip(), process.returncode))
     for _, err, code in told:
+        if code and "does not exist" in err:
+            return Counts(unknown="the database has not been migrated yet: `app migrate` does that")
         if code:
             return Counts(unknown=err.splitlines()[-1] if err else "the application failed")
     try:

@@ -20,14 +20,17 @@ class DoubtsError(ScaffoldError):
         self.lines = "".join(f"  {doubt}\n" for doubt in doubts)
 
 
+def is_there(root: Path) -> bool:
+    """Whether the repository has its check, and an environment to run it in."""
+    return _python(root).is_file() and (root / "checks" / "renaming.py").is_file()
+
+
 def ask(root: Path, module: str) -> list[str]:
-    """What the repository's check lists; nothing where it has none, or no environment."""
-    binary = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
-    python = root / ".venv" / binary
-    if not python.is_file() or not (root / "checks" / "renaming.py").is_file():
+    """What the repository's check lists; nothing where it is not there."""
+    if not is_there(root):
         return []
     done = subprocess.run(
-        [python, "-m", "checks.renaming", module, "--json"],
+        [_python(root), "-m", "checks.renaming", module, "--json"],
         cwd=root,
         capture_output=True,
         text=True,
@@ -49,3 +52,7 @@ def _line(found: Any) -> str:
     if not isinstance(found, dict):
         return str(found)
     return f"{found.get('file')}:{found.get('line')}: {found.get('text')}"
+
+
+def _python(root: Path) -> Path:
+    return root / ".venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")

@@ -89,6 +89,12 @@ def rename(
                 "delivers files, outside of modules, was left alone"
             )
         note("asking what a database can do meanwhile")
+        if not checks.is_there(root):
+            done.warnings.append(
+                "there is no .venv with the repository's own check, so nobody has looked for what "
+                "the release before could not do meanwhile; `python -m checks.renaming "
+                f"{old}`, before the rename, does"
+            )
         done.doubts = checks.ask(root, old)
         if done.doubts and not (force or dry_run):
             raise checks.DoubtsError(old, done.doubts)
