@@ -445,7 +445,7 @@ def play(by_team: Changes, by_template: Changes, releases: int, also: int) -> No
 
 @pytest.mark.slow
 @settings(
-    max_examples=int(EXAMPLES or 60),
+    max_examples=int(EXAMPLES or 20),
     derandomize=EXAMPLES is None,
     deadline=None,
     database=None,

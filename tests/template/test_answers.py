@@ -1,7 +1,6 @@
-"""Whatever is answered, the repository is in order: each combination by style, each deviation in full."""
+"""Whatever is answered, the repository is in order: any two answers by style, each deviation in full."""
 
 import sysconfig
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,16 @@ from generated import ROOT, Generate
 CHOICES = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))["ci"]["choices"].values()
 MODULES = ("[]", "[catalog, ordering]")
 OWNERS = ("@ada", "@acme/shop/payments")
+PAIRS = [  # Every two answers meet.
+    (ci, modules, owner)
+    for number, ci in enumerate(CHOICES)
+    for modules, owner in zip(MODULES, OWNERS[:: -1 if number % 2 else 1], strict=True)
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("ci", "modules", "owner"), [*product(CHOICES, MODULES, OWNERS)])
-def test_every_combination_is_well_formed(
+@pytest.mark.parametrize(("ci", "modules", "owner"), PAIRS)
+def test_every_two_answers_are_well_formed(
     generate: Generate, ci: str, modules: str, owner: str
 ) -> None:
     shop = generate(ci=ci, modules=modules, owner=owner)
@@ -34,7 +38,6 @@ def test_every_combination_is_well_formed(
         {"ci": "none", "deploy": "none"},
         {"modules": "[]", "deploy": "compose"},
         {"modules": "[reviews]", "deploy": "both", "catalog": "backstage"},
-        {"owner": "@ada"},
     ],
     ids=str,
 )

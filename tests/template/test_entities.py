@@ -133,7 +133,9 @@ def test_whatever_they_are_called_they_are_green(clinic: Repository) -> None:
             others.insert(0, first)
         for entity in others:
             scaffold("add-entity", module, *entity, "--fields", ODD, cwd=clinic.path)
-        assert re.search(r"\b\d{2} passed", clinic.pytest(f"src/app/modules/{module}").stdout)
+        asked = ("-k", "routes") if number else ()  # Names meet in requests: the rest says no more.
+        done = clinic.pytest(f"src/app/modules/{module}", *asked)
+        assert re.search(r"\b\d{2} passed", done.stdout)
         if module != "catalog":
             shutil.move(modules / module, aside / module)
     for each in aside.iterdir():
