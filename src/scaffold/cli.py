@@ -51,7 +51,7 @@ def _run() -> int:
     except typer.TyperException as error:
         said = getattr(error, "format_message", error.__str__)().rstrip(".")
         context = getattr(error, "ctx", None)
-        asked = context.command_path if context else "scaffold"
+        asked = context.command_path if context else " ".join(["scaffold", *sys.argv[1:2]])
         return screen.complain(f"{said}; `{asked} --help` shows what it takes", 2)
     except Exception as error:
         if os.environ.get("SCAFFOLD_DEBUG"):
