@@ -49,6 +49,9 @@ From = Annotated[
         help="Path or URL to read the template from.",
     ),
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the files and the diff; write nothing.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 

@@ -8,7 +8,12 @@ from typing import Annotated
 import typer
 
 from scaffold import screen
-from scaffold.commands.common import From, Inside, Json, app, key_value
+from scaffold.commands.common import DryRun, From, Inside, Json, app, key_value
+
+Plural = Annotated[
+    str | None,
+    typer.Option(metavar="ES", help="Several of them: analyses. Default: by English grammar."),
+]
 
 
 @app.command()
@@ -81,10 +86,7 @@ def add_module(
         str | None,
         typer.Option(metavar="E", help="What it keeps, in the singular: invoice. Default: item."),
     ] = None,
-    plural: Annotated[
-        str | None,
-        typer.Option(metavar="ES", help="Several of them: analyses. Default: by English grammar."),
-    ] = None,
+    plural: Plural = None,
     fields: Annotated[
         str | None, typer.Option(metavar="F:TYPE ...", help="What is known of each entity.")
     ] = None,
@@ -97,9 +99,7 @@ def add_module(
         typer.Option(metavar="@ORG/TEAM", help="Default: the owner of the repository."),
     ] = None,
     source: From = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the files and the diff; write nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
@@ -169,14 +169,9 @@ def add_entity(
         str | None,
         typer.Option(metavar="F:TYPE ...", help="What is known of each. Default: name:text."),
     ] = None,
-    plural: Annotated[
-        str | None,
-        typer.Option(metavar="ES", help="Several of them: analyses. Default: by English grammar."),
-    ] = None,
+    plural: Plural = None,
     source: From = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the files and the diff; write nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from scaffold import screen
-from scaffold.commands.common import From, Inside, Json, app
+from scaffold.commands.common import DryRun, From, Inside, Json, app
 from scaffold.errors import ScaffoldError
 
 
@@ -28,9 +28,7 @@ def rename_module(
         typer.Option("--force", help="Go on where the release before would fail meanwhile."),
     ] = False,
     source: From = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the files and the diff; write nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
