@@ -28,7 +28,7 @@ from ..modules.catalog.jobs import PrepareItem
 
 CATALOG, ORDERING = discover(modules)
 DAY = date(2026, 11, 30)
-RENAME = Move("rename", "catalog", DAY, "goods", jobs={"prepare_item": "ready_item"})
+RENAME = Move("rename", "catalog", DAY, "goods")
 FINISH = Move("finish", "catalog", DAY)
 RENAMED = [replace(CATALOG, name="goods", renamed=RENAME), ORDERING]
 DEFAULT = UUID(int=1)
@@ -44,7 +44,7 @@ class Ran:
         self.before = {
             before.name: replace(before, function=self.noting("old"), delivery="delivery")
         }
-        after = replace(before, name="goods.ready_item", module="goods", former=before.name)
+        after = replace(before, name="goods.prepare_item", module="goods", former=before.name)
         self.after = {after.name: replace(after, function=self.noting("new"), delivery="delivery")}
 
     def noting(self, release: str) -> Any:
@@ -107,7 +107,7 @@ async def test_what_waits_when_it_is_finished_keeps_its_delivery_key_and_takes_t
         await Worker(settings, engine, ran.before).run_due()
     await engine.dispose()
     await migrate(settings.admin_url, "app_test", RENAMED, [RENAME, FINISH])
-    assert await names(settings) == ["goods.ready_item"]
+    assert await names(settings) == ["goods.prepare_item"]
     assert await put(engine, after, "a") == 0
     await hurry(settings)
     last = replace(after, former=None)
@@ -154,7 +154,7 @@ async def test_a_time_comes_once_for_both_releases(
     for hour, releases in enumerate([(new, last), (last, new)], 5):
         for jobs in releases:
             assert await enqueue_ticks(engine, jobs, now + timedelta(hours=hour))
-        assert await names(settings) == ["goods.ready_item"] * hour
+        assert await names(settings) == ["goods.prepare_item"] * hour
 
 
 async def test_operators_see_a_job_under_the_name_that_the_code_has(
@@ -165,7 +165,7 @@ async def test_operators_see_a_job_under_the_name_that_the_code_has(
     await put(engine, after)
     async with connect_queue(settings) as queue:
         [found] = await find_jobs(queue, ran.after, module="goods")
-        assert (found.name, found.state) == ("goods.ready_item", "waiting")
+        assert (found.name, found.state) == ("goods.prepare_item", "waiting")
         assert (await count_jobs(queue, ran.after))["goods"]["waiting"] == 1
 
 

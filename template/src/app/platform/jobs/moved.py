@@ -5,8 +5,6 @@ them whoever enqueues: whatever is counted or looked up by name is right for bot
 do each job. Then what is left takes the new names.
 """
 
-from collections.abc import Mapping
-
 from sqlalchemy import Connection, text
 
 from app.platform import schemas
@@ -44,11 +42,8 @@ _COPY = f"""CREATE TABLE "{{schema}}".jobs_in_queue AS SELECT id, status::text, 
     FROM {_TABLES.queue_table} WHERE starts_with(entrypoint, '{{module}}.')"""
 
 
-def speak_old_names(
-    connection: Connection, login: str, old: str, new: str, jobs: Mapping[str, str]
-) -> None:
-    """Let jobs of a module that is renamed keep their names in the queue. `jobs` are functions that were
-    renamed as well, by their old names.
+def speak_old_names(connection: Connection, login: str, old: str, new: str) -> None:
+    """Let jobs of a module that is renamed keep their names in the queue.
 
     What is enqueued waits for this moment: it is to be the first that a transaction does.
     """
@@ -56,28 +51,24 @@ def speak_old_names(
         return
     _speak_as_owner(connection, login)
     _run(connection, _LOCK % "SHARE ROW EXCLUSIVE")
-    renamed = {f"{new}.{now}": f"{old}.{before}" for before, now in jobs.items()}
     for table, key in ((_TABLES.queue_table, "dedupe_key"), (_TABLES.schedules_table, None)):
         function = _function(table, old)
-        entrypoint = _renamed("NEW.entrypoint", "@", new, old, renamed)
-        key = f"NEW.{key} := {_renamed(f'NEW.{key}', ' ', new, old, renamed)};" if key else ""
+        entrypoint = _renamed("NEW.entrypoint", new, old)
+        key = f"NEW.{key} := {_renamed(f'NEW.{key}', new, old)};" if key else ""
         _run(connection, _SPEAK.format(function=function, entrypoint=entrypoint, key=key))
         trigger = f"speak_of_{old}"
         _run(connection, _TRIGGER.format(trigger=trigger, table=table, new=new, function=function))
     connection.execute(text("RESET ROLE"))
 
 
-def speak_new_names(
-    connection: Connection, login: str, old: str, new: str, jobs: Mapping[str, str]
-) -> None:
+def speak_new_names(connection: Connection, login: str, old: str, new: str) -> None:
     """Give what is in the queue the new names, for good. What was tried before keeps its `delivery.key`."""
     if not connection.scalar(_IS_THERE):
         return
     _speak_as_owner(connection, login)
     _run(connection, _LOCK % "ACCESS EXCLUSIVE")
-    renamed = {f"{old}.{before}": f"{new}.{now}" for before, now in jobs.items()}
-    entrypoint = _renamed("entrypoint", "@", old, new, renamed)
-    key = _renamed("dedupe_key", " ", old, new, renamed)
+    entrypoint = _renamed("entrypoint", old, new)
+    key = _renamed("dedupe_key", old, new)
     for table in (_TABLES.queue_table, _TABLES.schedules_table):
         _run(connection, f"DROP FUNCTION IF EXISTS {_function(table, old)}() CASCADE")
     _run(connection, _RENAME.format(entrypoint=entrypoint, key=key, old=old))
@@ -112,13 +103,10 @@ def _function(table: str, old: str) -> str:
     return f"{schemas.QUEUE}.speak_of_{old}_in_{kind}"
 
 
-def _renamed(column: str, mark: str, old: str, new: str, jobs: Mapping[str, str]) -> str:
-    """Return SQL for what a name becomes, whatever stands behind a mark included."""
-    first = f"split_part({column}, '{mark}', 1)"
-    cases = [f"WHEN {first} = '{was}' THEN '{now}'" for was, now in jobs.items()]
-    other = f"WHEN starts_with({first}, '{old}.') THEN '{new}' || substr({first}, {len(old) + 1})"
-    name = f"CASE {' '.join([*cases, other])} ELSE {first} END"
-    return f"{name} || substr({column}, length({first}) + 1)"
+def _renamed(column: str, old: str, new: str) -> str:
+    """Return SQL for what a name becomes, with whatever stands behind it."""
+    now = f"'{new}' || substr({column}, {len(old) + 1})"
+    return f"CASE WHEN starts_with({column}, '{old}.') THEN {now} ELSE {column} END"
 
 
 def _run(connection: Connection, sql: str) -> None:

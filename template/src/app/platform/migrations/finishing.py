@@ -50,7 +50,7 @@ def finish(connection: Connection, login: str, renamed: Move) -> str | None:
     old, new = renamed.name, renamed.to
     if stands_in(connection, old) is None:
         return None
-    speak_new_names(connection, login, old, new, renamed.jobs)
+    speak_new_names(connection, login, old, new)
     connection.exec_driver_sql(f'DROP SCHEMA "{old}" CASCADE')
     owner, new_owner = owner_of(login, old), owner_of(login, new)
     connection.exec_driver_sql(f'REASSIGN OWNED BY "{owner}" TO "{new_owner}"')

@@ -65,7 +65,8 @@ async def migrate(
     """Bring every module's schema up to date; return what was applied, as `module revision`.
 
     `login` is the role that the application connects as; it is granted each module's role.
-    Modules that were moved go first. Of two at once, one waits for the other. What waits for a lock gives up soon, and tries again.
+    Modules that were moved go first. Of two at once, one waits for the other. What waits for a lock
+    gives up soon, and tries again.
     Raises DatabaseAheadError where the database is ahead of the code, and MigrationError where the
     login is missing or not fit, a lock is not to be had, or a migration fails.
     """

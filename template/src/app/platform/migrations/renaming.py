@@ -58,7 +58,7 @@ def rename(connection: Connection, login: str, move: Move) -> str | None:
         return None
     if stands_in(connection, old) == new:  # A run that was killed had come so far, or a backup.
         return ""
-    speak_old_names(connection, login, old, new, move.jobs)
+    speak_old_names(connection, login, old, new)
     if connection.scalar(_IS_SCHEMA, {"name": new}):
         _make_way(connection, old, new)
     owner, (new_role, new_owner) = owner_of(login, old), make_roles(connection, login, new)

@@ -52,7 +52,4 @@ class ModuleFolder:
 
     def former_name_of(self, job: str) -> str | None:
         """Return what the release before calls a job of this module, if it is called otherwise."""
-        if self.renamed is None:
-            return None
-        before = {new: old for old, new in self.renamed.jobs.items()}
-        return f"{self.renamed.name}.{before.get(job, job)}"
+        return None if self.renamed is None else f"{self.renamed.name}.{job}"

@@ -6,8 +6,8 @@
 import pkgutil
 import re
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from types import ModuleType
@@ -16,12 +16,8 @@ from typing import Any
 from app.platform.wiring.module_toml import WiringError
 
 FILE = "moved.toml"
-_KEYS = {
-    "rename": ({"to", "on"}, {"jobs"}),
-    "finish": ({"on"}, set[str]()),
-    "remove": ({"data", "on"}, set[str]()),
-}
-"""What an entry of each kind must say besides, and what it may."""
+_KEYS = {"rename": {"to", "on"}, "finish": {"on"}, "remove": {"data", "on"}}
+"""What an entry of each kind says besides."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -37,8 +33,6 @@ class Move:
     """What it is called since it was renamed."""
     is_archived: bool = False
     """Whether its data are kept where no module reads them, or dropped."""
-    jobs: Mapping[str, str] = field(default_factory=dict)
-    """Jobs whose functions were renamed as well: the old name, and the new one."""
 
     def __str__(self) -> str:
         """What it is known by in a database."""
@@ -90,13 +84,13 @@ def _read(entry: dict[str, Any], number: int) -> Move:
     if len(kinds) != 1:
         raise wrong(f"must have one of {', '.join(_KEYS)}, and has {', '.join(entry) or 'nothing'}")
     [kind] = kinds
-    needed, allowed = _KEYS[kind]
+    needed = _KEYS[kind]
     if missing := needed - entry.keys():
         raise wrong(f"does not say {', '.join(sorted(missing))}")
-    if unknown := entry.keys() - needed - allowed - {kind}:
+    if unknown := entry.keys() - needed - {kind}:
         raise wrong(
             f"has {', '.join(sorted(unknown))}, but beside {kind} it may only have "
-            f"{', '.join(sorted(needed | allowed))}"
+            f"{', '.join(sorted(needed))}"
         )
     for key in {kind, "to"} & entry.keys():
         if not (isinstance(entry[key], str) and _NAME.fullmatch(entry[key])):
@@ -105,11 +99,8 @@ def _read(entry: dict[str, Any], number: int) -> Move:
         raise wrong("must say `on` as a date without quotation marks, such as 2026-11-30")
     if entry.get("data", "drop") not in ("drop", "archive"):
         raise wrong(f'has data = {entry["data"]!r}, but it is "drop" or "archive"')
-    jobs = entry.get("jobs", {})
-    if not (isinstance(jobs, dict) and all(isinstance(each, str) for each in jobs.values())):
-        raise wrong('must say `jobs` as { old_name = "new_name" }')
     archived = entry.get("data") == "archive"
-    return Move(kind, entry[kind], entry["on"], entry.get("to", ""), archived, jobs)
+    return Move(kind, entry[kind], entry["on"], entry.get("to", ""), archived)
 
 
 def _check(moves: Sequence[Move], modules: Collection[str]) -> None:
