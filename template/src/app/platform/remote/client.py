@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import anyio
 import stamina
+from opentelemetry.trace import SpanKind
 
 from app.platform.errors import (
     RemoteError,
@@ -34,7 +35,7 @@ from app.platform.settings import (
     Settings,
     SettingsError,
 )
-from app.platform.telemetry import get_request, get_user, place
+from app.platform.telemetry import begin, get_request, get_user, inside, place
 from app.platform.timeouts import REMOTE, REMOTE_AWAY, until
 from app.platform.wiring import CallError, ModuleFolder, Promise, promises_of, WiringError
 
@@ -160,6 +161,7 @@ class _Method:
         self._codec, self._exchange, self._limiter = codec, exchange, limiter
         self._seconds, self._is_off = seconds, is_off
         self._signer, self._failures = signer, failures
+        self._about = {"http.request.method": "POST", "server.address": self._url.host}
         self._breaker = Breaker(_FAILURES, REMOTE_AWAY, self._is_failure)
         self._told_open = told.is_open.labels(*self._labels)
 
@@ -254,18 +256,14 @@ class _Method:
         begun = time()
         if (seconds := end - begun) <= 0:
             raise self._late(0, is_undone=True)
-        headers = self._signer.sign(
-            self._path,
-            body,
-            quote(str(get_request() or "")),
-            quote(str(get_user() or "")),
-            f"{seconds:.3f}",
-        )
-        if (here := place.get()) is not None:
-            headers["traceparent"] = here.trace_parent
+        said = quote(str(get_request() or "")), quote(str(get_user() or ""))
+        headers = self._signer.sign(self._path, body, *said, f"{seconds:.3f}")
         try:
-            async with asyncio.timeout_at(end):
-                answer = await self._exchange.post(self._url, headers, body)
+            with inside(begin(f"POST {self._path}", SpanKind.CLIENT, self._about)):
+                if (here := place.get()) is not None:
+                    headers["traceparent"] = here.trace_parent
+                async with asyncio.timeout_at(end):
+                    answer = await self._exchange.post(self._url, headers, body)
         except TimeoutError:
             raise self._late(time() - begun) from None
         return read_answer(answer, self._codec, self._failures, self._module, self._name)
