@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.platform.settings.settings import Settings, SettingsError
+from app.platform.settings.settings import load_settings, SettingsError
 from app.platform.wiring.modules import ModuleFolder
 from app.platform.wiring.placing import placed
 
@@ -11,8 +11,7 @@ KEYS = "a:" + "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg="
 
 def placed_by(folders: list[ModuleFolder], **given: str) -> frozenset[str] | None:
     url = "postgresql://app:long-enough-secret@127.0.0.1:1/app"
-    settings = Settings(database_url=url, remote_keys=KEYS, **given)
-    return placed(settings, folders)
+    return placed(load_settings(database_url=url, remote_keys=KEYS, **given), folders)
 
 
 @pytest.mark.parametrize(

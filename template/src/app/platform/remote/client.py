@@ -220,8 +220,12 @@ class _Method:
                 and end - asyncio.get_running_loop().time() > _LONGEST + _JITTER
             )
 
-        if answering.get():
+        try:
             return await self._attempt(body, end)
+        except UnansweredError as error:
+            if answering.get():
+                raise
+            failed: UnansweredError | None = error
         async for attempt in stamina.retry_context(
             on=may_try_again,
             attempts=_ATTEMPTS,
@@ -231,8 +235,10 @@ class _Method:
             wait_jitter=_JITTER,
         ):
             with attempt:
-                if attempt.num > 1:
-                    told.retries.labels(*self._labels).inc()
+                if failed is not None:  # The first attempt was made: most need no second one.
+                    error, failed = failed, None
+                    raise error
+                told.retries.labels(*self._labels).inc()
                 return await self._attempt(body, end)
         raise AssertionError("stamina always raises")
 
