@@ -236,8 +236,8 @@ class _Method:
         ):
             with attempt:
                 if failed is not None:  # The first attempt was made: most need no second one.
-                    error, failed = failed, None
-                    raise error
+                    first, failed = failed, None
+                    raise first
                 told.retries.labels(*self._labels).inc()
                 return await self._attempt(body, end)
         raise AssertionError("stamina always raises")
