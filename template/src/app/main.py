@@ -54,14 +54,14 @@ def create_app(
             async with AsyncExitStack() as beside:
                 if signals is not None:
                     await beside.enter_async_context(
-                        signals.running(folders, wired.jobs, engine, probe, replica)
+                        signals.running(folders, wired.known, engine, probe, replica)
                     )
                 if replica is not None:
                     await beside.enter_async_context(replica.watched())
                 if with_worker:
                     from app.platform.jobs import Worker
 
-                    worker = Worker(settings, engine, wired.jobs)
+                    worker = Worker(settings, engine, wired.jobs, wired.known)
                     await beside.enter_async_context(worker.in_background())
                 yield
         finally:
@@ -72,7 +72,7 @@ def create_app(
     renames = [folder.renamed for folder in folders if folder.renamed is not None]
     api = create_api(wired.routers, lifespan, settings, engine, objectives, renames)
     api.include_router(health_routes(probe, settings))
-    api.state.jobs = wired.jobs
+    api.state.jobs = wired.known
     return api
 
 
@@ -94,7 +94,7 @@ async def run_worker(settings: Settings) -> None:
     evaluate_with(FlagFiles(folders, settings.flags_file))
     try:
         wired = wire(folders, engine, cache=cache, instrument=observe_call)
-        worker = Worker(settings, engine, wired.jobs)
+        worker = Worker(settings, engine, wired.jobs, wired.known)
         async with engine.connect() as connection:
             if pending := await pending_migrations(connection, folders):
                 raise MigrationError(
@@ -103,7 +103,7 @@ async def run_worker(settings: Settings) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
         probe = Probe(engine, folders)
-        async with signals.running(folders, wired.jobs, engine, probe, worker=worker):
+        async with signals.running(folders, wired.known, engine, probe, worker=worker):
             await worker.run()
     finally:
         with suppress(TimeoutError):  # What does not answer goes with the process.
