@@ -43,8 +43,9 @@ def create_app(
     folders = discover(modules)
     evaluate_with(flags or FlagFiles(folders, settings.flags_file))
     replica = connect_replica(settings)
-    cache, probe = CacheStore(settings.cache_url), Probe(engine, folders)
+    cache = CacheStore(settings.cache_url)
     wired = wire(folders, engine, replica=replica, cache=cache, instrument=observe_call)
+    probe = Probe(engine, wired.folders)
 
     @asynccontextmanager
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
@@ -96,13 +97,13 @@ async def run_worker(settings: Settings) -> None:
         wired = wire(folders, engine, cache=cache, instrument=observe_call)
         worker = Worker(settings, engine, wired.jobs, wired.known)
         async with engine.connect() as connection:
-            if pending := await pending_migrations(connection, folders):
+            if pending := await pending_migrations(connection, wired.folders):
                 raise MigrationError(
                     f"Migrations are pending: {', '.join(pending)}. Run `app migrate`."
                 )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-        probe = Probe(engine, folders)
+        probe = Probe(engine, wired.folders)
         async with signals.running(folders, wired.known, engine, probe, worker=worker):
             await worker.run()
     finally:
