@@ -68,7 +68,7 @@ def test_the_roles_are_those_of_the_login_unless_a_service_has_its_own(
     monkeypatch.setenv("DATABASE_REPLICA_URL", "postgresql://reader@replica/d")
     assert load_settings().roles == "app"
     monkeypatch.setenv("DATABASE_ROLES", "app billing")
-    with pytest.raises(SettingsError, match="^DATABASE_ROLES: is not the name of a login: write"):
+    with pytest.raises(SettingsError, match=r"^DATABASE_ROLES: is not the name of a login: write"):
         load_settings()
 
 
