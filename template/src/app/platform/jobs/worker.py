@@ -169,9 +169,8 @@ class Worker:
                 rows, is_more = await self._taker.take(self._queue, room, self._held())
                 self._backlog.add(rows, is_more, len(self._running))
                 self._start_waiting()
-                if (
-                    not rows and self._taker.elsewhere
-                ):  # It may be told of each of the others' jobs.
+                # It may be told of each of the others' jobs.
+                if not rows and self._taker.elsewhere:
                     await asyncio.sleep(_GATHER)
         self._answered = time.monotonic()
         with suppress(TimeoutError):
