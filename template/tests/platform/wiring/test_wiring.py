@@ -330,8 +330,19 @@ async def test_a_subscription_may_be_a_job_with_options(write: Write, engine: As
             "async def handle(tx: Tx, event: Happened): ...",
             "wiring.py takes from a, which",
         ),
-        ('"a"', EVENT, "async def handle(event: Happened, tx: Tx): ...", "must begin with `tx: Tx"),
+        (
+            '"a"',
+            EVENT,
+            "async def handle(event: Happened, tx: Tx): ...",
+            "b: `tx: Tx` of handle must be its first parameter",
+        ),
         ('"a"', EVENT, "async def handle(tx: Tx, event: str): ...", "event: Happened`"),
+        (
+            '"a"',
+            EVENT,
+            "async def handle(what: str): ...",
+            "must begin with `tx: Tx, event: Happen",
+        ),
         (
             '"a"',
             EVENT,
@@ -355,9 +366,10 @@ async def test_a_subscription_that_does_not_fit_is_refused(
         wire(discover(package), engine)
 
 
-async def test_what_a_handler_asks_for_must_be_declared(write: Write) -> None:
+@pytest.mark.parametrize("tx", ["tx: Tx, ", ""])
+async def test_what_a_handler_asks_for_must_be_declared(write: Write, tx: str) -> None:
     package = write(a=("", "() -> A: return A()"), b=('"a"', ""), c=("", "() -> C: return C()"))
-    write_events(package, EVENT, "async def handle(tx: Tx, event: Happened, c: C): ...")
+    write_events(package, EVENT, f"async def handle({tx}event: Happened, c: C): ...")
     wiring = Path(package.__path__[0]) / "b/wiring.py"
     wiring.write_text("from planted.c import C\n" + wiring.read_text())
     with pytest.raises(WiringError, match=r"b: wiring\.py takes from c, which depends_on in b/"):
@@ -420,7 +432,13 @@ async def test_a_job_is_named_for_its_module_and_has_what_it_asks_for(
 @pytest.mark.parametrize(
     ("job", "jobs", "said"),
     [
-        ("@job()\nasync def add(args: Args): ...", "jobs.add", "add must begin with `tx: Tx` and"),
+        (
+            "@job()\nasync def add(args: Args, tx: Tx): ...",
+            "jobs.add",
+            "a: `tx: Tx` of add must be its first parameter",
+        ),
+        ("@job()\nasync def add(): ...", "jobs.add", "add must begin with `tx: Tx` and"),
+        ("@job()\nasync def add(n: int): ...", "jobs.add", "add must begin with `tx: Tx` and"),
         ("@job()\nasync def add(tx: Tx): ...", "jobs.add", "add must begin with `tx: Tx` and"),
         ("@job()\nasync def add(tx: Tx, n: int): ...", "jobs.add", r"`@dataclass\(frozen=True\)`"),
         (

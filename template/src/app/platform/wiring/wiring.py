@@ -24,6 +24,7 @@ from app.platform.jobs import (
     name_of,
     Options,
     parameters_of,
+    takes_tx,
 )
 from app.platform.wiring.boundary import at_boundary, Instrument
 from app.platform.wiring.interfaces import InterfaceError
@@ -141,11 +142,11 @@ def _job(folder: ModuleFolder, job: Job[Any], provided: Mapping[type, object]) -
             f"{folder.name}/wiring.py lists the job {name} of {job.function.__module__}: a module's "
             "jobs stand in its own jobs.py, which names them."
         )
-    kinds = list(parameters_of(job.function).values())
-    if kinds[:1] != [Tx] or not is_frozen((*kinds, object, object)[1]):
+    kinds = list(parameters_of(job.function).values())[takes_tx(job.function) :]
+    if not is_frozen((*kinds, object)[0]):
         raise WiringError(
             f"{folder.name}/jobs.py: {name} must begin with `tx: Tx` and its arguments, a "
-            "`@dataclass(frozen=True)`."
+            "`@dataclass(frozen=True)`; or with its arguments, to run without a transaction."
         )
     if (cron := job.options.cron) is not None:
         if not is_valid_cron(cron):
@@ -154,13 +155,13 @@ def _job(folder: ModuleFolder, job: Job[Any], provided: Mapping[type, object]) -
                 "minute, hour, day, month, weekday, such as `0 3 * * *`."
             )
         try:
-            kinds[1]()
+            kinds[0]()
         except Exception as error:  # A default may be made by whatever the team has written.
             raise WiringError(
                 f"{folder.name}/jobs.py: {name} has a cron, so that each field of "
-                f"{kinds[1].__name__} needs a default: {error}."
+                f"{kinds[0].__name__} needs a default: {error}."
             ) from None
-    return _bind(folder, job.function, kinds[1], job.options, provided)
+    return _bind(folder, job.function, kinds[0], job.options, provided)
 
 
 def _subscriber(
@@ -173,10 +174,11 @@ def _subscriber(
     function, options = (
         (handler.function, handler.options) if isinstance(handler, Job) else (handler, Options())
     )
-    if list(parameters_of(function).values())[:2] != [Tx, event]:
+    if list(parameters_of(function).values())[takes_tx(function) :][:1] != [event]:
         raise WiringError(
             f"{folder.name}/wiring.py: {name_of(function)} must begin with `tx: Tx, event: "
-            f"{event.__name__}`, the event it is subscribed to."
+            f"{event.__name__}`, the event it is subscribed to; or with that event, to run without a "
+            "transaction."
         )
     if not is_frozen(event):
         raise WiringError(
@@ -200,7 +202,8 @@ def _bind(
             f"{_LONGEST_DEADLINE}: a job that may take longer does its work in parts."
         )
     deliveries = [each for each, kind in parameters_of(function).items() if kind is Delivery]
-    wanted = _pick(folder, function, {**provided, Delivery: None}, given=2)
+    joins = takes_tx(function)
+    wanted = _pick(folder, function, {**provided, Delivery: None}, given=1 + joins)
     interfaces = {each: given for each, given in wanted.items() if each not in deliveries}
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(arguments)
@@ -212,7 +215,7 @@ def _bind(
     bound = partial(function, **interfaces)
     delivery = next(iter(deliveries), None)
     former = folder.former_name_of(name_of(function))
-    return BoundJob(name, folder.name, options, bound, delivery, adapter, arguments, former)
+    return BoundJob(name, folder.name, options, bound, delivery, adapter, arguments, former, joins)
 
 
 def _add(jobs: dict[str, BoundJob], job: BoundJob) -> None:
@@ -233,6 +236,10 @@ def _pick(
     """Return what the parameters of a function ask for, but for the first ones that are given."""
     wanted = list(parameters_of(function).items())[given:]
     for name, kind in wanted:
+        if kind is Tx and given:
+            raise WiringError(
+                f"{folder.name}: `{name}: Tx` of {function.__name__} must be its first parameter."
+            )
         if kind not in provided:
             raise WiringError(
                 f"{folder.name}: nothing provides `{name}: {getattr(kind, '__name__', kind)}` of "
