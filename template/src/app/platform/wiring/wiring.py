@@ -1,6 +1,6 @@
 """Give each module what it asks for: what its `build` takes as parameters, found by type."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast, TypeVar
@@ -44,6 +44,7 @@ class Wired:
     """
 
     folders: Sequence[ModuleFolder]
+    """Those that this process serves."""
     routers: Mapping[str, APIRouter]
     jobs: Mapping[str, BoundJob]
     """What a worker runs, by name: jobs, and one for each subscription."""
@@ -65,11 +66,15 @@ def wire(
     only: type | None = None,
     fakes: Mapping[type, object] | None = None,
     instrument: Instrument | None = None,
+    served: Collection[str] | None = None,
+    elsewhere: Callable[[ModuleFolder], object | None] | None = None,
 ) -> Wired:
     """Build the modules in the order given, each with its dependencies.
 
     Reads may go to `replica`; what modules cache is kept in `cache`, or in memory.
     `instrument` is handed each method that other modules may call, and may replace it.
+    Only modules that are `served` are built, routed to, and run jobs. Another one is called through
+    what `elsewhere` returns for it; the events that it listens to are written for it all the same.
     For tests: `only` builds one module and what it depends on, step by step down, and nothing else;
     `fakes` stand, by interface, for modules that are not built then, nor what only those need.
     Raises WiringError where something does not fit.
@@ -87,15 +92,32 @@ def wire(
     routers: dict[str, APIRouter] = {}
     jobs: dict[str, BoundJob] = {}
     built = []
+    absent: dict[type, object] = {}
+    nothing: dict[type, object] = dict.fromkeys(
+        (Database, Cache, Flags, Events, *(folder.interface for folder in folders))
+    )
+    """What a subscriber asks for whose job is written here, and run where its module is served."""
     for folder in _part(folders, only, fakes):
         if folder.interface in fakes:
             instances[folder.interface] = outside(folder, fakes[folder.interface])
             continue
-        provided = instances | {
-            Database: Database(engine, folder.name, replica),
-            Cache: Cache(cache, folder.name),
-            Flags: Flags(folder.name),
-        }
+        if served is not None and folder.name not in served:
+            for event, handler in folder.declaration.subscriptions.items():
+                events.subscribe(event, _subscriber(folder, event, handler, nothing))
+            if elsewhere is None or (client := elsewhere(folder)) is None:
+                absent[folder.interface] = _Absent(folder.name)
+            else:
+                instances[folder.interface] = outside(folder, client)
+            continue
+        provided = (
+            absent
+            | instances
+            | {
+                Database: Database(engine, folder.name, replica),
+                Cache: Cache(cache, folder.name),
+                Flags: Flags(folder.name),
+            }
+        )
         made = folder.declaration.build(**_pick(folder, folder.declaration.build, provided))
         instances[folder.interface] = provided[folder.interface] = outside(folder, made)
         if (routes := folder.declaration.routes) is not None:
@@ -108,6 +130,13 @@ def wire(
             events.subscribe(event, subscriber)
         built.append(folder)
     return Wired(built, routers, jobs, instances)
+
+
+@dataclass(frozen=True)
+class _Absent:
+    """Stands for a module that is not served here, and nobody has said where it is."""
+
+    name: str
 
 
 def _part(
@@ -245,5 +274,11 @@ def _pick(
                 f"{folder.name}: nothing provides `{name}: {getattr(kind, '__name__', kind)}` of "
                 f"{function.__name__}. Ask for `Database`, `Events`, `Cache`, `Flags`, or an "
                 "interface that the module's `depends_on` names."
+            )
+        if isinstance(other := provided[kind], _Absent):
+            raise WiringError(
+                f"{folder.name} is served here and calls {other.name}, which is not: name its "
+                f"address in REMOTE_MODULES, {other.name}=http://{other.name}:8000, or serve both by "
+                "MODULES."
             )
     return {name: provided[kind] for name, kind in wanted}
