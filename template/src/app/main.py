@@ -45,9 +45,9 @@ def create_app(
     folders = discover(modules)
     evaluate_with(flags or FlagFiles(folders, settings.flags_file))
     replica = connect_replica(settings)
-    cache, probe = CacheStore(settings.cache_url), Probe(engine, folders)
-    remote = _remote(settings, folders)
+    cache, remote = CacheStore(settings.cache_url), _remote(settings, folders)
     wired = _wire(settings, folders, engine, cache, remote, replica)
+    probe = Probe(engine, wired.folders)
     calls = None
     if settings.remote_keys:
         from app.platform.remote import serve_modules
@@ -62,14 +62,14 @@ def create_app(
             async with AsyncExitStack() as beside:
                 if signals is not None:
                     await beside.enter_async_context(
-                        signals.running(folders, wired.jobs, engine, probe, replica)
+                        signals.running(folders, wired.known, engine, probe, replica)
                     )
                 if replica is not None:
                     await beside.enter_async_context(replica.watched())
                 if with_worker:
                     from app.platform.jobs import Worker
 
-                    worker = Worker(settings, engine, wired.jobs)
+                    worker = Worker(settings, engine, wired.jobs, wired.known)
                     await beside.enter_async_context(worker.in_background())
                 yield
         finally:
@@ -82,7 +82,7 @@ def create_app(
     renames = [folder.renamed for folder in folders if folder.renamed is not None]
     api = create_api(wired.routers, lifespan, settings, engine, objectives, renames, calls)
     api.include_router(health_routes(probe, settings))
-    api.state.jobs = wired.jobs
+    api.state.jobs = wired.known
     return api
 
 
@@ -106,16 +106,16 @@ async def run_worker(settings: Settings) -> None:
     try:
         remote = _remote(settings, folders)
         wired = _wire(settings, folders, engine, cache, remote)
-        worker = Worker(settings, engine, wired.jobs)
+        worker = Worker(settings, engine, wired.jobs, wired.known)
         async with engine.connect() as connection:
-            if pending := await pending_migrations(connection, folders):
+            if pending := await pending_migrations(connection, wired.folders):
                 raise MigrationError(
                     f"Migrations are pending: {', '.join(pending)}. Run `app migrate`."
                 )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-        probe = Probe(engine, folders)
-        async with signals.running(folders, wired.jobs, engine, probe, worker=worker):
+        probe = Probe(engine, wired.folders)
+        async with signals.running(folders, wired.known, engine, probe, worker=worker):
             await worker.run()
     finally:
         with suppress(TimeoutError):  # What does not answer goes with the process.

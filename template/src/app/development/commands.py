@@ -112,12 +112,11 @@ def undo_migration(module: str | None) -> None:
     """Run `app migrate --undo`."""
     from app.development.database import own_database
     from app.development.undo import undo
-    from app.platform.database import login_of
     from app.platform.wiring import discover
 
     folders = discover(modules)
     with own_database() as settings:
-        login = login_of(settings.database_url)
+        login = settings.roles
         folder, file = asyncio.run(undo(settings.admin_url, login, folders, module))
     shown = os.path.relpath(file)
     typer.echo(

@@ -44,15 +44,22 @@ class ClockError(Exception):
 
 
 class Worker:
-    """Runs jobs until it is stopped; any number of workers share one queue."""
+    """Runs jobs until it is stopped; any number of workers share one queue.
+
+    They may run different ones: `known` are all that the code has, by default those that this one runs.
+    """
 
     def __init__(
-        self, settings: Settings, engine: AsyncEngine, jobs: Mapping[str, BoundJob]
+        self,
+        settings: Settings,
+        engine: AsyncEngine,
+        jobs: Mapping[str, BoundJob],
+        known: Mapping[str, BoundJob] | None = None,
     ) -> None:
         self._settings, self._engine = settings, engine
         self._scheduled, self._jobs = jobs, by_any_name(jobs)
         self._id, self._answered = QueueManagerId(uuid4()), time.monotonic()
-        self._taker = Taker(self._id, self._jobs, settings.worker_lost_after)
+        self._taker = Taker(self._id, self._jobs, known or jobs, settings.worker_lost_after)
         self._running: dict[JobId, asyncio.Task[Exception | None]] = {}
         self._backlog = Backlog(self._id, settings.worker_concurrency)
         self._wake, self._stopped = asyncio.Event(), asyncio.Event()

@@ -1,5 +1,6 @@
 """The history of one schema: which migrations it has had, which the code has, and how it is brought up."""
 
+import logging
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ if TYPE_CHECKING:  # Alembic is slow to import, and only `app migrate` needs it.
     from alembic.config import Config
     from alembic.runtime.migration import MigrationInfo
 
+logger = logging.getLogger("app.migrations")
+
+_MAY_SPEAK = text("SELECT pg_has_role(session_user, to_regrole(quote_ident(:role)), 'MEMBER')")
 _CANCELLED, _NEEDED = "57014", "2BP01"
 
 
@@ -152,10 +156,24 @@ def pending(
     migrated = _migrated(connection, histories)
     behind = {history.name for history in histories if history not in migrated}
     for history in migrated:
-        applied, code = _state(connection, reader(login, history.name), history)
+        role = reader(login, history.name)
+        if not may_speak(connection, role):
+            logger.warning(
+                "%s may not speak as %s: let `app migrate` know it, by SERVICE_LOGINS.",
+                connection.engine.url.username,
+                role,
+            )
+            behind.add(history.name)
+            continue
+        applied, code = _state(connection, role, history)
         if applied <= code.known and not applied >= code.heads:
             behind.add(history.name)
     return [history.name for history in histories if history.name in behind]
+
+
+def may_speak(connection: Connection, role: str) -> bool:
+    """Say whether whoever is connected may switch to a role."""
+    return bool(connection.scalar(_MAY_SPEAK, {"role": role}))
 
 
 def is_current(connection: Connection, login: str, histories: Sequence[History]) -> bool:

@@ -5,7 +5,7 @@ Read and planned under each module's own role, which sees its own statements onl
 
 import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,24 +60,26 @@ class SlowStatement:
 
 
 async def slow_statements(
-    database_url: str, modules: Collection[str], limit: int
+    database_url: str, modules: Collection[str], limit: int, roles: str | None = None
 ) -> list[SlowStatement]:
     """Return, of each module, so many statements that took longest in all: the longest first, the
-    platform's own last. Runs none of them. Raises StatisticsError, and what the driver raises."""
-    login = login_of(database_url)
+    platform's own last. Those are left out as which the login may not speak; `roles` are another's.
+    Runs none of them. Raises StatisticsError, and what the driver raises."""
+    roles = roles or login_of(database_url)
     found: list[SlowStatement] = []
     async with connect_statistics(database_url) as connection:
-        sums = await sums_by_role(connection, login)
+        sums = await sums_by_role(connection, roles)
         totals = {row["role"]: row["seconds"] * 1000 for row in sums}
         for module in modules:
-            if total := totals.get(role_of(login, module)):
-                found += await _of_module(connection, login, module, limit, total)
+            if total := totals.get(role_of(roles, module)):
+                with suppress(asyncpg.InsufficientPrivilegeError):
+                    found += await _of_module(connection, roles, module, limit, total)
     return sorted(found, key=lambda each: (each.module in _OF_PLATFORM, -each.total_ms))
 
 
-async def sums_by_role(connection: Any, login: str) -> Sequence[Mapping[str, Any]]:
+async def sums_by_role(connection: Any, roles: str) -> Sequence[Mapping[str, Any]]:
     """Return role, calls and seconds of all who speak in this database. Raises StatisticsError."""
-    role = role_of(login, schemas.STATEMENTS)
+    role = role_of(roles, schemas.STATEMENTS)
     try:
         async with _speaking(connection, role):
             rows: Sequence[Mapping[str, Any]] = await connection.fetch(
@@ -101,9 +103,9 @@ async def connect_statistics(url: str) -> AsyncIterator[Any]:
 
 
 async def _of_module(
-    connection: Any, login: str, module: str, limit: int, total: float
+    connection: Any, roles: str, module: str, limit: int, total: float
 ) -> list[SlowStatement]:
-    role = role_of(login, module)
+    role = role_of(roles, module)
     async with _speaking(connection, role):
         rows = await connection.fetch(_READ, limit)
         transactions = await connection.fetchval(_TRANSACTIONS) or 0

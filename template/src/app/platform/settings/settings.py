@@ -16,9 +16,12 @@ from app.platform.settings.kinds import (
     Collector,
     Commit,
     DatabaseUrl,
+    Login,
     LogLevels,
     MEMORY,
+    parse_logins,
     Seconds,
+    ServiceLogins,
     Version,
 )
 from app.platform.settings.levels import Level
@@ -68,8 +71,13 @@ class Settings(BaseSettings):
 
     database_url: DatabaseUrl = Field(repr=False)
     """The login that serves requests. By itself it may read no table."""
+    database_roles: Login | None = None
+    """The login whose roles statements run as, where that of DATABASE_URL is a service's own."""
     migration_database_url: DatabaseUrl | None = Field(default=None, repr=False)
     """An admin with CREATEROLE who owns the database. Only `app migrate` uses it."""
+    service_logins: ServiceLogins | None = None
+    """The logins of services, as `app migrate` is to let them speak: `billing=app_billing`, as that module
+    and no other. Nothing, but said, takes it from all; where it is not set, all stays as it is."""
     database_replica_url: DatabaseUrl | None = Field(default=None, repr=False)
     """A streaming replica of that database, for reads."""
     database_replica_max_lag: Seconds = Field(default=5, ge=2, le=600)
@@ -150,6 +158,16 @@ class Settings(BaseSettings):
         return {"service.version": self.app_version, **commit}
 
     @property
+    def roles(self) -> str:
+        """The login whose roles statements run as."""
+        return self.database_roles or make_url(self.database_url).username or ""
+
+    @property
+    def services(self) -> list[tuple[str, str]] | None:
+        """Modules, each with a login that may speak as it; None where nobody has said."""
+        return None if self.service_logins is None else parse_logins(self.service_logins)
+
+    @property
     def admin_url(self) -> str:
         """The URL that migrations use."""
         return self.migration_database_url or self.database_url
@@ -169,11 +187,20 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "SHUTDOWN_TIMEOUT", "must not be shorter than REQUEST_TIMEOUT"
     yield from _remote_contradictions(settings)
     replica = make_url(settings.database_replica_url or settings.database_url)
-    if replica.username != make_url(settings.database_url).username:
+    if not settings.database_roles and (
+        replica.username != make_url(settings.database_url).username
+    ):
         yield (
             "DATABASE_REPLICA_URL",
             "must name the user of DATABASE_URL, whose name is part of every role's",
         )
+    admin = make_url(settings.admin_url).username
+    for _, login in settings.services or ():
+        if login in (settings.roles, admin):
+            yield (
+                "SERVICE_LOGINS",
+                f"{login} may speak as every module: name a login that the service has for itself",
+            )
     for origin in settings.cors_origins.split():
         sent = _origin(origin)
         if sent != origin:

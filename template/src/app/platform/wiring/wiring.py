@@ -48,6 +48,8 @@ class Wired:
     routers: Mapping[str, APIRouter]
     jobs: Mapping[str, BoundJob]
     """What a worker runs, by name: jobs, and one for each subscription."""
+    known: Mapping[str, BoundJob]
+    """Those, and what workers of other processes run: all that may stand in the queue."""
     _instances: Mapping[type, object] = field(repr=False)
 
     def __getitem__(self, interface: type[Interface]) -> Interface:
@@ -129,7 +131,7 @@ def wire(
             _add(jobs, subscriber)
             events.subscribe(event, subscriber)
         built.append(folder)
-    return Wired(built, routers, jobs, instances)
+    return Wired(built, routers, jobs, jobs, instances)
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,8 @@ def _part(
     return [folder for folder in folders if folder.name in needed]
 
 
-def _job(folder: ModuleFolder, job: Job[Any], provided: Mapping[type, object]) -> BoundJob:
-    """Return a job that has the interfaces it asks for."""
+def _job(folder: ModuleFolder, job: Job[Any], provided: Mapping[type, object] | None) -> BoundJob:
+    """Return a job that has the interfaces it asks for; with none provided, it is run elsewhere."""
     name = name_of(job.function)
     if job.function.__module__ != f"{folder.package}.jobs":
         raise WiringError(
@@ -197,9 +199,9 @@ def _subscriber(
     folder: ModuleFolder,
     event: type[Event],
     handler: Handler | Job[Any],
-    provided: Mapping[type, object],
+    provided: Mapping[type, object] | None,
 ) -> BoundJob:
-    """Return the job that an event is for this subscriber."""
+    """Return the job that an event is for this subscriber; with none provided, it is run elsewhere."""
     function, options = (
         (handler.function, handler.options) if isinstance(handler, Job) else (handler, Options())
     )
@@ -222,7 +224,7 @@ def _bind(
     function: Handler,
     arguments: type,
     options: Options,
-    provided: Mapping[type, object],
+    provided: Mapping[type, object] | None,
 ) -> BoundJob:
     name = f"{folder.name}.{name_of(function)}"
     if not 0 < (options.deadline or 0) <= _LONGEST_DEADLINE:
@@ -231,9 +233,10 @@ def _bind(
             f"{_LONGEST_DEADLINE}: a job that may take longer does its work in parts."
         )
     deliveries = [each for each, kind in parameters_of(function).items() if kind is Delivery]
-    joins = takes_tx(function)
-    wanted = _pick(folder, function, {**provided, Delivery: None}, given=1 + joins)
-    interfaces = {each: given for each, given in wanted.items() if each not in deliveries}
+    joins, interfaces = takes_tx(function), dict[str, object]()
+    if provided is not None:
+        wanted = _pick(folder, function, {**provided, Delivery: None}, given=1 + joins)
+        interfaces = {each: given for each, given in wanted.items() if each not in deliveries}
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(arguments)
     except PydanticSchemaGenerationError as error:
