@@ -4,7 +4,7 @@ Calls between modules go through JSON; with `pytest --remote billing`, those of 
 process, which serves it on the database of the test. `conftest.py` begins it.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache, wraps
 from pathlib import Path
@@ -147,7 +147,7 @@ class Gateway(httpx.AsyncBaseTransport):
         await self._there.aclose()
 
 
-def _check(folders: Sequence[ModuleFolder], names: Sequence[str] | Any) -> None:
+def _check(folders: Sequence[ModuleFolder], names: Collection[str]) -> None:
     """End the run where an interface cannot cross: each test would say so."""
     for folder in folders:
         if folder.name in names:
@@ -159,7 +159,7 @@ def _check(folders: Sequence[ModuleFolder], names: Sequence[str] | Any) -> None:
                     pytest.exit(f"--remote: {error}.", 1)
 
 
-def _with_needs(name: str, folders: Sequence[ModuleFolder], elsewhere: Any) -> list[str]:
+def _with_needs(name: str, folders: Sequence[ModuleFolder], elsewhere: Collection[str]) -> list[str]:
     """Return a module and what it calls, which no process serves to others: the tests' own does not."""
     needs = {folder.name: folder.depends_on for folder in folders}
     found, reached = [], [name]
