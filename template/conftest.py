@@ -4,7 +4,6 @@ of what an earlier test wrote. What one module calls of another crosses as if it
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
-from importlib import import_module
 from uuid import uuid4
 
 import asyncpg
@@ -47,10 +46,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     remote = config.getoption("--remote").split()
     rehearsal = Rehearsal(remote, in_json=config.getini("rehearse"))
-    for user in ("app.main", "app.platform.wiring"):  # Before a test imports it from there.
-        setattr(import_module(user), "wire", rehearsal.wire)  # noqa: B010 No type checker would.
-    config.stash[REHEARSAL] = rehearsal
     config.add_cleanup(rehearsal.close)
+    config.stash[REHEARSAL] = rehearsal
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    for user in ("app.main", "app.platform.wiring"):  # Before a test imports it from there.
+        patch.setattr(f"{user}.wire", rehearsal.wire)
 
 
 @pytest.fixture(scope="session")

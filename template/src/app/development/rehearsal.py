@@ -61,7 +61,7 @@ class Rehearsal:
             folder.name: folder
             for folder in folders
             if folder.name in self._remote
-            and folder.package.startswith(f"{modules.__name__}.")
+            and folder.package.startswith("app.modules.")
             and not test.is_relative_to(folder.path)
         }
         if not apart:
@@ -159,7 +159,9 @@ def _check(folders: Sequence[ModuleFolder], names: Collection[str]) -> None:
                     pytest.exit(f"--remote: {error}.", 1)
 
 
-def _with_needs(name: str, folders: Sequence[ModuleFolder], elsewhere: Collection[str]) -> list[str]:
+def _with_needs(
+    name: str, folders: Sequence[ModuleFolder], elsewhere: Collection[str]
+) -> list[str]:
     """Return a module and what it calls, which no process serves to others: the tests' own does not."""
     needs = {folder.name: folder.depends_on for folder in folders}
     found, reached = [], [name]
@@ -203,10 +205,10 @@ def _in_json(
     @wraps(method)
     async def cross(*args: Any, **kwargs: Any) -> Any:
         codec = _codec(call.module, interface, call.method)
-        if codec is None or not _fits(codec, args, kwargs):
+        if codec is None or (bound := _bound(codec, args, kwargs)) is None:
             return await method(*args, **kwargs)
         args, kwargs = crossed(
-            lambda: codec.write_arguments(args, kwargs), codec.read_arguments, (*args, kwargs)
+            lambda: codec.write_arguments(args, kwargs), codec.read_arguments, bound
         )
         try:
             result = await method(*args, **kwargs)
@@ -217,10 +219,9 @@ def _in_json(
     return cross
 
 
-def _fits(codec: Codec, args: Any, kwargs: Any) -> bool:
-    """Say whether a method takes these arguments; if not, the boundary says so."""
+def _bound(codec: Codec, args: Any, kwargs: Any) -> dict[str, Any] | None:
+    """Return arguments by name, or None where the method does not take them: the boundary says so."""
     try:
-        codec.signature.bind(*args, **kwargs)
+        return codec.signature.bind(*args, **kwargs).arguments
     except TypeError:
-        return False
-    return True
+        return None
