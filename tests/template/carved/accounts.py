@@ -8,7 +8,6 @@ import asyncpg
 from app.modules.ordering import Order, Ordering
 from app.platform.wiring import Wired
 from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tests.shop.books import OWNER, prepare
 
 PRICE, STOCK = 150, 10

@@ -13,11 +13,9 @@ from app import modules
 from app.platform.database import create_engine
 from app.platform.settings import load_settings
 from app.platform.wiring import discover, wire
-
 from tests.shop.trouble import Trouble, kill
 
 from .accounts import Deal
-
 
 AT_ONCE = 8
 engine = create_engine(load_settings())

@@ -17,7 +17,6 @@ from app.platform.errors import DomainError
 from app.platform.settings import Settings
 from app.platform.wiring import Wired
 from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tests.shop import trouble
 from tests.shop.trouble import Strike, Trouble
 
@@ -60,7 +59,7 @@ async def test_after_trouble_at_any_step_an_order_is_settled_whole_or_not_at_all
     messages = ["nothing", *await steps(engine, wired, kind)]
     assert sum(each.startswith("BEGIN") for each in messages) >= 3
     deals = [await deal(engine, wired, kind) for _ in messages]
-    told = []
+    told: list[object] = []
     for at, each in enumerate(deals):
         with pytest.MonkeyPatch.context() as patch:
             Trouble(patch).expect(at, strike)
