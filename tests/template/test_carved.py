@@ -5,12 +5,16 @@ Where the example has changed so that the patch does not apply, make its edits i
 """
 
 import json
+import os
 import re
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from generated import Generate, Repository, scaffold
+from running import call, eventually, running
+from shops import Shop
 
 HERE = Path(__file__).parent
 BILLING = "src/app/modules/billing"
@@ -63,6 +67,27 @@ def test_what_a_test_hears_of_the_other_process(carved: Repository) -> None:
     assert "POST /_modules/billing/charge 200" in said
     said = carved.make("test", "remote=shipping", check=False)
     assert "there is no module shipping. There are billing, catalog, identity, ordering." in said
+
+
+def test_a_developer_runs_it_beside_the_others(carved: Repository, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with running(carved, log, "--remote", "billing") as (process, address):
+        port = int(address.rpartition(":")[2])
+        eventually(lambda: "billing | " in log.read_text() and "/_dev" in log.read_text())
+        [beside] = re.findall(r"billing \| Open http://127.0.0.1:(\d+)/_dev", log.read_text())
+        assert int(beside) > port
+        eventually(lambda: call(f"http://127.0.0.1:{beside}/readyz")[0] == 200, 90)
+        shop = Shop(carved, address)
+        assert shop.order(2)
+        assert shop.get("/billing/accounts/x") == 404  # It serves its own.
+        assert "billing | " in (said := log.read_text())
+        assert "POST /_modules/billing/charge 200" in said
+        os.killpg(process.pid, signal.SIGINT)  # As Ctrl-C.
+        assert process.wait(timeout=30) in (0, 130, -signal.SIGINT)
+    eventually(lambda: call(f"http://127.0.0.1:{beside}/readyz")[0] == 0)
+    refused = carved.run(".venv/bin/app", "dev", "--remote", "shipping", check=False)
+    assert (refused.returncode, refused.stdout.count("\n")) == (1, 1)
+    assert "there is no module shipping" in refused.stdout
 
 
 def test_whatever_dies_when_no_order_is_lost_nor_charged_twice(carved: Repository) -> None:
