@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -31,14 +32,20 @@ def dev(
     debug: Annotated[
         bool, typer.Option("--debug", help="In one process without reload, with an hour for all.")
     ] = False,
+    remote: Annotated[
+        str, typer.Option(metavar="MODULES", help="Run these each in a process of its own.")
+    ] = "",
 ) -> None:
     """Run everything on this machine: Postgres, migrations, web server and worker, with reload.
 
     Uses DATABASE_URL where it is set, and a Postgres of its own otherwise. A migration that is not
     committed waits until `app migrate` applies it.
+    With --remote "billing identity", others call these over HTTP. Each serves its own routes, on the
+    next free port; it says which.
     """
     import uvicorn
 
+    from app.development.beside import beside
     from app.development.console.address import announced
     from app.development.database import development_settings, is_taken
     from app.development.reloading import Reload
@@ -71,7 +78,9 @@ def dev(
             log_config=None,
             reset_contextvars=True,
         )
-        with announced(f"http://127.0.0.1:{port}"):
+        is_beside = "MODULES" in os.environ  # What agents want to know, the first process knows.
+        told = nullcontext() if is_beside else announced(f"http://127.0.0.1:{port}")
+        with told, beside(remote.split(), port) if remote else nullcontext():
             if debug:
                 uvicorn.Server(config).run()
             else:
