@@ -1,4 +1,4 @@
-"""Carve a module: what the repository gets when it becomes a deployment of its own, in one commit."""
+"""Carve a module: make it a deployment of its own, or take that back, in one commit."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

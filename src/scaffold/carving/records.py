@@ -1,4 +1,4 @@
-"""What carving writes into files that the template does not write: lines that it can take out again."""
+"""What carving writes into files that are the team's: lines that it can take out again."""
 
 import re
 from collections.abc import Mapping

@@ -28,7 +28,7 @@ def after_undoing(done: Carved) -> list[Step]:
         )
     if done.deploy in ("compose", "both"):
         steps.append(
-            ("take away what ran", ["make up", "docker compose up --detach --remove-orphans"])
+            ("take away what ran", ["docker compose up --build --detach --wait --remove-orphans"])
         )
     steps.append(
         ("drop its login, as the admin", [f'DROP OWNED BY "{login}"; DROP ROLE "{login}";'])
@@ -102,7 +102,7 @@ def _beside(done: Carved) -> Iterator[Step]:
 def _over(done: Carved) -> Iterator[Step]:
     if done.deploy in ("kubernetes", "both"):
         yield (
-            "deploy once more, with REMOTE_MODULES taken out of the overlay's settings.env: calls go over",
+            "deploy again, without REMOTE_MODULES in the overlay's settings.env: calls go over",
             ["make deploy environment=staging …"],
         )
     if done.deploy in ("compose", "both"):

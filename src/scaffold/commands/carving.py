@@ -105,7 +105,7 @@ def carve(
     if others:
         screen.warn(
             f"{', '.join(others)} {'is' if len(others) == 1 else 'are'} carved already; each more "
-            "costs as much, and fails together with the others: `scaffold decide` allows two at most"
+            "costs as much, and may fail together with the others: see `scaffold decide`"
         )
     done = do(inside, name, because, source=source, dry_run=dry_run, note=screen.note)
     for path in done.left:
