@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -77,7 +76,6 @@ def carve(
     *,
     source: str | None = None,
     dry_run: bool = False,
-    today: date | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Carved:
     """Write what a module needs to be a deployment of its own.
@@ -88,7 +86,6 @@ def carve(
         because: the reason, of those that `scaffold decide` knows.
         source: path or URL to read the template from; none finds it.
         dry_run: write nothing.
-        today: the day to record.
         note: is told what takes long, before it does.
 
     Raises:
@@ -101,7 +98,7 @@ def carve(
 
     def edit(tree: Tree, done: Carved) -> dict[str, bytes]:
         toml = work.read(tree, work.toml)
-        edited = {work.toml: records.with_reason(toml, because, today or date.today())}
+        edited = {work.toml: records.with_reason(toml, because)}
         edited |= work.typed(tree, "module", "service")
         if any(path.startswith(f"{work.place}/") for path in tree):
             owner = repository.read_module(work.folder).owner

@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 from scaffold.carving.services import SERVICES
 from scaffold.errors import ScaffoldError
 from scaffold.repository import ANSWERS, load_yaml
 
-_TABLE = r"\n\[service\]\nbecause = \"[a-z]+\"\nsince = \d{4}-\d\d-\d\d\n"
+_TABLE = r"\n\[service\]\nbecause = \"[a-z]+\"\n"
 _OVERLAY = re.compile(r"^(?P<indent>[ \t]*-[ \t]+)?(?P<base>\.\./\.\./base)\b(?P<rest>.*)$", re.M)
 _RESOURCES = re.compile(r"^resources:[^\n]*(?:\n(?:[ \t]*-|[ \t]+)[^\n]*)*", re.MULTILINE)
 BESIDE = (
@@ -36,10 +35,10 @@ def with_answer(content: bytes, services: Mapping[str, Any]) -> bytes:
     return text.encode()
 
 
-def with_reason(content: bytes, because: str, since: date) -> bytes:
-    """Say in module.toml since when, and why, it is a service."""
+def with_reason(content: bytes, because: str) -> bytes:
+    """Say in module.toml why it is a service."""
     end = "" if content.endswith(b"\n") else "\n"
-    table = f'{end}\n[service]\nbecause = "{because}"\nsince = {since.isoformat()}\n'
+    table = f'{end}\n[service]\nbecause = "{because}"\n'
     return content + _like(content, table)
 
 
