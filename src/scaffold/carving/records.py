@@ -8,7 +8,7 @@ from scaffold.carving.services import SERVICES
 from scaffold.errors import ScaffoldError
 from scaffold.repository import ANSWERS, load_yaml
 
-_TABLE = r"\n\[service\]\nbecause = \"[a-z]+\"\n"
+_TABLE = r"\n\[service\]\nbecause = \"[a-z]+\"\n(?=\n|\[|\Z)"
 _OVERLAY = re.compile(r"^(?P<indent>[ \t]*-[ \t]+)?(?P<base>\.\./\.\./base)\b(?P<rest>.*)$", re.M)
 _RESOURCES = re.compile(r"^resources:[^\n]*(?:\n(?:[ \t]*-|[ \t]+)[^\n]*)*", re.MULTILINE)
 BESIDE = (
