@@ -1,6 +1,7 @@
 """The example with billing carved out: what its deployments are, as the tools that run them see it."""
 
 import re
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -39,42 +40,40 @@ def test_every_overlay_is_fit_to_run(shop: Repository) -> None:
     assert "Every overlay is fit to run." in shop.make("manifests")
 
 
+SETTINGS = f"{SERVICE}/settings.env"
 MISTAKES = {
-    "a module that it needs": (
-        f"{SERVICE}/settings.env",
-        "identity=http://web",
-        "",
-        "billing-web would not start: billing needs identity, and REMOTE_MODULES does not say",
-    ),
-    "an address of nobody": (
-        f"{SERVICE}/settings.env",
-        "http://web",
-        "http://shop",
-        "billing-worker: REMOTE_MODULES has identity at shop, and there is no such Service",
-    ),
-    "a login of others": (
-        f"{SERVICE}/kustomization.yaml",
-        "secretName: billing-app",
-        "secretName: app",
-        "billing-web mounts the Secret app: a service has a login of its own",
-    ),
-    "connections": (
-        f"{SERVICE}/settings.env",
-        "POOL_SIZE=2",
-        "POOL_SIZE=20",
-        "too many connections: 10 billing-web * 23",
-    ),
+    "what it lacks": [
+        (
+            SETTINGS,
+            "identity=http://web",
+            "",
+            "billing-web would not start: billing needs identity",
+        ),
+        (SETTINGS, "POOL_SIZE=2", "POOL_SIZE=20", "too many connections: 10 billing-web * 23"),
+        (
+            f"{SERVICE}/kustomization.yaml",
+            "secretName: billing-app",
+            "secretName: app",
+            "billing-web mounts the Secret app: a service has a login of its own",
+        ),
+    ],
+    "an address": [
+        (SETTINGS, "http://web", "http://shop", "at shop, and there is no such Service")
+    ],
 }
 
 
-@pytest.mark.parametrize(("file", "old", "new", "said"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_named(shop: Repository, file: str, old: str, new: str, said: str) -> None:
-    shop.replace(file, old, new)
+@pytest.mark.parametrize("mistakes", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named(shop: Repository, mistakes: list[tuple[str, str, str, str]]) -> None:
+    shutil.rmtree(shop.path / "deploy/overlays/staging")  # It takes time, and says the same.
     try:
+        for file, old, new, _ in mistakes:
+            shop.replace(file, old, new)
         printed = shop.run(".venv/bin/python", "-m", "checks.manifests", check=False).stdout
     finally:
         shop.git("checkout", "--quiet", "deploy")
-    assert said in printed
+    for *_, said in mistakes:
+        assert said in printed
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
