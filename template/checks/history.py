@@ -82,7 +82,7 @@ def is_committed(*paths: str) -> bool:
 
 def subject_of(commit: str) -> str:
     """Return a commit as people name it: `1a2b3c4 "Charge in cents"`."""
-    return (_git("log", "-1", "--format=%h \"%s\"", commit) or commit).strip()
+    return (_git("log", "-1", '--format=%h "%s"', commit) or commit).strip()
 
 
 def newest_tag(commit: str, pattern: str) -> str | None:

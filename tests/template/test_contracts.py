@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generated import ROOT, Repository
+from generated import ROOT, UV, Repository
 
 sys.path.insert(0, str(ROOT / "template"))
 try:
@@ -22,6 +22,7 @@ finally:
 
 BILLING = "src/app/modules/billing/__init__.py"
 JOBS = "src/app/modules/billing/jobs.py"
+SHOW = (".venv/bin/python", "-m", "checks.contracts", "--show")
 CATALOG = "src/app/modules/catalog/__init__.py"
 
 
@@ -137,21 +138,26 @@ def test_what_is_no_code_is_not_even_looked_at(branch: Repository) -> None:
     assert check(branch, "0" * 40)[0] == 0
 
 
-def test_old_code_that_these_libraries_cannot_run_is_said_to_be(branch: Repository) -> None:
+def test_old_code_that_these_libraries_cannot_run_has_its_own(branch: Repository) -> None:
     file = "src/app/modules/ordering/service.py"
     whole = branch.read(file)
-    (branch.path / file).write_text(f"from pydantic import NoLongerThere\n{whole}")
-    commit(branch, "Need a library of yesterday")
+    branch.replace("pyproject.toml", "dependencies = [\n", 'dependencies = [\n    "humanize",\n')
+    (branch.path / file).write_text(f"import humanize\n{whole}")
+    branch.run(UV, "lock", "--quiet")
+    commit(branch, "Need a library that is not installed")
+    branch.git("rm", "--quiet", "uv.lock")
+    commit(branch, "Forget which one")
     (branch.path / file).write_text(whole)
     commit(branch, "Do without")
+    assert check(branch, "HEAD~2") == (0, [])
     code, said = check(branch, "HEAD~1")
     assert code == 1
     assert said[0].startswith("The contracts of ")
-    assert '"Need a library of yesterday" are not known, as its code cannot be imported' in said[0]
+    assert '"Forget which one" are not known: its code cannot be imported' in said[0]
 
 
 def test_a_contract_is_shown_as_openapi(shop: Repository) -> None:
-    shown = json.loads(shop.make("contract", "module=billing"))
+    shown = json.loads(shop.run(*SHOW, "billing").stdout)
     assert (shown["openapi"], shown["info"]["title"]) == ("3.1.0", "billing")
     operation = shown["paths"]["/_modules/billing/get_account"]["post"]
     assert {"200", "404"} == operation["responses"].keys()
@@ -161,7 +167,7 @@ def test_a_contract_is_shown_as_openapi(shop: Repository) -> None:
         ["audit_ledger", "welcome_customer"],
     )
     assert "x-source" not in json.dumps(shown)
-    assert "There is no module nothing" in shop.make("contract", "module=nothing", check=False)
+    assert "There is no module nothing" in shop.run(*SHOW, "nothing", check=False).stdout
 
 
 class History:

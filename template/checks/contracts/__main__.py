@@ -62,9 +62,9 @@ def _published(fork: str) -> Documents:
         documents = render(fork)
     except UnreadableCodeError as error:
         raise SystemExit(
-            f"The contracts of {history.subject_of(fork)} are not known, as its code cannot be imported "
-            f"with the libraries that are installed here ({error}). Change libraries in a branch of "
-            "their own, which keeps the old code working."
+            f"The contracts of {history.subject_of(fork)} are not known: its code cannot be imported with "
+            f"the libraries that are installed here ({error}), nor with those of its own uv.lock. Mend "
+            "main, or compare with an older commit: make contracts base=…"
         ) from None
     tag = history.newest_tag(fork, "v[0-9]*")
     for module, each in documents.items():
@@ -118,9 +118,9 @@ def _lines(path: str) -> dict[str, int]:
 
 def show(module: str | None) -> None:
     """Print the contracts of all modules, or of one."""
+    if module is not None and not (ROOT / toml_of(module)).exists():
+        raise SystemExit(f"There is no module {module}: see app modules.")
     found = {name: each for name, each in _documents().items() if "paths" in each}
-    if module is not None and module not in found:
-        raise SystemExit(f"There is no module {module}; there are {', '.join(sorted(found))}.")
     shown: Any = _without_sources(found if module is None else found[module])
     print(json.dumps(shown, indent=2, ensure_ascii=False))
 

@@ -21,7 +21,7 @@ from app import modules
 from app.platform import wiring
 from app.platform.database import Tx
 from app.platform.errors import DomainError, status_of
-from app.platform.jobs import Event, Job, parameters_of
+from app.platform.jobs import Event, Job, name_of, parameters_of
 from app.platform.rest import NAME, problems, SCHEMA
 from app.platform.wiring import ModuleFolder
 from checks.contracts.schemas import describe, Mode, place_of, READS, Schema, SOURCE, WRITES
@@ -141,7 +141,7 @@ class _Contract:
             function: Callable[..., Any] = handler.function if isinstance(handler, Job) else handler
             kinds = list(parameters_of(function).values())
             arguments = kinds[1] if kinds[0] is Tx else kinds[0]
-            name = function.__name__
+            name = name_of(function)
             yield (
                 name,
                 {
@@ -188,7 +188,7 @@ def _classes(package: ModuleType, base: type) -> Iterator[tuple[str, type[Any]]]
         if (
             isinstance(each, type)
             and issubclass(each, base)
-            and each.__module__ == package.__name__
+            and f"{each.__module__}.".startswith(f"{package.__name__}.")
         ):
             yield name, each
 

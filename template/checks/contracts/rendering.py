@@ -16,6 +16,9 @@ CODE = ("src/app", "pyproject.toml")
 """What contracts are made from."""
 
 
+_SYNC = ("sync", "--quiet", "--frozen", "--no-default-groups", "--no-install-project", "--project")
+
+
 class UnreadableCodeError(Exception):
     """Code that cannot be imported. Tells what Python said."""
 
@@ -29,14 +32,27 @@ def render(commit: str | None = None) -> Documents:
         elif not history.extract(commit, CODE, folder):
             raise UnreadableCodeError(f"it has no {' and '.join(CODE)}")
         written = folder / "contracts.json"
-        done = subprocess.run(
-            [sys.executable, "-m", "checks.contracts.document", root, written],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(root / "src")},
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise UnreadableCodeError((done.stderr.strip().splitlines() or ["it was killed"])[-1])
+        render: list[str | Path] = ["-m", "checks.contracts.document", root, written]
+        failed = _run([sys.executable, *render], root)
+        if failed and commit is not None and history.extract(commit, ("uv.lock",), folder):
+            # An update of libraries may leave the old code behind: let it have its own.
+            sync: list[str | Path] = [os.environ.get("UV", "uv"), *_SYNC, folder]
+            own: list[str | Path] = [folder / ".venv" / "bin" / "python", *render]
+            if not (_run(sync, root) or _run(own, root)):
+                failed = None
+        if failed:
+            raise UnreadableCodeError(failed)
         documents: Documents = json.loads(written.read_text("utf-8"))
         return documents
+
+
+def _run(command: list[str | Path], root: Path) -> str | None:
+    """Run a command on the code below `root`; return what went wrong."""
+    own = {"PYTHONPATH": str(root / "src"), "UV_PROJECT_ENVIRONMENT": str(root / ".venv")}
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **own}, capture_output=True, text=True
+        )
+    except FileNotFoundError as error:
+        return str(error)
+    return (done.stderr.strip().splitlines() or ["it was killed"])[-1] if done.returncode else None

@@ -81,10 +81,11 @@ def _in_quotes(part: Schema) -> Schema:
 
 def place_of(thing: Any, root: Path) -> str | None:
     """Return where a class or function is defined, if that is below `root`."""
+    name = getattr(thing, "__qualname__", type(thing).__qualname__)
     file = getattr(sys.modules.get(thing.__module__), "__file__", None)
     if file is None or not Path(file).is_relative_to(root):
         return None
-    return f"{Path(file).relative_to(root).as_posix()}:{thing.__qualname__}"
+    return f"{Path(file).relative_to(root).as_posix()}:{name}"
 
 
 def describe(
