@@ -325,6 +325,23 @@ def test_a_subscription_may_move_to_an_event_that_looks_the_same() -> None:
     assert said(move) == []
 
 
+def test_what_a_caller_may_leave_out_stays_what_it_was() -> None:
+    def asking(default: int) -> dict[str, Any]:
+        arguments: Any = make_dataclass("AskArguments", [("given", int, default)])
+        made = contract(int)
+        found, made["components"]["schemas"] = describe(
+            [("ask", "validation", TypeAdapter(arguments))]
+        )
+        body = {"schema": found["ask", "validation"]}
+        content = {"content": {"application/json": body}}
+        made["paths"]["/_modules/shop/ask"]["post"]["requestBody"] = content
+        return made | {"x-events": {}, "x-jobs": {}}
+
+    [only] = rules.compare({"shop": asking(50)}, {"shop": asking(20)})
+    assert only.text == "shop.ask: its argument given is 20 where it is left out, and was 50."
+    assert rules.compare({"shop": asking(50)}, {"shop": asking(50)}) == []
+
+
 def test_the_interface_counts_only_where_main_has_a_service() -> None:
     before = {"shop": contract(int, service=None)}
     breaks = rules.compare(before, {"shop": contract(str)})
@@ -390,13 +407,13 @@ def test_what_passes_can_be_read_by_both_releases(
     breaks = broken(pair[0].hint(), pair[1].hint())
     written = old.dump_json(data.draw(values_of(pair[0]), "written by the older"))
     if "argument" not in breaks:
-        new.validate_json(written)
+        new.validate_json(written, strict=True, extra="forbid")
     if "event" not in breaks:  # As the queue reads what another release wrote.
         read = new.validate_json(written, strict=True, extra="forbid")
         assert holds(json.loads(new.dump_json(read)), json.loads(written))
     if "result" not in breaks:
         written = new.dump_json(data.draw(values_of(pair[1]), "written by the newer"))
-        old.validate_json(written)
+        old.validate_json(written, strict=True)
 
 
 def holds(after: Any, before: Any) -> bool:

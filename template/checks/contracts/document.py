@@ -100,6 +100,8 @@ class _Contract:
             return "takes the transaction of its caller"
         if promise.streams:
             return "returns a stream"
+        if not promise.is_async:
+            return "is no `async def`"
         hints = get_type_hints(promise.function, include_extras=True)
         for parameter in list(signature(promise.function).parameters.values())[1:]:
             if parameter.kind in _ANY_NUMBER:

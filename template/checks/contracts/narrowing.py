@@ -66,7 +66,7 @@ class Reading:
         self, old: Schema, new: Schema, path: str = "", place: str = ""
     ) -> Iterator[Misfit]:
         """Find what the one may write and the other cannot read, or reads as something else."""
-        old, new = _resolved(old, self.old), _resolved(new, self.new)
+        old, new = resolved(old, self.old), resolved(new, self.new)
         place = new.get(SOURCE, place)
         pair = (id(old), id(new))
         if pair in self._open:  # What refers to itself fits, if the rest does.
@@ -178,7 +178,7 @@ class Reading:
             yield from self.misfits(one, other, path, place)
 
 
-def _resolved(schema: Schema, schemas: Schemas) -> Schema:
+def resolved(schema: Schema, schemas: Schemas) -> Schema:
     """Return what a reference stands for."""
     while "$ref" in schema:
         schema = schemas[schema["$ref"].removeprefix(REFERENCE)]
@@ -187,7 +187,7 @@ def _resolved(schema: Schema, schemas: Schemas) -> Schema:
 
 def _several(schema: Schema, schemas: Schemas) -> list[Schema]:
     """Return what a union is made of, unions in it included."""
-    schema = _resolved(schema, schemas)
+    schema = resolved(schema, schemas)
     parts = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
     return [each for part in parts for each in _several(part, schemas)] or [schema]
 

@@ -8,7 +8,7 @@ module is: each release reads what the other has written.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from checks.contracts.narrowing import Reading
+from checks.contracts.narrowing import Reading, resolved
 from checks.contracts.schemas import SOURCE
 
 Document = Mapping[str, Any]
@@ -107,10 +107,26 @@ def _methods(module: str, old: Document, new: Document) -> Iterator[Break]:
         for misfit in _reading(old, new, is_new_reader=True).misfits(one, other, "", place):
             text = f"{subject}: its argument {misfit.path[1:]} {misfit.why}."
             yield Break(subject, misfit.path, text, misfit.place)
+        yield from _defaults(subject, place, old, new, one, other)
         one, other = (_at(each[name], "responses", *ANSWER) for each in (olds, news))
         for misfit in _reading(old, new, is_new_reader=False).misfits(one, other, "", place):
             text = f"{subject}: its result{misfit.path and ' '}{misfit.path} {misfit.why}."
             yield Break(subject, f"result{misfit.path}", text, misfit.place)
+
+
+def _defaults(
+    subject: str, place: str, old: Document, new: Document, one: Any, other: Any
+) -> Iterator[Break]:
+    """Arguments that a caller leaves out are not sent: the default is that of the release that answers."""
+    olds, news = (
+        resolved(body, each["components"]["schemas"])["properties"]
+        for body, each in ((one, old), (other, new))
+    )
+    for name in sorted(olds.keys() & news.keys()):
+        was, now = (each[name].get("default") for each in (olds, news))
+        if "default" in olds[name] and "default" in news[name] and was != now:
+            text = f"{subject}: its argument {name} is {now} where it is left out, and was {was}."
+            yield Break(subject, f".{name} default", text, f"{place}.{name}")
 
 
 def _errors(module: str, old: Document, new: Document) -> Iterator[Break]:

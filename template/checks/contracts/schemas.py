@@ -94,7 +94,7 @@ def describe(
     """Return a schema for each of these, by key and mode, and the schemas that they refer to."""
     generator: Any = partial(_Generate, root)
     found, rest = TypeAdapter.json_schemas(
-        wanted, schema_generator=generator, ref_template=REFERENCE + "{model}"
+        wanted, by_alias=False, schema_generator=generator, ref_template=REFERENCE + "{model}"
     )
     return dict(found), rest.get("$defs", {})
 
