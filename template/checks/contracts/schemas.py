@@ -1,0 +1,110 @@
+"""JSON schemas of what crosses between two releases, as Pydantic writes them, and what those leave out.
+
+In JSON, a decimal is a text like any other, and 2 may be a member of an enum that was called otherwise.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
+Schema = dict[str, Any]
+Mode = Literal["validation", "serialization"]
+READS: Mode = "validation"
+WRITES: Mode = "serialization"
+MEMBERS = "x-members"
+"""Where the schema of an enum tells what its values are called, unless they are texts."""
+SOURCE = "x-source"
+"""Where a schema tells which class it is of: `src/app/modules/billing/__init__.py:Account`."""
+REFERENCE = "#/components/schemas/"
+
+
+class _Generate(GenerateJsonSchema):
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
+
+    def __init__(self, root: Path | None, **options: Any) -> None:
+        super().__init__(**options)
+        self._root = root
+
+    def dataclass_schema(self, schema: Any) -> Schema:
+        return super().dataclass_schema(schema) | self._source(schema["cls"])
+
+    def model_schema(self, schema: Any) -> Schema:
+        return super().model_schema(schema) | self._source(schema["cls"])
+
+    def typed_dict_schema(self, schema: Any) -> Schema:
+        return super().typed_dict_schema(schema) | self._source(schema.get("cls"))
+
+    def enum_schema(self, schema: Any) -> Schema:
+        names: dict[str, list[str]] = {}
+        for name, member in schema["cls"].__members__.items():  # Other names of one included.
+            if not isinstance(member.value, str):
+                names.setdefault(str(member.value), []).append(name)
+        found = super().enum_schema(schema) | self._source(schema["cls"])
+        return found | ({MEMBERS: names} if names else {})
+
+    def decimal_schema(self, schema: Any) -> Schema:
+        found = super().decimal_schema(schema)
+        for each in found.get("anyOf", [found]):
+            if each["type"] == "string":
+                each["format"] = "decimal"
+        return found
+
+    def dict_schema(self, schema: Any) -> Schema:
+        names = self.generate_inner(schema.get("keys_schema", {"type": "any"}))
+        if "anyOf" in names:
+            names = {"anyOf": [_in_quotes(each) for each in names["anyOf"]]}
+        return super().dict_schema(schema) | {"propertyNames": _in_quotes(names)}
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        """What has a default may be left out, and is written all the same."""
+        is_optional = field["type"] == "typed-dict-field" or "serialization_exclude_if" in field
+        if self.mode == WRITES and not is_optional:
+            return True
+        return super().field_is_required(field, total)
+
+    def _source(self, kind: type | None) -> Schema:
+        place = None if kind is None or self._root is None else place_of(kind, self._root)
+        return {SOURCE: place} if place else {}
+
+
+def _in_quotes(part: Schema) -> Schema:
+    """Return what a number is before a colon: a text."""
+    kind = part.get("type")
+    is_number = kind in ("integer", "number")
+    return {**part, "type": "string", "format": kind} if is_number else part
+
+
+def place_of(thing: Any, root: Path) -> str | None:
+    """Return where a class or function is defined, if that is below `root`."""
+    name = getattr(thing, "__qualname__", type(thing).__qualname__)
+    file = getattr(sys.modules.get(thing.__module__), "__file__", None)
+    if file is None or not Path(file).is_relative_to(root):
+        return None
+    return f"{Path(file).relative_to(root).as_posix()}:{name}"
+
+
+def describe(
+    wanted: Sequence[tuple[str, Mode, TypeAdapter[Any]]], root: Path | None = None
+) -> tuple[dict[tuple[str, Mode], Schema], dict[str, Schema]]:
+    """Return a schema for each of these, by key and mode, and the schemas that they refer to."""
+    generator: Any = partial(_Generate, root)
+    found, rest = TypeAdapter.json_schemas(
+        wanted, by_alias=False, schema_generator=generator, ref_template=REFERENCE + "{model}"
+    )
+    return dict(found), rest.get("$defs", {})
+
+
+def references(node: object) -> Iterator[str]:
+    """Find the names of the schemas that a part of a document mentions."""
+    if isinstance(node, dict):
+        if isinstance(reference := node.get("$ref"), str):
+            yield reference.removeprefix(REFERENCE)
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from references(each)
