@@ -47,8 +47,8 @@ def check_contracts(base: str) -> Iterator[Violation]:
         yield Violation(toml_of(module), 1, text)
     breaks = compare(old, new)
     known = {fork: old}
-    if breaks and history.is_committed(*CODE):
-        known[history.commits_since(fork, *CODE)[0]] = new
+    if history.is_committed(*CODE):
+        known |= dict.fromkeys(history.commits_since(fork, *CODE)[:1], new)
     who = culprits(base, fork, breaks, known) if breaks else {}
     for each in breaks:
         path, _, name = each.place.partition(":")

@@ -64,11 +64,11 @@ def methods_of(document: Document) -> dict[str, Any]:
 
 def _gone_as_a_whole(module: str, old: Document, new: Document | None) -> Iterator[Break]:
     """Callers in other processes stay. Jobs go along, where `moved.toml` says what becomes of them."""
-    kinds = [] if new else [old["x-events"], old["x-jobs"]]
+    if new is None:
+        why = "is gone with its module, which moved.toml does not remove"
+        yield from _gone(module, old, [*old["x-events"], *old["x-jobs"]], why, old[SOURCE])
     if old[SERVICE] is not None:
-        kinds.append(methods_of(old))
-    for kind in kinds:
-        yield from _gone(module, old, kind, "is gone with its module", old[SOURCE])
+        yield from _gone(module, old, methods_of(old), "is gone with its module", old[SOURCE])
 
 
 def _gone(

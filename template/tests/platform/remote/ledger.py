@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from app.platform.database.database import Tx
+from app.platform.database.reading import committed_ago, has_committed
 from app.platform.errors import Conflict, NotFound
 from app.platform.telemetry.context import current, get_request, get_user
 from app.platform.timeouts import until
@@ -61,6 +62,9 @@ class Ledger(Protocol):
     async def wait_once(self, seconds: float) -> float:
         """Return how many seconds were left."""
 
+    async def write(self) -> float | None:
+        """Commit something; return how many seconds ago the caller has."""
+
     async def fail(self) -> None:
         """Raise what no interface declares."""
 
@@ -100,6 +104,11 @@ class Service:
         await asyncio.sleep(seconds)
         self.ended += 1
         return until.get() - asyncio.get_running_loop().time()
+
+    async def write(self) -> float | None:
+        ago = committed_ago()
+        has_committed()
+        return ago
 
     async def fail(self) -> None:
         self.calls += 1

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date
 from itertools import pairwise
+from typing import Any
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from prometheus_client import REGISTRY
 from app.platform.database.engine import create_engine
 from app.platform.errors import RemoteError
 from app.platform.remote import serve_modules
-from app.platform.remote.signing import Headers, Signer
+from app.platform.remote.signing import claims, Headers, Signer
 from app.platform.settings import parse_keys
 from app.platform.telemetry.context import place
 from app.platform.telemetry.traces import Span, tracing
@@ -32,8 +33,9 @@ from .network import Network
 WAIT = "/_modules/ledger/wait"
 
 
-def signed(path: str = WAIT, body: bytes = b'{"seconds":0}', seconds: str = "2.000") -> Headers:
-    return Signer(parse_keys(KEYS)).sign(path, body, "request-7", "ada", seconds)
+def signed(path: str = WAIT, body: bytes = b'{"seconds":0}', **more: Any) -> Headers:
+    said = claims("request-7", "ada", 2, None) | {k.replace("_", "-"): v for k, v in more.items()}
+    return Signer(parse_keys(KEYS)).sign(path, body, said)
 
 
 @pytest.fixture
@@ -121,11 +123,13 @@ async def test_the_limits_of_a_process_hold_for_it(service: Service) -> None:
     assert sorted(each.status_code for each in found) == [200, 503, 503]
 
 
-@pytest.mark.parametrize("seconds", ["x", "-1.000", "1e9", "99999999.000", ""])
-async def test_an_odd_deadline_is_refused(
-    http: httpx.AsyncClient, service: Service, seconds: str
+@pytest.mark.parametrize("name", ["x_call_timeout", "x_committed_ago"])
+@pytest.mark.parametrize("seconds", ["x", "-1.000", "1e9", "9999999999.000", "nan", "1"])
+async def test_odd_seconds_are_refused(
+    http: httpx.AsyncClient, service: Service, name: str, seconds: str
 ) -> None:
-    headers = signed(seconds=seconds)
+    given: dict[str, Any] = {name: seconds}
+    headers = signed(**given)
     refused = await http.post(WAIT, content=b'{"seconds":0}', headers=headers)
     assert (refused.status_code, refused.json()["reason"], service.calls) == (400, "mismatch", 0)
 
@@ -140,7 +144,7 @@ async def test_an_odd_body_is_refused(
 
 async def test_a_deadline_that_passes_is_told(http: httpx.AsyncClient, service: Service) -> None:
     body = b'{"seconds":5}'
-    late = await http.post(WAIT, content=body, headers=signed(body=body, seconds="0.050"))
+    late = await http.post(WAIT, content=body, headers=signed(body=body, x_call_timeout="0.050"))
     assert (late.status_code, late.json()["reason"]) == (504, "timeout")
     assert service.calls == 1
 

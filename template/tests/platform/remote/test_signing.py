@@ -14,7 +14,7 @@ from http_message_signatures import (
     InvalidSignature,
 )
 
-from app.platform.remote.signing import Headers, SignatureError, Signer, Verifier
+from app.platform.remote.signing import claims, Headers, SignatureError, Signer, Verifier
 
 OLD, NEW = {"old": b"o" * 32}, {"new": b"n" * 32}
 PATH, BODY = "/_modules/billing/charge", b'{"amount":"1.10"}'
@@ -33,7 +33,7 @@ def clock() -> Clock:
 
 
 def signed(clock: Callable[[], float], keys: dict[str, bytes] = NEW, body: bytes = BODY) -> Headers:
-    return Signer(keys, clock).sign(PATH, body, "request-7", "ada", "1.500")
+    return Signer(keys, clock).sign(PATH, body, claims("request-7", "ada", 1.5, 0.25))
 
 
 def verify(verifier: Verifier, headers: Headers, path: str = PATH, body: bytes = BODY) -> None:
@@ -70,6 +70,7 @@ def test_a_library_of_others_verifies_it() -> None:
         '"x-request-id"',
         '"x-principal"',
         '"x-call-timeout"',
+        '"x-committed-ago"',
         '"@signature-params"',
     }
     headers["x-principal"] = "eve"
@@ -98,6 +99,7 @@ def test_keys_are_exchanged_while_everything_runs(clock: Clock) -> None:
         ("x-principal", "eve"),
         ("x-request-id", "another"),
         ("x-call-timeout", "9.000"),
+        ("x-committed-ago", ""),
         ("content-digest", "sha-256=:AAAA:"),
     ],
 )
@@ -205,5 +207,5 @@ def test_a_signer_uses_no_nonce_twice(clock: Clock) -> None:
 
 
 def test_nobody_has_no_name(clock: Clock) -> None:
-    headers = Signer(NEW, clock).sign(PATH, b"", "", "", "0.001")
+    headers = Signer(NEW, clock).sign(PATH, b"", claims("", "", 0.001, None))
     verify(Verifier(NEW, clock), headers, body=b"")

@@ -6,7 +6,7 @@ All but results are problems of RFC 9457, with members of our own.
 import json
 from collections.abc import Mapping
 from http.client import responses as phrases
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.platform.errors import (
     DomainError,
@@ -30,8 +30,18 @@ _KINDS: Mapping[str, type[RemoteError]] = {
 """What a process says of itself, or of another one that it has called."""
 _AWAY = (502, 503, 504)
 
-Answer = tuple[int, str, bytes]
-"""Status, media type and body."""
+WRITTEN = "x-has-written"
+"""A header of answers to calls that have committed something."""
+
+
+class Answer(NamedTuple):
+    """What a call is answered."""
+
+    status: int
+    kind: str
+    """The media type."""
+    body: bytes
+    has_written: bool = False
 
 
 def path_of(module: str, method: str) -> str:
@@ -43,7 +53,7 @@ def write_problem(status: int, detail: str, kind: str = "about:blank", **more: o
     """Return what tells that something is wrong."""
     title = phrases.get(status, "Error")
     said = {"type": kind, "title": title, "status": status, "detail": detail, **more}
-    return status, PROBLEM, json.dumps(said).encode()
+    return Answer(status, PROBLEM, json.dumps(said).encode())
 
 
 def write_error(error: DomainError, failures: Failures) -> Answer:
@@ -67,7 +77,7 @@ def write_failure(error: RemoteError) -> Answer:
 
 def read_answer(answer: Answer, codec: Codec, failures: Failures, module: str, name: str) -> Any:
     """Return the result of a call. Raises the DomainError or the RemoteError that it ended with."""
-    status, kind, body = answer
+    status, kind, body, _ = answer
     if status == 200 and kind == JSON:
         try:
             return codec.read_result(body)

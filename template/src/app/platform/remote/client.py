@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import update_wrapper
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote
 
 import anyio
 import stamina
 from opentelemetry.trace import SpanKind
 
+from app.platform.database import committed_ago, has_committed
 from app.platform.errors import (
     RemoteError,
     RemoteRefused,
@@ -26,7 +26,7 @@ from app.platform.remote.codec import Codec, CodecError
 from app.platform.remote.context import answering
 from app.platform.remote.exchange import Exchange, UnansweredError
 from app.platform.remote.failures import Failures
-from app.platform.remote.signing import Signer
+from app.platform.remote.signing import claims, Signer
 from app.platform.settings import (
     parse_addresses,
     parse_keys,
@@ -178,6 +178,8 @@ class _Method:
         try:
             return await self._call(body)
         except RemoteError as error:
+            if not error.is_undone:
+                has_committed()  # It may have: nobody is to be told that nothing was done.
             if error.module == self._module:  # Others are counted where they were called.
                 told.errors.labels(*self._labels, error.reason).inc()
             raise
@@ -262,8 +264,8 @@ class _Method:
         begun = time()
         if (seconds := end - begun) <= 0:
             raise self._late(0, is_undone=True)
-        said = quote(str(get_request() or "")), quote(str(get_user() or ""))
-        headers = self._signer.sign(self._path, body, *said, f"{seconds:.3f}")
+        asked = claims(str(get_request() or ""), str(get_user() or ""), seconds, committed_ago())
+        headers = self._signer.sign(self._path, body, asked)
         try:
             with inside(begin(f"POST {self._path}", SpanKind.CLIENT, self._about)):
                 if (here := place.get()) is not None:
@@ -272,6 +274,8 @@ class _Method:
                     answer = await self._exchange.post(self._url, headers, body)
         except TimeoutError:
             raise self._late(time() - begun) from None
+        if answer.has_written:
+            has_committed()
         return read_answer(answer, self._codec, self._failures, self._module, self._name)
 
     def _late(self, seconds: float, *, is_undone: bool = False) -> RemoteTimeout:

@@ -6,6 +6,7 @@ from typing import cast
 
 import httpx
 
+from app.platform.remote.answers import Answer, WRITTEN
 from app.platform.timeouts import REMOTE_CONNECT, REMOTE_KEPT
 
 LARGEST = 10_000_000
@@ -45,10 +46,8 @@ class Exchange:
         """Return where to post."""
         return httpx.URL(self._address + path)
 
-    async def post(
-        self, url: httpx.URL, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, str, bytes]:
-        """Return status, media type and body of the answer. Raises UnansweredError."""
+    async def post(self, url: httpx.URL, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Return the answer. Raises UnansweredError."""
         request = httpx.Request(
             "POST",
             url,
@@ -59,7 +58,8 @@ class Exchange:
         try:
             answer = await self._transport.handle_async_request(request)
             try:
-                return answer.status_code, _kind(answer), await self._body(answer)
+                read, said = await self._body(answer), answer.headers
+                return Answer(answer.status_code, _kind(answer), read, WRITTEN in said)
             finally:
                 await answer.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
