@@ -35,7 +35,7 @@ from app.platform.settings import (
     Settings,
     SettingsError,
 )
-from app.platform.telemetry import begin, get_request, get_user, inside, place
+from app.platform.telemetry import begin, get_request, get_user, inside, note_wait, place
 from app.platform.timeouts import REMOTE, REMOTE_AWAY, until
 from app.platform.wiring import CallError, ModuleFolder, Promise, promises_of, WiringError
 
@@ -175,6 +175,8 @@ class _Method:
         return _disguised(call, promise)
 
     async def _counted(self, body: bytes) -> Any:
+        time = asyncio.get_running_loop().time
+        begun = time()
         try:
             return await self._call(body)
         except RemoteError as error:
@@ -183,6 +185,8 @@ class _Method:
             if error.module == self._module:  # Others are counted where they were called.
                 told.errors.labels(*self._labels, error.reason).inc()
             raise
+        finally:
+            note_wait(self._module, time() - begun)
 
     async def _call(self, body: bytes) -> Any:
         if self._is_off:
