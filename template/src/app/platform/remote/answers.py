@@ -105,7 +105,8 @@ def _failure(status: int, told: Mapping[str, Any], module: str, name: str) -> Re
         )
     if status == 401:
         return RemoteUnavailable(
-            f"{name} is refused: REMOTE_KEYS or the clock differ there. Its log tells which",
+            f"{name} is refused: REMOTE_KEYS differ there, or are not set, or a clock is wrong. Its log "
+            "tells which",
             module,
             reason="keys",
             is_undone=True,
