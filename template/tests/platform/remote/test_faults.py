@@ -1,6 +1,7 @@
 """A service that is down, slow, silent, half there, mad, older or newer: survived, and nothing twice."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,31 @@ async def test_one_that_comes_back_is_found_at_once(connect: Connect, network: N
     network.reset()
     assert await ledger.book(ENTRY) == ENTRY
     assert network.connections == 2
+
+
+async def test_what_was_never_sent_is_sent_again(connect: Connect, port: int) -> None:
+    """Whatever it does: an instance that has just gone has a successor."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = free.getsockname()[1]
+    task = asyncio.ensure_future(connect(f"http://127.0.0.1:{nobody}").book(ENTRY))
+    await asyncio.sleep(0.01)
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, to = await asyncio.open_connection("127.0.0.1", port)
+        to.write(await reader.readuntil(b"}}"))
+        writer.write(await there.readuntil(b"}"))
+        for each in (to, writer):
+            each.close()
+
+    async with await asyncio.start_server(forward, "127.0.0.1", nobody):
+        assert await task == ENTRY
+
+
+async def test_an_encrypted_connection_that_fails_is_none(connect: Connect, port: int) -> None:
+    with pytest.raises(RemoteUnavailable, match="ConnectError") as failed:
+        await connect(f"https://127.0.0.1:{port}").book(ENTRY)
+    assert failed.value.is_undone
 
 
 async def test_a_slow_one_is_waited_for_as_long_as_is_said(
