@@ -19,7 +19,7 @@ from app.platform.errors import (
     RemoteTimeout,
     RemoteUnavailable,
 )
-from app.platform.timeouts import until
+from app.platform.timeouts import given_up_after
 
 from .conftest import Connect, KEYS, running, served, wired_to
 from .ledger import Declined, Entry, Kind, Ledger, Service
@@ -106,26 +106,21 @@ async def test_a_call_takes_no_longer_than_its_caller_has(
     connect: Connect, service: Service
 ) -> None:
     ledger = connect()
-    token = until.set(asyncio.get_running_loop().time() + 0.2)
-    try:
+    with given_up_after(0.2):
         assert await ledger.wait_once(0) < 0.2
         with pytest.raises(RemoteTimeout):
             await ledger.wait_once(5)
         with pytest.raises(RemoteTimeout) as over:
             await ledger.wait_once(5)
         assert over.value.is_undone
-    finally:
-        until.reset(token)
     assert service.calls == 2
 
 
 async def test_callers_with_no_time_do_not_shut_others_out(connect: Connect) -> None:
     ledger = connect()
     for _ in range(10):
-        token = until.set(asyncio.get_running_loop().time() + 0.005)
-        with pytest.raises(RemoteTimeout):
+        with given_up_after(0.005), pytest.raises(RemoteTimeout):
             await ledger.wait_once(1)
-        until.reset(token)
     assert await ledger.wait_once(0) > 0
 
 
