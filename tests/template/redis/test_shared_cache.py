@@ -21,7 +21,9 @@ from app.platform.database import Database
 from redis.asyncio import Redis as Client
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from .test_cache import PRICES, Price, Source, asked
+from .test_cache import PRICES, Price, Source, asked, patient
+
+__all__ = ["patient"]  # A fixture that every test here has, too.
 
 
 class Redis:

@@ -56,6 +56,12 @@ class Source:
         return value
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take longer to answer than a process waits for its cache."""
+    monkeypatch.setattr(cache_store, "CACHE", 60.0)
+
+
 @pytest.fixture
 def source() -> Source:
     return Source()
