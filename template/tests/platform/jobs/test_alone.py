@@ -1,17 +1,20 @@
 """Jobs without a transaction: they may call what stands alone, and are done at least once."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from multiprocessing import get_context
 
 import pytest
 from pgqueuer import Queries
-from pgqueuer.models import Job as Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database.database import Database, in_transaction, Tx
-from app.platform.jobs.attempt import attempt, DeadlineError
+from app.platform.database.engine import close, create_engine
+from app.platform.jobs.attempt import DeadlineError
 from app.platform.jobs.events import Event, Events, Handler
 from app.platform.jobs.jobs import Delivery, Job, job
 from app.platform.jobs.queue import connect_queue
@@ -45,11 +48,23 @@ async def look_inside(named: Named, catalog: Catalog, db: Database) -> None:
 
 
 @job()
-async def write(named: Named, catalog: Catalog, db: Database, delivery: Delivery) -> None:
+async def write(named: Named, catalog: Catalog, db: Database) -> None:
     async with db.transaction() as tx:
-        await catalog.create_item(tx, "me", f"{named.name} {len(seen)}")
+        await catalog.create_item(tx, "me", named.name)
         await look.enqueue(tx, named)
-    seen.append(delivery)
+
+
+mortal: set[int] = set()
+"""Processes that die with the job, once it has done what it does."""
+
+
+@job()
+async def write_and_die(_named: Named, catalog: Catalog, db: Database, delivery: Delivery) -> None:
+    before = await catalog.list_items("me", after=None, limit=1)
+    async with db.transaction() as tx:
+        await catalog.create_item(tx, "me", f"{delivery.key}{' again' if before else ''}")
+    if os.getpid() in mortal:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @job(deadline=0.1)
@@ -75,7 +90,7 @@ async def hear(tx: Tx, event: ItemCreated) -> None:
     seen.append(("with tx", event.name))
 
 
-JOBS = (look, look_inside, write, sleep, by_the_clock)
+JOBS = (look, look_inside, write, write_and_die, sleep, by_the_clock)
 for each in JOBS:  # As if they stood where jobs do.
     each.function.__module__ = "tests.platform.modules.catalog.jobs"
 
@@ -126,17 +141,25 @@ async def items(wired: Wired) -> list[str]:
     return [item.name for item in await wired[Catalog].list_items("me", after=None, limit=100)]
 
 
-async def taken(queue: Queries, db: Database, job: Job[Named], name: str) -> Row:
-    """Enqueue a job, and take it as a worker would that dies."""
-    await enqueue(db, job, name)
-    await queue.driver.execute(
-        "UPDATE queue.pgqueuer SET status = 'picked', queue_manager_id = gen_random_uuid(), "
-        "heartbeat = now() - interval '1 hour'"
-    )
-    [found] = await queue.browse_queue()
-    row = await queue.queue_job_by_id(found.id)
-    assert row is not None
-    return row
+async def runs(settings: Settings, folders: Sequence[ModuleFolder]) -> list[str]:
+    """Enqueue a job unless it is there already, run it, and return what it has written."""
+    engine = create_engine(settings)
+    wired = wire([with_these(folder) for folder in folders], engine)
+    async with Database(engine, "ordering").transaction() as tx:
+        await write_and_die.enqueue(tx, Named("tea"), key="once")
+    hasty = settings.model_copy(update={"worker_lost_after": 1})
+    working = Worker(hasty, engine, wired.jobs).in_background()
+    async with working, connect_queue(settings) as queue, asyncio.timeout(30):
+        while await queue.queue_size():
+            await asyncio.sleep(0.01)
+    written = await items(wired)
+    await close(engine)
+    return written
+
+
+def run_and_die(settings: Settings, folders: Sequence[ModuleFolder]) -> None:
+    mortal.add(os.getpid())
+    asyncio.run(runs(settings, folders))
 
 
 async def test_it_may_call_what_stands_alone(db: Database, worker: Worker, queue: Queries) -> None:
@@ -159,22 +182,20 @@ async def test_what_it_writes_and_enqueues_in_its_own_transaction_is_there(
 ) -> None:
     await enqueue(db, write, "tea")
     assert await worker.run_due() >= 2
-    assert await items(wired) == ["tea 0"]
+    assert await items(wired) == ["tea"]
     assert ("tea", False) in seen
 
 
-async def test_one_whose_worker_dies_before_its_end_runs_once_more_with_the_same_key(
-    db: Database, engine: AsyncEngine, worker: Worker, wired: Wired, queue: Queries
+def test_one_whose_worker_is_killed_before_its_end_runs_once_more_with_the_same_key(
+    settings: Settings, folders: Sequence[ModuleFolder]
 ) -> None:
-    row = await taken(queue, db, write, "tea")
-    assert not await attempt(engine, wired.jobs["catalog.write"], row)  # And then it is killed.
-    assert await items(wired) == ["tea 0"]
-    async with worker.in_background(), asyncio.timeout(20):
-        while await queue.queue_size():
-            await asyncio.sleep(0.01)
-    deliveries = [each for each in seen if isinstance(each, Delivery)]
-    assert deliveries == [Delivery(f"catalog.write-{row.id}", 1)] * 2
-    assert len(await items(wired)) == 2
+    child = get_context("fork").Process(target=run_and_die, args=(settings, folders))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    key, again = asyncio.run(runs(settings, folders))
+    assert key.startswith("catalog.write_and_die-")
+    assert again == f"{key} again"
 
 
 async def test_one_that_takes_too_long_is_stopped_and_only_what_is_open_undone(

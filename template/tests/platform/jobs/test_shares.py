@@ -1,6 +1,7 @@
 """Workers that run different jobs of one queue: none takes, ends, counts or waits for the others'."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from app.platform.jobs.events import Events
 from app.platform.jobs.jobs import BoundJob, Job, job
 from app.platform.jobs.queue import connect_queue
 from app.platform.jobs.records import count_jobs, measure_queue
+from app.platform.jobs.taking import Taker
 from app.platform.jobs.worker import Worker
 from app.platform.settings.settings import Settings
 from app.platform.wiring.modules import ModuleFolder
@@ -125,6 +127,26 @@ async def test_each_runs_its_own_and_hears_of_what_the_other_publishes(
     assert sorted(ran) == sorted(
         f"{whose} {name}" for name in names for whose in ("ours", "theirs", "theirs heard")
     )
+
+
+async def test_it_does_not_look_for_each_job_of_the_others(
+    share: Share, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, take = [], Taker.take
+
+    async def counted(self: Taker, *given: Any) -> Any:
+        looks.append(time.monotonic())
+        return await take(self, *given)
+
+    monkeypatch.setattr(Taker, "take", counted)
+    async with share("catalog"):
+        await eventually(lambda: bool(looks))
+        for number in range(100):
+            await enqueue(engine, theirs, f"{number}")
+        await enqueue(engine, ours, "tea")
+        await eventually(lambda: ran == ["ours tea"])
+        spent = looks[-1] - looks[0]
+    assert len(looks) <= spent / 0.02 + 3
 
 
 async def test_its_clock_enqueues_its_own(share: Share, queue: Queries) -> None:

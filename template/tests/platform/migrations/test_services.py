@@ -18,6 +18,7 @@ from app.platform.database.engine import close, create_engine
 from app.platform.database.roles import MigrationError
 from app.platform.jobs.worker import Worker
 from app.platform.migrations.migrations import migrate, pending_migrations
+from app.platform.query_stats.slow import slow_statements
 from app.platform.settings.settings import Settings
 from app.platform.wiring.discovery import discover
 from app.platform.wiring.modules import ModuleFolder
@@ -142,7 +143,11 @@ async def test_its_process_serves_runs_jobs_and_is_heard_by_other_modules(
     jobs = {name: each for name, each in wired.jobs.items() if each.module == "ordering"}
     assert await Worker(settings, others, jobs, wired.known).run_due() == 1
     assert heard == ["tea"]
+    async with Database(others, "ordering").transaction() as tx:
+        await tx.execute(text("SELECT 1"))
     await close(others)
+    url, roles, names = its_settings.database_url, its_settings.roles, ["catalog", "ordering"]
+    assert {each.module for each in await slow_statements(url, names, 50, roles)} == {"catalog"}
 
 
 async def test_what_is_taken_out_of_the_setting_is_revoked(

@@ -35,7 +35,7 @@ class Taker:
         silence: float,
     ) -> None:
         self._worker, self._jobs, self._silence = worker, jobs, silence
-        self._known, self._elsewhere = known, by_any_name(known).keys() - jobs.keys()
+        self._known, self.elsewhere = known, by_any_name(known).keys() - jobs.keys()
         self._limits = {
             QueueEntrypoint(name): EntrypointExecutionParameter(job.options.concurrency)
             for name, job in jobs.items()
@@ -68,7 +68,7 @@ class Taker:
         """Put back what dead workers left, and see what others could not read, now and then."""
         if time.monotonic() - self._recovered > _PAUSE:
             self._recovered = time.monotonic()
-            await recover(queue, self._silence, self._elsewhere)
+            await recover(queue, self._silence, self.elsewhere)
             await self._versions.look_aside(queue)
 
     async def warn_of_unknown(self, queue: Queries) -> None:

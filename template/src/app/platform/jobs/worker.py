@@ -34,7 +34,8 @@ Answer = TypeVar("Answer")
 _POLL = 1.0
 """Seconds after which a worker looks for jobs although nobody told it of one."""
 _GATHER = 0.02
-"""Seconds for which a busy worker lets jobs end, to take several new ones with one query."""
+"""Seconds for which a busy worker lets jobs end, to take several new ones with one query; and one that
+was told of jobs that others run lets more come."""
 _LONG = 6
 """A worker is not well that has heard nothing of the queue for so many times WORKER_LOST_AFTER."""
 
@@ -168,6 +169,9 @@ class Worker:
                 rows, is_more = await self._taker.take(self._queue, room, self._held())
                 self._backlog.add(rows, is_more, len(self._running))
                 self._start_waiting()
+                # It may be told of each of the others' jobs.
+                if not rows and self._taker.elsewhere:
+                    await asyncio.sleep(_GATHER)
         self._answered = time.monotonic()
         with suppress(TimeoutError):
             async with asyncio.timeout(_GATHER if self._backlog.has_more else _POLL):

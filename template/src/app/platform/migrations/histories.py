@@ -29,7 +29,8 @@ if TYPE_CHECKING:  # Alembic is slow to import, and only `app migrate` needs it.
 
 logger = logging.getLogger("app.migrations")
 
-_MAY_SPEAK = text("SELECT pg_has_role(session_user, to_regrole(quote_ident(:role)), 'MEMBER')")
+_MAY_SPEAK = text("""SELECT role FROM unnest(CAST(:roles AS text[])) AS role
+    WHERE pg_has_role(session_user, to_regrole(quote_ident(role)), 'MEMBER')""")
 _CANCELLED, _NEEDED = "57014", "2BP01"
 
 
@@ -155,9 +156,10 @@ def pending(
     """Return the schemas that are older than the code."""
     migrated = _migrated(connection, histories)
     behind = {history.name for history in histories if history not in migrated}
-    for history in migrated:
-        role = reader(login, history.name)
-        if not may_speak(connection, role):
+    roles = [reader(login, history.name) for history in migrated]
+    allowed = may_speak(connection, *roles)
+    for history, role in zip(migrated, roles, strict=True):
+        if role not in allowed:
             logger.warning(
                 "%s may not speak as %s: let `app migrate` know it, by SERVICE_LOGINS.",
                 connection.engine.url.username,
@@ -171,9 +173,9 @@ def pending(
     return [history.name for history in histories if history.name in behind]
 
 
-def may_speak(connection: Connection, role: str) -> bool:
-    """Say whether whoever is connected may switch to a role."""
-    return bool(connection.scalar(_MAY_SPEAK, {"role": role}))
+def may_speak(connection: Connection, *roles: str) -> set[str]:
+    """Return those of some roles to which whoever is connected may switch."""
+    return set(connection.scalars(_MAY_SPEAK, {"roles": [*roles]}))
 
 
 def is_current(connection: Connection, login: str, histories: Sequence[History]) -> bool:

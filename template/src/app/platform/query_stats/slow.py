@@ -5,7 +5,7 @@ Read and planned under each module's own role, which sees its own statements onl
 
 import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from app.platform.telemetry import without_values
 from app.platform.timeouts import STATISTICS
 
 _SPEAK = "SELECT set_config('role', $1, true)"
+_MAY_SPEAK = "SELECT pg_has_role(session_user, $1::name, 'MEMBER')"
 _LIMITS = "SET LOCAL statement_timeout = 5000; SET LOCAL lock_timeout = 1000"
 _OURS = (
     r"^select set_config\(|\mpg_(catalog|class|type|prepared_statements)\M|\malembic_version\M|"
@@ -71,9 +72,9 @@ async def slow_statements(
         sums = await sums_by_role(connection, roles)
         totals = {row["role"]: row["seconds"] * 1000 for row in sums}
         for module in modules:
-            if total := totals.get(role_of(roles, module)):
-                with suppress(asyncpg.InsufficientPrivilegeError):
-                    found += await _of_module(connection, roles, module, limit, total)
+            role = role_of(roles, module)
+            if (total := totals.get(role)) and await connection.fetchval(_MAY_SPEAK, role):
+                found += await _of_module(connection, roles, module, limit, total)
     return sorted(found, key=lambda each: (each.module in _OF_PLATFORM, -each.total_ms))
 
 
