@@ -66,6 +66,7 @@ bench: | $(UV)  ## Measure: zero to green, what starting, boundaries, jobs, edge
 	$(UV) run python bench/boundary.py
 	$(UV) run python bench/jobs.py
 	$(UV) run python bench/edge.py
+	$(UV) run python bench/remote.py
 	$(UV) run python bench/signals.py
 	$(UV) run python bench/startup.py
 	$(UV) run python bench/add_module.py

@@ -64,8 +64,6 @@ def dev(
         os.environ["MIGRATION_DATABASE_URL"] = settings.admin_url
         os.environ["ENVIRONMENT"] = settings.environment
         configure_logs(settings)
-        typer.echo(f"Open http://127.0.0.1:{port}/_dev (Ctrl-C stops everything).", err=True)
-        typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
         config = uvicorn.Config(
             "app.development.application:DevelopmentApplication",
             factory=True,
@@ -80,7 +78,9 @@ def dev(
         )
         is_beside = "MODULES" in os.environ  # What agents want to know, the first process knows.
         told = nullcontext() if is_beside else announced(f"http://127.0.0.1:{port}")
-        with told, beside(remote.split(), port) if remote else nullcontext():
+        with told, beside(remote.split(), port):
+            typer.echo(f"Open http://127.0.0.1:{port}/_dev (Ctrl-C stops everything).", err=True)
+            typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
             if debug:
                 uvicorn.Server(config).run()
             else:

@@ -3,10 +3,24 @@
 What a team may want to change is a setting instead, such as DATABASE_STATEMENT_TIMEOUT.
 """
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 until: ContextVar[float] = ContextVar("until", default=float("inf"))
 """When the request or job at hand is given up, by the clock of the event loop."""
+
+
+@contextmanager
+def given_up_after(seconds: float) -> Iterator[None]:
+    """Let calls of other processes in the block know that it has so many seconds."""
+    token = until.set(asyncio.get_running_loop().time() + seconds)
+    try:
+        yield
+    finally:
+        until.reset(token)
+
 
 CONNECT = 5.0
 """Seconds until a new connection to Postgres is given up: address, TCP, TLS and login."""

@@ -8,7 +8,11 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from asyncpg import CharacterNotInRepertoireError
+from sqlalchemy.exc import DBAPIError
+
 from app.platform.database.database import Tx
+from app.platform.database.reading import committed_ago, has_committed
 from app.platform.errors import Conflict, NotFound
 from app.platform.telemetry.context import current, get_request, get_user
 from app.platform.timeouts import until
@@ -40,6 +44,15 @@ class Declined(Conflict):
         self.owner, self.left = owner, left
 
 
+class Unstorable(DBAPIError):
+    """As Postgres refuses a NUL in a text."""
+
+    def __init__(self) -> None:
+        adapted = Exception()
+        adapted.__cause__ = CharacterNotInRepertoireError()
+        super().__init__("", {}, adapted)
+
+
 class Ledger(Protocol):
     async def book(self, entry: Entry, tags: Mapping[UUID, int] = {}) -> Entry:
         """Return what was booked."""
@@ -61,6 +74,9 @@ class Ledger(Protocol):
     async def wait_once(self, seconds: float) -> float:
         """Return how many seconds were left."""
 
+    async def write(self) -> float | None:
+        """Commit something; return how many seconds ago the caller has."""
+
     async def fail(self) -> None:
         """Raise what no interface declares."""
 
@@ -79,6 +95,8 @@ class Service:
 
     async def charge(self, owner: str, amount: Decimal) -> None:
         self.calls += 1
+        if "\0" in owner:
+            raise Unstorable
         raise Declined(owner, 7)
 
     async def refund(self, tx: Tx, id: UUID) -> Entry:
@@ -100,6 +118,11 @@ class Service:
         await asyncio.sleep(seconds)
         self.ended += 1
         return until.get() - asyncio.get_running_loop().time()
+
+    async def write(self) -> float | None:
+        ago = committed_ago()
+        has_committed()
+        return ago
 
     async def fail(self) -> None:
         self.calls += 1

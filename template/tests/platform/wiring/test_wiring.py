@@ -477,3 +477,74 @@ async def test_a_job_that_does_not_fit_is_refused(
     write_job(package, job, jobs)
     with pytest.raises(WiringError, match=said):
         wire(discover(package), engine)
+
+
+async def test_only_modules_that_are_served_are_built_and_others_are_called_elsewhere(
+    write: Write, engine: AsyncEngine
+) -> None:
+    folders = [
+        replace(folder, declaration=replace(folder.declaration, routes=lambda: APIRouter()))
+        for folder in discover(write(**CHAIN))
+    ]
+    client = interface("b")()
+    wired = wire(
+        folders,
+        engine,
+        served={"a", "c"},
+        elsewhere=lambda folder: client if folder.name == "b" else None,
+    )
+    assert [folder.name for folder in wired.folders] == list(wired.routers) == ["c", "a"]
+    assert given("a") == (wired[interface("b")], wired[interface("c")])
+    with pytest.raises(WiringError, match="D is not part of what was wired"):
+        wired[interface("d")]
+
+
+async def test_a_module_that_is_needed_and_nowhere_is_named(
+    write: Write, engine: AsyncEngine
+) -> None:
+    folders = discover(write(**CHAIN))
+    with pytest.raises(WiringError, match="b is served here and calls d, which is not: name its"):
+        wire(folders, engine, served={"b"})
+    wire(folders, engine, served={"d"})  # Whatever nobody asks for may be anywhere.
+
+
+async def test_what_is_elsewhere_keeps_to_its_interface_and_to_the_rules_of_transactions(
+    write: Write, engine: AsyncEngine
+) -> None:
+    package = write(a=("", "() -> A: raise AssertionError"))
+    (Path(package.__path__[0]) / "a/__init__.py").write_text(
+        "class A:\n    async def sold(self) -> int: ...\n"
+    )
+
+    class Client:
+        async def sold(self) -> int:
+            return 1
+
+    folders = discover(package)
+    wired = wire(folders, engine, served=(), elsewhere=lambda _folder: Client())
+    client: Any = wired[interface("a")]
+    async with Database(engine, "b").transaction():
+        with pytest.raises(TransactionError, match=r"a\.sold does not take `tx`"):
+            await client.sold()
+    assert await client.sold() == 1
+    with pytest.raises(WiringError, match=r"a: int lacks `sold`"):
+        wire(folders, engine, served=(), elsewhere=lambda _folder: 1)
+
+
+async def test_an_event_is_written_here_for_who_listens_elsewhere(
+    write: Write, engine: AsyncEngine, settings: Settings
+) -> None:
+    package = write(a=("", "() -> A: return A()"), b=('"a"', ""))
+    write_events(
+        package,
+        EVENT,
+        "async def handle(tx: Tx, event: Happened, db: Database, a: A) -> None:"
+        " heard.append(event.what)",
+    )
+    folders = discover(package)
+    here, there = wire(folders, engine, served={"a"}), wire(folders, engine)
+    assert (list(here.jobs), list(here.known), list(there.jobs)) == ([], ["b.handle"], ["b.handle"])
+    async with Database(engine, "a").transaction() as tx:
+        await here[Events].publish(tx, import_module("planted.a").Happened("it"))
+    assert await Worker(settings, engine, there.jobs).run_due() == 1
+    assert import_module("planted.b.wiring").heard == ["it"]

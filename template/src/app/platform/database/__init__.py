@@ -25,7 +25,14 @@ from app.platform.database.errors import (
     UnreachableError,
 )
 from app.platform.database.fetch import Prepared
-from app.platform.database.reading import Reading, reading_primary, ReadYourWrites
+from app.platform.database.reading import (
+    committed_ago,
+    has_committed,
+    read_after,
+    Reading,
+    reading_primary,
+    ReadYourWrites,
+)
 from app.platform.database.replica import connect_replica, Replica
 from app.platform.database.roles import (
     check_login,
@@ -78,12 +85,14 @@ __all__ = [
     "check_login",
     "check_none_is_open",
     "close",
+    "committed_ago",
     "connect",
     "connect_in_greenlet",
     "connect_replica",
     "create_engine",
     "grant",
     "has_begun",
+    "has_committed",
     "in_transaction",
     "is_inside",
     "is_of_this_task",
@@ -93,6 +102,7 @@ __all__ = [
     "opening",
     "owner_of",
     "prepare_schema",
+    "read_after",
     "reading_primary",
     "refused",
     "repeated",

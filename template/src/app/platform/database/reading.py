@@ -188,6 +188,19 @@ def has_committed() -> None:
     request.must_hold = max(request.must_hold, time.monotonic())
 
 
+def committed_ago() -> float | None:
+    """Return how many seconds ago was committed what reads of this request must see, if anything."""
+    request = _request.get()
+    if request is None or request.must_hold == -math.inf:
+        return None
+    return max(time.monotonic() - request.must_hold, 0)
+
+
+def read_after(seconds: float) -> None:
+    """Let the reads of this request see what another process has committed so many seconds ago."""
+    _request.set(_Request(time.monotonic() - seconds))
+
+
 @contextmanager
 def reading_primary() -> Iterator[None]:
     """Let no read in the block go to the replica."""

@@ -6,7 +6,7 @@ All but results are problems of RFC 9457, with members of our own.
 import json
 from collections.abc import Mapping
 from http.client import responses as phrases
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.platform.errors import (
     DomainError,
@@ -30,8 +30,18 @@ _KINDS: Mapping[str, type[RemoteError]] = {
 """What a process says of itself, or of another one that it has called."""
 _AWAY = (502, 503, 504)
 
-Answer = tuple[int, str, bytes]
-"""Status, media type and body."""
+WRITTEN = "x-has-written"
+"""A header of answers to calls that have committed something."""
+
+
+class Answer(NamedTuple):
+    """What a call is answered."""
+
+    status: int
+    kind: str
+    """The media type."""
+    body: bytes
+    has_written: bool = False
 
 
 def path_of(module: str, method: str) -> str:
@@ -43,7 +53,7 @@ def write_problem(status: int, detail: str, kind: str = "about:blank", **more: o
     """Return what tells that something is wrong."""
     title = phrases.get(status, "Error")
     said = {"type": kind, "title": title, "status": status, "detail": detail, **more}
-    return status, PROBLEM, json.dumps(said).encode()
+    return Answer(status, PROBLEM, json.dumps(said).encode())
 
 
 def write_error(error: DomainError, failures: Failures) -> Answer:
@@ -67,7 +77,7 @@ def write_failure(error: RemoteError) -> Answer:
 
 def read_answer(answer: Answer, codec: Codec, failures: Failures, module: str, name: str) -> Any:
     """Return the result of a call. Raises the DomainError or the RemoteError that it ended with."""
-    status, kind, body = answer
+    status, kind, body, _ = answer
     if status == 200 and kind == JSON:
         try:
             return codec.read_result(body)
@@ -82,33 +92,28 @@ def read_answer(answer: Answer, codec: Codec, failures: Failures, module: str, n
     raise _failure(status, told, module, name)
 
 
-def _failure(status: int, told: Mapping[str, Any], module: str, name: str) -> RemoteError:
-    said, culprit, reason = told.get("detail"), told.get("module"), told.get("reason")
+def _failure(status: int, told: Mapping[str, Any], module: str, name: str) -> Exception:
+    detail, culprit, reason = told.get("detail"), told.get("module"), told.get("reason")
     if isinstance(culprit, str) and isinstance(reason, str):
         kind, wait = _KINDS.get(reason, RemoteError), told.get("wait")
         return kind(
-            str(said),
+            str(detail),
             culprit,
             reason=reason,
             is_undone=told.get("is_undone") is True,
             wait=wait if isinstance(wait, int) else 1,
         )
     if status == 401:
-        return RemoteUnavailable(
-            f"{name} is refused: REMOTE_KEYS or the clock differ there. Its log tells which",
-            module,
-            reason="keys",
-            is_undone=True,
-        )
-    if status in _AWAY or status == 200:
-        what = f"answers {status}: {said or 'which makes no sense'}"
-        return RemoteUnavailable(f"{name} {what}", module)
+        said = f"{name} is refused: REMOTE_KEYS or the clock differ there. Its log tells which"
+        return RemoteUnavailable(said, module, reason="keys", is_undone=True)
     if status == 413:
-        return RemoteError(f"{name}: {said}", module, reason="size", is_undone=True)
-    if status == 500:
-        return RemoteError(f"{name} failed there: {said or 'its log tells why'}", module)
+        return RemoteError(f"{name}: {detail}", module, reason="size", is_undone=True)
+    if status == 422 and detail:  # As a value that Postgres cannot store: the caller's own mistake.
+        return DomainError(str(detail))
+    if status not in _AWAY and (told or status == 500):
+        return RemoteError(f"{name} failed there: {detail or 'its log tells why'}", module)
     return RemoteUnavailable(
-        f"{name} answers {status}, which no process of this application does", module
+        f"{name} answers {status}, which makes no sense: {detail or 'a proxy, perhaps'}", module
     )
 
 

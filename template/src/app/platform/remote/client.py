@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import update_wrapper
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote
 
 import anyio
 import stamina
+from opentelemetry.trace import SpanKind
 
+from app.platform.database import committed_ago, has_committed
 from app.platform.errors import (
     RemoteError,
     RemoteRefused,
@@ -25,7 +26,7 @@ from app.platform.remote.codec import Codec, CodecError
 from app.platform.remote.context import answering
 from app.platform.remote.exchange import Exchange, UnansweredError
 from app.platform.remote.failures import Failures
-from app.platform.remote.signing import Signer
+from app.platform.remote.signing import claims, Signer
 from app.platform.settings import (
     parse_addresses,
     parse_keys,
@@ -34,7 +35,7 @@ from app.platform.settings import (
     Settings,
     SettingsError,
 )
-from app.platform.telemetry import get_request, get_user, place
+from app.platform.telemetry import begin, get_request, get_user, inside, place
 from app.platform.timeouts import REMOTE, REMOTE_AWAY, until
 from app.platform.wiring import CallError, ModuleFolder, Promise, promises_of, WiringError
 
@@ -160,6 +161,7 @@ class _Method:
         self._codec, self._exchange, self._limiter = codec, exchange, limiter
         self._seconds, self._is_off = seconds, is_off
         self._signer, self._failures = signer, failures
+        self._about = {"http.request.method": "POST", "server.address": self._url.host}
         self._breaker = Breaker(_FAILURES, REMOTE_AWAY, self._is_failure)
         self._told_open = told.is_open.labels(*self._labels)
 
@@ -176,6 +178,8 @@ class _Method:
         try:
             return await self._call(body)
         except RemoteError as error:
+            if not error.is_undone:
+                has_committed()  # It may have: nobody is to be told that nothing was done.
             if error.module == self._module:  # Others are counted where they were called.
                 told.errors.labels(*self._labels, error.reason).inc()
             raise
@@ -218,8 +222,12 @@ class _Method:
                 and end - asyncio.get_running_loop().time() > _LONGEST + _JITTER
             )
 
-        if answering.get():
+        try:
             return await self._attempt(body, end)
+        except UnansweredError as error:
+            if answering.get():
+                raise
+            failed: UnansweredError | None = error
         async for attempt in stamina.retry_context(
             on=may_try_again,
             attempts=_ATTEMPTS,
@@ -229,8 +237,10 @@ class _Method:
             wait_jitter=_JITTER,
         ):
             with attempt:
-                if attempt.num > 1:
-                    told.retries.labels(*self._labels).inc()
+                if failed is not None:  # The first attempt was made: most need no second one.
+                    first, failed = failed, None
+                    raise first
+                told.retries.labels(*self._labels).inc()
                 return await self._attempt(body, end)
         raise AssertionError("stamina always raises")
 
@@ -254,20 +264,18 @@ class _Method:
         begun = time()
         if (seconds := end - begun) <= 0:
             raise self._late(0, is_undone=True)
-        headers = self._signer.sign(
-            self._path,
-            body,
-            quote(str(get_request() or "")),
-            quote(str(get_user() or "")),
-            f"{seconds:.3f}",
-        )
-        if (here := place.get()) is not None:
-            headers["traceparent"] = here.trace_parent
+        asked = claims(str(get_request() or ""), str(get_user() or ""), seconds, committed_ago())
+        headers = self._signer.sign(self._path, body, asked)
         try:
-            async with asyncio.timeout_at(end):
-                answer = await self._exchange.post(self._url, headers, body)
+            with inside(begin(f"POST {self._path}", SpanKind.CLIENT, self._about)):
+                if (here := place.get()) is not None:
+                    headers["traceparent"] = here.trace_parent
+                async with asyncio.timeout_at(end):
+                    answer = await self._exchange.post(self._url, headers, body, seconds)
         except TimeoutError:
             raise self._late(time() - begun) from None
+        if answer.has_written:
+            has_committed()
         return read_answer(answer, self._codec, self._failures, self._module, self._name)
 
     def _late(self, seconds: float, *, is_undone: bool = False) -> RemoteTimeout:

@@ -51,7 +51,7 @@ class Codec:
                     "another process: pass a Sequence or a Mapping"
                 )
             hint = hints.get(each.name, Any)
-            self._check(f"takes `{each.replace(default=each.empty)}`", hint)
+            hint = self._check(f"takes `{each.replace(default=each.empty)}`", hint).hint
             fields[each.name] = hint if each.default is each.empty else NotRequired[hint]
         self._result = self._check(
             f"returns `{inspect.formatannotation(hints.get('return', Any))}`",

@@ -6,6 +6,7 @@ from typing import cast
 
 import httpx
 
+from app.platform.remote.answers import Answer, WRITTEN
 from app.platform.timeouts import REMOTE_CONNECT, REMOTE_KEPT
 
 LARGEST = 10_000_000
@@ -14,7 +15,6 @@ _FIXED = {
     "accept-encoding": "identity",  # Or a small answer could become a large one.
     "content-type": "application/json",
 }
-_TIMEOUT = {"connect": REMOTE_CONNECT}  # The rest has the caller's.
 
 
 class UnansweredError(Exception):
@@ -46,20 +46,22 @@ class Exchange:
         return httpx.URL(self._address + path)
 
     async def post(
-        self, url: httpx.URL, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, str, bytes]:
-        """Return status, media type and body of the answer. Raises UnansweredError."""
+        self, url: httpx.URL, headers: Mapping[str, str], body: bytes, seconds: float
+    ) -> Answer:
+        """Return the answer, for which its caller waits so many seconds. Raises UnansweredError."""
         request = httpx.Request(
             "POST",
             url,
             headers={**_FIXED, **headers},
             content=body,
-            extensions={"timeout": _TIMEOUT},
+            # Who is cancelled in a handshake leaves the connection open: rather give up before.
+            extensions={"timeout": {"connect": min(REMOTE_CONNECT, 0.9 * seconds)}},
         )
         try:
             answer = await self._transport.handle_async_request(request)
             try:
-                return answer.status_code, _kind(answer), await self._body(answer)
+                read, said = await self._body(answer), answer.headers
+                return Answer(answer.status_code, _kind(answer), read, WRITTEN in said)
             finally:
                 await answer.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:

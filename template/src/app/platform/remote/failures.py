@@ -17,7 +17,7 @@ class Failures:
 
     def __init__(self, folders: Sequence[ModuleFolder]) -> None:
         self._kinds: dict[str, type[DomainError]] = {}
-        self._names: dict[type[BaseException], str] = {}
+        self._names: dict[type[BaseException], list[str]] = {}
         self._add("platform", platform.__name__)
         for folder in folders:
             self._add(folder.name, folder.package)
@@ -28,12 +28,12 @@ class Failures:
         for kind in _errors_in(package):
             name = f"{module}.{kind.__qualname__}"
             self._kinds[name] = kind
-            self._names.setdefault(kind, name)
+            self._names.setdefault(kind, []).append(name)
 
     def write(self, error: DomainError) -> dict[str, object]:
         """Return what tells of an error: its names, those of what it is a kind of behind its own, and
         what it holds, as far as that is plain."""
-        names = [self._names[kind] for kind in type(error).__mro__ if kind in self._names]
+        names = [name for kind in type(error).__mro__ for name in self._names.get(kind, ())]
         told: dict[str, object] = {"errors": names, "detail": str(error)}
         if all(type(each) in _PLAIN for each in error.args):
             told["arguments"] = list(error.args)

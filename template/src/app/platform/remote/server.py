@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.platform.database import read_after
 from app.platform.errors import DomainError, RemoteError, RemoteMismatch, RemoteTimeout
 from app.platform.remote.answers import (
     Answer,
@@ -23,19 +24,27 @@ from app.platform.remote.answers import (
     write_error,
     write_failure,
     write_problem,
+    WRITTEN,
 )
 from app.platform.remote.codec import Codec, CodecError, UnreadableError
 from app.platform.remote.context import answering
 from app.platform.remote.failures import Failures
-from app.platform.remote.signing import PRINCIPAL, SignatureError, TIMEOUT, Verifier
+from app.platform.remote.signing import (
+    COMMITTED,
+    Headers,
+    PRINCIPAL,
+    SignatureError,
+    TIMEOUT,
+    Verifier,
+)
 from app.platform.settings import parse_keys, Settings
-from app.platform.telemetry import add, speaking
+from app.platform.telemetry import add, has_written, speaking
 from app.platform.timeouts import until
 from app.platform.wiring import ModuleFolder, Promise, promises_of, Wired
 
 logger = logging.getLogger("app.remote")
 
-_SECONDS = re.compile(r"\d{1,5}\.\d{3}")
+_SECONDS = re.compile(r"\d{1,9}\.\d{3}")
 _QUIET = 60.0
 """Seconds for which a refused signature is told of once."""
 Believe = Callable[[Scope], None]
@@ -88,12 +97,14 @@ class _Calls:
         self._refused: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status, kind, body = await self._answer(scope, receive)
+        status, kind, body, _ = await self._answer(scope, receive)
         headers = [
             (b"content-type", kind.encode()),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
         ]
+        if has_written():  # Its caller is to see it, and must not say that nothing was done.
+            headers.append((WRITTEN.encode(), b"true"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -126,9 +137,9 @@ class _Calls:
                 "runs where",
                 name.partition(".")[0],
             )
-        return await self._run(method, headers[TIMEOUT], body)
+        return await self._run(method, headers, body)
 
-    async def _run(self, method: _Method, seconds: str, body: bytes) -> Answer:
+    async def _run(self, method: _Method, headers: Headers, body: bytes) -> Answer:
         name = method.path.rpartition("_modules/")[2].replace("/", ".")
         try:
             arguments, named = method.codec.read_arguments(body)
@@ -138,18 +149,18 @@ class _Calls:
             )
         except CodecError as error:
             return self._mismatch(f"{error}", method.module)
-        if not _SECONDS.fullmatch(seconds):
-            return self._mismatch(f"{name}: {TIMEOUT} is no number of seconds", method.module)
+        seconds, committed = headers[TIMEOUT], headers[COMMITTED]
+        if not _SECONDS.fullmatch(seconds) or not _SECONDS.fullmatch(committed or "0.000"):
+            return self._mismatch(f"{name}: seconds are written as 1.500", method.module)
         answering.set(True)
+        if committed:
+            read_after(float(committed))
         end = min(asyncio.get_running_loop().time() + float(seconds), until.get())
         until.set(end)
         try:
             async with asyncio.timeout_at(end) as limit:
-                return (
-                    200,
-                    JSON,
-                    method.codec.write_result(await method.function(*arguments, **named)),
-                )
+                result = await method.function(*arguments, **named)
+                return Answer(200, JSON, method.codec.write_result(result))
         except DomainError as error:
             return write_error(error, self._failures)
         except RemoteError as error:

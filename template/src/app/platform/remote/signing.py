@@ -12,11 +12,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from secrets import token_urlsafe
+from urllib.parse import quote
 
 from app.platform.timeouts import REMOTE_SIGNED, REMOTE_SKEW
 
-REQUEST_ID, PRINCIPAL, TIMEOUT = "x-request-id", "x-principal", "x-call-timeout"
-_HEADERS = ("content-digest", REQUEST_ID, PRINCIPAL, TIMEOUT)
+REQUEST_ID, PRINCIPAL = "x-request-id", "x-principal"
+TIMEOUT, COMMITTED = "x-call-timeout", "x-committed-ago"
+_HEADERS = ("content-digest", REQUEST_ID, PRINCIPAL, TIMEOUT, COMMITTED)
 _COMPONENTS = " ".join(f'"{name}"' for name in ("@method", "@path", *_HEADERS))
 _TAG = "module-call"
 _LABEL = "call"
@@ -30,6 +32,17 @@ _MOST_NONCES = 100_000
 Headers = dict[str, str]
 
 
+def claims(request_id: str, principal: str, seconds: float, committed: float | None) -> Headers:
+    """Return what a call says: on whose behalf it is made, how many seconds it may take, and how many
+    ago its caller has committed what it must see."""
+    return {
+        REQUEST_ID: quote(request_id),
+        PRINCIPAL: quote(principal),
+        TIMEOUT: f"{seconds:.3f}",
+        COMMITTED: "" if committed is None else f"{committed:.3f}",
+    }
+
+
 class SignatureError(Exception):
     """A call is not signed as it must be. Says why, which is for the log and not for the caller."""
 
@@ -41,17 +54,10 @@ class Signer:
         self._id, self._key = next(iter(keys.items()))
         self._clock = clock
 
-    def sign(
-        self, path: str, body: bytes, request_id: str, principal: str, timeout: str
-    ) -> Headers:
-        """Return the headers of a POST, the signature among them: each can be used once."""
+    def sign(self, path: str, body: bytes, said: Headers) -> Headers:
+        """Return the headers of a POST that says this of itself, with a signature that counts once."""
         created = int(self._clock())
-        headers = {
-            "content-digest": _digest(body),
-            REQUEST_ID: request_id,
-            PRINCIPAL: principal,
-            TIMEOUT: timeout,
-        }
+        headers = {"content-digest": _digest(body), **said}
         parameters = (
             f"({_COMPONENTS});created={created};expires={created + REMOTE_SIGNED};"
             f'nonce="{token_urlsafe(16)}";keyid="{self._id}";alg="hmac-sha256";tag="{_TAG}"'

@@ -77,7 +77,11 @@ def _address(name: str, value: str) -> str:
         is_fit = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         is_fit = False
-    if not is_fit or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+    if is_fit and parts.username is not None:
+        raise ValueError(
+            f"has {name}, whose address has a password: calls are signed by REMOTE_KEYS"
+        )
+    if not is_fit or parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(
             f"has {name}={value}, which is no address of a process: write {name}=http://{name}:8000"
         )

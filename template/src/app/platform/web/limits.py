@@ -70,8 +70,11 @@ class Limits:
 
         try:
             async with self._limit(self._seconds) as time:
-                until.set(time.when() or _NEVER)
-                await self._app(scope, receive_some if has_body else receive, send)
+                token = until.set(time.when() or _NEVER)
+                try:
+                    await self._app(scope, receive_some if has_body else receive, send)
+                finally:
+                    until.reset(token)
         except Exception:  # Or what became of a TimeoutError on its way.
             if "status" in scope or not time.expired():
                 raise

@@ -88,50 +88,48 @@ def wire(
         except InterfaceError as error:
             raise WiringError(f"{folder.name}: {error}") from None
 
+    def declare(folder: ModuleFolder, provided: Mapping[type, object] | None) -> None:
+        for each in folder.declaration.jobs:
+            _add(known, _job(folder, each, provided))
+        for event, handler in folder.declaration.subscriptions.items():
+            subscriber = _subscriber(folder, event, handler, provided)
+            _add(known, subscriber)
+            events.subscribe(event, subscriber)
+
     fakes = fakes or {}
     events, cache = Events(), cache or CacheStore()
     instances: dict[type, object] = {Events: events}
     routers: dict[str, APIRouter] = {}
-    jobs: dict[str, BoundJob] = {}
+    known: dict[str, BoundJob] = {}
     built = []
     absent: dict[type, object] = {}
-    nothing: dict[type, object] = dict.fromkeys(
-        (Database, Cache, Flags, Events, *(folder.interface for folder in folders))
-    )
-    """What a subscriber asks for whose job is written here, and run where its module is served."""
     for folder in _part(folders, only, fakes):
         if folder.interface in fakes:
             instances[folder.interface] = outside(folder, fakes[folder.interface])
             continue
         if served is not None and folder.name not in served:
-            for event, handler in folder.declaration.subscriptions.items():
-                events.subscribe(event, _subscriber(folder, event, handler, nothing))
+            declare(folder, None)
             if elsewhere is None or (client := elsewhere(folder)) is None:
                 absent[folder.interface] = _Absent(folder.name)
             else:
                 instances[folder.interface] = outside(folder, client)
             continue
-        provided = (
-            absent
-            | instances
-            | {
-                Database: Database(engine, folder.name, replica),
-                Cache: Cache(cache, folder.name),
-                Flags: Flags(folder.name),
-            }
-        )
+        provided = {
+            **absent,
+            **instances,
+            Database: Database(engine, folder.name, replica),
+            Cache: Cache(cache, folder.name),
+            Flags: Flags(folder.name),
+        }
         made = folder.declaration.build(**_pick(folder, folder.declaration.build, provided))
         instances[folder.interface] = provided[folder.interface] = outside(folder, made)
         if (routes := folder.declaration.routes) is not None:
             routers[folder.name] = routes(**_pick(folder, routes, provided))
-        for each in folder.declaration.jobs:
-            _add(jobs, _job(folder, each, provided))
-        for event, handler in folder.declaration.subscriptions.items():
-            subscriber = _subscriber(folder, event, handler, provided)
-            _add(jobs, subscriber)
-            events.subscribe(event, subscriber)
+        declare(folder, provided)
         built.append(folder)
-    return Wired(built, routers, jobs, jobs, instances)
+    here = {folder.name for folder in built}
+    jobs = {name: job for name, job in known.items() if job.module in here}
+    return Wired(built, routers, jobs, known, instances)
 
 
 @dataclass(frozen=True)
