@@ -173,9 +173,14 @@ def flags(folders: list[ModuleFolder]) -> Iterator[ChosenFlags]:
 
 
 @pytest.fixture
-def turn_on(flags: ChosenFlags) -> TurnOn:
+def turn_on(flags: ChosenFlags, rehearsal: Rehearsal) -> TurnOn:
     """Turn a flag on for this test: `turn_on("ordering.new_checkout")`."""
-    return flags.turn_on
+
+    def turn_on(key: str) -> None:
+        flags.turn_on(key)
+        rehearsal.turn_on(key)
+
+    return turn_on
 
 
 @pytest.fixture
