@@ -7,7 +7,7 @@ from app.platform.wiring.module_toml import read_modules, WiringError
 from app.platform.wiring.moved_toml import Move, moves_of, open_renames, parse_moves
 
 if TYPE_CHECKING:
-    from app.platform.wiring.boundary import CallError
+    from app.platform.wiring.boundary import BoundaryCall, CallError
     from app.platform.wiring.discovery import discover
     from app.platform.wiring.interfaces import Promise, promises_of
     from app.platform.wiring.marks import idempotent
@@ -19,7 +19,7 @@ else:  # What a module declares can be read without any of it.
     __getattr__ = lazily(
         __name__,
         {
-            "boundary": ("CallError",),
+            "boundary": ("BoundaryCall", "CallError"),
             "discovery": ("discover",),
             "interfaces": ("Promise", "promises_of"),
             "marks": ("idempotent",),
@@ -31,6 +31,7 @@ else:  # What a module declares can be read without any of it.
     )
 
 __all__ = [
+    "BoundaryCall",
     "CallError",
     "Module",
     "ModuleFolder",
