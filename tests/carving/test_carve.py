@@ -185,13 +185,6 @@ def test_elsewhere_there_is_nothing_to_carve(tmp_path, refused, monkeypatch):
     assert "not inside a generated repository" in refused("carve", "billing", "--bill")
 
 
-def test_without_bill_it_says_what_it_can_do_yet(run):
-    done = run("carve", "billing")
-    assert done.code == 2
-    assert done.err.startswith("scaffold: this version only writes the bill")
-    assert done.err.count("\n") == 1
-
-
 def test_every_reason_of_decide_is_one_here():
     assert set(REASONS) == set(Reason)
 
