@@ -136,8 +136,8 @@ def settings(
     )
     with rehearsal.served(settings, folders, request.path) as (settings, log):
         yield settings
-        if log is not None:  # It is shown if the test has failed.
-            request.node.add_report_section("teardown", "log of --remote", log.read_text())
+    if log is not None:  # It is shown if the test has failed.
+        request.node.add_report_section("teardown", "log of --remote", log.read_text())
     databases.give_back(name)
 
 
