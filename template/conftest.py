@@ -1,5 +1,5 @@
 """A database of its own for each test, cloned from one in which every module is migrated, or cleaned
-of what an earlier test wrote."""
+of what an earlier test wrote. What one module calls of another crosses as if it were a service."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -17,13 +17,14 @@ from app import modules
 from app.development.database import create_login, development_server, with_database
 from app.development.fresh_databases import Execute, FreshDatabases
 from app.development.issuer import DevelopmentIssuer
+from app.development.rehearsal import Gateway, Rehearsal
 from app.main import create_app
 from app.platform.database import close, create_engine, MigrationError, Tx
 from app.platform.flags import FlagFiles
 from app.platform.jobs import Event, Events, Worker
 from app.platform.migrations import migrate
 from app.platform.settings import Settings, SettingsError
-from app.platform.wiring import discover, ModuleFolder, moves_of, wire, Wired
+from app.platform.wiring import discover, ModuleFolder, moves_of, Wired
 
 LOGIN = "app_test"
 _VARIANTS = {"on": True, "off": False}
@@ -31,6 +32,31 @@ _VARIANTS = {"on": True, "off": False}
 Bearer = Callable[..., dict[str, str]]
 RunJobs = Callable[[], Awaitable[int]]
 TurnOn = Callable[[str], None]
+
+
+REHEARSAL = pytest.StashKey[Rehearsal]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    about = "Send calls between modules through JSON, as if each were a service of its own."
+    parser.addini("rehearse", about, type="bool", default=True)
+    parser.addoption("--remote", default="", help="Serve these modules in other processes.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    remote = config.getoption("--remote").split()
+    rehearsal = Rehearsal(remote, in_json=config.getini("rehearse"))
+    config.add_cleanup(rehearsal.close)
+    config.stash[REHEARSAL] = rehearsal
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    for user in ("app.main", "app.platform.wiring"):  # Before a test imports it from there.
+        patch.setattr(f"{user}.wire", rehearsal.wire)
+
+
+@pytest.fixture(scope="session")
+def rehearsal(pytestconfig: pytest.Config) -> Rehearsal:
+    return pytestconfig.stash[REHEARSAL]
 
 
 @pytest.fixture(scope="session")
@@ -93,21 +119,35 @@ def databases(admin_url: str, execute: Execute, template_database: str) -> Itera
 
 
 @pytest.fixture
-def settings(admin_url: str, login_url: str, databases: FreshDatabases) -> Iterator[Settings]:
+def settings(
+    admin_url: str,
+    login_url: str,
+    databases: FreshDatabases,
+    folders: list[ModuleFolder],
+    rehearsal: Rehearsal,
+    request: pytest.FixtureRequest,
+) -> Iterator[Settings]:
     """Settings with a fresh database that the test may change as it likes."""
     name = databases.take()
-    yield Settings(
+    settings = Settings(
         environment="development",
         database_url=with_database(login_url, name),
         migration_database_url=with_database(admin_url, name),
     )
+    with rehearsal.served(settings, folders, request.path) as (settings, log):
+        yield settings
+    if log is not None:  # It is shown if the test has failed.
+        request.node.add_report_section("teardown", "log of --remote", log.read_text())
     databases.give_back(name)
 
 
 @pytest.fixture
-async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+async def engine(
+    settings: Settings, folders: list[ModuleFolder], rehearsal: Rehearsal
+) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(settings)
-    yield engine
+    async with rehearsal.connected(settings, folders):
+        yield engine
     await close(engine)
 
 
@@ -133,24 +173,38 @@ def flags(folders: list[ModuleFolder]) -> Iterator[ChosenFlags]:
 
 
 @pytest.fixture
-def turn_on(flags: ChosenFlags) -> TurnOn:
+def turn_on(flags: ChosenFlags, rehearsal: Rehearsal) -> TurnOn:
     """Turn a flag on for this test: `turn_on("ordering.new_checkout")`."""
-    return flags.turn_on
+
+    def turn_on(key: str) -> None:
+        flags.turn_on(key)
+        rehearsal.turn_on(key)
+
+    return turn_on
 
 
 @pytest.fixture
-def wired(folders: list[ModuleFolder], engine: AsyncEngine, flags: ChosenFlags) -> Wired:
+def wired(
+    folders: list[ModuleFolder], engine: AsyncEngine, flags: ChosenFlags, rehearsal: Rehearsal
+) -> Wired:
     """Every module, built: `wired[Billing]` is what other modules get."""
-    return wire(folders, engine)
+    return rehearsal.wire(folders, engine)
 
 
 @pytest.fixture
-def run_jobs(settings: Settings, engine: AsyncEngine, wired: Wired) -> RunJobs:
+def run_jobs(
+    settings: Settings,
+    engine: AsyncEngine,
+    wired: Wired,
+    folders: list[ModuleFolder],
+    rehearsal: Rehearsal,
+) -> RunJobs:
     """Run every job that is due, events included, as `app worker` would: `await run_jobs()`.
 
     Returns how many ended; raises the first error that one raised.
     """
-    return Worker(settings, engine, wired.jobs).run_due
+    jobs = rehearsal.jobs(folders, engine) | dict(wired.jobs)
+    return Worker(settings, engine, jobs).run_due
 
 
 @pytest.fixture(scope="session")
@@ -180,7 +234,7 @@ async def client(
 ) -> AsyncIterator[AsyncClient]:
     """A client of the whole application, with the token of somebody who has no scopes."""
     api = create_app(settings, flags=flags)
-    transport = ASGITransport(api)
+    transport = Gateway(ASGITransport(api), settings)
     async with (
         api.router.lifespan_context(api),
         AsyncClient(transport=transport, base_url="http://app", headers=bearer("me")) as client,

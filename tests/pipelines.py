@@ -70,6 +70,13 @@ PLANTED = [
         '"defaultVariant": "off"',
     ),
     Plant("migrations", "check", f"{CATALOG}/migrations/0002_drop_stock.py", DROP),
+    Plant(
+        "contracts",
+        "check",
+        "src/app/modules/billing/__init__.py",
+        "    customer_id: UUID\n    amount: Decimal | int\n",
+        "    customer_id: UUID\n    amount: Decimal\n",
+    ),
     Plant("secrets", "supply-chain", f"{CATALOG}/keys.py", f'"""Keys."""\n\nKEY = "{KEY}"\n'),
     Plant("licences", "supply-chain", "pyproject.toml", "", "MIT AND PSF-2.0; "),
     Plant("alerts", "alerts", "observability/rules.yml", "2 - max by", "1 - max by"),
@@ -84,7 +91,7 @@ PLANTED = [
 
 TOGETHER = [
     ("lock", "typecheck", "sql", "migrations"),
-    ("lint", "boundaries", "flags", "secrets", "licences", "alerts"),
+    ("lint", "boundaries", "flags", "contracts", "secrets", "licences", "alerts"),
     ("test-changed",),
 ]
 """What is planted at once, because a run takes longer than what it finds: each time, exactly these

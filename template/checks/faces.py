@@ -19,19 +19,21 @@ FACES: Mapping[str, frozenset[str]] = {
             "Tx",
         }
     ),
-    "errors": frozenset({"Conflict", "DomainError", "NotFound", "Stale", "violated"}),
+    "errors": frozenset(
+        {"Conflict", "DomainError", "NotFound", "RemoteError", "Stale", "violated"}
+    ),
     "flags": frozenset({"Flags"}),
     "jobs": frozenset({"Delivery", "Event", "Events", "job"}),
     "rest": frozenset({"IfMatch", "Page", "PageQuery", "problems"}),
     "telemetry": frozenset({"get_logger", "span"}),
-    "wiring": frozenset({"Module"}),
+    "wiring": frozenset({"idempotent", "Module"}),
 }
 """By room of `app.platform`. What stands above the modules (`main`, `cli`) puts the platform together,
 and may use whole faces."""
 TEST_FACES: Mapping[str, frozenset[str]] = {
     **FACES,
     "settings": frozenset({"Settings"}),
-    "wiring": frozenset({"Module", "ModuleFolder", "wire", "Wired"}),
+    "wiring": frozenset({"idempotent", "Module", "ModuleFolder", "wire", "Wired"}),
 }
 """For the tests of a module: its fixtures are wired from these."""
 _DRIVERS = {"aiopg", "asyncpg", "pg8000", "pgqueuer", "psycopg", "psycopg2", "psycopg_pool"}

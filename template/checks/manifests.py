@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import yaml
 
@@ -19,6 +18,16 @@ from app.platform.settings import load_settings, Settings, SettingsError
 from app.platform.web import create_tokens
 from checks.kustomizations import lost_patches, repeated, repeated_in_files
 from checks.source import ROOT
+from checks.workloads import (
+    container,
+    Manifest,
+    module_of,
+    part_of,
+    pod,
+    secrets,
+    service_complaints,
+    variables,
+)
 
 OVERLAYS = ROOT / "deploy" / "overlays"
 _PARTS = ("web", "worker", "migrate")
@@ -27,14 +36,15 @@ _SECRETS = {
     "app": {"database_url": "postgresql://app:what-the-store-has@postgres/app"},
     "migrate": {"migration_database_url": "postgresql://admin:what-the-store-has@postgres/app"},
 }
-"""What stands in for the Secrets that pods mount."""
+"""What stands in for the Secrets that pods mount; of a service, `app` begins with its name."""
+_KEYS = {"remote_keys": "made-up:" + "A" * 43 + "="}
+"""What calls between services are signed with, where there are some."""
 _NOT_OURS = ("FORWARDED_ALLOW_IPS", "OTEL_")
 """Variables that others read: uvicorn, OpenTelemetry."""
 _RESERVED = 3
 """Connections that Postgres keeps for superusers."""
 _MIGRATE = 2
 """Connections of `app migrate`: its own, and the one that looks who is in its way."""
-Manifest = dict[str, Any]
 
 
 def render(overlay: Path, *options: str) -> list[Manifest]:
@@ -74,12 +84,16 @@ def complaints(manifests: Sequence[Manifest]) -> Iterator[str]:
     if missing := sorted(set(_PARTS) - workloads.keys()):
         yield f"nothing runs {', '.join(missing)}"
         return
-    workloads = {name: workloads[name] for name in _PARTS}
+    workloads = {
+        name: workload
+        for name, workload in workloads.items()
+        if name in _PARTS or module_of(workload)
+    }
     settings: dict[str, Settings] = {}
     for name, workload in workloads.items():
         try:
             settings[name] = _settings(workload, manifests)
-            if name == "web":
+            if part_of(workload) == "web":
                 create_tokens(settings[name])
         except SettingsError as error:
             yield f"{name} would not start: {error}"
@@ -89,6 +103,7 @@ def complaints(manifests: Sequence[Manifest]) -> Iterator[str]:
     yield from _metrics_complaints(workloads, settings)
     yield from _grace_complaints(workloads, settings)
     yield from _connection_complaints(workloads, settings, manifests)
+    yield from service_complaints(workloads, manifests)
 
 
 def _is_custom(manifest: Manifest) -> bool:
@@ -109,52 +124,28 @@ def _against_schemas(manifests: Iterable[Manifest]) -> Iterator[str]:
         yield said
 
 
-def _pod(workload: Manifest) -> Manifest:
-    pod: Manifest = workload["spec"]["template"]["spec"]
-    return pod
-
-
-def _container(workload: Manifest) -> Manifest:
-    containers: list[Manifest] = _pod(workload)["containers"]
-    return next(each for each in containers if each["name"] == workload["metadata"]["name"])
-
-
-def _secrets(workload: Manifest) -> Iterator[str]:
-    """Yield the names of the Secrets of which a workload mounts every key."""
-    for volume in _pod(workload)["volumes"]:
-        if "secret" in volume:
-            yield volume["secret"]["secretName"]
-        for source in volume.get("projected", {}).get("sources", []):
-            if "secret" in source:
-                yield source["secret"]["name"]
-
-
 def _settings(workload: Manifest, manifests: Sequence[Manifest]) -> Settings:
     """Return the settings that the application would have; raises SettingsError."""
-    container = _container(workload)
-    used = [each["configMapRef"]["name"] for each in container.get("envFrom", [])]
-    given = {
-        name: value
-        for each in manifests
-        if each["kind"] == "ConfigMap" and each["metadata"]["name"] in used
-        for name, value in each["data"].items()
-    } | {each["name"]: each.get("value", "") for each in container.get("env", [])}
+    given = variables(workload, manifests)
     known = {name.upper() for name in Settings.model_fields}
     for name in given:
         if name not in known and not name.startswith(_NOT_OURS):
             raise SettingsError(f"{name}: there is no such setting")
-        if any(name.lower() in each for each in _SECRETS.values()):
+        if any(name.lower() in each for each in (*_SECRETS.values(), _KEYS)):
             raise SettingsError(f"{name}: is secret, and would be read by everybody here")
     # A file of a pod is not here.
     values = {name.lower(): value for name, value in given.items() if not name.endswith("_FILE")}
     values = {name: value for name, value in values.items() if name.upper() in known}
-    for secret in _secrets(workload):
-        values |= _SECRETS.get(secret, {})
+    for secret in secrets(workload):
+        own = "app" if module_of(workload) and secret.endswith("-app") else secret
+        values |= _SECRETS.get(own, {})
+    if any(map(module_of, manifests)):
+        values |= _KEYS
     return load_settings(**values)
 
 
 def _secrets_complaints(name: str, workload: Manifest) -> Iterator[str]:
-    mounted = set(_secrets(workload))
+    mounted = set(secrets(workload))
     if name == "migrate" and "migrate" not in mounted:
         yield "migrate does not mount the Secret migrate, with MIGRATION_DATABASE_URL"
     if name != "migrate" and "migrate" in mounted:
@@ -164,10 +155,10 @@ def _secrets_complaints(name: str, workload: Manifest) -> Iterator[str]:
 def _metrics_complaints(
     workloads: Mapping[str, Manifest], settings: Mapping[str, Settings]
 ) -> Iterator[str]:
-    for name in ("web", "worker"):
-        ports = {
-            each["name"]: each["containerPort"] for each in _container(workloads[name])["ports"]
-        }
+    for name, workload in workloads.items():
+        if part_of(workload) == "migrate":
+            continue
+        ports = {each["name"]: each["containerPort"] for each in container(workload)["ports"]}
         mine = settings[name]
         if ports.get("metrics") != mine.metrics_port or mine.metrics_host == "127.0.0.1":
             yield f"{name}: METRICS_HOST and METRICS_PORT are not the container's port `metrics`"
@@ -176,14 +167,19 @@ def _metrics_complaints(
 def _grace_complaints(
     workloads: Mapping[str, Manifest], settings: Mapping[str, Settings]
 ) -> Iterator[str]:
-    web, worker = settings["web"], settings["worker"]
-    needed = {
-        "web": (web.shutdown_delay + web.shutdown_timeout, "SHUTDOWN_DELAY + SHUTDOWN_TIMEOUT"),
-        # What does not end in time has so long to be undone and handed back.
-        "worker": (worker.worker_drain_timeout + 14, "WORKER_DRAIN_TIMEOUT + 14"),
-    }
-    for name, (seconds, what) in needed.items():
-        given = _pod(workloads[name]).get("terminationGracePeriodSeconds", 30)
+    for name, workload in workloads.items():
+        mine, part = settings[name], part_of(workload)
+        if part == "migrate":
+            continue
+        seconds, what = {
+            "web": (
+                mine.shutdown_delay + mine.shutdown_timeout,
+                "SHUTDOWN_DELAY + SHUTDOWN_TIMEOUT",
+            ),
+            # What does not end in time has so long to be undone and handed back.
+            "worker": (mine.worker_drain_timeout + 14, "WORKER_DRAIN_TIMEOUT + 14"),
+        }[part]
+        given = pod(workload).get("terminationGracePeriodSeconds", 30)
         if given <= seconds:
             yield (
                 f"{name} would be killed too early: terminationGracePeriodSeconds {given} must be "
@@ -210,8 +206,9 @@ def _connection_complaints(
         for each in manifests
         if each["kind"] == "HorizontalPodAutoscaler"
     }
+    running = [name for name, each in workloads.items() if part_of(each) != "migrate"]
     pods: dict[str, int] = {}
-    for name in ("web", "worker"):
+    for name in running:
         spec = workloads[name]["spec"]
         surge = spec.get("strategy", {}).get("rollingUpdate", {}).get("maxSurge", "not set")
         if not isinstance(surge, int):
@@ -219,18 +216,25 @@ def _connection_complaints(
             continue
         # One that leaves may still work while the next one starts.
         pods[name] = most.get(name, spec.get("replicas", 1)) + surge + 1
-    if len(pods) < 2:
+    if len(pods) < len(running):
         return
     # docs/scaling.md says what the others are for.
-    each_web = settings["web"].database_pool_size + 3
-    each_worker = settings["worker"].worker_concurrency + 3
-    needed = pods["web"] * each_web + pods["worker"] * each_worker + _MIGRATE
+    of_each = {
+        name: 3
+        + (
+            settings[name].database_pool_size
+            if part_of(workloads[name]) == "web"
+            else settings[name].worker_concurrency
+        )
+        for name in running
+    }
+    needed = sum(pods[name] * of_each[name] for name in running) + _MIGRATE
     there = stated.pop() - _RESERVED
     if needed > there:
+        counted = " + ".join(f"{pods[name]} {name} * {of_each[name]}" for name in running)
         yield (
-            f"too many connections: {pods['web']} web * {each_web} + {pods['worker']} worker * "
-            f"{each_worker} + {_MIGRATE} migrate = {needed}, and Postgres has {there}. Lower "
-            "maxReplicas, DATABASE_POOL_SIZE or WORKER_CONCURRENCY"
+            f"too many connections: {counted} + {_MIGRATE} migrate = {needed}, and Postgres has "
+            f"{there}. Lower maxReplicas, DATABASE_POOL_SIZE or WORKER_CONCURRENCY"
         )
 
 

@@ -1,4 +1,4 @@
-"""`make deploy` puts one image into an environment: migrations first, then web and worker.
+"""`make deploy` puts one image into an environment: migrations first, then services, what calls them, and routes.
 
 What `kubectl kustomize` makes of the overlay is applied, with the image named by its digest.
 """
@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ _MIGRATE = "migrate"
 _PATIENCE = 300.0
 """Seconds for which the Job is waited for beyond its own deadline, which ends it."""
 _ROLL_OUT = "10m"
+_SERVICE = "    module"
+"""The label of what serves one module alone, where kustomize writes it."""
 
 
 def main(environment: str, name: str, image: str, digest: str) -> None:
@@ -27,20 +30,22 @@ def main(environment: str, name: str, image: str, digest: str) -> None:
     if not _DIGEST.fullmatch(digest):
         sys.exit("digest must be what a push printed: sha256: and 64 hexadecimal digits.")
     documents = render(environment, name, f"{image}@{digest}").split("\n---\n")
-    last = [each for each in documents if _field(each, "kind") == "Deployment"]
-    first = [each for each in documents if each not in last]
+    deployments = [each for each in documents if _field(each, "kind") == "Deployment"]
+    services = [each for each in deployments if _field(each, _SERVICE)]
+    # They lead to what is ready, and until then to what was there before.
+    routes = [each for each in documents if _field(each, "kind") == "Ingress"]
+    first = [each for each in documents if each not in (*deployments, *routes)]
     job = next((each for each in first if _is_migration(each)), None)
-    if job is None or not last:
+    if job is None or not deployments:
         sys.exit(f"The overlay {environment} has no Job {_MIGRATE}, or nothing that runs after it.")
     inside = ("--namespace", _field(job, "  namespace"))
     # A Job cannot be changed.
     _kubectl("delete", "job", _MIGRATE, "--ignore-not-found", *inside)
     _kubectl("apply", "--filename", "-", given="\n---\n".join(first))
     _wait_for_migrations(float(_field(job, "  activeDeadlineSeconds") or 0) + _PATIENCE, *inside)
-    _kubectl("apply", "--filename", "-", given="\n---\n".join(last))
-    for each in last:
-        deployment = f"deployment/{_field(each, '  name')}"
-        _kubectl("rollout", "status", deployment, "--timeout", _ROLL_OUT, *inside)
+    _roll_out(services, inside)
+    _roll_out([each for each in deployments if each not in services], inside)
+    _roll_out(routes, inside)
     print(f"{environment} runs {image}@{digest}.")
 
 
@@ -52,6 +57,16 @@ def render(environment: str, name: str, image: str) -> str:
     if not count:
         sys.exit(f"Nothing in the overlay {environment} runs the image {name}.")
     return rendered
+
+
+def _roll_out(documents: Sequence[str], inside: Sequence[str]) -> None:
+    """Apply them, and wait until each of their pods is ready."""
+    if documents:
+        _kubectl("apply", "--filename", "-", given="\n---\n".join(documents))
+    for each in documents:
+        if _field(each, "kind") == "Deployment":
+            deployment = f"deployment/{_field(each, '  name')}"
+            _kubectl("rollout", "status", deployment, "--timeout", _ROLL_OUT, *inside)
 
 
 def _wait_for_migrations(patience: float, *inside: str) -> None:

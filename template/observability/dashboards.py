@@ -179,6 +179,8 @@ def _module() -> _Board:
     board.graph("by method", calls, "{{method}} {{outcome}}", "cps")
     p99 = _p99("boundary_call_duration", labels, "method")
     board.graph("99 of 100 take less than", p99, "{{method}}", "s", exemplars=True)
+    lost = f"{_rate(f'remote_errors_total{labels}', 'method', 'reason')} or vector(0)"
+    board.graph("Calls of the service that come to nothing", lost, "{{method}} {{reason}}", "cps")
     burn = f"module_outcome:burn:rate1h{labels}"
     board.graph("Burn rate of the last hour", burn, "{{outcome}}")
     board.row("Jobs")

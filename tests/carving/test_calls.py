@@ -330,3 +330,33 @@ def test_calls_of_the_module_with_its_own_transaction_break_as_well_and_close_a_
     assert found.in_a_circle
     assert (found.needs, found.needed_by) == ({"catalog": "calls"}, {"ordering": "calls"})
     assert "catalog.reserve into an event that billing hears" in changes(found)[-1].sentence
+
+
+WITH, OWN = "tx: Tx, ", "db: Database, "
+GET = "    await billing.get(order)\n"
+
+
+@pytest.mark.parametrize(
+    ("declared", "first", "body", "is_told"),
+    [
+        ("jobs=[jobs.settle]", WITH, GET, True),
+        ("jobs=(jobs.settle,)", WITH, "    await billing.charge(tx, order)\n", True),
+        ("subscriptions={Placed: jobs.settle}", WITH, GET, True),
+        ("subscriptions=HEARD", WITH, GET, True),
+        ("jobs=[jobs.other]", WITH, GET, False),
+        ("jobs=[jobs.settle]", OWN, f"    async with db.read():\n    {GET}", False),
+        ("jobs=[jobs.settle]", OWN, GET, None),
+    ],
+)
+def test_a_job_that_takes_a_transaction_is_told_to_take_none(bill, declared, first, body, is_told):
+    found = bill(
+        {
+            "ordering/jobs.py": f"{HEAD}async def settle({first}order, billing: Billing):\n{body}",
+            "ordering/wiring.py": "from . import Ordering, jobs\nfrom .service import Service\n"
+            "HEARD = {Placed: jobs.settle}\ndef build(db) -> Ordering:\n    return Service(db)\n"
+            f"module = Module(build, {declared})\n",
+            "ordering/service.py": "class Service: ...\n",
+        }
+    )
+    told = ["A job or handler that begins with its" in each.sentence for each in changes(found)]
+    assert told == ([] if is_told is None else [is_told])

@@ -46,7 +46,7 @@ MUTATIONS = {
     ),
     "nothing recovers what dead workers left": Mutation(
         "jobs/recovery.py",
-        "    await queue.driver.execute(_RECOVER, timedelta(seconds=silence))",
+        "    await queue.driver.execute(_RECOVER, timedelta(seconds=silence), [*elsewhere])",
         "    return",
         "test_worker.py",
     ),

@@ -63,7 +63,7 @@ def test_a_push_to_main_is_green_on_github(github: Pipeline, tmp_path: Path) -> 
     # test_image runs the rest.
     run = act(github, tmp_path, "push", "check", "test", "alerts", "manifests", "supply-chain")
     assert run.failed == set(), run.printed
-    assert len(run.results) == 14
+    assert len(run.results) == 15
     assert "pytest" in run.printed
     assert "test-changed" not in run.results
 

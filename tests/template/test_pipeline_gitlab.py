@@ -12,7 +12,7 @@ from pipelines import TOGETHER, Pipeline, Run, together
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
-CHECKS = ["lint", "typecheck", "boundaries", "sql", "flags", "migrations", "alerts"]
+CHECKS = ["lint", "typecheck", "boundaries", "sql", "flags", "migrations", "contracts", "alerts"]
 SUPPLY_CHAIN = ["secrets", "licences"]
 
 
@@ -52,7 +52,7 @@ def test_a_push_to_main_is_green_on_gitlab(gitlab: Pipeline) -> None:
     run = gitlab_ci(gitlab, "push", "lock", *CHECKS, "test", *SUPPLY_CHAIN, "audit", "sbom")
     gitlab.repository.git("switch", "--quiet", "change")
     assert run.failed == set(), run.printed
-    assert len(run.results) == 13
+    assert len(run.results) == 14
     assert "test-changed" not in run.results
 
 

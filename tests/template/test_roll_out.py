@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,17 @@ kind: Deployment
 metadata: {{name: worker}}
 spec: {{template: {{spec: {POD}}}}}
 """
+CARVED = """\
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: a-service, labels: {module: a}}
+spec: {template: {spec: {containers: [{name: web, image: shop}]}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+"""
 CLUSTER = """\
 #!/bin/sh
 echo "$@" >> "$NOTES/calls"
@@ -61,6 +73,8 @@ def trial(generate: Generate) -> Repository:
     overlay.mkdir(parents=True)
     (overlay / "kustomization.yaml").write_text(OVERLAY)
     (overlay / "all.yaml").write_text(ALL)
+    carved = shutil.copytree(overlay, overlay.with_name("carved"))
+    (carved / "all.yaml").write_text(ALL + CARVED)
     return shop
 
 
@@ -104,6 +118,21 @@ def test_migrations_come_before_what_needs_them(deploy: Deploy, tmp_path: Path) 
     assert first.count(f"image: {IMAGE}@{DIGEST}\n") == 1
     assert last.count(f"image: {IMAGE}@{DIGEST}\n") == 2
     assert last.count("image: busybox\n") == 2
+
+
+def test_services_come_before_their_callers_and_routes_last(deploy: Deploy, tmp_path: Path) -> None:
+    deploy("environment=carved", *GIVEN[1:])
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert [call.partition(" --")[0] for call in calls[3:]] == [
+        "get job migrate",
+        "apply",
+        "rollout status deployment/a-service",
+        "apply",
+        "rollout status deployment/web",
+        "rollout status deployment/worker",
+        "apply",
+    ]
+    assert "kind: Ingress" in (tmp_path / "applied.4").read_text()
 
 
 def test_migrations_that_fail_stop_it(deploy: Deploy, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from scaffold.carving import crossing
 from scaffold.carving.interface import Interface
 from scaffold.carving.scopes import Key
 from scaffold.carving.sources import Sources
@@ -16,9 +17,10 @@ def find(
     """All calls from other code to a module, and from it to others."""
     found: list[Call] = []
     by_module: dict[str, list[Walk]] = {}
+    later = crossing.later(sources)
     for source in (*sources, *sources.tests):
         if ".migrations." not in source.dotted:
-            walk = Walk(source, types, interfaces)
+            walk = Walk(source, types, interfaces, later)
             walk.visit(source.tree)
             by_module.setdefault(source.module or source.path, []).append(walk)
     for module, walks in by_module.items():

@@ -8,6 +8,11 @@ from scaffold.carving.interface import Effects
 from scaffold.carving.walking import Call
 from scaffold.contents import Place
 
+_WITHOUT = (
+    "A job or handler that begins with its arguments, and not with tx, has no transaction and may "
+    "call it; all that it does may then happen twice."
+)
+
 
 @dataclass(frozen=True)
 class Change:
@@ -65,6 +70,8 @@ def _atomic(bill: Bill) -> Iterator[Change]:
         advice = _advice(bill.effects[key])
         effects = bill.effects[key]
         sentence = f"Take tx out of {'.'.join(key)}, which {effects}: {advice}"
+        if any(each.in_job for each in calls):
+            sentence += f" {_WITHOUT}"
         if bill.told_early(effects):
             sentence += " Others may hear of it before its caller commits, and where it never does."
         yield Change("atomicity", sentence, tuple(each.place for each in calls))
@@ -78,6 +85,8 @@ def _atomic(bill: Bill) -> Iterator[Change]:
         sentence = (
             f"Call {'.'.join(key)} before or after the transaction: inside it is refused already."
         )
+        if any(each.in_job for each in calls):
+            sentence += f" {_WITHOUT}"
         yield Change("atomicity", sentence, tuple(each.place for each in calls))
 
 

@@ -54,11 +54,14 @@ def _module(dotted: str) -> str:
 def _subscriptions(source: Source) -> Iterator[ast.expr]:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.keyword) and node.arg == "subscriptions":
-            value: ast.AST | None = node.value
-            if isinstance(value, ast.Name):
-                value = getattr(source.defined.get(value.id), "value", None)
-            if isinstance(value, ast.Dict):
-                yield from filter(None, value.keys)
+            yield from filter(None, _dict(source, node.value).keys)
+
+
+def _dict(source: Source, value: ast.AST | None) -> ast.Dict:
+    """The dict that stands there, itself or by its name; an empty one where there is none."""
+    if isinstance(value, ast.Name):
+        value = getattr(source.defined.get(value.id), "value", None)
+    return value if isinstance(value, ast.Dict) else ast.Dict([], [])
 
 
 def _published(sources: Sources, module: str, event: str) -> Iterator[Place]:
@@ -94,6 +97,23 @@ def jobs(sources: Sources, name: str) -> list[Place]:
                     if owner and owner != source.module and name in (owner, source.module):
                         what = f"enqueues {owner}.{job.rpartition('.')[2]}"
                         found.append(Place(source.path, node.lineno, what))
+    return found
+
+
+def later(sources: Sources) -> set[str]:
+    """The full names of all functions that a worker runs: jobs, and handlers of events."""
+    found: set[str] = set()
+    for source in sources:
+        if source.module and source.dotted.endswith(".wiring"):
+            for node in ast.walk(source.tree):
+                match node:
+                    case ast.keyword(arg="jobs", value=ast.List(elts=each) | ast.Tuple(elts=each)):
+                        listed = each
+                    case ast.keyword(arg="subscriptions", value=value):
+                        listed = _dict(source, value).values
+                    case _:
+                        continue
+                found |= {sources.canonical(source.dotted_name(each)) for each in listed}
     return found
 
 

@@ -20,20 +20,17 @@ def _needed(
         path for path in ("deploy/base/web.yaml", "deploy/base/worker.yaml") if path in contents
     ]
     if models:
-        worker = " with a worker" if has.jobs or has.hears else ""
-        yield "deployment", f"{name}{worker}, as in {' and '.join(models[: 1 + bool(worker)])}"
+        yield "deployment", f"{name}, web and worker, as in {' and '.join(models)}"
     if "compose.yaml" in contents:
-        yield "service", f"{name}, in compose.yaml"
+        yield "service", f"{name}, web and worker, in compose.yaml"
     if not models and "compose.yaml" not in contents:
-        yield "deployment", f"{name}; the repository has no manifests to go by"
+        yield "deployment", f"{name}, web and worker; the repository has no manifests to go by"
     pipeline = next((path for path in _PIPELINES if path in contents), "")
-    yield "pipeline", f"a stage that releases it, in {pipeline or 'a pipeline: there is none'}"
+    yield "pipeline", f"it is rolled out first, in {pipeline or 'a pipeline: there is none'}"
     toml = f"src/app/modules/{name}/module.toml"
     yield (
         "SLO",
         f"of its calls, beside [slo] in {toml}" if has.objectives else f"none in {toml} yet",
     )
-    routes = "observability/alertmanager.yml"
-    where = routes if routes in contents else "your alerts"
-    yield "alerts", f"a route to {owner or 'its owner'} in {where}: it can be down alone"
-    yield "database", f"a login and a URL of its own, {name.upper()}_DATABASE_URL"
+    yield "alerts", f"to {owner or 'its owner'}, by its label: it can be down alone"
+    yield "database", "a login of its own, which may speak as it and as no other"

@@ -1,7 +1,7 @@
 """Which methods of other modules a file calls."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from scaffold.carving.interface import Interface
@@ -24,6 +24,7 @@ class Call:
         place: where; `what` is the function that it stands in.
         joins: whether the method takes a transaction.
         inside: whether a transaction, or a read, is open there.
+        in_job: whether that is the transaction of a job or a handler, which takes it.
         alone: whether it is all that its transaction does, so that nothing is lost without that.
         repeated: the line of the loop that it is in, directly or through a function; or 0.
         catches: exceptions that are caught around it, by full name.
@@ -37,6 +38,7 @@ class Call:
     place: Place
     joins: bool
     inside: bool
+    in_job: bool
     alone: bool
     repeated: int
     catches: tuple[str, ...]
@@ -45,15 +47,22 @@ class Call:
 
 
 class Walk(Scopes):
-    """One file.
+    """One file; `later` are the full names of jobs and handlers.
 
     Attributes:
         found: each call, with the function that it is in.
         reached: which function calls which, and in a loop of which line.
     """
 
-    def __init__(self, source: Source, types: Types, interfaces: Mapping[str, Interface]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        types: Types,
+        interfaces: Mapping[str, Interface],
+        later: Collection[str] = (),
+    ) -> None:
         super().__init__(source, types)
+        self._later = later
         self.found: list[tuple[Key, Call]] = []
         self.reached: list[tuple[Key, Key, int]] = []
         self._interfaces = interfaces
@@ -177,6 +186,8 @@ class Walk(Scopes):
             Place(self._source.path, node.lineno, self._function[1]),
             promised.joins,
             bool(self._open),
+            any(each.block is None for each in self._open)
+            and ".".join(self._function) in self._later,
             alone,
             self._loop,
             self._caught,

@@ -15,7 +15,12 @@ _ROOM = re.compile(
 _AREAS = {
     "the checks are": ("checks/",),
     "the pipeline is": (".github/workflows/", ".gitlab-ci.yml"),
-    "the deployment base is": ("deploy/base/", "deploy/components/", "deploy/roll_out.py"),
+    "the deployment base is": (
+        "deploy/base/",
+        "deploy/components/",
+        "deploy/parts/",
+        "deploy/roll_out.py",
+    ),
 }
 _MODULES = f"{repository.MODULES.as_posix()}/"
 _VERSIONED = re.compile(rb"((?:uses|image):\s*[^\s@:#]+)[@:][^\s#]+(?:[ \t]*#[^\n]*)?")

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from scaffold import codeowners, folders, git, moved, objects, plan, ready, repository
+from scaffold.carving.services import check_together
 from scaffold.contents import Contents, Place, read
 from scaffold.errors import ScaffoldError
 from scaffold.landing import Result, land_files
@@ -81,6 +82,7 @@ def look(start: Path, name: str, note: Callable[[str], None] = lambda _: None) -
     git.need()
     root = repository.find_root(start)
     _check_there(root, name)
+    check_together(root, name, "remove")
     found = Removal(root, name, *ready.checked_out(root), Belongings())
     folders.check_committed(root, found.folder)
     folders.check_clean(root)

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from scaffold import folders, git, moved, names, objects, plan, ready, repository
+from scaffold.carving.services import check_together
 from scaffold.errors import ScaffoldError
 from scaffold.landing import Result, land_files
 from scaffold.merging import Merged
@@ -75,6 +76,7 @@ def rename(
             stack.enter_context(plan.lock(root / repository.ANSWERS))
         folder = f"{repository.MODULES.as_posix()}/{old}"
         _check_names(root, old, new)
+        check_together(root, old, "rename")
         head, prefix, ours = _committed(root, folder, dry_run)
         record = moved.read(_content(root, ours, moved.FILE))
         moved.check(record, old, new)

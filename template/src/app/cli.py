@@ -100,7 +100,7 @@ def apply_migrations(
     newest migration of a module, unless that is merged.
     """
     from app.cli_development import explain_ahead, present_settings, undo_migration
-    from app.platform.database import DatabaseAheadError, login_of
+    from app.platform.database import DatabaseAheadError
     from app.platform.migrations import migrate, prepare
     from app.platform.query_stats import why_unreadable
     from app.platform.wiring import discover, moves_of
@@ -111,13 +111,13 @@ def apply_migrations(
     if module:
         raise typer.BadParameter("--module belongs to --undo: the others are migrated together.")
     with present_settings() as settings:
-        login, folders = login_of(settings.database_url), discover(modules)
-        moves = moves_of(modules)
+        login, folders = settings.roles, discover(modules)
+        moves, services = moves_of(modules), settings.services
         if roles:
-            asyncio.run(prepare(settings.admin_url, login, folders, moves))
+            asyncio.run(prepare(settings.admin_url, login, folders, moves, services))
             return
         try:
-            applied = asyncio.run(migrate(settings.admin_url, login, folders, moves))
+            applied = asyncio.run(migrate(settings.admin_url, login, folders, moves, services))
         except DatabaseAheadError as ahead:
             if not unless_ahead:
                 raise explain_ahead(ahead, folders) from ahead

@@ -176,7 +176,7 @@ def _ask(question: "Callable[[Queries, Known], Awaitable[Result]]") -> Result:
     from app.platform.wiring import discover, wire
 
     async def ask(settings: "Settings") -> Result:
-        known = wire(discover(modules), create_engine(settings)).jobs
+        known = wire(discover(modules), create_engine(settings)).known
         async with connect_queue(settings) as queue:
             return await question(queue, known)
 

@@ -41,7 +41,8 @@ def show_slow(
     with present_settings() as settings:
         if sys.stderr.isatty():
             typer.echo(f"Asking Postgres about {len(chosen)} modules …", err=True)
-        found = asyncio.run(slow_statements(settings.database_url, chosen, limit))
+        asked = slow_statements(settings.database_url, chosen, limit, settings.roles)
+        found = asyncio.run(asked)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))
     elif found:

@@ -10,17 +10,19 @@ from fastapi import FastAPI
 
 from app import modules
 from app.platform.cache import CacheStore
-from app.platform.database import close, connect_replica, create_engine, MigrationError
+from app.platform.database import close, connect_replica, create_engine, MigrationError, Replica
 from app.platform.flags import evaluate_with
 from app.platform.monitoring import Signals
 from app.platform.settings import load_settings, Settings
 from app.platform.timeouts import CLOSE
 from app.platform.web import create_api, health_routes, Probe
-from app.platform.wiring import discover, ModuleFolder, observe_call, wire
+from app.platform.wiring import discover, ModuleFolder, observe_call, placed, wire, Wired
 
 if TYPE_CHECKING:
     from openfeature.provider import FeatureProvider
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from app.platform.remote import Remote
 
 
 def create_app(
@@ -43,8 +45,14 @@ def create_app(
     folders = discover(modules)
     evaluate_with(flags or FlagFiles(folders, settings.flags_file))
     replica = connect_replica(settings)
-    cache, probe = CacheStore(settings.cache_url), Probe(engine, folders)
-    wired = wire(folders, engine, replica=replica, cache=cache, instrument=observe_call)
+    cache, remote = CacheStore(settings.cache_url), _remote(settings, folders)
+    wired = _wire(settings, folders, engine, cache, remote, replica)
+    probe = Probe(engine, wired.folders)
+    calls = None
+    if settings.remote_keys:
+        from app.platform.remote import serve_modules
+
+        calls = serve_modules(settings, wired, folders)
 
     @asynccontextmanager
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
@@ -54,25 +62,27 @@ def create_app(
             async with AsyncExitStack() as beside:
                 if signals is not None:
                     await beside.enter_async_context(
-                        signals.running(folders, wired.jobs, engine, probe, replica)
+                        signals.running(folders, wired.known, engine, probe, replica)
                     )
                 if replica is not None:
                     await beside.enter_async_context(replica.watched())
                 if with_worker:
                     from app.platform.jobs import Worker
 
-                    worker = Worker(settings, engine, wired.jobs)
+                    worker = Worker(settings, engine, wired.jobs, wired.known)
                     await beside.enter_async_context(worker.in_background())
                 yield
         finally:
             await cache.close()
+            if remote is not None:
+                await remote.close()
             await close(engine)
 
     objectives = {folder.name: folder.objectives for folder in folders}
     renames = [folder.renamed for folder in folders if folder.renamed is not None]
-    api = create_api(wired.routers, lifespan, settings, engine, objectives, renames)
+    api = create_api(wired.routers, lifespan, settings, engine, objectives, renames, calls)
     api.include_router(health_routes(probe, settings))
-    api.state.jobs = wired.jobs
+    api.state.jobs = wired.known
     return api
 
 
@@ -92,24 +102,56 @@ async def run_worker(settings: Settings) -> None:
     cache = CacheStore(settings.cache_url)
     folders = discover(modules)
     evaluate_with(FlagFiles(folders, settings.flags_file))
+    remote = None
     try:
-        wired = wire(folders, engine, cache=cache, instrument=observe_call)
-        worker = Worker(settings, engine, wired.jobs)
+        remote = _remote(settings, folders)
+        wired = _wire(settings, folders, engine, cache, remote)
+        worker = Worker(settings, engine, wired.jobs, wired.known)
         async with engine.connect() as connection:
-            if pending := await pending_migrations(connection, folders):
+            if pending := await pending_migrations(connection, wired.folders):
                 raise MigrationError(
                     f"Migrations are pending: {', '.join(pending)}. Run `app migrate`."
                 )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-        probe = Probe(engine, folders)
-        async with signals.running(folders, wired.jobs, engine, probe, worker=worker):
+        probe = Probe(engine, wired.folders)
+        async with signals.running(folders, wired.known, engine, probe, worker=worker):
             await worker.run()
     finally:
         with suppress(TimeoutError):  # What does not answer goes with the process.
             async with asyncio.timeout(CLOSE):
                 await cache.close()
+                if remote is not None:
+                    await remote.close()
         await close(engine)
+
+
+def _remote(settings: Settings, folders: Sequence[ModuleFolder]) -> "Remote | None":
+    """Return the modules that other processes serve, if there are any."""
+    if not settings.remote_modules.strip():
+        return None
+    from app.platform.remote import Remote
+
+    return Remote(settings, folders)
+
+
+def _wire(
+    settings: Settings,
+    folders: Sequence[ModuleFolder],
+    engine: "AsyncEngine",
+    cache: CacheStore,
+    remote: "Remote | None",
+    replica: Replica | None = None,
+) -> Wired:
+    return wire(
+        folders,
+        engine,
+        replica=replica,
+        cache=cache,
+        instrument=observe_call,
+        served=placed(settings, folders),
+        elsewhere=None if remote is None else remote.client_of,
+    )
 
 
 def create_served_app() -> FastAPI:

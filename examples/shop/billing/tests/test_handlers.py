@@ -3,9 +3,8 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.modules.identity import CustomerRegistered, Identity
+from app.modules.identity import CustomerRegistered
 from app.platform.database import Database
 from app.platform.jobs import Events
 from app.platform.wiring import Wired
@@ -15,14 +14,15 @@ from .conftest import OWNER
 
 
 async def test_who_registers_has_an_account_soon(
-    billing: Billing, engine: AsyncEngine, wired: Wired, run_jobs: Callable[[], Awaitable[int]]
+    billing: Billing, db: Database, wired: Wired, run_jobs: Callable[[], Awaitable[int]]
 ) -> None:
-    async with Database(engine, "identity").transaction() as tx:
-        ada = await wired[Identity].register_customer(tx, OWNER, "ada@example.org", "Ada")
+    id: UUID = uuid4()
+    async with db.transaction() as tx:
+        await wired[Events].publish(tx, CustomerRegistered(id, OWNER))
     with pytest.raises(AccountNotFound):
-        await billing.get_account(OWNER, ada.id)
+        await billing.get_account(OWNER, id)
     await run_jobs()
-    account = await billing.get_account(OWNER, ada.id)
+    account = await billing.get_account(OWNER, id)
     assert (account.owed, account.limit) == (Decimal(0), Decimal(1000))
 
 

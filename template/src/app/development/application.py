@@ -115,14 +115,14 @@ async def _migrate(engine: "AsyncEngine", folders: "Sequence[ModuleFolder]") -> 
         return
     from app.development.undo import whereabouts
     from app.development.unread import check_read
-    from app.platform.database import DatabaseAheadError, login_of
+    from app.platform.database import DatabaseAheadError
     from app.platform.settings import load_settings
 
     await check_read(engine, folders, moves)
     await engine.dispose()  # A rename is not finished while older connections are open.
     settings = load_settings()
     try:
-        await migrate(settings.admin_url, login_of(settings.database_url), folders, moves)
+        await migrate(settings.admin_url, settings.roles, folders, moves)
     except DatabaseAheadError as ahead:
         raise whereabouts(ahead, folders) from ahead
 
@@ -166,13 +166,12 @@ def _catch_up() -> None:
     before a request fails on them; nobody waits for it."""
     from app import modules
     from app.development.autogenerate import missing_migrations
-    from app.platform.database import login_of
     from app.platform.migrations import migrate
     from app.platform.settings import load_settings
     from app.platform.wiring import discover, moves_of
 
     settings, folders = load_settings(), discover(modules)
-    login = login_of(settings.database_url)
+    login = settings.roles
     try:
         asyncio.run(migrate(settings.admin_url, login, folders, moves_of(modules)))
         missing = asyncio.run(missing_migrations(settings.admin_url, login, folders))

@@ -2,7 +2,7 @@
 
 `make catalog` runs this file, and a test says when what it wrote is stale.
 
-A module is a component and provides an API. Both stand in its folder, so that it takes them along
+A module is a component, which may be a service of its own, and provides an API. Both stand in its folder, so that it takes them along
 when it is renamed or carved out: `catalog-info.yaml`, and `openapi.json` where it has routes.
 """
 
@@ -65,7 +65,9 @@ def entity_name(system: str, module: str) -> str:
 def _entities(system: str, folder: ModuleFolder, *, provides: bool) -> str:
     name = entity_name(system, folder.name)
     owner = owner_reference(folder.owner)
-    lines = _entity("Component", name, "module", owner, system)
+    said = tomllib.loads((folder.path / "module.toml").read_text("utf-8"))
+    type_ = "service" if "service" in said else "module"
+    lines = _entity("Component", name, type_, owner, system)
     if folder.depends_on:
         others = [entity_name(system, other) for other in sorted(set(folder.depends_on))]
         lines += ["  dependsOn:", *(f"    - component:{other}" for other in others)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -31,14 +32,20 @@ def dev(
     debug: Annotated[
         bool, typer.Option("--debug", help="In one process without reload, with an hour for all.")
     ] = False,
+    remote: Annotated[
+        str, typer.Option(metavar="MODULES", help="Run these each in a process of its own.")
+    ] = "",
 ) -> None:
     """Run everything on this machine: Postgres, migrations, web server and worker, with reload.
 
     Uses DATABASE_URL where it is set, and a Postgres of its own otherwise. A migration that is not
     committed waits until `app migrate` applies it.
+    With --remote "billing identity", others call these over HTTP. Each serves its own routes, on the
+    next free port; it says which.
     """
     import uvicorn
 
+    from app.development.beside import beside, check_names
     from app.development.console.address import announced
     from app.development.database import development_settings, is_taken
     from app.development.reloading import Reload
@@ -49,6 +56,7 @@ def dev(
             f"Port {port} of 127.0.0.1 is taken. Choose another: `make dev port={port + 1}`, or "
             f"`app dev --port {port + 1}`."
         )
+    check_names(apart := remote.split())
     for name in _PATIENT if debug else ():
         os.environ.setdefault(name, "3600")
     with development_settings() as settings:
@@ -57,8 +65,6 @@ def dev(
         os.environ["MIGRATION_DATABASE_URL"] = settings.admin_url
         os.environ["ENVIRONMENT"] = settings.environment
         configure_logs(settings)
-        typer.echo(f"Open http://127.0.0.1:{port}/_dev (Ctrl-C stops everything).", err=True)
-        typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
         config = uvicorn.Config(
             "app.development.application:DevelopmentApplication",
             factory=True,
@@ -71,7 +77,11 @@ def dev(
             log_config=None,
             reset_contextvars=True,
         )
-        with announced(f"http://127.0.0.1:{port}"):
+        is_beside = "MODULES" in os.environ  # What agents want to know, the first process knows.
+        told = nullcontext() if is_beside else announced(f"http://127.0.0.1:{port}")
+        with told, beside(apart, port):
+            typer.echo(f"Open http://127.0.0.1:{port}/_dev (Ctrl-C stops everything).", err=True)
+            typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
             if debug:
                 uvicorn.Server(config).run()
             else:
@@ -112,12 +122,11 @@ def undo_migration(module: str | None) -> None:
     """Run `app migrate --undo`."""
     from app.development.database import own_database
     from app.development.undo import undo
-    from app.platform.database import login_of
     from app.platform.wiring import discover
 
     folders = discover(modules)
     with own_database() as settings:
-        login = login_of(settings.database_url)
+        login = settings.roles
         folder, file = asyncio.run(undo(settings.admin_url, login, folders, module))
     shown = os.path.relpath(file)
     typer.echo(

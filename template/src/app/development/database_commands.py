@@ -50,7 +50,7 @@ def psql(
         if url.password is not None:
             environment["PGPASSWORD"] = str(url.password)
         if module:
-            role = role_of(str(url.username), module)
+            role = role_of(settings.roles, module)
             environment["PGOPTIONS"] = f"-c role={role} -c search_path={module},{EXTENSIONS}"
         shown = URL.create(
             "postgresql", url.username, None, url.host, url.port, url.database, url.query
@@ -72,7 +72,6 @@ def reset(
     from sqlalchemy import make_url
 
     from app.development.database import own_database, recreate_database
-    from app.platform.database import login_of
     from app.platform.migrations import migrate
     from app.platform.wiring import discover, moves_of
 
@@ -85,8 +84,7 @@ def reset(
                 fail(f"This throws {where} away, and nobody is there to be asked: say --yes.")
             typer.confirm(f"Throw {where} away, with everything in it?", abort=True)
         asyncio.run(recreate_database(settings))
-        login = login_of(settings.database_url)
-        asyncio.run(migrate(settings.admin_url, login, folders, moves))
+        asyncio.run(migrate(settings.admin_url, settings.roles, folders, moves))
         typer.echo(f"Made {where} anew.")
         if with_seed:
             _seed(settings)

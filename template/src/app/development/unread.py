@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.development.git import uncommitted
-from app.platform.database import MigrationError, role_of
+from app.platform.database import MigrationError, role_of, roles_of
 from app.platform.migrations import applied_to, config_of, explained, to_be_done
 from app.platform.wiring import ModuleFolder, Move
 
@@ -44,7 +44,7 @@ async def check_read(
     concerned = [each for each in folders if any(each.path in file.parents for file in changed)]
     if concerned:
         async with engine.connect() as connection:
-            login = engine.url.username or ""
+            login = roles_of(engine)
             if unread := await connection.run_sync(_pending, login, concerned, changed):
                 raise UnreadMigrationError({Path(each.path): _sql_of(each) for each in unread})
 
@@ -55,7 +55,7 @@ async def _check_moves(
     files = {folder.path.parent / "moved.toml" for folder in folders}
     if moves and (changed := uncommitted(files)):
         async with engine.connect() as connection:
-            login = engine.url.username or ""
+            login = roles_of(engine)
             if unread := await connection.run_sync(to_be_done, login, moves):
                 said = "\n".join(f"-- {each}" for each in unread)
                 raise UnreadMigrationError(dict.fromkeys(changed, said))

@@ -21,6 +21,57 @@ class Stale(DomainError):
     """What the request was made from has changed since."""
 
 
+class RemoteError(Exception):
+    """A call of a module that another process serves came to nothing, or nobody knows to what: the
+    module answered with no error that its interface declares, or not at all."""
+
+    def __init__(
+        self,
+        said: str,
+        module: str,
+        *,
+        reason: str | None = None,
+        is_undone: bool = False,
+        wait: int = 1,
+    ) -> None:
+        super().__init__(said)
+        self.module = module
+        """The one that failed, perhaps further on than the one that was called."""
+        self.reason = reason or self.reason
+        self.is_undone = is_undone
+        """Whether it is known that nothing was done."""
+        self.wait = wait
+        """Seconds after which it may be tried again."""
+
+    reason = "failed"
+    """In a word, for metrics."""
+
+
+class RemoteUnavailable(RemoteError):
+    """Its process is not reachable, or what it answers is no answer."""
+
+    reason = "unavailable"
+
+
+class RemoteTimeout(RemoteError):
+    """It did not answer in time."""
+
+    reason = "timeout"
+
+
+class RemoteRefused(RemoteError):
+    """It was not even asked. `open`: it failed too often just now; `full`: too many wait for it; `off`:
+    REMOTE_OFF names it."""
+
+    reason = "open"
+
+
+class RemoteMismatch(RemoteError):
+    """Its process runs another release, with which this one cannot speak."""
+
+    reason = "mismatch"
+
+
 def status_of(kind: type[Exception]) -> int:
     """Return the status that a kind of error is answered with."""
     statuses = {NotFound: 404, Conflict: 409, Stale: 412}

@@ -3,6 +3,25 @@
 What a team may want to change is a setting instead, such as DATABASE_STATEMENT_TIMEOUT.
 """
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+until: ContextVar[float] = ContextVar("until", default=float("inf"))
+"""When the request or job at hand is given up, by the clock of the event loop."""
+
+
+@contextmanager
+def given_up_after(seconds: float) -> Iterator[None]:
+    """Let calls of other processes in the block know that it has so many seconds."""
+    token = until.set(asyncio.get_running_loop().time() + seconds)
+    try:
+        yield
+    finally:
+        until.reset(token)
+
+
 CONNECT = 5.0
 """Seconds until a new connection to Postgres is given up: address, TCP, TLS and login."""
 MARGIN = 1.0
@@ -21,6 +40,18 @@ CACHE = 1.0
 """Seconds that the cache's Redis has to answer."""
 CACHE_AWAY = 5.0
 """Seconds for which it is left alone when it did not; then one caller tries, and nobody else waits."""
+REMOTE = 2.0
+"""Seconds that a module in another process has to answer. REMOTE_TIMEOUTS says what differs."""
+REMOTE_CONNECT = 1.0
+"""Seconds that a connection to it may take. By then nothing was sent, and another may be tried."""
+REMOTE_KEPT = 3.0
+"""Seconds for which a connection is kept that nobody uses: fewer than servers and proxies keep it."""
+REMOTE_AWAY = 10.0
+"""Seconds for which a method is left alone that failed several times; then one caller tries."""
+REMOTE_SIGNED = 30
+"""Seconds for which a signature counts."""
+REMOTE_SKEW = 5
+"""Seconds by which the clocks of two processes may differ."""
 QUEUE = 60.0
 """Seconds that the queue has to answer a person. A worker gives it WORKER_LOST_AFTER."""
 LEAVE = 5.0

@@ -254,4 +254,4 @@ async def test_a_schedule_that_does_not_fit_is_refused(
 ) -> None:
     monkeypatch.delitem(notes, "today", raising=False)
     with pytest.raises(WiringError, match=said.replace("*", r"\*")):
-        wire(catalog_with(folders, job(cron=cron)(function)), engine)  # type: ignore[arg-type]
+        wire(catalog_with(folders, job(cron=cron)(function)), engine)  # type: ignore[call-overload]

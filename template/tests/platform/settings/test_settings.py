@@ -56,6 +56,52 @@ def test_a_replica_needs_the_same_login(monkeypatch: pytest.MonkeyPatch, user: s
             load_settings()
 
 
+def test_the_roles_are_those_of_the_login_unless_a_service_has_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app_billing@primary/d")
+    assert load_settings().roles == "app_billing"
+    monkeypatch.setenv("DATABASE_ROLES", "")
+    assert load_settings().roles == "app_billing"
+    monkeypatch.setenv("DATABASE_ROLES", "app")
+    assert load_settings().roles == "app"
+    monkeypatch.setenv("DATABASE_REPLICA_URL", "postgresql://reader@replica/d")
+    assert load_settings().roles == "app"
+    monkeypatch.setenv("DATABASE_ROLES", "app billing")
+    with pytest.raises(SettingsError, match=r"^DATABASE_ROLES: is not the name of a login: write"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, None),
+        ("", []),
+        ("billing=app_billing  ordering=o", [("billing", "app_billing"), ("ordering", "o")]),
+        (
+            "billing",
+            "SERVICE_LOGINS: are not modules with a login each: write billing=shop_billing",
+        ),
+        ("billing=a=b", "SERVICE_LOGINS: are not modules with a login each"),
+        ("Billing=a", "SERVICE_LOGINS: are not modules with a login each"),
+        ("billing=app", "SERVICE_LOGINS: app may speak as every module: name a login that the"),
+        ("billing=admin", "SERVICE_LOGINS: admin may speak as every module"),
+    ],
+)
+def test_the_logins_of_services_are_named_with_their_modules(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, said: list[tuple[str, str]] | str | None
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app@primary/d")
+    monkeypatch.setenv("MIGRATION_DATABASE_URL", "postgresql://admin@primary/d")
+    if value is not None:
+        monkeypatch.setenv("SERVICE_LOGINS", value)
+    if isinstance(said, str):
+        with pytest.raises(SettingsError, match=said):
+            load_settings()
+    else:
+        assert load_settings().services == said
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [

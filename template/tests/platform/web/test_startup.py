@@ -9,6 +9,7 @@ SLOW = {
     "alembic",
     "app.platform.migrations",
     "app.platform.query_stats",
+    "app.platform.remote",
     "cashews",
     "croniter",
     "cryptography",
@@ -26,6 +27,7 @@ SLOW = {
     "requests",
     "rich",
     "sqlalchemy.dialects.postgresql",
+    "stamina",
     "structlog",
 }
 MORE = {"app.platform.database", "asyncpg", "fastapi", "pydantic", "sqlalchemy", "uvicorn"}

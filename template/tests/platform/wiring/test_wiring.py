@@ -330,8 +330,19 @@ async def test_a_subscription_may_be_a_job_with_options(write: Write, engine: As
             "async def handle(tx: Tx, event: Happened): ...",
             "wiring.py takes from a, which",
         ),
-        ('"a"', EVENT, "async def handle(event: Happened, tx: Tx): ...", "must begin with `tx: Tx"),
+        (
+            '"a"',
+            EVENT,
+            "async def handle(event: Happened, tx: Tx): ...",
+            "b: `tx: Tx` of handle must be its first parameter",
+        ),
         ('"a"', EVENT, "async def handle(tx: Tx, event: str): ...", "event: Happened`"),
+        (
+            '"a"',
+            EVENT,
+            "async def handle(what: str): ...",
+            "must begin with `tx: Tx, event: Happen",
+        ),
         (
             '"a"',
             EVENT,
@@ -355,9 +366,10 @@ async def test_a_subscription_that_does_not_fit_is_refused(
         wire(discover(package), engine)
 
 
-async def test_what_a_handler_asks_for_must_be_declared(write: Write) -> None:
+@pytest.mark.parametrize("tx", ["tx: Tx, ", ""])
+async def test_what_a_handler_asks_for_must_be_declared(write: Write, tx: str) -> None:
     package = write(a=("", "() -> A: return A()"), b=('"a"', ""), c=("", "() -> C: return C()"))
-    write_events(package, EVENT, "async def handle(tx: Tx, event: Happened, c: C): ...")
+    write_events(package, EVENT, f"async def handle({tx}event: Happened, c: C): ...")
     wiring = Path(package.__path__[0]) / "b/wiring.py"
     wiring.write_text("from planted.c import C\n" + wiring.read_text())
     with pytest.raises(WiringError, match=r"b: wiring\.py takes from c, which depends_on in b/"):
@@ -420,7 +432,13 @@ async def test_a_job_is_named_for_its_module_and_has_what_it_asks_for(
 @pytest.mark.parametrize(
     ("job", "jobs", "said"),
     [
-        ("@job()\nasync def add(args: Args): ...", "jobs.add", "add must begin with `tx: Tx` and"),
+        (
+            "@job()\nasync def add(args: Args, tx: Tx): ...",
+            "jobs.add",
+            "a: `tx: Tx` of add must be its first parameter",
+        ),
+        ("@job()\nasync def add(): ...", "jobs.add", "add must begin with `tx: Tx` and"),
+        ("@job()\nasync def add(n: int): ...", "jobs.add", "add must begin with `tx: Tx` and"),
         ("@job()\nasync def add(tx: Tx): ...", "jobs.add", "add must begin with `tx: Tx` and"),
         ("@job()\nasync def add(tx: Tx, n: int): ...", "jobs.add", r"`@dataclass\(frozen=True\)`"),
         (
@@ -459,3 +477,74 @@ async def test_a_job_that_does_not_fit_is_refused(
     write_job(package, job, jobs)
     with pytest.raises(WiringError, match=said):
         wire(discover(package), engine)
+
+
+async def test_only_modules_that_are_served_are_built_and_others_are_called_elsewhere(
+    write: Write, engine: AsyncEngine
+) -> None:
+    folders = [
+        replace(folder, declaration=replace(folder.declaration, routes=lambda: APIRouter()))
+        for folder in discover(write(**CHAIN))
+    ]
+    client = interface("b")()
+    wired = wire(
+        folders,
+        engine,
+        served={"a", "c"},
+        elsewhere=lambda folder: client if folder.name == "b" else None,
+    )
+    assert [folder.name for folder in wired.folders] == list(wired.routers) == ["c", "a"]
+    assert given("a") == (wired[interface("b")], wired[interface("c")])
+    with pytest.raises(WiringError, match="D is not part of what was wired"):
+        wired[interface("d")]
+
+
+async def test_a_module_that_is_needed_and_nowhere_is_named(
+    write: Write, engine: AsyncEngine
+) -> None:
+    folders = discover(write(**CHAIN))
+    with pytest.raises(WiringError, match="b is served here and calls d, which is not: name its"):
+        wire(folders, engine, served={"b"})
+    wire(folders, engine, served={"d"})  # Whatever nobody asks for may be anywhere.
+
+
+async def test_what_is_elsewhere_keeps_to_its_interface_and_to_the_rules_of_transactions(
+    write: Write, engine: AsyncEngine
+) -> None:
+    package = write(a=("", "() -> A: raise AssertionError"))
+    (Path(package.__path__[0]) / "a/__init__.py").write_text(
+        "class A:\n    async def sold(self) -> int: ...\n"
+    )
+
+    class Client:
+        async def sold(self) -> int:
+            return 1
+
+    folders = discover(package)
+    wired = wire(folders, engine, served=(), elsewhere=lambda _folder: Client())
+    client: Any = wired[interface("a")]
+    async with Database(engine, "b").transaction():
+        with pytest.raises(TransactionError, match=r"a\.sold does not take `tx`"):
+            await client.sold()
+    assert await client.sold() == 1
+    with pytest.raises(WiringError, match=r"a: int lacks `sold`"):
+        wire(folders, engine, served=(), elsewhere=lambda _folder: 1)
+
+
+async def test_an_event_is_written_here_for_who_listens_elsewhere(
+    write: Write, engine: AsyncEngine, settings: Settings
+) -> None:
+    package = write(a=("", "() -> A: return A()"), b=('"a"', ""))
+    write_events(
+        package,
+        EVENT,
+        "async def handle(tx: Tx, event: Happened, db: Database, a: A) -> None:"
+        " heard.append(event.what)",
+    )
+    folders = discover(package)
+    here, there = wire(folders, engine, served={"a"}), wire(folders, engine)
+    assert (list(here.jobs), list(here.known), list(there.jobs)) == ([], ["b.handle"], ["b.handle"])
+    async with Database(engine, "a").transaction() as tx:
+        await here[Events].publish(tx, import_module("planted.a").Happened("it"))
+    assert await Worker(settings, engine, there.jobs).run_due() == 1
+    assert import_module("planted.b.wiring").heard == ["it"]

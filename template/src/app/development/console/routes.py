@@ -170,7 +170,8 @@ class Console:
         """Return which modules are asked for, their slow statements, and why there are none."""
         names = [folder.name for folder in self._folders if module in ("", folder.name)]
         try:
-            return names, await slow_statements(self._settings.database_url, names, _SLOW), ""
+            url, roles = self._settings.database_url, self._settings.roles
+            return names, await slow_statements(url, names, _SLOW, roles), ""
         except StatisticsError as error:
             return names, [], str(error)
         except (OSError, asyncpg.PostgresError):

@@ -25,7 +25,14 @@ from app.platform.database.errors import (
     UnreachableError,
 )
 from app.platform.database.fetch import Prepared
-from app.platform.database.reading import Reading, reading_primary, ReadYourWrites
+from app.platform.database.reading import (
+    committed_ago,
+    has_committed,
+    read_after,
+    Reading,
+    reading_primary,
+    ReadYourWrites,
+)
 from app.platform.database.replica import connect_replica, Replica
 from app.platform.database.roles import (
     check_login,
@@ -38,14 +45,17 @@ from app.platform.database.roles import (
     owner_of,
     prepare_schema,
     refused,
+    repeated,
     role_of,
+    ROLES,
+    roles_of,
 )
 from app.platform.database.statement_spans import trace_statements
 from app.platform.database.tables import NAMING
 from app.platform.database.transaction import (
     has_begun,
     is_of_this_task,
-    login_in,
+    roles_in,
     send,
     send_last,
     Tx,
@@ -57,6 +67,7 @@ __all__ = [
     "EXTENSIONS",
     "NAMING",
     "OF_DRIVER",
+    "ROLES",
     "BoundaryError",
     "Database",
     "DatabaseAheadError",
@@ -74,25 +85,30 @@ __all__ = [
     "check_login",
     "check_none_is_open",
     "close",
+    "committed_ago",
     "connect",
     "connect_in_greenlet",
     "connect_replica",
     "create_engine",
     "grant",
     "has_begun",
+    "has_committed",
     "in_transaction",
     "is_inside",
     "is_of_this_task",
     "let_use",
-    "login_in",
     "login_of",
     "make_roles",
     "opening",
     "owner_of",
     "prepare_schema",
+    "read_after",
     "reading_primary",
     "refused",
+    "repeated",
     "role_of",
+    "roles_in",
+    "roles_of",
     "send",
     "send_last",
     "sqlstate_of",

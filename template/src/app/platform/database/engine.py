@@ -1,4 +1,4 @@
-"""The engine that all modules share. Its one login may read nothing by itself: `SET LOCAL ROLE` lends
+"""The engine that all modules share. Its login may read nothing by itself: `SET LOCAL ROLE` lends
 it the role of the module that speaks, until the transaction ends.
 """
 
@@ -28,7 +28,7 @@ from app.platform.database.errors import (
     unreachable,
 )
 from app.platform.database.kept_connection import KeptConnection, refuse_commit
-from app.platform.database.roles import EXTENSIONS
+from app.platform.database.roles import EXTENSIONS, ROLES
 from app.platform.database.speaking import begin_speaking, speaking_on
 from app.platform.database.spoken_sql import check_spoken
 from app.platform.settings import Settings
@@ -59,7 +59,7 @@ def create_engine(settings: Settings, *, name: str = "app serve") -> AsyncEngine
     seconds = settings.database_statement_timeout
     engine = create_async_engine(
         async_url(settings.database_url),
-        execution_options={_SECONDS: seconds},
+        execution_options={_SECONDS: seconds, ROLES: settings.roles},
         poolclass=Pool,
         pool_size=settings.database_pool_size,
         max_overflow=0,

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine.interfaces import Dialect, ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
+from app.platform.database.roles import roles_of
 from app.platform.database.speaking import Speaking, speaking_on
 
 READ_ONLY = "25006"
@@ -125,8 +126,8 @@ def _trespass(error: BaseException, engine: Engine, speaker: str | None) -> Boun
     denied = _DENIED.search(str(error))
     if denied is None:
         return None
-    login = engine.url.username
-    who = speaker.removeprefix(f"{login}__") if speaker else f"The login {login} by itself"
+    by_itself = f"The login {engine.url.username} by itself"
+    who = speaker.removeprefix(f"{roles_of(engine)}__") if speaker else by_itself
     owner = denied[1]
     if owner == "public":
         return BoundaryError(

@@ -23,7 +23,7 @@ from app.platform.database.engine import seconds_of
 from app.platform.database.errors import OF_DRIVER, translated, UnreachableError
 from app.platform.database.reading import falls_back, is_recent
 from app.platform.database.replica import Replica
-from app.platform.database.roles import role_of
+from app.platform.database.roles import role_of, roles_of
 from app.platform.database.speaking import Speaking
 from app.platform.database.spoken_sql import check_spoken
 from app.platform.database.statement_spans import begin_statement, end_statement
@@ -135,7 +135,7 @@ async def fetch(
 async def _fetch(
     module: str, engine: AsyncEngine, query: Prepared[*Columns], arguments: list[object]
 ) -> list[tuple[*Columns]]:
-    role = role_of(engine.url.username or "", module)
+    role = role_of(roles_of(engine), module)
     connection = await _connect(engine)
     driver: Any = connection.driver_connection
     driver.begin_with(seconds_of(engine), f' SET LOCAL ROLE "{role}";')

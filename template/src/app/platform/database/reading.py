@@ -23,7 +23,7 @@ from app.platform.database.errors import (
     UnreachableError,
 )
 from app.platform.database.replica import Replica
-from app.platform.database.roles import role_of
+from app.platform.database.roles import role_of, roles_of
 from app.platform.database.speaking import speaking_on
 from app.platform.telemetry import note_commit
 
@@ -114,7 +114,7 @@ class Reading:
             engine = self._primary if self._replica is None else self._replica.engine
             session = AsyncSession(engine, autoflush=False)
             connection = await session.connection()
-            role = role_of(engine.url.username or "", self._module)
+            role = role_of(roles_of(engine), self._module)
             assert connection.sync_connection is not None
             speaking = speaking_on(connection.sync_connection)
             speaking.speaker, speaking.read_only = role, True
@@ -186,6 +186,19 @@ def has_committed() -> None:
     if request is None:
         _request.set(request := _Request())
     request.must_hold = max(request.must_hold, time.monotonic())
+
+
+def committed_ago() -> float | None:
+    """Return how many seconds ago was committed what reads of this request must see, if anything."""
+    request = _request.get()
+    if request is None or request.must_hold == -math.inf:
+        return None
+    return max(time.monotonic() - request.must_hold, 0)
+
+
+def read_after(seconds: float) -> None:
+    """Let the reads of this request see what another process has committed so many seconds ago."""
+    _request.set(_Request(time.monotonic() - seconds))
 
 
 @contextmanager

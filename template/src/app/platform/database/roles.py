@@ -1,16 +1,23 @@
 """One schema and two roles per module.
 
 `<login>__<module>` is what the module's statements run as: it reads and writes the module's tables.
-`<login>__<module>__owner` owns the schema, and only migrations use it.
+`<login>__<module>__owner` owns the schema, and only migrations use it. The login is the application's:
+a service that has one of its own speaks as the same roles (DATABASE_ROLES).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+Done = TypeVar("Done")
 
 EXTENSIONS = "extensions"
 """The schema of Postgres's extensions: where names without a schema are looked up."""
+ROLES = "roles"
+"""The engine's option that says whose roles its statements run as."""
 _LONGEST_NAME = 63
 """Postgres cuts longer names off without an error (NAMEDATALEN - 1)."""
 
@@ -32,6 +39,12 @@ class DatabaseAheadError(MigrationError):
         self.module, self.revisions = module, revisions
 
 
+def roles_of(engine: AsyncEngine | Engine) -> str:
+    """Return the login whose roles an engine's statements run as: its own, by default."""
+    roles: str = engine.get_execution_options().get(ROLES) or engine.url.username or ""
+    return roles
+
+
 def role_of(login: str, module: str) -> str:
     """Return the role a module's statements run as: by the login's name in front, two applications on
     one server do not share it."""
@@ -43,8 +56,8 @@ def owner_of(login: str, module: str) -> str:
     return f"{role_of(login, module)}__owner"
 
 
-def check_login(connection: Connection, login: str) -> None:
-    """Raise MigrationError unless the application's login exists and inherits nothing.
+def check_login(connection: Connection, login: str, setting: str = "DATABASE_URL") -> None:
+    """Raise MigrationError unless a login that a setting names exists and inherits nothing.
 
     PostgreSQL 16 keeps inheritance with each grant; before, it is a property of the login.
     """
@@ -53,7 +66,7 @@ def check_login(connection: Connection, login: str) -> None:
     )
     if inherits is None:
         raise MigrationError(
-            f'The login "{login}" of DATABASE_URL does not exist. Create it as an admin: '
+            f'The login "{login}" of {setting} does not exist. Create it as an admin: '
             f"CREATE ROLE \"{login}\" LOGIN NOINHERIT PASSWORD '…';"
         )
     if inherits and not _grants_have_options(connection):
@@ -68,14 +81,23 @@ def prepare_schema(connection: Connection, login: str, module: str) -> str:
 
     Roles belong to the server: another migration may create them at the same moment.
     """
+    what = f"schema and roles of {module}"
+    return repeated(connection, what, lambda: _prepare_schema(connection, login, module))
+
+
+def repeated(connection: Connection, what: str, work: Callable[[], Done]) -> Done:
+    """Do what is one transaction again where others do the same with a role at the same moment.
+
+    Raises MigrationError for what Postgres refuses.
+    """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return _prepare_schema(connection, login, module)
+            return work()
         except DBAPIError as error:
             connection.rollback()
             if attempt < _ATTEMPTS and getattr(error.orig, "sqlstate", None) in _SAME_ROLE:
                 continue
-            raise refused(f"schema and roles of {module}", error) from error
+            raise refused(what, error) from error
     raise AssertionError
 
 

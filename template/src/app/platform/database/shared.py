@@ -12,6 +12,7 @@ from sqlalchemy.util import await_only
 
 from app.platform.database.errors import TransactionError, UNDONE, UnreachableError
 from app.platform.database.kept_connection import KeptConnection
+from app.platform.database.roles import roles_of
 from app.platform.database.speaking import Speaking, speaking_on
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Transaction:
     def __init__(self, engine: AsyncEngine, ended: AsyncExitStack) -> None:
         self.engine, self._ended = engine, ended
         self.connection: KeptConnection | None = None
-        self.login = engine.url.username or ""
+        self.roles = roles_of(engine)
         self.open = True
         self.is_undone = False
         """Whether a method that joined it has failed; see `boundary`."""

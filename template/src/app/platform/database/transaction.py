@@ -96,7 +96,7 @@ class Tx(AsyncSession):
             expire_on_commit=False,
         )
         session = self.sync_session
-        session._shared, session._role = transaction, role_of(transaction.login, module)
+        session._shared, session._role = transaction, role_of(transaction.roles, module)
 
     def after_commit(self, do: Callable[[], Awaitable[None]]) -> None:
         """Do something once the transaction is committed, or may be; not if it, or a savepoint around
@@ -236,9 +236,9 @@ async def send_last(tx: Tx, statement: str, told: str, role: str) -> str:
             end_statement(span, error)
 
 
-def login_in(tx: Tx) -> str:
-    """Return the login under which a transaction runs."""
-    return tx._transaction.login
+def roles_in(tx: Tx) -> str:
+    """Return the login whose roles speak in a transaction."""
+    return tx._transaction.roles
 
 
 async def has_begun(tx: Tx) -> bool:

@@ -13,6 +13,7 @@ from app.platform.jobs.jobs import (
     name_of,
     Options,
     parameters_of,
+    takes_tx,
 )
 from app.platform.jobs.moved import forget_jobs, speak_new_names, speak_old_names
 from app.platform.jobs.queue import connect_as_queue, connect_queue
@@ -75,4 +76,5 @@ __all__ = [
     "retry_jobs",
     "speak_new_names",
     "speak_old_names",
+    "takes_tx",
 ]

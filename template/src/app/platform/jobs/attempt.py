@@ -15,7 +15,7 @@ from app.platform.database import Database, has_begun, statements_may_take
 from app.platform.jobs.jobs import ArgumentsError, BoundJob, Delivery
 from app.platform.jobs.queue import end
 from app.platform.jobs.recovery import DeadlyJobError, has
-from app.platform.timeouts import MARGIN
+from app.platform.timeouts import given_up_after, MARGIN
 
 logger = logging.getLogger("app.worker")
 
@@ -37,7 +37,7 @@ class _AlreadyDoneError(Exception):
 async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
     """Run a job in a transaction of its module, which takes it from the queue as well: both or neither.
 
-    Returns False for one that sent no statement: it had no transaction, and has still to be taken out.
+    Returns False for one that has still to be taken out: it takes no transaction, or sent no statement.
     Raises what the job raises, ArgumentsError, DeadlineError, or AbortedError; CancelledError only
     where the task that runs this is cancelled.
     """
@@ -47,8 +47,12 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
     delivery = Delivery(f"{named}-{row.id}", row.attempts + 1)
     try:
         # A little longer than the attempt, so that it is the attempt that ends.
-        with statements_may_take(job.options.deadline + MARGIN):
+        seconds = job.options.deadline
+        with statements_may_take(seconds + MARGIN), given_up_after(seconds):
             async with asyncio.timeout(job.options.deadline) as limit:
+                if not job.takes_tx:
+                    await job.run(None, arguments, delivery)
+                    return False
                 async with Database(engine, job.module).transaction() as tx:
                     await job.run(tx, arguments, delivery)
                     if not await has_begun(tx):

@@ -18,7 +18,7 @@ class Event:
 
 Handler = Callable[..., Awaitable[None]]
 """`async def open_ledger(tx: Tx, event: CustomerRegistered, billing: Billing)`: after the first two
-come interfaces, found by type."""
+come interfaces, found by type. Without `tx`, it has no transaction; see `jobs`."""
 
 
 class Events:

@@ -12,6 +12,13 @@ type. It exists only if the transaction that enqueued it committed. What it writ
 with its being done, so once. Anything else it does may happen **more than once**: a worker can die
 after the e-mail was sent and before the commit. `delivery: Delivery` holds a key by which whoever
 receives such an effect recognises the second one.
+
+One that begins with its arguments has no transaction:
+
+    @job()
+    async def charge(order: Order, billing: Billing, db: Database, delivery: Delivery) -> None: ...
+
+It may call methods without `tx`, and open transactions of its own; all of it may happen more than once.
 """
 
 import inspect
@@ -19,7 +26,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, cast, Concatenate, Generic, get_type_hints, TypeVar
+from typing import (
+    Any,
+    cast,
+    Concatenate,
+    Generic,
+    get_type_hints,
+    overload,
+    Protocol,
+    TYPE_CHECKING,
+    TypeVar,
+)
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,9 +45,17 @@ from app.platform.jobs import queue
 from app.platform.jobs.queue import NewJob
 from app.platform.jobs.shapes import changed, members_of, renumbered, shape_of
 
-A = TypeVar("A")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-JobFunction = Callable[Concatenate[Tx, A, ...], Awaitable[None]]
+A = TypeVar("A")
+D = TypeVar("D", bound="DataclassInstance")
+
+InTransaction = Callable[Concatenate[Tx, A, ...], Awaitable[None]]
+"""A job that runs in a transaction, which takes it from the queue as well: both or neither."""
+Alone = Callable[Concatenate[A, ...], Awaitable[None]]
+"""A job that has no transaction, and is taken from the queue when it has ended."""
+JobFunction = InTransaction[A] | Alone[A]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +124,17 @@ class Job(Generic[A]):
 
     @cached_property
     def _adapter(self) -> TypeAdapter[A]:
-        return TypeAdapter(list(parameters_of(self.function).values())[1])
+        return TypeAdapter(list(parameters_of(self.function).values())[takes_tx(self.function)])
+
+
+class Declare(Protocol):
+    """Makes a job of a function."""
+
+    @overload
+    def __call__(self, function: InTransaction[A], /) -> Job[A]: ...
+
+    @overload
+    def __call__(self, function: Alone[D], /) -> Job[D]: ...
 
 
 def job(
@@ -109,7 +144,7 @@ def job(
     priority: int = 0,
     concurrency: int = 0,
     cron: str | None = None,
-) -> Callable[[JobFunction[A]], Job[A]]:
+) -> Declare:
     """Declare a job.
 
     `retries`: how often it is tried again after an error, after about 1, 2, 4 … seconds, at most ten
@@ -121,7 +156,11 @@ def job(
     `0 3 * * *` is every night at three. Once for each time, however many workers there are.
     """
     options = Options(retries, deadline, priority, concurrency, cron)
-    return lambda function: Job(function, options)
+
+    def declare(function: JobFunction[A]) -> Job[A]:
+        return Job(function, options)
+
+    return declare
 
 
 @dataclass(frozen=True)
@@ -132,7 +171,7 @@ class BoundJob:
     module: str
     options: Options
     function: Callable[..., Awaitable[None]]
-    """Takes `tx` and the arguments; the interfaces are bound already."""
+    """Takes the arguments, after `tx` where `takes_tx`; the interfaces are bound already."""
     delivery: str | None
     """The parameter that asks for the `Delivery`."""
     adapter: TypeAdapter[Any]
@@ -140,6 +179,8 @@ class BoundJob:
     """Makes the arguments of one that is enqueued by the clock."""
     former: str | None = None
     """What it is called in the queue, while the release before its module was renamed may still run."""
+    takes_tx: bool = True
+    """Whether it runs in a transaction, which takes it from the queue as well."""
 
     @property
     def names(self) -> list[str]:
@@ -183,10 +224,11 @@ class BoundJob:
         shape = (headers or {}).get("shape")
         return shape is not None and shape != self.shape
 
-    async def run(self, tx: Tx, arguments: object, delivery: Delivery) -> None:
-        """Run the function in the module's view of a transaction."""
+    async def run(self, tx: Tx | None, arguments: object, delivery: Delivery) -> None:
+        """Run the function; in the module's view of a transaction, if it takes one."""
         more = {self.delivery: delivery} if self.delivery else {}
-        await self.function(tx, arguments, **more)
+        given = (arguments,) if tx is None else (tx, arguments)
+        await self.function(*given, **more)
 
 
 def by_any_name(jobs: Mapping[str, BoundJob]) -> dict[str, BoundJob]:
@@ -215,6 +257,11 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, type]:
     """Return the parameters of a function and their types; `object` where it gives none."""
     hints = get_type_hints(function)
     return {name: hints.get(name, object) for name in inspect.signature(function).parameters}
+
+
+def takes_tx(function: Callable[..., Any]) -> bool:
+    """Say whether a job is to run in a transaction: whether that is its first parameter."""
+    return [*parameters_of(function).values()][:1] == [Tx]
 
 
 def is_frozen(kind: type) -> bool:

@@ -13,10 +13,9 @@ from opentelemetry.trace import SpanKind
 from app.platform import schemas
 from app.platform.database import (
     connect,
-    login_in,
-    login_of,
     OF_DRIVER,
     role_of,
+    roles_in,
     send,
     send_last,
     sqlstate_of,
@@ -112,7 +111,7 @@ def _headers(origin: Place | None, job: NewJob) -> str:
 async def end(tx: Tx, id: int) -> bool:
     """Take a job that is done from the queue, by the last statement of its transaction, which it leaves
     in the role of the queue. Returns False if the job was done before: then do not commit."""
-    role = role_of(login_in(tx), schemas.QUEUE)
+    role = role_of(roles_in(tx), schemas.QUEUE)
     ended = await send_last(tx, _END % {"role": role, "id": id}, _ENDED, role)
     return ended == "INSERT 0 1"
 
@@ -147,7 +146,7 @@ async def connect_queue(settings: Settings, limit: float = QUEUE) -> "AsyncItera
 @asynccontextmanager
 async def connect_as_queue(settings: Settings, limit: float = QUEUE) -> "AsyncIterator[Connection]":
     """Open such a connection, to be asked in plain SQL."""
-    role = role_of(login_of(settings.database_url), schemas.QUEUE).replace('"', '""')
+    role = role_of(settings.roles, schemas.QUEUE).replace('"', '""')
     about = {"application_name": "app worker"}
     connection = await connect(settings.database_url, command_timeout=limit, server_settings=about)
     try:

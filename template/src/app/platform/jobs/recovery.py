@@ -35,9 +35,12 @@ _RECOVER = f"""
         )
     WHERE id IN (
         SELECT id FROM {_TABLE} WHERE status = 'picked' AND heartbeat < now() - $1::interval
+            AND (entrypoint <> ALL($2) OR heartbeat < now() - interval '15 minutes')
         FOR UPDATE SKIP LOCKED
     )
 """
+"""What other processes run may have another WORKER_LOST_AFTER. Where none of them is left, it is put back
+nevertheless, so that it is seen to wait."""
 _START = f"""UPDATE {_TABLE} SET headers = headers || jsonb_build_object('started', true)
     WHERE id = $1"""
 _BEAT = text(f"""UPDATE {_TABLE} SET heartbeat = now()
@@ -72,9 +75,10 @@ async def has(queue: Queries, worker: QueueManagerId, id: JobId) -> bool:
     return bool(await queue.driver.fetch(_HAS, id, worker))
 
 
-async def recover(queue: Queries, silence: float) -> None:
-    """Put back what workers took that have been silent for so many seconds."""
-    await queue.driver.execute(_RECOVER, timedelta(seconds=silence))
+async def recover(queue: Queries, silence: float, elsewhere: Collection[str] = ()) -> None:
+    """Put back what workers took that have been silent for so many seconds; much longer, where it is
+    one of the jobs that are run `elsewhere`."""
+    await queue.driver.execute(_RECOVER, timedelta(seconds=silence), [*elsewhere])
 
 
 async def hold_unreadable(queue: Queries, worker: QueueManagerId, held: Collection[JobId]) -> int:

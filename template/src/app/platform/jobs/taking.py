@@ -11,7 +11,7 @@ from pgqueuer.models import JobId
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.types import QueueEntrypoint, QueueManagerId
 
-from app.platform.jobs.jobs import BoundJob
+from app.platform.jobs.jobs import BoundJob, by_any_name
 from app.platform.jobs.records import count_unknown
 from app.platform.jobs.recovery import hold_unreadable, recover
 from app.platform.jobs.versions import Versions
@@ -25,12 +25,17 @@ _NEVER = timedelta(days=36500)
 
 
 class Taker:
-    """Takes jobs for one worker."""
+    """Takes jobs for one worker. `known` are those as well that only others run."""
 
     def __init__(
-        self, worker: QueueManagerId, jobs: Mapping[str, BoundJob], silence: float
+        self,
+        worker: QueueManagerId,
+        jobs: Mapping[str, BoundJob],
+        known: Mapping[str, BoundJob],
+        silence: float,
     ) -> None:
         self._worker, self._jobs, self._silence = worker, jobs, silence
+        self._known, self.elsewhere = known, by_any_name(known).keys() - jobs.keys()
         self._limits = {
             QueueEntrypoint(name): EntrypointExecutionParameter(job.options.concurrency)
             for name, job in jobs.items()
@@ -63,12 +68,12 @@ class Taker:
         """Put back what dead workers left, and see what others could not read, now and then."""
         if time.monotonic() - self._recovered > _PAUSE:
             self._recovered = time.monotonic()
-            await recover(queue, self._silence)
+            await recover(queue, self._silence, self.elsewhere)
             await self._versions.look_aside(queue)
 
     async def warn_of_unknown(self, queue: Queries) -> None:
         """Say what no worker of this version runs."""
-        for name, number in (await count_unknown(queue, self._jobs)).items():
+        for name, number in (await count_unknown(queue, self._known)).items():
             logger.warning(
                 "%s jobs wait for %s, which this version of the code does not have. If no other is "
                 "to run them: `app jobs drop --unknown`.",

@@ -34,7 +34,8 @@ Answer = TypeVar("Answer")
 _POLL = 1.0
 """Seconds after which a worker looks for jobs although nobody told it of one."""
 _GATHER = 0.02
-"""Seconds for which a busy worker lets jobs end, to take several new ones with one query."""
+"""Seconds for which a busy worker lets jobs end, to take several new ones with one query; and one that
+was told of jobs that others run lets more come."""
 _LONG = 6
 """A worker is not well that has heard nothing of the queue for so many times WORKER_LOST_AFTER."""
 
@@ -44,15 +45,22 @@ class ClockError(Exception):
 
 
 class Worker:
-    """Runs jobs until it is stopped; any number of workers share one queue."""
+    """Runs jobs until it is stopped; any number of workers share one queue.
+
+    They may run different ones: `known` are all that the code has, by default those that this one runs.
+    """
 
     def __init__(
-        self, settings: Settings, engine: AsyncEngine, jobs: Mapping[str, BoundJob]
+        self,
+        settings: Settings,
+        engine: AsyncEngine,
+        jobs: Mapping[str, BoundJob],
+        known: Mapping[str, BoundJob] | None = None,
     ) -> None:
         self._settings, self._engine = settings, engine
         self._scheduled, self._jobs = jobs, by_any_name(jobs)
         self._id, self._answered = QueueManagerId(uuid4()), time.monotonic()
-        self._taker = Taker(self._id, self._jobs, settings.worker_lost_after)
+        self._taker = Taker(self._id, self._jobs, known or jobs, settings.worker_lost_after)
         self._running: dict[JobId, asyncio.Task[Exception | None]] = {}
         self._backlog = Backlog(self._id, settings.worker_concurrency)
         self._wake, self._stopped = asyncio.Event(), asyncio.Event()
@@ -161,6 +169,9 @@ class Worker:
                 rows, is_more = await self._taker.take(self._queue, room, self._held())
                 self._backlog.add(rows, is_more, len(self._running))
                 self._start_waiting()
+                # It may be told of each of the others' jobs.
+                if not rows and self._taker.elsewhere:
+                    await asyncio.sleep(_GATHER)
         self._answered = time.monotonic()
         with suppress(TimeoutError):
             async with asyncio.timeout(_GATHER if self._backlog.has_more else _POLL):

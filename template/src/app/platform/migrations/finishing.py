@@ -10,11 +10,12 @@ from app.platform.jobs import speak_new_names
 from app.platform.migrations.locks import SESSION, told
 from app.platform.migrations.removing import drop_roles
 from app.platform.migrations.renaming import stands_in
+from app.platform.migrations.services import services_of
 from app.platform.wiring import Move
 
 _STAYING = text(
     f"""SELECT {SESSION} FROM pg_stat_activity
-    WHERE datname = current_database() AND usename = :login AND backend_start < :since
+    WHERE datname = current_database() AND usename = ANY(:logins) AND backend_start < :since
         AND pid <> pg_backend_pid()"""
 )
 
@@ -29,12 +30,14 @@ def check_nobody_stays(
         connection.rollback()
         return
     admin = str(connection.scalar(text("SELECT current_user")))
-    try:
-        with connection.begin_nested():  # Whose member one is, one sees; it is undone below.
-            grant(connection, login, admin, inherit=True)
-    except DBAPIError:
-        pass  # Then it takes pg_read_all_stats.
-    staying = connection.execute(_STAYING, {"login": login, "since": since}).mappings().all()
+    logins = [login, *services_of(connection, login, old)]
+    for each in logins:
+        try:
+            with connection.begin_nested():  # Whose member one is, one sees; it is undone below.
+                grant(connection, each, admin, inherit=True)
+        except DBAPIError:
+            pass  # Then it takes pg_read_all_stats.
+    staying = connection.execute(_STAYING, {"logins": logins, "since": since}).mappings().all()
     connection.rollback()
     if staying:
         raise MigrationError(

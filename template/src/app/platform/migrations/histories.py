@@ -1,5 +1,6 @@
 """The history of one schema: which migrations it has had, which the code has, and how it is brought up."""
 
+import logging
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,10 @@ if TYPE_CHECKING:  # Alembic is slow to import, and only `app migrate` needs it.
     from alembic.config import Config
     from alembic.runtime.migration import MigrationInfo
 
+logger = logging.getLogger("app.migrations")
+
+_MAY_SPEAK = text("""SELECT role FROM unnest(CAST(:roles AS text[])) AS role
+    WHERE pg_has_role(session_user, to_regrole(quote_ident(role)), 'MEMBER')""")
 _CANCELLED, _NEEDED = "57014", "2BP01"
 
 
@@ -151,11 +156,26 @@ def pending(
     """Return the schemas that are older than the code."""
     migrated = _migrated(connection, histories)
     behind = {history.name for history in histories if history not in migrated}
-    for history in migrated:
-        applied, code = _state(connection, reader(login, history.name), history)
+    roles = [reader(login, history.name) for history in migrated]
+    allowed = may_speak(connection, *roles)
+    for history, role in zip(migrated, roles, strict=True):
+        if role not in allowed:
+            logger.warning(
+                "%s may not speak as %s: let `app migrate` know it, by SERVICE_LOGINS.",
+                connection.engine.url.username,
+                role,
+            )
+            behind.add(history.name)
+            continue
+        applied, code = _state(connection, role, history)
         if applied <= code.known and not applied >= code.heads:
             behind.add(history.name)
     return [history.name for history in histories if history.name in behind]
+
+
+def may_speak(connection: Connection, *roles: str) -> set[str]:
+    """Return those of some roles to which whoever is connected may switch."""
+    return set(connection.scalars(_MAY_SPEAK, {"roles": [*roles]}))
 
 
 def is_current(connection: Connection, login: str, histories: Sequence[History]) -> bool:

@@ -25,6 +25,7 @@ from app.platform.database import (
     MigrationError,
     prepare_schema,
     refused,
+    roles_of,
 )
 from app.platform.jobs import install_queue, is_outdated
 from app.platform.migrations.extensions import install_extensions
@@ -47,6 +48,7 @@ from app.platform.migrations.moves import (
     gone_from,
     prepare_stand_ins,
 )
+from app.platform.migrations.services import check_services, let_services_speak, Services
 from app.platform.query_stats import find_extension, install_views
 from app.platform.telemetry import cause
 from app.platform.timeouts import CONNECT
@@ -60,11 +62,16 @@ _MAY_ALL_CREATE = text(
 
 
 async def migrate(
-    admin_url: str, login: str, folders: Sequence[ModuleFolder], moves: Sequence[Move] = ()
+    admin_url: str,
+    login: str,
+    folders: Sequence[ModuleFolder],
+    moves: Sequence[Move] = (),
+    services: Services | None = None,
 ) -> list[str]:
     """Bring every module's schema up to date; return what was applied, as `module revision`.
 
-    `login` is the role that the application connects as; it is granted each module's role.
+    `login` is the role that the application connects as; it is granted each module's role. `services`
+    are modules whose role another login is granted, and no others: see `services`.
     Modules that were moved go first. Of two at once, one waits for the other. What waits for a lock
     gives up soon, and tries again.
     Raises DatabaseAheadError where the database is ahead of the code, and MigrationError where the
@@ -76,6 +83,7 @@ async def migrate(
         async with patience.watched():
             await take_turn(connection)
             await connection.run_sync(check_login, login)
+            await connection.run_sync(check_services, services or (), folders)
             await connection.run_sync(check_known, login, moves)
         if moves:
             applied += await carry_out(patience, connection, login, moves, folders)
@@ -92,11 +100,17 @@ async def migrate(
         names = [*(folder.name for folder in folders), schemas.QUEUE, schemas.REQUESTS]
         async with patience.watched():
             await connection.run_sync(_let_read_statistics, login, names)
+            if services is not None:
+                await connection.run_sync(let_services_speak, login, services, folders)
         return applied
 
 
 async def prepare(
-    admin_url: str, login: str, folders: Sequence[ModuleFolder], moves: Sequence[Move] = ()
+    admin_url: str,
+    login: str,
+    folders: Sequence[ModuleFolder],
+    moves: Sequence[Move] = (),
+    services: Services | None = None,
 ) -> None:
     """Create every module's schema and roles, nothing in them, and extensions: what `pg_restore` needs.
 
@@ -107,9 +121,12 @@ async def prepare(
         Patience(connection, admin_url).watched(),
     ):
         await take_turn(connection)
+        await connection.run_sync(check_services, services or (), folders)
         await connection.run_sync(_prepare_all, login, [*folders, REQUESTS, QUEUE, STATEMENTS])
         await connection.run_sync(prepare_stand_ins, login, moves)
         await connection.run_sync(install_extensions, folders)
+        if services is not None:
+            await connection.run_sync(let_services_speak, login, services, folders)
 
 
 @asynccontextmanager
@@ -142,7 +159,7 @@ async def is_migrated(
     engine: AsyncEngine, folders: Sequence[ModuleFolder], moves: Sequence[Move] = ()
 ) -> bool:
     """Say whether the database has had every migration of the code, and none besides."""
-    login = engine.url.username or ""
+    login = roles_of(engine)
     async with engine.connect() as connection:
         current = await connection.run_sync(is_current, login, [*folders, REQUESTS])
         current = current and await connection.run_sync(are_done, login, moves)
@@ -157,7 +174,7 @@ async def pending_migrations(
     A schema newer than the code is no reason to wait, nor is one that a newer version has taken away:
     during a deployment, old instances go on.
     """
-    login = connection.engine.url.username or ""
+    login = roles_of(connection.engine)
     behind = await connection.run_sync(pending, login, [*folders, REQUESTS])
     if left := set(behind) & {folder.name for folder in folders}:
         here = next(folder.path.parent for folder in folders if folder.name in left)

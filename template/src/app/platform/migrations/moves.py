@@ -24,7 +24,7 @@ from app.platform.database import (
     sqlstate_of,
 )
 from app.platform.migrations.finishing import check_nobody_stays, finish
-from app.platform.migrations.histories import check_not_ahead, History
+from app.platform.migrations.histories import check_not_ahead, History, may_speak
 from app.platform.migrations.locks import NOT_GIVEN, Patience
 from app.platform.migrations.removing import remove
 from app.platform.migrations.renaming import rename, stands_in, steps_behind, take_step
@@ -119,9 +119,10 @@ def to_be_done(connection: Connection, login: str, moves: Sequence[Move]) -> lis
 
 def gone_from(connection: Connection, login: str, folder: Path) -> set[str]:
     """Return the modules that a later version of the code than that in a folder has removed or renamed."""
-    if not connection.scalar(_IS_THERE):
+    role = role_of(login, schemas.STATEMENTS)
+    if not connection.scalar(_IS_THERE) or not may_speak(connection, role):
         return set()
-    connection.execute(text(f'SET LOCAL ROLE "{role_of(login, schemas.STATEMENTS)}"'))
+    connection.execute(text(f'SET LOCAL ROLE "{role}"'))
     known = set(map(str, parse_moves(folder)))
     return {row.name for row in connection.execute(_GONE) if row.entry not in known}
 

@@ -9,6 +9,7 @@ time: that takes a lock, and who waits for one has no other.
 from sqlalchemy import Connection, text
 
 from app.platform.database import (
+    grant,
     let_use,
     make_roles,
     MigrationError,
@@ -16,6 +17,7 @@ from app.platform.database import (
     role_of,
 )
 from app.platform.jobs import speak_old_names
+from app.platform.migrations.services import services_of
 from app.platform.wiring import Move
 
 _IS_SCHEMA = text("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = :name)")
@@ -62,6 +64,8 @@ def rename(connection: Connection, login: str, move: Move) -> str | None:
     if connection.scalar(_IS_SCHEMA, {"name": new}):
         _make_way(connection, old, new)
     owner, (new_role, new_owner) = owner_of(login, old), make_roles(connection, login, new)
+    for service in services_of(connection, login, old):
+        grant(connection, new_role, service)
     connection.execute(text(f'ALTER SCHEMA "{old}" RENAME TO "{new}"'))
     connection.execute(text(f'ALTER SCHEMA "{new}" OWNER TO "{new_owner}"'))
     _speak_as(connection, new_owner)

@@ -183,11 +183,11 @@ class Statements(Asked[Mapping[str, Sums]]):
     ) -> None:
         super().__init__(loop)
         self._url = settings.database_url
-        self._login = login = login_of(self._url)
-        own = [login, *(role_of(login, name) for name in _PLATFORM)]
+        self._roles = roles = settings.roles
+        own = [login_of(self._url), *(role_of(roles, name) for name in _PLATFORM)]
         self._modules = dict.fromkeys(own, PLATFORM)
         """By role, whose it is."""
-        self._modules.update((role_of(login, name), name) for name in modules)
+        self._modules.update((role_of(roles, name), name) for name in modules)
         self._told: dict[str, Sums] = dict.fromkeys(self._modules.values(), (0.0, 0.0))
         self._before: Mapping[str, Sums] | None = None
         self._said = ""
@@ -197,7 +197,7 @@ class Statements(Asked[Mapping[str, Sums]]):
         from app.platform.query_stats import connect_statistics, sums_by_role
 
         async with connect_statistics(self._url) as connection:
-            rows = await sums_by_role(connection, self._login)
+            rows = await sums_by_role(connection, self._roles)
         for row in rows:
             if module := self._modules.get(row["role"]):
                 seconds, calls = sums[module]

@@ -20,6 +20,7 @@ from app.platform.telemetry import without_values
 from app.platform.timeouts import STATISTICS
 
 _SPEAK = "SELECT set_config('role', $1, true)"
+_MAY_SPEAK = "SELECT pg_has_role(session_user, $1::name, 'MEMBER')"
 _LIMITS = "SET LOCAL statement_timeout = 5000; SET LOCAL lock_timeout = 1000"
 _OURS = (
     r"^select set_config\(|\mpg_(catalog|class|type|prepared_statements)\M|\malembic_version\M|"
@@ -60,24 +61,26 @@ class SlowStatement:
 
 
 async def slow_statements(
-    database_url: str, modules: Collection[str], limit: int
+    database_url: str, modules: Collection[str], limit: int, roles: str | None = None
 ) -> list[SlowStatement]:
     """Return, of each module, so many statements that took longest in all: the longest first, the
-    platform's own last. Runs none of them. Raises StatisticsError, and what the driver raises."""
-    login = login_of(database_url)
+    platform's own last. Those are left out as which the login may not speak; `roles` are another's.
+    Runs none of them. Raises StatisticsError, and what the driver raises."""
+    roles = roles or login_of(database_url)
     found: list[SlowStatement] = []
     async with connect_statistics(database_url) as connection:
-        sums = await sums_by_role(connection, login)
+        sums = await sums_by_role(connection, roles)
         totals = {row["role"]: row["seconds"] * 1000 for row in sums}
         for module in modules:
-            if total := totals.get(role_of(login, module)):
-                found += await _of_module(connection, login, module, limit, total)
+            role = role_of(roles, module)
+            if (total := totals.get(role)) and await connection.fetchval(_MAY_SPEAK, role):
+                found += await _of_module(connection, roles, module, limit, total)
     return sorted(found, key=lambda each: (each.module in _OF_PLATFORM, -each.total_ms))
 
 
-async def sums_by_role(connection: Any, login: str) -> Sequence[Mapping[str, Any]]:
+async def sums_by_role(connection: Any, roles: str) -> Sequence[Mapping[str, Any]]:
     """Return role, calls and seconds of all who speak in this database. Raises StatisticsError."""
-    role = role_of(login, schemas.STATEMENTS)
+    role = role_of(roles, schemas.STATEMENTS)
     try:
         async with _speaking(connection, role):
             rows: Sequence[Mapping[str, Any]] = await connection.fetch(
@@ -101,9 +104,9 @@ async def connect_statistics(url: str) -> AsyncIterator[Any]:
 
 
 async def _of_module(
-    connection: Any, login: str, module: str, limit: int, total: float
+    connection: Any, roles: str, module: str, limit: int, total: float
 ) -> list[SlowStatement]:
-    role = role_of(login, module)
+    role = role_of(roles, module)
     async with _speaking(connection, role):
         rows = await connection.fetch(_READ, limit)
         transactions = await connection.fetchval(_TRANSACTIONS) or 0

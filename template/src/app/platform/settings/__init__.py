@@ -13,11 +13,21 @@ from app.platform.settings.release import (
 
 if TYPE_CHECKING:
     from app.platform.settings.kinds import MEMORY
+    from app.platform.settings.remote import (
+        parse_addresses,
+        parse_keys,
+        parse_names,
+        parse_timeouts,
+    )
     from app.platform.settings.settings import load_settings, Settings, SettingsError
 else:  # `app --help` has no use for pydantic.
     __getattr__ = lazily(
         __name__,
-        {"kinds": ("MEMORY",), "settings": ("load_settings", "Settings", "SettingsError")},
+        {
+            "kinds": ("MEMORY",),
+            "remote": ("parse_addresses", "parse_keys", "parse_names", "parse_timeouts"),
+            "settings": ("load_settings", "Settings", "SettingsError"),
+        },
     )
 
 __all__ = [
@@ -30,6 +40,10 @@ __all__ = [
     "application_name",
     "is_for_development",
     "load_settings",
+    "parse_addresses",
+    "parse_keys",
     "parse_levels",
+    "parse_names",
+    "parse_timeouts",
     "user_agent",
 ]

@@ -14,6 +14,7 @@ from app.platform.settings.release import installed_version
 MEMORY = "memory://"
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 """What a tag of an image may be, and a label of Kubernetes nearly."""
+_MODULE, _LOGIN = re.compile(r"[a-z][a-z0-9_]*"), re.compile(r"[^\s\"\x00=]{1,63}")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}(-dirty)?")
 
 
@@ -51,6 +52,29 @@ def _database_url(value: str) -> str:
     return value
 
 
+def _login(value: str) -> str | None:
+    if value and not _LOGIN.fullmatch(value):
+        raise ValueError("is not the name of a login: write shop, as DATABASE_URL elsewhere has it")
+    return value or None
+
+
+def parse_logins(value: str) -> list[tuple[str, str]]:
+    """Return modules, each with a login. Raises ValueError."""
+    pairs = [each.partition("=") for each in value.split()]
+    for module, _, login in pairs:
+        if not _MODULE.fullmatch(module) or not _LOGIN.fullmatch(login):
+            raise ValueError(
+                "are not modules with a login each: write billing=shop_billing, with spaces between "
+                "several"
+            )
+    return [(module, login) for module, _, login in pairs]
+
+
+def _service_logins(value: str) -> str:
+    parse_logins(value)
+    return value
+
+
 def _cache_url(value: str) -> str:
     if value == MEMORY:
         return value
@@ -84,5 +108,8 @@ def _collector(value: str) -> str:
 CacheUrl = Annotated[str, AfterValidator(_cache_url)]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+Login = Annotated[str, AfterValidator(_login)]
+"""Nothing is the same as none."""
+ServiceLogins = Annotated[str, AfterValidator(_service_logins)]
 LogLevels = Annotated[str, AfterValidator(_log_levels)]
 Collector = Annotated[str, AfterValidator(_collector)]

@@ -16,13 +16,25 @@ from app.platform.settings.kinds import (
     Collector,
     Commit,
     DatabaseUrl,
+    Login,
     LogLevels,
     MEMORY,
+    parse_logins,
     Seconds,
+    ServiceLogins,
     Version,
 )
 from app.platform.settings.levels import Level
 from app.platform.settings.release import installed_version
+from app.platform.settings.remote import (
+    Addresses,
+    Keys,
+    ModuleNames,
+    Names,
+    parse_addresses,
+    parse_timeouts,
+    Timeouts,
+)
 
 _SECRETS = Path("/run/secrets")
 _SHORTEST_PASSWORD = 12
@@ -59,8 +71,13 @@ class Settings(BaseSettings):
 
     database_url: DatabaseUrl = Field(repr=False)
     """The login that serves requests. By itself it may read no table."""
+    database_roles: Login | None = None
+    """The login whose roles statements run as, where that of DATABASE_URL is a service's own."""
     migration_database_url: DatabaseUrl | None = Field(default=None, repr=False)
     """An admin with CREATEROLE who owns the database. Only `app migrate` uses it."""
+    service_logins: ServiceLogins | None = None
+    """The logins of services, as `app migrate` is to let them speak: `billing=app_billing`, as that module
+    and no other. Nothing, but said, takes it from all; where it is not set, all stays as it is."""
     database_replica_url: DatabaseUrl | None = Field(default=None, repr=False)
     """A streaming replica of that database, for reads."""
     database_replica_max_lag: Seconds = Field(default=5, ge=2, le=600)
@@ -93,6 +110,20 @@ class Settings(BaseSettings):
     """Seconds that running jobs have to end when a worker is stopped; then another takes them."""
     worker_lost_after: Seconds = Field(default=10, ge=1)
     """Seconds of silence after which a worker counts as dead, and others take its jobs."""
+
+    modules: ModuleNames = ""
+    """What this process serves, its routes and jobs included: `billing`; or all but REMOTE_MODULES."""
+    remote_modules: Addresses = ""
+    """Where other modules are: `billing=http://billing:8000`, separated by spaces."""
+    remote_keys: Keys = Field(default="", repr=False)
+    """Sign the calls between processes: `2026-11:<base64> 2026-10:<base64>`, of 32 bytes or more. The
+    first signs, all verify. A process that has some serves its modules to the others."""
+    remote_timeouts: Timeouts = ""
+    """Seconds that calls may take, where it is not 2: `billing=1 billing.charge=0.5`."""
+    remote_off: Names = ""
+    """What is not called at all: `billing.refund`, or `billing`. Whoever calls it is refused at once."""
+    remote_concurrency: int = Field(default=20, ge=1, le=1000)
+    """Calls of one module that this process has running at once; more are refused."""
 
     flags_file: FilePath | None = None
     """Says of flags what is to hold here, whatever the file of their module says."""
@@ -127,6 +158,16 @@ class Settings(BaseSettings):
         return {"service.version": self.app_version, **commit}
 
     @property
+    def roles(self) -> str:
+        """The login whose roles statements run as."""
+        return self.database_roles or make_url(self.database_url).username or ""
+
+    @property
+    def services(self) -> list[tuple[str, str]] | None:
+        """Modules, each with a login that may speak as it; None where nobody has said."""
+        return None if self.service_logins is None else parse_logins(self.service_logins)
+
+    @property
     def admin_url(self) -> str:
         """The URL that migrations use."""
         return self.migration_database_url or self.database_url
@@ -144,12 +185,22 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "DATABASE_STATEMENT_TIMEOUT", "must not be longer than REQUEST_TIMEOUT"
     if settings.request_timeout > settings.shutdown_timeout:
         yield "SHUTDOWN_TIMEOUT", "must not be shorter than REQUEST_TIMEOUT"
+    yield from _remote_contradictions(settings)
     replica = make_url(settings.database_replica_url or settings.database_url)
-    if replica.username != make_url(settings.database_url).username:
+    if not settings.database_roles and (
+        replica.username != make_url(settings.database_url).username
+    ):
         yield (
             "DATABASE_REPLICA_URL",
             "must name the user of DATABASE_URL, whose name is part of every role's",
         )
+    admin = make_url(settings.admin_url).username
+    for _, login in settings.services or ():
+        if login in (settings.roles, admin):
+            yield (
+                "SERVICE_LOGINS",
+                f"{login} may speak as every module: name a login that the service has for itself",
+            )
     for origin in settings.cors_origins.split():
         sent = _origin(origin)
         if sent != origin:
@@ -187,6 +238,20 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     for name, each in users.items():
         if each.password is not None and len(str(each.password)) < _SHORTEST_PASSWORD:
             yield name, f"has a password of less than {_SHORTEST_PASSWORD} characters"
+
+
+def _remote_contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
+    elsewhere = parse_addresses(settings.remote_modules)
+    if elsewhere and not settings.remote_keys:
+        yield (
+            "REMOTE_KEYS",
+            "is not set, and signs the calls of REMOTE_MODULES: set the same for both",
+        )
+    if both := elsewhere.keys() & set(settings.modules.split()):
+        yield "REMOTE_MODULES", f"has {min(both)}, which this process serves itself by MODULES"
+    for name, seconds in parse_timeouts(settings.remote_timeouts).items():
+        if seconds > settings.request_timeout:
+            yield "REMOTE_TIMEOUTS", f"gives {name} longer than REQUEST_TIMEOUT"
 
 
 def _origin(url: str) -> str | None:

@@ -52,6 +52,11 @@ def get_request() -> object:
     return _fields.get().get("request_id")
 
 
+def get_user() -> object:
+    """Return the id of the principal on whose behalf the code runs."""
+    return _fields.get().get("user.id")
+
+
 def add(**fields: object) -> None:
     """Let what is logged from here on carry these fields as well."""
     _fields.set({**_fields.get(), **fields})

@@ -13,10 +13,16 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app.platform.database import OutcomeUnknownError, UnreachableError
-from app.platform.errors import DomainError, problem_type, status_of
+from app.platform.errors import (
+    DomainError,
+    problem_type,
+    RemoteError,
+    RemoteTimeout,
+    status_of,
+)
 from app.platform.telemetry import cause, has_written
 from app.platform.web.database_problems import answer_to
-from app.platform.web.problems import problem
+from app.platform.web.problems import later, problem
 
 logger = logging.getLogger("app.http")
 
@@ -71,6 +77,20 @@ def _outcome_unknown(request: Request, error: Exception) -> Response:
     return _database_error(request, error)
 
 
+def _remote_error(request: Request, error: Exception) -> Response:
+    """Answer for a module in another process, and send no one back who could do something twice."""
+    assert isinstance(error, RemoteError)
+    request.scope["error"], request.scope["cause"] = error, str(error)
+    is_safe = request.scope.get("method") in ("GET", "HEAD", "OPTIONS")
+    if isinstance(error, RemoteTimeout):
+        said = "Another part of the application did not answer in time."
+        return problem(504, said if is_safe else f"{said} Look whether it was done.")
+    said = "Another part of the application is not available."
+    if is_safe or (error.is_undone and not has_written()):
+        return later(f"{said} Try again in a moment.", error.wait)
+    return problem(503, f"{said} Part of the request may be done: look before you try again.")
+
+
 def _several(request: Request, error: Exception) -> Response:
     """Answer what tasks raised that ran beside one another, if each of them would be answered."""
     assert isinstance(error, ExceptionGroup)
@@ -101,6 +121,7 @@ HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
     UnreachableError: _database_error,
     PoolTimeout: _database_error,
     DBAPIError: _database_error,
+    RemoteError: _remote_error,
     ExceptionGroup: _several,
 }
 """What becomes of an error. Whatever else a module raises is its own failure: a 500."""

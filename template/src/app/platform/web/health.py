@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.platform.auth import PUBLIC
-from app.platform.database import connect_in_greenlet
+from app.platform.database import connect_in_greenlet, ROLES, roles_of
 from app.platform.settings import Settings
 from app.platform.telemetry import cause
 from app.platform.timeouts import PROBE
@@ -57,7 +57,12 @@ class Probe:
     def __init__(self, engine: AsyncEngine, folders: Sequence[ModuleFolder]) -> None:
         # Not from the pool: an instance that is merely busy must not be taken out of service.
         options = {"command_timeout": PROBE, "async_creator_fn": connect_in_greenlet}
-        self._engine = create_async_engine(engine.url, poolclass=NullPool, connect_args=options)
+        self._engine = create_async_engine(
+            engine.url,
+            poolclass=NullPool,
+            connect_args=options,
+            execution_options={ROLES: roles_of(engine)},
+        )
         self._folders = folders
         self._is_migrated = False
         self._alone = asyncio.Lock()

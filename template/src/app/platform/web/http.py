@@ -23,6 +23,7 @@ from app.platform.database import (
 from app.platform.settings import application_description, application_name, Settings
 from app.platform.telemetry import Objectives
 from app.platform.web.access import Access, create_tokens
+from app.platform.web.calls import Calls
 from app.platform.web.error_handlers import HANDLERS
 from app.platform.web.idempotency import Idempotency
 from app.platform.web.limits import Limits
@@ -67,9 +68,11 @@ def create_api(
     engine: AsyncEngine,
     objectives: Mapping[str, Objectives] | None = None,
     renames: Iterable[Move] = (),
+    calls: Callable[[Callable[[Scope], None]], ASGIApp] | None = None,
 ) -> FastAPI:
     """Create the application; a module's routes stand under its name, and under its old one until one of
-    `renames` is finished. Its requests are counted for `objectives`, by module."""
+    `renames` is finished. Its requests are counted for `objectives`, by module. What `calls` makes
+    answers other processes."""
     names = {name.replace("_", "-"): name for name in sorted(routers)}
     former = {move.name.replace("_", "-"): move for move in renames if move.to in routers}
     everything = names | {first: move.to for first, move in former.items()}
@@ -94,6 +97,8 @@ def create_api(
         at_once=settings.request_concurrency_per_caller,
         pages=["/openapi.json"] if settings.is_development else [],
     )
+    if calls is not None:
+        api.add_middleware(Calls, answer=calls)
     api.add_middleware(Limits, settings=settings)
     api.add_middleware(_Unexpected)
     if origins := settings.cors_origins.split():

@@ -11,10 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.settings import Settings
+from app.platform.timeouts import until
 from app.platform.web.problems import later, problem
 
 _TOO_LARGE = "The body is larger than {} bytes."
 _TOO_SLOW = "The request took too long. Look whether it was done, then try again."
+_NEVER = float("inf")
 PROBES = ("/healthz", "/readyz")
 """Must answer when nothing else does."""
 
@@ -68,7 +70,11 @@ class Limits:
 
         try:
             async with self._limit(self._seconds) as time:
-                await self._app(scope, receive_some if has_body else receive, send)
+                token = until.set(time.when() or _NEVER)
+                try:
+                    await self._app(scope, receive_some if has_body else receive, send)
+                finally:
+                    until.reset(token)
         except Exception:  # Or what became of a TimeoutError on its way.
             if "status" in scope or not time.expired():
                 raise

@@ -121,6 +121,7 @@ class Requests:
         method = method if method in _METHODS else "_OTHER"
         route = self._route(scope)
         asked, error = speaking.get(), scope.get("error")
+        is_call = "template" in scope  # Another process counts it, as a part of its request.
         kind = asked, route or metrics.NO_ROUTE, method, status
         deferred.call(self._count, kind, seconds, exemplar_of(span))
         if reason := scope.get("refused"):
@@ -128,13 +129,16 @@ class Requests:
         level = logging.INFO
         if status >= 500 or error is not None:
             culprit = culprit_of(error) or asked
-            self._promises.count_failed(culprit)
+            if not is_call:
+                self._promises.count_failed(culprit)
             speaking.set(culprit)  # Who wants to know why looks there.
             if (unforeseen := scope.get("unforeseen")) is not None:
                 logger.error("Nobody has foreseen this error.", exc_info=unforeseen)
             # What was raised is logged as an error, here or by whoever caught it.
             level = logging.WARNING if status == 503 or error is not None else logging.ERROR
-        elif not reason and status != _GIVEN_UP and (route is not None or method != "OPTIONS"):
+        elif not (
+            is_call or reason or status == _GIVEN_UP or (route is None and method == "OPTIONS")
+        ):
             # What the caller may not do, or did not wait for, says nothing of how we work.
             deferred.call(self._promises.count_answered, asked, seconds, parts())
         if span is not None:
@@ -159,7 +163,7 @@ class Requests:
         """Return the template of a request's path, or None where it was refused before or there is
         none: never the path itself, which says who and what, and is different each time."""
         if (route := scope.get("route")) is None:
-            return None
+            return scope.get("template")  # Of a call from another process, which has no route.
         if not self._templates:
             for each in iter_route_contexts(scope["app"].routes):
                 template = each.path_format or each.path or ""

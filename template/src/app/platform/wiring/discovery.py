@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 from app.platform.cache import Cache
 from app.platform.database import Database
 from app.platform.flags import Flags
-from app.platform.jobs import Events, Job, parameters_of
+from app.platform.jobs import Events, Job, parameters_of, takes_tx
 from app.platform.telemetry import ObjectivesError, read_objectives
 from app.platform.wiring.module_toml import ModuleToml, read_modules, WiringError
 from app.platform.wiring.modules import Module, ModuleFolder
@@ -115,7 +115,7 @@ def _dependencies(folder: ModuleFolder, providers: Mapping[type, str]) -> set[st
         wanted += parameters_of(folder.declaration.routes).items()
     for handler in (*folder.declaration.jobs, *folder.declaration.subscriptions.values()):
         function = handler.function if isinstance(handler, Job) else handler
-        asked = list(parameters_of(function).items())[2:]
+        asked = list(parameters_of(function).items())[1 + takes_tx(function) :]
         wanted += [(name, kind) for name, kind in asked if kind in providers]
     for name, kind in wanted:
         if kind in own:

@@ -29,6 +29,7 @@ from typing import (
 )
 
 from app.platform.database import Tx
+from app.platform.wiring.marks import is_idempotent
 
 Method = Callable[..., Any]
 
@@ -57,6 +58,11 @@ class Promise:
     """Whether it is `async def`, so that a call returns when it is awaited."""
     streams: bool
     """Whether it returns an asynchronous iterator, so that a call ends when that is read."""
+
+    @property
+    def is_idempotent(self) -> bool:
+        """Whether a repeated call does no harm."""
+        return is_idempotent(self.function)
 
 
 def promises_of(interface: type) -> list[Promise]:

@@ -9,7 +9,7 @@ from typing import Any
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 
-from app.platform.errors import DomainError
+from app.platform.errors import DomainError, RemoteError
 from app.platform.telemetry import (
     begin,
     deferred,
@@ -131,6 +131,8 @@ class _Calls:
         if isinstance(error, CallError) and not error.is_told:
             error.is_told = is_refused = True
             take_part(speaking.get(), error)
+        elif error is not None and isinstance(error, RemoteError):
+            take_part(error.module, error)  # Perhaps further on than the one that was called.
         else:
             take_part(self.module, None if is_refused else error)
         if span is not None:

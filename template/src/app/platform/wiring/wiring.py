@@ -1,6 +1,6 @@
 """Give each module what it asks for: what its `build` takes as parameters, found by type."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast, TypeVar
@@ -24,6 +24,7 @@ from app.platform.jobs import (
     name_of,
     Options,
     parameters_of,
+    takes_tx,
 )
 from app.platform.wiring.boundary import at_boundary, Instrument
 from app.platform.wiring.interfaces import InterfaceError
@@ -43,9 +44,12 @@ class Wired:
     """
 
     folders: Sequence[ModuleFolder]
+    """Those that this process serves."""
     routers: Mapping[str, APIRouter]
     jobs: Mapping[str, BoundJob]
     """What a worker runs, by name: jobs, and one for each subscription."""
+    known: Mapping[str, BoundJob]
+    """Those, and what workers of other processes run: all that may stand in the queue."""
     _instances: Mapping[type, object] = field(repr=False)
 
     def __getitem__(self, interface: type[Interface]) -> Interface:
@@ -64,11 +68,15 @@ def wire(
     only: type | None = None,
     fakes: Mapping[type, object] | None = None,
     instrument: Instrument | None = None,
+    served: Collection[str] | None = None,
+    elsewhere: Callable[[ModuleFolder], object | None] | None = None,
 ) -> Wired:
     """Build the modules in the order given, each with its dependencies.
 
     Reads may go to `replica`; what modules cache is kept in `cache`, or in memory.
     `instrument` is handed each method that other modules may call, and may replace it.
+    Only modules that are `served` are built, routed to, and run jobs. Another one is called through
+    what `elsewhere` returns for it; the events that it listens to are written for it all the same.
     For tests: `only` builds one module and what it depends on, step by step down, and nothing else;
     `fakes` stand, by interface, for modules that are not built then, nor what only those need.
     Raises WiringError where something does not fit.
@@ -80,17 +88,35 @@ def wire(
         except InterfaceError as error:
             raise WiringError(f"{folder.name}: {error}") from None
 
+    def declare(folder: ModuleFolder, provided: Mapping[type, object] | None) -> None:
+        for each in folder.declaration.jobs:
+            _add(known, _job(folder, each, provided))
+        for event, handler in folder.declaration.subscriptions.items():
+            subscriber = _subscriber(folder, event, handler, provided)
+            _add(known, subscriber)
+            events.subscribe(event, subscriber)
+
     fakes = fakes or {}
     events, cache = Events(), cache or CacheStore()
     instances: dict[type, object] = {Events: events}
     routers: dict[str, APIRouter] = {}
-    jobs: dict[str, BoundJob] = {}
+    known: dict[str, BoundJob] = {}
     built = []
+    absent: dict[type, object] = {}
     for folder in _part(folders, only, fakes):
         if folder.interface in fakes:
             instances[folder.interface] = outside(folder, fakes[folder.interface])
             continue
-        provided = instances | {
+        if served is not None and folder.name not in served:
+            declare(folder, None)
+            if elsewhere is None or (client := elsewhere(folder)) is None:
+                absent[folder.interface] = _Absent(folder.name)
+            else:
+                instances[folder.interface] = outside(folder, client)
+            continue
+        provided = {
+            **absent,
+            **instances,
             Database: Database(engine, folder.name, replica),
             Cache: Cache(cache, folder.name),
             Flags: Flags(folder.name),
@@ -99,14 +125,18 @@ def wire(
         instances[folder.interface] = provided[folder.interface] = outside(folder, made)
         if (routes := folder.declaration.routes) is not None:
             routers[folder.name] = routes(**_pick(folder, routes, provided))
-        for each in folder.declaration.jobs:
-            _add(jobs, _job(folder, each, provided))
-        for event, handler in folder.declaration.subscriptions.items():
-            subscriber = _subscriber(folder, event, handler, provided)
-            _add(jobs, subscriber)
-            events.subscribe(event, subscriber)
+        declare(folder, provided)
         built.append(folder)
-    return Wired(built, routers, jobs, instances)
+    here = {folder.name for folder in built}
+    jobs = {name: job for name, job in known.items() if job.module in here}
+    return Wired(built, routers, jobs, known, instances)
+
+
+@dataclass(frozen=True)
+class _Absent:
+    """Stands for a module that is not served here, and nobody has said where it is."""
+
+    name: str
 
 
 def _part(
@@ -133,19 +163,19 @@ def _part(
     return [folder for folder in folders if folder.name in needed]
 
 
-def _job(folder: ModuleFolder, job: Job[Any], provided: Mapping[type, object]) -> BoundJob:
-    """Return a job that has the interfaces it asks for."""
+def _job(folder: ModuleFolder, job: Job[Any], provided: Mapping[type, object] | None) -> BoundJob:
+    """Return a job that has the interfaces it asks for; with none provided, it is run elsewhere."""
     name = name_of(job.function)
     if job.function.__module__ != f"{folder.package}.jobs":
         raise WiringError(
             f"{folder.name}/wiring.py lists the job {name} of {job.function.__module__}: a module's "
             "jobs stand in its own jobs.py, which names them."
         )
-    kinds = list(parameters_of(job.function).values())
-    if kinds[:1] != [Tx] or not is_frozen((*kinds, object, object)[1]):
+    kinds = list(parameters_of(job.function).values())[takes_tx(job.function) :]
+    if not is_frozen((*kinds, object)[0]):
         raise WiringError(
             f"{folder.name}/jobs.py: {name} must begin with `tx: Tx` and its arguments, a "
-            "`@dataclass(frozen=True)`."
+            "`@dataclass(frozen=True)`; or with its arguments, to run without a transaction."
         )
     if (cron := job.options.cron) is not None:
         if not is_valid_cron(cron):
@@ -154,29 +184,30 @@ def _job(folder: ModuleFolder, job: Job[Any], provided: Mapping[type, object]) -
                 "minute, hour, day, month, weekday, such as `0 3 * * *`."
             )
         try:
-            kinds[1]()
+            kinds[0]()
         except Exception as error:  # A default may be made by whatever the team has written.
             raise WiringError(
                 f"{folder.name}/jobs.py: {name} has a cron, so that each field of "
-                f"{kinds[1].__name__} needs a default: {error}."
+                f"{kinds[0].__name__} needs a default: {error}."
             ) from None
-    return _bind(folder, job.function, kinds[1], job.options, provided)
+    return _bind(folder, job.function, kinds[0], job.options, provided)
 
 
 def _subscriber(
     folder: ModuleFolder,
     event: type[Event],
     handler: Handler | Job[Any],
-    provided: Mapping[type, object],
+    provided: Mapping[type, object] | None,
 ) -> BoundJob:
-    """Return the job that an event is for this subscriber."""
+    """Return the job that an event is for this subscriber; with none provided, it is run elsewhere."""
     function, options = (
         (handler.function, handler.options) if isinstance(handler, Job) else (handler, Options())
     )
-    if list(parameters_of(function).values())[:2] != [Tx, event]:
+    if list(parameters_of(function).values())[takes_tx(function) :][:1] != [event]:
         raise WiringError(
             f"{folder.name}/wiring.py: {name_of(function)} must begin with `tx: Tx, event: "
-            f"{event.__name__}`, the event it is subscribed to."
+            f"{event.__name__}`, the event it is subscribed to; or with that event, to run without a "
+            "transaction."
         )
     if not is_frozen(event):
         raise WiringError(
@@ -191,7 +222,7 @@ def _bind(
     function: Handler,
     arguments: type,
     options: Options,
-    provided: Mapping[type, object],
+    provided: Mapping[type, object] | None,
 ) -> BoundJob:
     name = f"{folder.name}.{name_of(function)}"
     if not 0 < (options.deadline or 0) <= _LONGEST_DEADLINE:
@@ -200,8 +231,10 @@ def _bind(
             f"{_LONGEST_DEADLINE}: a job that may take longer does its work in parts."
         )
     deliveries = [each for each, kind in parameters_of(function).items() if kind is Delivery]
-    wanted = _pick(folder, function, {**provided, Delivery: None}, given=2)
-    interfaces = {each: given for each, given in wanted.items() if each not in deliveries}
+    joins, interfaces = takes_tx(function), dict[str, object]()
+    if provided is not None:
+        wanted = _pick(folder, function, {**provided, Delivery: None}, given=1 + joins)
+        interfaces = {each: given for each, given in wanted.items() if each not in deliveries}
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(arguments)
     except PydanticSchemaGenerationError as error:
@@ -212,7 +245,7 @@ def _bind(
     bound = partial(function, **interfaces)
     delivery = next(iter(deliveries), None)
     former = folder.former_name_of(name_of(function))
-    return BoundJob(name, folder.name, options, bound, delivery, adapter, arguments, former)
+    return BoundJob(name, folder.name, options, bound, delivery, adapter, arguments, former, joins)
 
 
 def _add(jobs: dict[str, BoundJob], job: BoundJob) -> None:
@@ -233,10 +266,20 @@ def _pick(
     """Return what the parameters of a function ask for, but for the first ones that are given."""
     wanted = list(parameters_of(function).items())[given:]
     for name, kind in wanted:
+        if kind is Tx and given:
+            raise WiringError(
+                f"{folder.name}: `{name}: Tx` of {function.__name__} must be its first parameter."
+            )
         if kind not in provided:
             raise WiringError(
                 f"{folder.name}: nothing provides `{name}: {getattr(kind, '__name__', kind)}` of "
                 f"{function.__name__}. Ask for `Database`, `Events`, `Cache`, `Flags`, or an "
                 "interface that the module's `depends_on` names."
+            )
+        if isinstance(other := provided[kind], _Absent):
+            raise WiringError(
+                f"{folder.name} is served here and calls {other.name}, which is not: name its "
+                f"address in REMOTE_MODULES, {other.name}=http://{other.name}:8000, or serve both by "
+                "MODULES."
             )
     return {name: provided[kind] for name, kind in wanted}

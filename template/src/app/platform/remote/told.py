@@ -1,0 +1,16 @@
+"""What is counted of calls to other processes. How many there are, the boundary counts: see `metrics`."""
+
+from prometheus_client import Counter, Gauge
+
+errors = Counter(
+    "remote_errors",
+    "Calls of a module in another process that came to nothing: unavailable, timeout, open, full, off, "
+    "mismatch, failed, keys.",
+    ("module", "method", "reason"),
+)
+retries = Counter("remote_retries", "Calls that were made once more.", ("module", "method"))
+is_open = Gauge(
+    "remote_breaker_open",
+    "Whether a method is left alone, since it failed several times in a row.",
+    ("module", "method"),
+)
