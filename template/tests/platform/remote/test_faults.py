@@ -1,6 +1,7 @@
 """A service that is down, slow, silent, half there, mad, older or newer: survived, and nothing twice."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pytest
 import uvloop
 
 from app.platform.errors import (
+    DomainError,
     RemoteError,
     RemoteMismatch,
     RemoteRefused,
@@ -20,7 +22,7 @@ from app.platform.errors import (
     RemoteUnavailable,
 )
 from app.platform.remote.exchange import Exchange, UnansweredError
-from app.platform.timeouts import until
+from app.platform.timeouts import given_up_after
 
 from .conftest import Connect, KEYS, running, served, wired_to
 from .ledger import Declined, Entry, Kind, Ledger, Service
@@ -45,6 +47,31 @@ async def test_one_that_comes_back_is_found_at_once(connect: Connect, network: N
     network.reset()
     assert await ledger.book(ENTRY) == ENTRY
     assert network.connections == 2
+
+
+async def test_what_was_never_sent_is_sent_again(connect: Connect, port: int) -> None:
+    """Whatever it does: an instance that has just gone has a successor."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = free.getsockname()[1]
+    task = asyncio.ensure_future(connect(f"http://127.0.0.1:{nobody}").book(ENTRY))
+    await asyncio.sleep(0.01)
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, to = await asyncio.open_connection("127.0.0.1", port)
+        to.write(await reader.readuntil(b"}}"))
+        writer.write(await there.readuntil(b"}"))
+        for each in (to, writer):
+            each.close()
+
+    async with await asyncio.start_server(forward, "127.0.0.1", nobody):
+        assert await task == ENTRY
+
+
+async def test_an_encrypted_connection_that_fails_is_none(connect: Connect, port: int) -> None:
+    with pytest.raises(RemoteUnavailable, match="ConnectError") as failed:
+        await connect(f"https://127.0.0.1:{port}").book(ENTRY)
+    assert failed.value.is_undone
 
 
 async def test_a_slow_one_is_waited_for_as_long_as_is_said(
@@ -82,26 +109,21 @@ async def test_a_call_takes_no_longer_than_its_caller_has(
     connect: Connect, service: Service
 ) -> None:
     ledger = connect()
-    token = until.set(asyncio.get_running_loop().time() + 0.2)
-    try:
+    with given_up_after(0.2):
         assert await ledger.wait_once(0) < 0.2
         with pytest.raises(RemoteTimeout):
             await ledger.wait_once(5)
         with pytest.raises(RemoteTimeout) as over:
             await ledger.wait_once(5)
         assert over.value.is_undone
-    finally:
-        until.reset(token)
     assert service.calls == 2
 
 
 async def test_callers_with_no_time_do_not_shut_others_out(connect: Connect) -> None:
     ledger = connect()
     for _ in range(10):
-        token = until.set(asyncio.get_running_loop().time() + 0.005)
-        with pytest.raises(RemoteTimeout):
+        with given_up_after(0.005), pytest.raises(RemoteTimeout):
             await ledger.wait_once(1)
-        until.reset(token)
     assert await ledger.wait_once(0) > 0
 
 
@@ -141,7 +163,7 @@ def test_a_connection_that_is_reset_as_it_is_made_is_no_answer(network: Network)
 
     async def post() -> list[object]:
         busy, exchange = asyncio.create_task(keep_busy()), Exchange(str(url))
-        posts = (exchange.post(url, {}, b"{}") for _ in range(30))
+        posts = (exchange.post(url, {}, b"{}", 5) for _ in range(30))
         failed = await asyncio.gather(*posts, return_exceptions=True)
         busy.cancel()
         await exchange.close()
@@ -166,7 +188,7 @@ async def test_half_an_answer_is_none(
     assert await ledger.book(ENTRY) == ENTRY
 
 
-JSON = "application/json"
+JSON, PROBLEM = "application/json", "application/problem+json"
 
 
 def says(status: str, body: str, kind: str = JSON, *more: str) -> bytes:
@@ -193,10 +215,11 @@ def says(status: str, body: str, kind: str = JSON, *more: str) -> bytes:
         ),
         (says("401 Unauthorized", "{}"), RemoteUnavailable, "REMOTE_KEYS differ there"),
         (says("404 Not Found", "{}"), RemoteUnavailable, "answers 404"),
-        (says("422 Odd", '{"errors": 7}', "application/problem+json"), RemoteUnavailable, "422"),
+        (says("422 Odd", '{"errors": 7}', PROBLEM), RemoteError, "failed there"),
+        (says("418 Odd", '{"detail": "tea"}', PROBLEM), RemoteError, "failed there: tea"),
         (says("500 Error", "<html>", "text/html"), RemoteError, "failed there"),
         (says("502 Bad Gateway", "<html>", "text/html"), RemoteUnavailable, "answers 502"),
-        (says("503 Away", '"odd"', "application/problem+json"), RemoteUnavailable, "answers 503"),
+        (says("503 Away", '"odd"', PROBLEM), RemoteUnavailable, "answers 503"),
         (says("200 OK", " " * 10_000_001), RemoteUnavailable, "more than 10000000 bytes"),
     ],
 )
@@ -317,7 +340,7 @@ async def test_what_is_off_is_not_asked(connect: Connect, network: Network, off:
 async def test_a_method_that_fails_is_left_alone_and_others_are_not(
     connect: Connect, network: Network, monkeypatch: pytest.MonkeyPatch, service: Service
 ) -> None:
-    monkeypatch.setattr("app.platform.remote.client.REMOTE_AWAY", 0.3)
+    monkeypatch.setattr("app.platform.remote.calling.REMOTE_AWAY", 0.3)
     ledger = connect(remote_timeouts="ledger.wait_once=0.02")
     for _ in range(5):
         with pytest.raises(RemoteTimeout):
@@ -361,6 +384,15 @@ async def test_who_is_down_is_asked_three_times_at_most(
         with pytest.raises(RemoteError):
             await ledger.get(ENTRY.id)
     assert service.calls == 5
+
+
+async def test_a_value_that_cannot_be_stored_shuts_nobody_out(connect: Connect) -> None:
+    """Whoever sends it could otherwise close the method to all."""
+    ledger = connect()
+    for _ in range(7):
+        with pytest.raises(DomainError, match="A text holds a character that cannot be stored"):
+            await ledger.charge("\0", Decimal(1))
+    assert await ledger.book(ENTRY) == ENTRY
 
 
 class Shop(Protocol):
