@@ -78,6 +78,8 @@ class RemoteMethod:
         self._signer, self._failures = signer, failures
         self._about = {"http.request.method": "POST", "server.address": self._url.host}
         self._breaker = Breaker(_FAILURES, REMOTE_AWAY, self._is_failure)
+        for reason in told.REASONS:  # At 0: how many more there are is seen from the first one on.
+            told.errors.labels(*self._labels, reason)
         self._is_told_open, self._open_meter = False, told.is_open.labels(*self._labels)
 
     async def call(self, body: bytes) -> Any:
