@@ -195,8 +195,8 @@ async def test_all_that_may_be_counted_is_there_from_the_start(connect: Connect)
     for reason in REASONS:
         labels = {"module": "ledger", "method": "fail", "reason": reason}
         assert REGISTRY.get_sample_value("remote_errors_total", labels) is not None, reason
-    named = {each.reason for each in (RemoteError, *RemoteError.__subclasses__())}
-    assert named <= set(REASONS)
+    kinds: list[type[RemoteError]] = [RemoteError, *RemoteError.__subclasses__()]
+    assert {each.reason for each in kinds} <= set(REASONS)
 
 
 async def test_a_breaker_is_seen_from_outside(
