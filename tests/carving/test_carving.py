@@ -187,6 +187,19 @@ def test_an_overlay_of_the_teams_own_takes_part(shop, run):
     assert tree(shop) == before
 
 
+def test_where_nothing_is_deployed_from_here_it_is_only_said(shop, run):
+    edit(".copier-answers.yml", "deploy: both", "deploy: none")
+    git(shop, "rm", "-rq", "deploy", "compose.yaml")
+    commit()
+    before = tree(shop)
+    done = run(*CARVE)
+    changed = {name for name, content in tree(shop).items() if before.get(name) != content}
+    assert changed == {".copier-answers.yml", TOML}
+    assert "SERVICE_LOGINS=billing=shop_billing" in done.out
+    assert "kubectl" not in done.out + run("carve", "billing", "--undo").out
+    assert tree(shop) == before
+
+
 def test_what_the_template_changes_later_reaches_a_service(shop, run):
     run(*CARVE)
     template = Template(shop.parent / "origin")
