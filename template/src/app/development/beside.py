@@ -20,10 +20,22 @@ from app.platform.wiring import read_modules
 _SECONDS_TO_END = 10
 
 
+def check_names(names: Sequence[str]) -> None:
+    """Raise SettingsError for a module that there is not."""
+    known = [each.name for each in read_modules(modules)]
+    if unknown := next((each for each in names if each not in known), None):
+        raise SettingsError(
+            f"--remote: there is no module {unknown}. There are {', '.join(known)}."
+        )
+
+
 @contextmanager
 def beside(names: Sequence[str], port: int) -> Iterator[None]:
     """Run modules each in an `app dev` of its own while the block lasts; the environment of this
     process says where they are. Their lines begin with the name. Raises SettingsError."""
+    if not names:
+        yield
+        return
     needs = {each.name: each.depends_on for each in read_modules(modules)}
     if unknown := next((each for each in names if each not in needs), None):
         raise SettingsError(f"--remote: there is no module {unknown}. There are {', '.join(needs)}")

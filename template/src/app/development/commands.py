@@ -45,7 +45,7 @@ def dev(
     """
     import uvicorn
 
-    from app.development.beside import beside
+    from app.development.beside import beside, check_names
     from app.development.console.address import announced
     from app.development.database import development_settings, is_taken
     from app.development.reloading import Reload
@@ -56,6 +56,7 @@ def dev(
             f"Port {port} of 127.0.0.1 is taken. Choose another: `make dev port={port + 1}`, or "
             f"`app dev --port {port + 1}`."
         )
+    check_names(apart := remote.split())
     for name in _PATIENT if debug else ():
         os.environ.setdefault(name, "3600")
     with development_settings() as settings:
@@ -64,8 +65,6 @@ def dev(
         os.environ["MIGRATION_DATABASE_URL"] = settings.admin_url
         os.environ["ENVIRONMENT"] = settings.environment
         configure_logs(settings)
-        typer.echo(f"Open http://127.0.0.1:{port}/_dev (Ctrl-C stops everything).", err=True)
-        typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
         config = uvicorn.Config(
             "app.development.application:DevelopmentApplication",
             factory=True,
@@ -80,7 +79,9 @@ def dev(
         )
         is_beside = "MODULES" in os.environ  # What agents want to know, the first process knows.
         told = nullcontext() if is_beside else announced(f"http://127.0.0.1:{port}")
-        with told, beside(remote.split(), port) if remote else nullcontext():
+        with told, beside(apart, port):
+            typer.echo(f"Open http://127.0.0.1:{port}/_dev (Ctrl-C stops everything).", err=True)
+            typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
             if debug:
                 uvicorn.Server(config).run()
             else:

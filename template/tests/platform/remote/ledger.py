@@ -8,6 +8,9 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from asyncpg import CharacterNotInRepertoireError
+from sqlalchemy.exc import DBAPIError
+
 from app.platform.database.database import Tx
 from app.platform.database.reading import committed_ago, has_committed
 from app.platform.errors import Conflict, NotFound
@@ -39,6 +42,15 @@ class Declined(Conflict):
     def __init__(self, owner: str, left: int) -> None:
         super().__init__(f"{owner} has {left} left.")
         self.owner, self.left = owner, left
+
+
+class Unstorable(DBAPIError):
+    """As Postgres refuses a NUL in a text."""
+
+    def __init__(self) -> None:
+        adapted = Exception()
+        adapted.__cause__ = CharacterNotInRepertoireError()
+        super().__init__("", {}, adapted)
 
 
 class Ledger(Protocol):
@@ -83,6 +95,8 @@ class Service:
 
     async def charge(self, owner: str, amount: Decimal) -> None:
         self.calls += 1
+        if "\0" in owner:
+            raise Unstorable
         raise Declined(owner, 7)
 
     async def refund(self, tx: Tx, id: UUID) -> Entry:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.platform.errors import (
+    DomainError,
     RemoteError,
     RemoteMismatch,
     RemoteRefused,
@@ -142,7 +143,7 @@ async def test_half_an_answer_is_none(
     assert await ledger.book(ENTRY) == ENTRY
 
 
-JSON = "application/json"
+JSON, PROBLEM = "application/json", "application/problem+json"
 
 
 def says(status: str, body: str, kind: str = JSON, *more: str) -> bytes:
@@ -169,10 +170,11 @@ def says(status: str, body: str, kind: str = JSON, *more: str) -> bytes:
         ),
         (says("401 Unauthorized", "{}"), RemoteUnavailable, "REMOTE_KEYS or the clock"),
         (says("404 Not Found", "{}"), RemoteUnavailable, "answers 404"),
-        (says("422 Odd", '{"errors": 7}', "application/problem+json"), RemoteUnavailable, "422"),
+        (says("422 Odd", '{"errors": 7}', PROBLEM), RemoteError, "failed there"),
+        (says("418 Odd", '{"detail": "tea"}', PROBLEM), RemoteError, "failed there: tea"),
         (says("500 Error", "<html>", "text/html"), RemoteError, "failed there"),
         (says("502 Bad Gateway", "<html>", "text/html"), RemoteUnavailable, "answers 502"),
-        (says("503 Away", '"odd"', "application/problem+json"), RemoteUnavailable, "answers 503"),
+        (says("503 Away", '"odd"', PROBLEM), RemoteUnavailable, "answers 503"),
         (says("200 OK", " " * 10_000_001), RemoteUnavailable, "more than 10000000 bytes"),
     ],
 )
@@ -337,6 +339,15 @@ async def test_who_is_down_is_asked_three_times_at_most(
         with pytest.raises(RemoteError):
             await ledger.get(ENTRY.id)
     assert service.calls == 5
+
+
+async def test_a_value_that_cannot_be_stored_shuts_nobody_out(connect: Connect) -> None:
+    """Whoever sends it could otherwise close the method to all."""
+    ledger = connect()
+    for _ in range(7):
+        with pytest.raises(DomainError, match="A text holds a character that cannot be stored"):
+            await ledger.charge("\0", Decimal(1))
+    assert await ledger.book(ENTRY) == ENTRY
 
 
 class Shop(Protocol):

@@ -92,33 +92,28 @@ def read_answer(answer: Answer, codec: Codec, failures: Failures, module: str, n
     raise _failure(status, told, module, name)
 
 
-def _failure(status: int, told: Mapping[str, Any], module: str, name: str) -> RemoteError:
-    said, culprit, reason = told.get("detail"), told.get("module"), told.get("reason")
+def _failure(status: int, told: Mapping[str, Any], module: str, name: str) -> Exception:
+    detail, culprit, reason = told.get("detail"), told.get("module"), told.get("reason")
     if isinstance(culprit, str) and isinstance(reason, str):
         kind, wait = _KINDS.get(reason, RemoteError), told.get("wait")
         return kind(
-            str(said),
+            str(detail),
             culprit,
             reason=reason,
             is_undone=told.get("is_undone") is True,
             wait=wait if isinstance(wait, int) else 1,
         )
     if status == 401:
-        return RemoteUnavailable(
-            f"{name} is refused: REMOTE_KEYS or the clock differ there. Its log tells which",
-            module,
-            reason="keys",
-            is_undone=True,
-        )
-    if status in _AWAY or status == 200:
-        what = f"answers {status}: {said or 'which makes no sense'}"
-        return RemoteUnavailable(f"{name} {what}", module)
+        said = f"{name} is refused: REMOTE_KEYS or the clock differ there. Its log tells which"
+        return RemoteUnavailable(said, module, reason="keys", is_undone=True)
     if status == 413:
-        return RemoteError(f"{name}: {said}", module, reason="size", is_undone=True)
-    if status == 500:
-        return RemoteError(f"{name} failed there: {said or 'its log tells why'}", module)
+        return RemoteError(f"{name}: {detail}", module, reason="size", is_undone=True)
+    if status == 422 and detail:  # As a value that Postgres cannot store: the caller's own mistake.
+        return DomainError(str(detail))
+    if status not in _AWAY and (told or status == 500):
+        return RemoteError(f"{name} failed there: {detail or 'its log tells why'}", module)
     return RemoteUnavailable(
-        f"{name} answers {status}, which no process of this application does", module
+        f"{name} answers {status}, which makes no sense: {detail or 'a proxy, perhaps'}", module
     )
 
 

@@ -271,7 +271,7 @@ class _Method:
                 if (here := place.get()) is not None:
                     headers["traceparent"] = here.trace_parent
                 async with asyncio.timeout_at(end):
-                    answer = await self._exchange.post(self._url, headers, body)
+                    answer = await self._exchange.post(self._url, headers, body, seconds)
         except TimeoutError:
             raise self._late(time() - begun) from None
         if answer.has_written:

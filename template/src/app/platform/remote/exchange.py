@@ -15,7 +15,6 @@ _FIXED = {
     "accept-encoding": "identity",  # Or a small answer could become a large one.
     "content-type": "application/json",
 }
-_TIMEOUT = {"connect": REMOTE_CONNECT}  # The rest has the caller's.
 
 
 class UnansweredError(Exception):
@@ -46,14 +45,17 @@ class Exchange:
         """Return where to post."""
         return httpx.URL(self._address + path)
 
-    async def post(self, url: httpx.URL, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Return the answer. Raises UnansweredError."""
+    async def post(
+        self, url: httpx.URL, headers: Mapping[str, str], body: bytes, seconds: float
+    ) -> Answer:
+        """Return the answer, for which its caller waits so many seconds. Raises UnansweredError."""
         request = httpx.Request(
             "POST",
             url,
             headers={**_FIXED, **headers},
             content=body,
-            extensions={"timeout": _TIMEOUT},
+            # Who is cancelled in a handshake leaves the connection open: rather give up before.
+            extensions={"timeout": {"connect": min(REMOTE_CONNECT, 0.9 * seconds)}},
         )
         try:
             answer = await self._transport.handle_async_request(request)
