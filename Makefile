@@ -61,7 +61,7 @@ check: | $(UV)  ## Style and types
 	$(UV) run ruff check
 	$(UV) run mypy
 
-bench: | $(UV)  ## Measure: zero to green, what starting, boundaries, jobs, edge and signals cost, add-module beside its peers (needs npm)
+bench: | $(UV)  ## Measure: zero to green, what starting, boundaries, calls, jobs, edge and signals cost, add-module beside its peers (needs npm)
 	$(UV) run python bench/zero_to_green.py
 	$(UV) run python bench/boundary.py
 	$(UV) run python bench/jobs.py

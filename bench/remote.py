@@ -2,8 +2,8 @@
 
     python bench/remote.py
 
-Generates a shop, and measures inside it (see `bench/inside/remote.py`). Ratios of one run count; the
-absolute numbers are those of the machine.
+Generates a shop, and measures inside it (see `bench/inside/remote.py`). Ratios of one run count;
+the absolute numbers are those of the machine.
 """
 
 from boundary import measure

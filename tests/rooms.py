@@ -5,7 +5,10 @@ from generated import ROOT, Repository
 ROOMS = {file.parent.name for file in (ROOT / "template/tests/platform").glob("*/test_*.py")}
 LOWER = (("database",), ("cache", "flags", "jobs", "rest", "settings", "telemetry"))
 """What is tested in one process; to begin takes pytest longer than many of the tests take."""
-UPPER = (("auth", "migrations", "query_stats", "web"), ("development", "monitoring", "wiring"))
+UPPER = (
+    ("auth", "migrations", "query_stats", "web"),
+    ("development", "monitoring", "remote", "wiring"),
+)
 
 
 def run_rooms(repository: Repository, *rooms: str) -> None:

@@ -1,10 +1,9 @@
 """Runs inside a generated shop: one method, called in this process and in another one.
 
 The bare call sends the same bytes by httpx's client to an ASGI application that does nothing but
-answer the same bytes, under the same server. It has neither signature nor deadline, and knows no types.
+answer the same bytes, under the same server. It has no signature, no deadline, and no types.
 """
 
-import asyncio
 import base64
 import os
 import socket
@@ -46,7 +45,8 @@ class Entry:
     note: str
 
 
-ENTRY = Entry(UUID(int=1), UUID(int=2), Decimal("19.90"), datetime(2026, 1, 2, 3, tzinfo=UTC), "two of them, blue")
+BOOKED = datetime(2026, 1, 2, 3, tzinfo=UTC)
+ENTRY = Entry(UUID(int=1), UUID(int=2), Decimal("19.90"), BOOKED, "two of them, blue")
 
 
 class Ledger(Protocol):

@@ -1,6 +1,7 @@
 """A service that is down, slow, silent, half there, mad, older or newer: survived, and nothing twice."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from app.platform.errors import (
     RemoteTimeout,
     RemoteUnavailable,
 )
-from app.platform.timeouts import until
+from app.platform.timeouts import given_up_after
 
 from .conftest import Connect, KEYS, running, served, wired_to
 from .ledger import Declined, Entry, Kind, Ledger, Service
@@ -43,6 +44,31 @@ async def test_one_that_comes_back_is_found_at_once(connect: Connect, network: N
     network.reset()
     assert await ledger.book(ENTRY) == ENTRY
     assert network.connections == 2
+
+
+async def test_what_was_never_sent_is_sent_again(connect: Connect, port: int) -> None:
+    """Whatever it does: an instance that has just gone has a successor."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = free.getsockname()[1]
+    task = asyncio.ensure_future(connect(f"http://127.0.0.1:{nobody}").book(ENTRY))
+    await asyncio.sleep(0.01)
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, to = await asyncio.open_connection("127.0.0.1", port)
+        to.write(await reader.readuntil(b"}}"))
+        writer.write(await there.readuntil(b"}"))
+        for each in (to, writer):
+            each.close()
+
+    async with await asyncio.start_server(forward, "127.0.0.1", nobody):
+        assert await task == ENTRY
+
+
+async def test_an_encrypted_connection_that_fails_is_none(connect: Connect, port: int) -> None:
+    with pytest.raises(RemoteUnavailable, match="ConnectError") as failed:
+        await connect(f"https://127.0.0.1:{port}").book(ENTRY)
+    assert failed.value.is_undone
 
 
 async def test_a_slow_one_is_waited_for_as_long_as_is_said(
@@ -80,26 +106,21 @@ async def test_a_call_takes_no_longer_than_its_caller_has(
     connect: Connect, service: Service
 ) -> None:
     ledger = connect()
-    token = until.set(asyncio.get_running_loop().time() + 0.2)
-    try:
+    with given_up_after(0.2):
         assert await ledger.wait_once(0) < 0.2
         with pytest.raises(RemoteTimeout):
             await ledger.wait_once(5)
         with pytest.raises(RemoteTimeout) as over:
             await ledger.wait_once(5)
         assert over.value.is_undone
-    finally:
-        until.reset(token)
     assert service.calls == 2
 
 
 async def test_callers_with_no_time_do_not_shut_others_out(connect: Connect) -> None:
     ledger = connect()
     for _ in range(10):
-        token = until.set(asyncio.get_running_loop().time() + 0.005)
-        with pytest.raises(RemoteTimeout):
+        with given_up_after(0.005), pytest.raises(RemoteTimeout):
             await ledger.wait_once(1)
-        until.reset(token)
     assert await ledger.wait_once(0) > 0
 
 

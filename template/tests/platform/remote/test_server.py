@@ -217,7 +217,19 @@ async def test_a_trace_goes_on_there(connect: Connect) -> None:
         assert each.parent is not None
         assert each.parent.span_id == above.span_id
     assert (client.name, client.attributes["module"]) == (f"POST {WAIT}", "ledger")
-    assert server.name == f"POST {WAIT}"
+    assert (server.name, server.attributes["module"]) == (f"POST {WAIT}", "ledger")
+
+
+async def test_who_has_not_signed_names_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "192.0.2.1")  # And so not whoever asks here.
+    transport = httpx.ASGITransport(served(Service()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as http:
+        body, headers = b'{"seconds":0}', signed()
+        refused = await http.post(WAIT, content=body, headers={"x-request-id": "request-7"})
+        assert refused.headers["x-request-id"] != "request-7"
+        believed = await http.post(WAIT, content=body, headers=headers)
+        assert believed.headers["x-request-id"] == "request-7"
+        assert believed.json() == ["request-7", "ada"]
 
 
 async def test_a_module_answers_to_the_name_that_it_had() -> None:

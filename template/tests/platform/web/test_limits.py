@@ -14,7 +14,9 @@ from httpx import ASGITransport, AsyncClient
 from app.main import create_app
 from app.platform.database.engine import create_engine
 from app.platform.settings.settings import Settings
+from app.platform.timeouts import until
 from app.platform.web.http import create_api
+from app.platform.web.limits import Limits
 
 Bearer = Callable[..., dict[str, str]]
 JSON = {"Content-Type": "application/json"}
@@ -217,3 +219,15 @@ async def test_no_page_of_another_site_may_use_the_answers(client: AsyncClient) 
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+async def test_who_calls_other_processes_knows_how_long_a_request_has() -> None:
+    left: list[float] = []
+
+    async def note(_scope: object, _receive: object, _send: object) -> None:
+        left.append(until.get() - asyncio.get_running_loop().time())
+
+    limits = Limits(note, Settings(database_url="postgresql://a@127.0.0.1:1/a", request_timeout=30))
+    await limits({"type": "http", "path": "/", "headers": []}, None, None)  # type: ignore[arg-type]
+    assert 0 < left[0] <= 30
+    assert until.get() == float("inf")

@@ -128,6 +128,8 @@ class _Calls:
             scope["refused"] = "authentication"
             return write_problem(401, "This needs a signature.")
         self._believe(scope)
+        if method is not None and (span := scope.get("span")) is not None:
+            span.attributes["module"] = method.module  # It began before anybody knew.
         if principal := unquote(headers[PRINCIPAL]):
             add(**{"user.id": principal})
         if method is None:
