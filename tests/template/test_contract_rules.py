@@ -18,6 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinds import Kind, changed_kinds, kinds, values_of
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic_core import core_schema
 from typing_extensions import TypedDict
 
 sys.path.insert(0, str(ROOT / "template"))
@@ -125,6 +127,12 @@ class Triple(NamedTuple):
     one: int
     two: int
     three: int = 3
+
+
+class Opaque:
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        return core_schema.is_instance_schema(cls)
 
 
 def contract(kind: Any, service: str | None = "scaling") -> dict[str, Any]:
@@ -373,6 +381,14 @@ def test_a_module_that_is_gone_takes_its_jobs_along_if_it_is_said_to_be_removed(
 def test_what_is_retired_must_be_there() -> None:
     documents = {"shop": retired("ask", "join", "Happened", "work", "Refused", "asked")}
     assert list(rules.unknown_retired(documents)) == [("shop", "asked")]
+
+
+def test_a_type_that_only_python_knows_is_compared_by_its_name() -> None:
+    wanted: list[Any] = [("", "validation", TypeAdapter(Sequence[Opaque]))]
+    with pytest.raises(PydanticInvalidForJsonSchema):
+        describe(wanted)
+    [found] = describe(wanted, is_lenient=True)[0].values()
+    assert f"{Opaque.__qualname__}'>" in found["items"]["x-python"]
 
 
 def test_a_change_is_told_by_field_and_place() -> None:

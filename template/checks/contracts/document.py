@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_type_hints
 
-from pydantic import TypeAdapter
+from pydantic import PydanticUserError, TypeAdapter
 
 from app import modules
 from app.platform import wiring
@@ -72,7 +72,7 @@ class _Contract:
             if is_dataclass(event)
         }
         jobs = dict(self._jobs())
-        found, schemas = describe(self.wanted, self.root)
+        found, schemas = describe(self.wanted, self.root, is_lenient=True)
         filled: Schema = _filled({"paths": operations, "x-events": events, "x-jobs": jobs}, found)
         prefix = f"/_modules/{folder.name}/"
         return {
@@ -154,6 +154,13 @@ class _Contract:
             )
 
     def _queued(self, key: str, kind: type, said: str | None) -> Schema:
+        try:
+            TypeAdapter(kind)
+        except PydanticUserError as error:
+            raise SystemExit(
+                f"{self.folder.name}: {kind.__name__} cannot be written as JSON, in which it waits in the "
+                f"queue: {error.message.splitlines()[0]}"
+            ) from None
         return {
             "summary": "" if (said or "").startswith(f"{kind.__name__}(") else _first_line(said),
             "reads": self._want(key, kind, READS),

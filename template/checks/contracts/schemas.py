@@ -4,7 +4,7 @@ In JSON, a decimal is a text like any other, and 2 may be a member of an enum th
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -26,9 +26,14 @@ REFERENCE = "#/components/schemas/"
 class _Generate(GenerateJsonSchema):
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
 
-    def __init__(self, root: Path | None, **options: Any) -> None:
+    def __init__(self, root: Path | None, is_lenient: bool, **options: Any) -> None:
         super().__init__(**options)
-        self._root = root
+        self._root, self._is_lenient = root, is_lenient
+
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> Schema:
+        if self._is_lenient:
+            return {"x-python": error_info}
+        return super().handle_invalid_for_json_schema(schema, error_info)
 
     def dataclass_schema(self, schema: Any) -> Schema:
         return super().dataclass_schema(schema) | self._source(schema["cls"])
@@ -89,22 +94,18 @@ def place_of(thing: Any, root: Path) -> str | None:
 
 
 def describe(
-    wanted: Sequence[tuple[str, Mode, TypeAdapter[Any]]], root: Path | None = None
+    wanted: Sequence[tuple[str, Mode, TypeAdapter[Any]]],
+    root: Path | None = None,
+    *,
+    is_lenient: bool = False,
 ) -> tuple[dict[tuple[str, Mode], Schema], dict[str, Schema]]:
-    """Return a schema for each of these, by key and mode, and the schemas that they refer to."""
-    generator: Any = partial(_Generate, root)
+    """Return a schema for each of these, by key and mode, and the schemas that they refer to.
+
+    Raises PydanticInvalidForJsonSchema for a type of which only Python knows what it is, as one with a
+    serializer of its own, or names it in its schema if that is lenient.
+    """
+    generator: Any = partial(_Generate, root, is_lenient)
     found, rest = TypeAdapter.json_schemas(
         wanted, by_alias=False, schema_generator=generator, ref_template=REFERENCE + "{model}"
     )
     return dict(found), rest.get("$defs", {})
-
-
-def references(node: object) -> Iterator[str]:
-    """Find the names of the schemas that a part of a document mentions."""
-    if isinstance(node, dict):
-        if isinstance(reference := node.get("$ref"), str):
-            yield reference.removeprefix(REFERENCE)
-        node = list(node.values())
-    if isinstance(node, list):
-        for each in node:
-            yield from references(each)
