@@ -110,9 +110,9 @@ def test_what_to_do_next_is_said_in_order(shop, run):
 
 def test_undo_gives_back_every_byte(shop, run):
     before = tree(shop)
-    for name in ("billing", "catalog"):
+    for name in ("catalog", "billing"):  # Not as they are sorted.
         assert run("carve", name, "--because", "isolation").code == 0
-    for name in ("billing", "catalog"):
+    for name in ("catalog", "billing"):
         assert tree(shop) != before
         assert run("carve", name, "--undo").code == 0
     assert tree(shop) == before
@@ -185,6 +185,21 @@ def test_an_overlay_of_the_teams_own_takes_part(shop, run):
     assert "  - partner.yaml\n  - ../../base\n  - ../../services\n" in (shop / trial).read_text()
     run("carve", "billing", "--undo")
     assert tree(shop) == before
+
+
+def test_a_name_that_compose_has_for_something_else_is_no_obstacle(shop, run):
+    for name in ("admin", "migration", "health"):
+        assert run("add-module", name).code == 0
+    commit()
+    for name in ("admin", "migration", "health"):
+        assert run("carve", name, "--because", "scaling").code == 0
+    text = (shop / "compose.yaml").read_text()
+    anchors = re.findall(r"&[\w-]+", text)
+    assert len(anchors) == len(set(anchors))
+    for above in ("x-app", "services", "secrets"):
+        block = re.search(rf"^{above}:.*\n(?:(?: .*)?\n)*", text, re.M)[0]
+        keys = re.findall(r"^  ([\w-]+):", block, re.M)
+        assert len(keys) == len(set(keys))
 
 
 def test_where_nothing_is_deployed_from_here_it_is_only_said(shop, run):

@@ -178,7 +178,7 @@ class _Work:
         done = Carved(
             root,
             self.name,
-            dict(after),
+            dict(sorted(after.items())),  # As they are recorded, and rendered the next time.
             str(answers.get("project_name", "app")),
             str(answers.get("deploy", "none")),
         )
@@ -190,7 +190,8 @@ class _Work:
                 git.need_identity(root)
             ours = objects.tree_of(root, f"{head}:{prefix}")
             self._note("rendering with it and without")
-            both = merged.render(self._recorded, self._source, (self.services, after), self._note)
+            sides = self.services, done.services
+            both = merged.render(self._recorded, self._source, sides, self._note)
             attributes = root / ".gitattributes"
             team = attributes.read_bytes() if attributes.is_file() else b""
             with merging.scratch(root, ours, team) as scratch:
