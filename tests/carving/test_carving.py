@@ -312,6 +312,43 @@ def test_what_was_edited_since_is_not_taken_out(shop, run, refused, file, old, n
     assert file in refused("carve", "billing", "--undo")
 
 
+def test_what_the_team_has_taken_out_already_is_no_obstacle(shop, run, refused):
+    before = tree(shop)
+    run(*CARVE)
+    edit(TOML, 'because = "scaling"', 'because = "scaling"\nsince = 2026-11-30')
+    commit()
+    assert "take it out yourself" in refused("carve", "billing", "--undo")
+    edit(TOML, '\n[service]\nbecause = "scaling"\nsince = 2026-11-30\n', "")
+    commit()
+    assert run("carve", "billing", "--undo").code == 0
+    assert tree(shop) == before
+
+
+def test_what_an_overlay_calls_is_not_taken_away(shop, run, refused):
+    for name in ("billing", "catalog"):
+        run("carve", name, "--because", "scaling")
+    settings, called = f"{STAGING}/settings.env", "catalog=http://catalog-web"
+    edit(settings, "\nREMOTE_MODULES=\n", f"\nREMOTE_MODULES={called} billing=http://billing-web\n")
+    commit()
+    said = refused("carve", "billing", "--undo")
+    assert f"{settings} has billing in REMOTE_MODULES; take it out" in said
+    edit(settings, " billing=http://billing-web", "")
+    commit()
+    assert run("carve", "billing", "--undo").code == 0
+
+
+def test_the_answer_of_a_carved_repository_is_found_again(shop, run):
+    run(*CARVE)
+    run("carve", "catalog", "--because", "scaling")
+    before = Path(".copier-answers.yml").read_text()
+    Path(".copier-answers.yml").unlink()
+    done = run("adopt", "--from", str(shop.parent / "origin"), "--yes")
+    assert done.code == 0, done.err
+    services = re.compile(r"^services:\n(?: .*\n)+", re.M)
+    found = services.search(Path(".copier-answers.yml").read_text())
+    assert found[0] == services.search(before)[0]
+
+
 def test_a_template_that_knows_no_services_is_too_old(shop, refused):
     questions = (ROOT / "copier.yml").read_text()
     older = re.sub(r"^services:\n(?:  .*\n)+", "", questions, flags=re.MULTILINE)

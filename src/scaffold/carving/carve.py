@@ -8,14 +8,11 @@ from typing import Any
 
 from scaffold import add_module, codeowners, folders, git, merging, objects, plan, ready, repository
 from scaffold.carving import merged, records
-from scaffold.carving.services import SERVICES, services_of
+from scaffold.carving.services import FIRST, SERVICES, services_of
 from scaffold.errors import ScaffoldError
 from scaffold.landing import Result, land
 from scaffold.merging import Merged
 from scaffold.objects import Tree
-
-_PORT = 8001
-"""The first that a service gets on a machine that runs all."""
 
 
 @dataclass
@@ -145,6 +142,8 @@ def undo(
             edited[file] = codeowners.without(before, work.place, work.root / file)
         if not after:
             edited |= work.resumed(tree)
+        else:
+            work.check_not_called(tree)
         return edited
 
     return work.do(after, f"Take {name} back: no deployment of its own", edit, dry_run)
@@ -254,6 +253,12 @@ class _Work:
                 edited[settings] = records.without_pause(self.read(tree, settings), settings)
         return edited
 
+    def check_not_called(self, tree: Tree) -> None:
+        """Refuse to take away what an overlay still names, beside others."""
+        for overlay in self._overlays(tree):
+            settings = f"{overlay}/settings.env"
+            records.check_not_called(self.read(tree, settings), settings, self.name)
+
     def _overlays(self, tree: Tree) -> list[str]:
         names = (path.split("/") for path in tree if path.startswith("deploy/overlays/"))
         return sorted({"/".join(each[:3]) for each in names if each[3:] == ["kustomization.yaml"]})
@@ -277,4 +282,4 @@ def _check_there(root: Path, name: str) -> None:
 
 def _free(services: Mapping[str, Any]) -> int:
     taken = {about.get("port") for about in services.values()}
-    return next(port for port in range(_PORT, _PORT + len(taken) + 1) if port not in taken)
+    return next(port for port in range(FIRST, FIRST + len(taken) + 1) if port not in taken)

@@ -1,6 +1,7 @@
 """What carving writes into files that are the team's: lines that it can take out again."""
 
 import re
+import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,10 +44,12 @@ def with_reason(content: bytes, because: str) -> bytes:
 
 
 def without_reason(content: bytes, path: str) -> bytes:
-    """Take that out again."""
+    """Take that out again, unless somebody has."""
     text = content.decode().replace("\r\n", "\n")
     found = re.search(_TABLE, text)
     if not found:
+        if "service" not in tomllib.loads(text):
+            return content
         raise ScaffoldError(
             f"[service] in {path} is not as carving wrote it; take it out yourself, commit that, "
             "and try again"
@@ -112,6 +115,16 @@ def without_pause(content: bytes, path: str) -> bytes:
             "services there is nothing elsewhere"
         )
     return re.sub(r"^REMOTE_MODULES=\s*\n", "", text, flags=re.MULTILINE).encode()
+
+
+def check_not_called(content: bytes, path: str, name: str) -> None:
+    """Refuse to take a service away that an overlay says where it is."""
+    called = _variables(content).get("REMOTE_MODULES", "").split()
+    if name in (each.partition("=")[0] for each in called):
+        raise ScaffoldError(
+            f"{path} has {name} in REMOTE_MODULES; take it out, commit that, and try again: "
+            "without it, nobody answers there"
+        )
 
 
 def with_type(content: bytes, old: str, new: str) -> bytes:
