@@ -256,6 +256,16 @@ WRONG = {
         lambda: [edit(TOML, '["catalog"]', '["catalog"]\n[service]'), commit()],
         "module.toml has \\[service\\]",
     ),
+    "a rename that is not finished": (
+        CARVE,
+        lambda: [
+            Path("src/app/modules/moved.toml").write_text(
+                '[[moved]]\non = 2026-11-30\nrename = "bills"\nto = "billing"\n'
+            ),
+            commit(),
+        ],
+        "rename-module --finish bills",
+    ),
     "edits in the way": (
         CARVE,
         lambda: [edit("deploy/base/settings.env", "CONCURRENCY=10", "CONCURRENCY=7"), commit()],

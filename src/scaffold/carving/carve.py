@@ -6,7 +6,18 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from scaffold import add_module, codeowners, folders, git, merging, objects, plan, ready, repository
+from scaffold import (
+    add_module,
+    codeowners,
+    folders,
+    git,
+    merging,
+    moved,
+    objects,
+    plan,
+    ready,
+    repository,
+)
 from scaffold.carving import merged, records
 from scaffold.carving.services import FIRST, SERVICES, services_of
 from scaffold.errors import ScaffoldError
@@ -63,6 +74,13 @@ def check(start: Path, name: str) -> list[str]:
         )
     if "service" in repository.read_settings(work.folder):
         raise ScaffoldError(f"{work.toml} has [service], and nothing serves it; take that out")
+    file = work.root / moved.FILE
+    renames = moved.read(file.read_bytes() if file.is_file() else None).open
+    for before in (old for old, new in renames.items() if new == name):
+        raise ScaffoldError(
+            f"{name} was {before}, and that name's routes would not be found in another process; "
+            f"finish it first: `scaffold rename-module --finish {before}`"
+        )
     return list(work.services)
 
 
