@@ -217,6 +217,15 @@ ARGUMENT, RESULT = {"argument"} | QUEUE, {"result"} | QUEUE
         (Annotated[str, Field(max_length=9)], Annotated[str, Field(max_length=8)], ARGUMENT),
         (Annotated[str, Field(pattern="^a")], Annotated[str, Field(pattern="^b")], ALL),
         (Annotated[int, Field(multiple_of=4)], Annotated[int, Field(multiple_of=2)], RESULT),
+        (Annotated[int, Field(gt=0)], Annotated[int, Field(ge=0)], RESULT),
+        (Annotated[int, Field(ge=0)], Annotated[int, Field(gt=0)], ARGUMENT),
+        (Annotated[int, Field(lt=9)], Annotated[int, Field(le=9)], RESULT),
+        (Annotated[float, Field(ge=1)], Annotated[float, Field(gt=0)], RESULT),
+        (Annotated[Decimal, Field(gt=0)], Decimal, RESULT),
+        (Decimal, Annotated[Decimal, Field(gt=0)], ARGUMENT),
+        (Annotated[Decimal, Field(max_digits=5)], Annotated[Decimal, Field(max_digits=6)], RESULT),
+        (Annotated[Decimal, Field(decimal_places=2)], Decimal, RESULT),
+        (bytes, str, ALL),
         (Sequence[int], list[int], set()),
         (Sequence[int], Sequence[float], RESULT),
         (Sequence[int], int, ALL),
@@ -245,7 +254,7 @@ ARGUMENT, RESULT = {"argument"} | QUEUE, {"result"} | QUEUE
         (Options, OptionsLeftOut, RESULT),
         (OptionsLeftOut, Options, ARGUMENT),
     ],
-    ids=str,
+    ids=lambda each: str(sorted(each) if isinstance(each, set) else each),
 )
 def test_a_type_may_widen_where_it_is_read_and_narrow_where_it_is_written(
     old: Any, new: Any, breaks: set[str]
