@@ -119,6 +119,13 @@ def test_undo_gives_back_every_byte(shop, run):
     assert not git(shop, "status", "--porcelain")
 
 
+def test_what_the_proxy_sends_elsewhere_comes_back_before_that_is_taken_away(shop, run):
+    run(*CARVE)
+    said = run("carve", "billing", "--undo").out
+    wanted = ["send /billing to 127.0.0.1:8000 again", "--remove-orphans", "DROP ROLE"]
+    assert sorted(wanted, key=said.index) == wanted
+
+
 def test_undo_gives_back_every_byte_once_calls_have_gone_over(shop, run):
     before = tree(shop)
     run(*CARVE)
@@ -211,7 +218,9 @@ def test_where_nothing_is_deployed_from_here_it_is_only_said(shop, run):
     changed = {name for name, content in tree(shop).items() if before.get(name) != content}
     assert changed == {".copier-answers.yml", TOML}
     assert "SERVICE_LOGINS=billing=shop_billing" in done.out
-    assert "kubectl" not in done.out + run("carve", "billing", "--undo").out
+    undone = run("carve", "billing", "--undo").out
+    assert "kubectl" not in done.out + undone
+    assert "let the rest serve /billing again" in undone
     assert tree(shop) == before
 
 

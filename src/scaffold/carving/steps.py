@@ -27,8 +27,16 @@ def after_undoing(done: Carved) -> list[Step]:
             )
         )
     if done.deploy in ("compose", "both"):
+        steps += [
+            (f"compose: let the proxy send /{done.host} to 127.0.0.1:8000 again", ["make up"]),
+            ("take away what ran", ["docker compose up --detach --wait --remove-orphans"]),
+        ]
+    if done.deploy == "none":
         steps.append(
-            ("take away what ran", ["docker compose up --build --detach --wait --remove-orphans"])
+            (
+                f"let the rest serve /{done.host} again, without it in these, and stop what ran",
+                [f"REMOTE_MODULES={done.module}=http://…", f"SERVICE_LOGINS={done.module}={login}"],
+            )
         )
     steps.append(
         ("drop its login, as the admin", [f'DROP OWNED BY "{login}"; DROP ROLE "{login}";'])
