@@ -18,6 +18,7 @@ from helpers import git, in_child, process, tree
 from histories import MODULE, Template, commit, edit
 
 from scaffold.carving.carve import carve
+from scaffold.carving.records import with_services, without_services
 
 ROOT = Path(__file__).parents[2]
 SERVICE = "deploy/services/billing"
@@ -178,8 +179,29 @@ def test_a_second_service_is_warned_of_and_services_find_each_other(shop, run):
     compose = (shop / "compose.yaml").read_text()
     assert '"127.0.0.1:8001:8000"' in compose
     assert '"127.0.0.1:8002:8000"' in compose
-    run("carve", "billing", "--undo")
+    said = run("carve", "billing", "--undo").out
+    assert "SERVICE_LOGINS=billing=shop_billing catalog=shop_catalog in deploy" in said
     assert '"127.0.0.1:8002:8000"' in (shop / "compose.yaml").read_text()  # As the proxy knows it.
+
+
+TAKES_PART = {
+    "[../../base]": "[../../base, ../../services]",
+    "[web.yaml, '../../base/']": "[web.yaml, '../../base/', ../../services]",
+    "\n  - partner.yaml\n  - ../../base": "\n  - partner.yaml\n  - ../../base\n  - ../../services",
+    '\n- "../../base"  # All': '\n- "../../base"  # All\n- ../../services',
+    "[../../base-of-ours]": None,
+    "[../../base/web]": None,
+    "\n  # ../../base\n  - ours": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize(("has", "gets"), TAKES_PART.items())
+def test_an_overlay_that_takes_the_base_takes_services_beside_it(has, gets):
+    before = f"kind: Kustomization\nresources: {has}\nimages: []\n"
+    after = with_services(before.encode())
+    assert after == (gets and before.replace(has, gets).encode())
+    assert without_services(after or before.encode()) == before.encode()
 
 
 def test_an_overlay_of_the_teams_own_takes_part(shop, run):

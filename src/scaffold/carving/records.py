@@ -10,7 +10,9 @@ from scaffold.errors import ScaffoldError
 from scaffold.repository import ANSWERS, load_yaml
 
 _TABLE = r"\n\[service\]\nbecause = \"[a-z]+\"\n(?=\n|\[|\Z)"
-_OVERLAY = re.compile(r"^(?P<indent>[ \t]*-[ \t]+)?(?P<base>\.\./\.\./base)\b(?P<rest>.*)$", re.M)
+_BASE = r"(?P<quote>[\"']?)\.\./\.\./base/?(?P=quote)(?![\w/.-])"
+_LISTED = re.compile(rf"^(?P<indent>[ \t]*-[ \t]+){_BASE}.*$", re.MULTILINE)
+_SERVICES = "../../services"
 _RESOURCES = re.compile(r"^resources:[^\n]*(?:\n(?:[ \t]*-|[ \t]+)[^\n]*)*", re.MULTILINE)
 BESIDE = (
     "# Services run beside, and are not called yet: without these two lines they are"
@@ -65,13 +67,16 @@ def with_services(content: bytes) -> bytes | None:
         return None
     if re.search(r"\.\./\.\./services\b", resources[0]):
         return content
-    base = _OVERLAY.search(resources[0]) or re.search(r"(?P<base>\.\./\.\./base)\b", resources[0])
+    listed = _LISTED.search(resources[0])
+    base = listed or re.search(_BASE, resources[0])
     if not base:
         return None
-    indent = base.groupdict().get("indent")
-    more = f"\n{indent}../../services" if indent else ", ../../services"
-    at = resources.start() + (base.end() if indent else base.end("base"))
-    return (text[:at] + more + text[at:]).encode()
+    at = resources.start() + base.end()
+    more = f"\n{listed['indent']}{_SERVICES}" if listed else f", {_SERVICES}"
+    after = (text[:at] + more + text[at:]).encode()
+    before = load_yaml(content).get("resources")
+    wanted = sorted([*before, _SERVICES]) if isinstance(before, list) else None
+    return after if sorted(load_yaml(after).get("resources", ())) == wanted else None
 
 
 def without_services(content: bytes) -> bytes:

@@ -19,6 +19,16 @@ def after_undoing(done: Carved) -> list[Step]:
     """Deploy, and take away what nothing names any more."""
     login = f"{done.login}_{done.module}"
     steps: list[Step] = [("make check, then deploy: what called it calls it in the process", [])]
+    if done.deploy in ("kubernetes", "both") and done.services:
+        names = sorted({*done.services, done.module})
+        logins = " ".join(f"{each}={done.login}_{each}" for each in names)
+        steps.insert(
+            0,
+            (
+                "for that deployment alone, keep its login: it answers until its routes are back",
+                [f"SERVICE_LOGINS={logins} in deploy/overlays/*/settings.env"],
+            ),
+        )
     if done.deploy in ("kubernetes", "both"):
         steps.append(
             (
