@@ -316,7 +316,7 @@ async def test_what_is_off_is_not_asked(connect: Connect, network: Network, off:
 async def test_a_method_that_fails_is_left_alone_and_others_are_not(
     connect: Connect, network: Network, monkeypatch: pytest.MonkeyPatch, service: Service
 ) -> None:
-    monkeypatch.setattr("app.platform.remote.client.REMOTE_AWAY", 0.3)
+    monkeypatch.setattr("app.platform.remote.calling.REMOTE_AWAY", 0.3)
     ledger = connect(remote_timeouts="ledger.wait_once=0.02")
     for _ in range(5):
         with pytest.raises(RemoteTimeout):

@@ -178,7 +178,7 @@ async def test_a_breaker_is_seen_from_outside(
     def is_open() -> float:
         return counted("remote_breaker_open", module="ledger", method="wait")
 
-    monkeypatch.setattr("app.platform.remote.client.REMOTE_AWAY", 0.1)
+    monkeypatch.setattr("app.platform.remote.calling.REMOTE_AWAY", 0.1)
     ledger = connect()
     assert is_open() == 0
     network.is_closed = True
