@@ -136,8 +136,8 @@ def settings(
     )
     with rehearsal.served(settings, folders, request.path) as (settings, log):
         yield settings
-        if log is not None:  # It is shown if the test has failed.
-            request.node.add_report_section("teardown", "log of --remote", log.read_text())
+    if log is not None:  # It is shown if the test has failed.
+        request.node.add_report_section("teardown", "log of --remote", log.read_text())
     databases.give_back(name)
 
 
@@ -173,9 +173,14 @@ def flags(folders: list[ModuleFolder]) -> Iterator[ChosenFlags]:
 
 
 @pytest.fixture
-def turn_on(flags: ChosenFlags) -> TurnOn:
+def turn_on(flags: ChosenFlags, rehearsal: Rehearsal) -> TurnOn:
     """Turn a flag on for this test: `turn_on("ordering.new_checkout")`."""
-    return flags.turn_on
+
+    def turn_on(key: str) -> None:
+        flags.turn_on(key)
+        rehearsal.turn_on(key)
+
+    return turn_on
 
 
 @pytest.fixture

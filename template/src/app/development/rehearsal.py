@@ -109,6 +109,11 @@ class Rehearsal:
         jobs = wire(folders, engine).jobs
         return {name: job for name, job in jobs.items() if job.module in self._elsewhere}
 
+    def turn_on(self, key: str) -> None:
+        """Turn a flag on in the other processes, too."""
+        if self._elsewhere and self._processes is not None:
+            self._processes.turn_on(key)
+
     def close(self) -> None:
         """End the processes."""
         if self._processes is not None:

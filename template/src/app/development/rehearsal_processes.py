@@ -24,6 +24,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.flag_evaluation import FlagResolutionDetails
+from openfeature.provider.in_memory_provider import InMemoryProvider
+
 from app.platform.settings import Settings
 
 _SECONDS_TO_END = 5
@@ -42,7 +46,7 @@ class Processes:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="rehearsal-")
-        self._log = Path(self._folder.name) / "log"
+        self._log, self._flags = (Path(self._folder.name) / name for name in ("log", "flags"))
         self._keys = f"rehearsal:{base64.b64encode(secrets.token_bytes(32)).decode()}"
         with self._log.open("ab") as log:
             self._nursery = subprocess.Popen(
@@ -67,7 +71,10 @@ class Processes:
             "REMOTE_KEYS": self._keys,
         }
         os.truncate(self._log, 0)
-        addresses = self._ask(modules=served, environment=environment, log=str(self._log))
+        self._flags.write_text("")
+        addresses = self._ask(
+            modules=served, environment=environment, log=str(self._log), flags=str(self._flags)
+        )
         timeouts = " ".join(f"{name}={settings.request_timeout:g}" for name in served)
         try:
             yield (
@@ -80,6 +87,11 @@ class Processes:
             )
         finally:
             self._ask(modules={})
+
+    def turn_on(self, key: str) -> None:
+        """Turn a flag on in the processes of this test."""
+        with self._flags.open("a") as flags:
+            flags.write(f"{key}\n")
 
     def close(self) -> None:
         """End what is left."""
@@ -113,7 +125,7 @@ def main() -> None:
             placed = {"MODULES": " ".join(served), "REMOTE_MODULES": others}
             if not (pid := os.fork()):
                 os.environ.update(asked["environment"] | placed)
-                _serve(listening[name], asked["log"])
+                _serve(listening[name], asked["log"], Path(asked["flags"]))
             children.append(pid)
         for each in listening.values():
             each.close()
@@ -130,7 +142,7 @@ def _preload() -> None:
     discover(modules)
 
 
-def _serve(listening: socket.socket, log: str) -> NoReturn:
+def _serve(listening: socket.socket, log: str, flags: Path) -> NoReturn:
     """Serve the application of this environment, as soon as somebody calls it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -139,30 +151,40 @@ def _serve(listening: socket.socket, log: str) -> NoReturn:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     select.select([listening], [], [])
     try:
-        _run(listening)
+        _run(listening, flags)
     except BaseException:
         traceback.print_exc()
     _leave()
 
 
-def _run(listening: socket.socket) -> None:
+def _run(listening: socket.socket, flags: Path) -> None:
     import uvicorn
-    from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 
-    from app import modules
     from app.main import create_app
-    from app.platform.flags import FlagFiles
     from app.platform.settings import load_settings
     from app.platform.telemetry import configure_logs
-    from app.platform.wiring import discover
 
     signal.signal(signal.SIGTERM, _leave)  # Once it has stopped, uvicorn sends what it got.
     settings = load_settings()
     configure_logs(settings)
-    flags = FlagFiles(discover(modules)).flags  # All are off, as in other tests.
-    off = {key: InMemoryFlag("off", {"on": True, "off": False}) for key in flags}
-    api = create_app(settings, flags=InMemoryProvider(off))
+    api = create_app(settings, flags=TurnedOn(flags))
     uvicorn.Server(uvicorn.Config(api, log_config=None, access_log=False)).run([listening])
+
+
+class TurnedOn(InMemoryProvider):
+    """Flags that are on because a test says so, in another process, by a file."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__({})
+        self._file = file
+
+    def resolve_boolean_details(
+        self,
+        flag_key: str,
+        default_value: bool,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[bool]:
+        return FlagResolutionDetails(flag_key in self._file.read_text().split())
 
 
 def _leave(*_: object) -> NoReturn:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.development.rehearsal import Gateway, Rehearsal
+from app.development.rehearsal_processes import TurnedOn
 from app.platform.database import Tx
 from app.platform.settings import Settings
 from app.platform.wiring.boundary import ArgumentsError
@@ -89,6 +90,15 @@ async def test_an_error_arrives_as_what_it_was(folders: Folders, engine: AsyncEn
     with pytest.raises(ItemNotFound, match="no item 1") as caught:
         await catalog.get_item("ada", uuid4())
     assert caught.value is not error
+
+
+def test_a_flag_is_on_in_the_other_process_once_the_test_says_so(tmp_path: Path) -> None:
+    (file := tmp_path / "flags").write_text("")
+    flags = TurnedOn(file)
+    assert not flags.resolve_boolean_details("billing.fast", False).value
+    file.write_text("billing.fast\nbilling.faster\n")
+    assert flags.resolve_boolean_details("billing.fast", False).value
+    assert not flags.resolve_boolean_details("billing.slow", False).value
 
 
 def test_a_module_that_there_is_not_is_refused() -> None:
