@@ -254,7 +254,7 @@ ARGUMENT, RESULT = {"argument"} | QUEUE, {"result"} | QUEUE
         (Options, OptionsLeftOut, RESULT),
         (OptionsLeftOut, Options, ARGUMENT),
     ],
-    ids=lambda each: str(sorted(each) if isinstance(each, set) else each),
+    ids=lambda each: " ".join(sorted(each)) if isinstance(each, set) else str(each),
 )
 def test_a_type_may_widen_where_it_is_read_and_narrow_where_it_is_written(
     old: Any, new: Any, breaks: set[str]

@@ -88,8 +88,8 @@ def _configured(part: Any) -> Any:
     part = {**part, **{name: _configured(each) for name, each in inside(part)}}
     if kind in _WITH_CONFIG:
         part["config"] = {**part.get("config", {}), **_CONFIG}
-    elif kind == "decimal":
-        part["allow_inf_nan"] = True
+    elif kind == "decimal":  # Where digits are bounded, Pydantic takes no infinity at all.
+        part["allow_inf_nan"] = part.keys().isdisjoint(("max_digits", "decimal_places"))
     elif kind == "dataclass-field" and part.get("init") is False:
         part["serialization_exclude"] = True  # It is made again on the other side.
     return part
