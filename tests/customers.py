@@ -28,6 +28,8 @@ class Answer:
     detail: str = ""
     is_problem: bool = True
     """Whether an error is described as problem+json."""
+    path: str = ""
+    retry_after: str | None = None
 
     @property
     def has_failed(self) -> bool:
@@ -126,12 +128,12 @@ class Load:
             answer = await client.request(method, path, json=body)
         except httpx.TransportError as error:
             now = time.monotonic()
-            self.answers.append(Answer(now, now - since, method, 0, repr(error), False))
+            self.answers.append(Answer(now, now - since, method, 0, repr(error), False, path))
             await asyncio.sleep(0.1)
             return
         now = time.monotonic()
         if answer.is_success:
-            self.answers.append(Answer(now, now - since, method, answer.status_code))
+            self.answers.append(Answer(now, now - since, method, answer.status_code, path=path))
             if path.endswith("/payments"):
                 self.paid += 1
             elif method == "POST":
@@ -139,8 +141,9 @@ class Load:
             return
         is_problem = answer.headers["Content-Type"] == "application/problem+json"
         detail = answer.json()["detail"] if is_problem else answer.text
+        later, status = answer.headers.get("Retry-After"), answer.status_code
         self.answers.append(
-            Answer(now, now - since, method, answer.status_code, detail, is_problem)
+            Answer(now, now - since, method, status, detail, is_problem, path, later)
         )
         await asyncio.sleep(0.1)  # As a well-behaved client, it does not insist.
 

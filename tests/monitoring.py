@@ -45,6 +45,8 @@ class Monitoring:
     """Its address."""
     pages: list[dict[str, Any]] = field(default_factory=list)
     """Alerts that pages told of, as Alertmanager has them."""
+    since: float = field(default_factory=time.time)
+    """When everything ran, and what fires from then on counts."""
 
     def ask(self, path: str, **parameters: str) -> Any:
         """Return what Prometheus answers; an error of a query is an error here."""
@@ -60,6 +62,12 @@ class Monitoring:
         labels = f'alertname="{alert}", severity="{severity}", alertstate="firing"'
         return {each["metric"]["module"] for each in self.query(f"ALERTS{{{labels}}}")}
 
+    def fired(self) -> set[tuple[str, str]]:
+        """Return the alerts that have fired, each with its module."""
+        seconds = round(time.time() - self.since) + 1
+        found = self.query(f'count_over_time(ALERTS{{alertstate="firing"}}[{seconds}s])')
+        return {(each["metric"]["alertname"], each["metric"]["module"]) for each in found}
+
     def paged(self, alert: str, status: str) -> list[dict[str, Any]]:
         """Return the alerts of a name that pages told of: `firing` or `resolved`."""
         return [
@@ -70,11 +78,16 @@ class Monitoring:
 
 
 @contextmanager
-def monitored(shop: Path, folder: Path, targets: Sequence[str]) -> Iterator[Monitoring]:
-    """Watch processes while the block lasts; the folder takes data, logs and shortened files."""
+def monitored(
+    shop: Path, folder: Path, targets: Sequence[str], services: Mapping[str, Sequence[str]] = {}
+) -> Iterator[Monitoring]:
+    """Watch processes while the block lasts; the folder takes data, logs and shortened files.
+
+    Those of services are given by their module.
+    """
     ports = {name: _free_port() for name in ("prometheus", "alertmanager", "receiver")}
     monitoring = Monitoring(f"http://127.0.0.1:{ports['prometheus']}")
-    _shorten(shop / "observability", folder, ports, targets)
+    _shorten(shop / "observability", folder, ports, targets, services)
     with ExitStack() as running:
         running.enter_context(_received(ports["receiver"], monitoring.pages))
         running.enter_context(
@@ -100,16 +113,26 @@ def monitored(shop: Path, folder: Path, targets: Sequence[str]) -> Iterator[Moni
         yield monitoring
 
 
-def _shorten(source: Path, folder: Path, ports: Mapping[str, int], targets: Sequence[str]) -> None:
+def _shorten(
+    source: Path,
+    folder: Path,
+    ports: Mapping[str, int],
+    targets: Sequence[str],
+    services: Mapping[str, Sequence[str]],
+) -> None:
     """Copy the files with seconds for minutes, and with the addresses of what runs here."""
     shutil.copy(source / "team.yml", folder)
     rules = (source / "rules.yml").read_text("utf-8")
     rules = re.sub(r"\[(\w+)\]", lambda window: f"[{_WINDOWS[window[1]]}]", rules)
     (folder / "rules.yml").write_text(re.sub(r"\bfor: \w+", "for: 1s", rules), "utf-8")
     prometheus = (source / "prometheus.yml").read_text("utf-8")
+    scraped = json.dumps(list(targets))
+    for name, each in services.items():
+        scraped += f"\n      - targets: {json.dumps(list(each))}"
+        scraped += f"\n        labels: {{service: {name}}}"
     for old, new in (
         ("_interval: 15s", "_interval: 1s"),
-        ('["127.0.0.1:9464", "127.0.0.1:9465"]', json.dumps(list(targets))),
+        ('["127.0.0.1:9464", "127.0.0.1:9465"]', scraped),
         ("127.0.0.1:9093", f"127.0.0.1:{ports['alertmanager']}"),
     ):
         assert old in prometheus, old

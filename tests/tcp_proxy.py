@@ -23,7 +23,10 @@ class TcpProxy:
         """Seconds until a new connection is forwarded."""
         self.connections = 0
         """How many were made until now."""
-        self._to = host, port
+        self.attempts = 0
+        """How many were made, and further requests by POST on those that were kept."""
+        self.to = host, port
+        """Where new connections are forwarded."""
         self._open: set[_Pipe] = set()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -52,6 +55,15 @@ class TcpProxy:
             yield
         finally:
             self._closed = False
+
+    @contextmanager
+    def late(self, seconds: float) -> Iterator[None]:
+        """Let whatever is sent be late while the block lasts."""
+        self.delay = seconds
+        try:
+            yield
+        finally:
+            self.delay = 0
 
     @contextmanager
     def black_hole(self) -> Iterator[None]:
@@ -94,6 +106,7 @@ class TcpProxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.attempts += 1
         pipe = _Pipe(self)
         pipe.writers.append(writer)
         self._open.add(pipe)
@@ -104,7 +117,7 @@ class TcpProxy:
                 pipe.silence()
             await asyncio.sleep(self.slow_connect)
             await pipe.forwarding.wait()
-            there, to = await asyncio.open_connection(*self._to)
+            there, to = await asyncio.open_connection(*self.to)
             pipe.writers.append(to)
             await asyncio.gather(pipe.forward(reader, to), pipe.forward(there, writer))
         except (OSError, asyncio.CancelledError):
@@ -120,6 +133,7 @@ class _Pipe:
     def __init__(self, proxy: TcpProxy) -> None:
         self._proxy = proxy
         self.writers: list[asyncio.StreamWriter] = []
+        self._has_asked = False
         self.forwarding = asyncio.Event()
         self.forwarding.set()
 
@@ -134,6 +148,9 @@ class _Pipe:
 
     async def forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
+            if data.startswith(b"POST "):
+                self._proxy.attempts += self._has_asked
+                self._has_asked = True
             await self.forwarding.wait()  # What fell silent stays silent.
             if self._proxy.delay:
                 await asyncio.sleep(self._proxy.delay)

@@ -196,7 +196,7 @@ async def test_a_process_that_was_granted_nothing_says_what_is_missing(
         pending = await pending_migrations(connection, [CATALOG])
     await close(engine)
     assert pending == ["catalog", "requests"]
-    assert "may not speak as app_test__catalog: let `app migrate` know it" in caplog.text
+    assert "may not speak as app_test__catalog: set DATABASE_ROLES" in caplog.text
 
 
 async def test_a_rename_takes_its_login_along_and_its_end_the_old_name(

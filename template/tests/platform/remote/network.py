@@ -42,7 +42,7 @@ class Network:
         def reset_all() -> None:
             for each in list(self._writers):
                 _reset(each)
-            done.set()
+            self._loop.call_soon(done.set)  # Behind what closes them.
 
         self._loop.call_soon_threadsafe(reset_all)
         assert done.wait(5)

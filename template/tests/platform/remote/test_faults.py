@@ -9,7 +9,9 @@ from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
+import uvloop
 
 from app.platform.errors import (
     DomainError,
@@ -19,6 +21,7 @@ from app.platform.errors import (
     RemoteTimeout,
     RemoteUnavailable,
 )
+from app.platform.remote.exchange import Exchange, UnansweredError
 from app.platform.timeouts import given_up_after
 
 from .conftest import Connect, KEYS, running, served, wired_to
@@ -148,6 +151,27 @@ async def test_only_what_is_idempotent_is_asked_again(
     assert service.calls == 2
 
 
+def test_a_connection_that_is_reset_as_it_is_made_is_no_answer(network: Network) -> None:
+    """Also on the event loop of `app serve`, and where that is busy meanwhile."""
+    network.is_closed = True
+    url = httpx.URL(f"http://127.0.0.1:{network.port}/")
+
+    async def keep_busy() -> None:
+        while True:
+            time.sleep(0.003)  # noqa: ASYNC251
+            await asyncio.sleep(0)
+
+    async def post() -> list[object]:
+        busy, exchange = asyncio.create_task(keep_busy()), Exchange(str(url))
+        posts = (exchange.post(url, {}, b"{}", 5) for _ in range(30))
+        failed = await asyncio.gather(*posts, return_exceptions=True)
+        busy.cancel()
+        await exchange.close()
+        return list(failed)
+
+    assert {type(each) for each in uvloop.run(post())} == {UnansweredError}
+
+
 @pytest.mark.parametrize("bytes", [1, 15, 80])
 async def test_half_an_answer_is_none(
     connect: Connect, network: Network, service: Service, bytes: int
@@ -189,7 +213,7 @@ def says(status: str, body: str, kind: str = JSON, *more: str) -> bytes:
             RemoteUnavailable,
             "302",
         ),
-        (says("401 Unauthorized", "{}"), RemoteUnavailable, "REMOTE_KEYS or the clock"),
+        (says("401 Unauthorized", "{}"), RemoteUnavailable, "REMOTE_KEYS differ there"),
         (says("404 Not Found", "{}"), RemoteUnavailable, "answers 404"),
         (says("422 Odd", '{"errors": 7}', PROBLEM), RemoteError, "failed there"),
         (says("418 Odd", '{"detail": "tea"}', PROBLEM), RemoteError, "failed there: tea"),
@@ -232,8 +256,8 @@ async def test_an_older_service_does_nothing_that_it_does_not_understand(
 ) -> None:
     ledger: Any = connect(interface=NewerLedger)
     for asked, said in [
-        (ledger.book(ENTRY, note="x"), r"ledger\.book of this release does not take .*: note: "),
-        (ledger.get("7"), r"ledger\.get of this release does not take .*: id: "),
+        (ledger.book(ENTRY, note="x"), r"ledger\.book of the release .* does not take .*: note: "),
+        (ledger.get("7"), r"ledger\.get of the release .* does not take .*: id: "),
         (ledger.settle(), r"ledger\.settle is not served here"),
     ]:
         with pytest.raises(RemoteMismatch, match=said) as older:

@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import REGISTRY
 
 from app.platform.database.engine import create_engine
-from app.platform.errors import RemoteError
+from app.platform.errors import RemoteError, RemoteRefused, RemoteUnavailable
 from app.platform.remote import serve_modules
 from app.platform.remote.signing import claims, Headers, Signer
 from app.platform.settings import parse_keys
@@ -52,12 +52,15 @@ def counted(name: str, **labels: str) -> float:
 async def test_a_signed_call_needs_no_token_and_passes_once(
     http: httpx.AsyncClient, service: Service
 ) -> None:
+    """Whose proxy repeats it is not told that nothing was done."""
     headers = signed()
     first = await http.post(WAIT, content=b'{"seconds":0}', headers=headers)
     assert (first.status_code, first.json()) == (200, ["request-7", "ada"])
     assert first.headers["x-request-id"] == "request-7"
     again = await http.post(WAIT, content=b'{"seconds":0}', headers=headers)
-    assert again.status_code == 401
+    told = again.json()
+    assert (again.status_code, told["reason"], told["is_undone"]) == (503, "repeated", False)
+    assert "a proxy on the way repeats calls" in told["detail"]
     assert service.calls == 1
 
 
@@ -149,6 +152,23 @@ async def test_a_deadline_that_passes_is_told(http: httpx.AsyncClient, service: 
     assert service.calls == 1
 
 
+async def test_the_log_of_who_answers_says_why_a_call_came_to_nothing(
+    http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    late, odd = b'{"seconds":5}', b'{"minutes":5}'
+    with caplog.at_level(logging.INFO, "app.requests"):
+        await http.post(WAIT, content=late, headers=signed(body=late, x_call_timeout="0.050"))
+        await http.post(WAIT, content=odd, headers=signed(body=odd))
+        async with asyncio.timeout(10):
+            while len(caplog.records) < 2:
+                await asyncio.sleep(0.01)
+    told = [vars(each) for each in caplog.records if each.name == "app.requests"]
+    assert {each["levelname"] for each in told} == {"WARNING"}
+    given_up, refused = [each["exception.message"] for each in told]
+    assert given_up == "ledger.wait was given up, as its caller has"
+    assert "does not take what was sent: " in refused
+
+
 async def test_requests_of_a_module_are_told_by_its_methods(connect: Connect) -> None:
     labels = {"module": "ledger", "http_route": WAIT, "http_request_method": "POST"}
     labels["http_response_status_code"] = "200"
@@ -173,8 +193,11 @@ async def test_a_breaker_is_seen_from_outside(
     connect: Connect,
     network: Network,
     caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """And told of once, however many calls come to nothing at the same time."""
+
     def is_open() -> float:
         return counted("remote_breaker_open", module="ledger", method="wait")
 
@@ -183,9 +206,11 @@ async def test_a_breaker_is_seen_from_outside(
     assert is_open() == 0
     network.is_closed = True
     with caplog.at_level(logging.INFO, "app.remote"):
-        for _ in range(3):
-            with pytest.raises(RemoteError):
-                await ledger.wait(0)
+        calls = (ledger.wait(0) for _ in range(9))
+        assert {type(each) for each in await asyncio.gather(*calls, return_exceptions=True)} <= {
+            RemoteUnavailable,
+            RemoteRefused,
+        }
         assert is_open() == 1
         network.is_closed = False
         while is_open():
@@ -194,10 +219,12 @@ async def test_a_breaker_is_seen_from_outside(
                 await ledger.wait(0)
             except RemoteError:
                 continue
-    assert [each.message for each in caplog.records if each.name == "app.remote"] == [
-        "ledger.wait failed 5 times in a row: it is left alone.",
-        "ledger.wait answers again.",
-    ]
+    opened, closed = [each.message for each in caplog.records if each.name == "app.remote"]
+    assert opened.startswith(
+        "ledger.wait failed 5 times in a row, and is left alone; every 0.1 s one call tries. Last: "
+    )
+    assert closed == "ledger.wait answers again."
+    assert capsys.readouterr().out == ""  # Where stamina prints its retries.
 
 
 async def test_a_trace_goes_on_there(connect: Connect) -> None:

@@ -20,6 +20,7 @@ from app.platform.errors import DomainError
 from app.platform.telemetry.slo import (
     begin_parts,
     culprit_of,
+    note_wait,
     Objectives,
     ObjectivesError,
     read_objectives,
@@ -134,6 +135,25 @@ async def test_a_request_counts_for_all_who_take_part(counted: Counts) -> None:
 
     await ask(sell)
     assert counted() == {"shop_window good": 1, "till good": 1}
+
+
+@pytest.mark.parametrize(
+    ("waited", "expected"),
+    [
+        (10, {"shop_window good": 1, "till slow": 1}),
+        (0.01, {"shop_window slow": 1, "till good": 1}),
+    ],
+)
+async def test_what_is_waited_for_another_process_is_a_matter_of_its_module(
+    counted: Counts, waited: float, expected: dict[str, float]
+) -> None:
+    async def sell() -> int:
+        await TILL.pay()
+        note_wait("till", waited)
+        return await answer(after=0.07)
+
+    await ask(sell)
+    assert counted() == expected
 
 
 async def test_a_failure_counts_against_the_module_that_raised_it_alone(counted: Counts) -> None:

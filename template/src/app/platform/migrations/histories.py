@@ -161,7 +161,8 @@ def pending(
     for history, role in zip(migrated, roles, strict=True):
         if role not in allowed:
             logger.warning(
-                "%s may not speak as %s: let `app migrate` know it, by SERVICE_LOGINS.",
+                "%s may not speak as %s: set DATABASE_ROLES to the application's login, and let `app "
+                "migrate` know of this one, by SERVICE_LOGINS.",
                 connection.engine.url.username,
                 role,
             )

@@ -104,8 +104,8 @@ def _failure(status: int, told: Mapping[str, Any], module: str, name: str) -> Ex
             wait=wait if isinstance(wait, int) else 1,
         )
     if status == 401:
-        said = f"{name} is refused: REMOTE_KEYS or the clock differ there. Its log tells which"
-        return RemoteUnavailable(said, module, reason="keys", is_undone=True)
+        why = "REMOTE_KEYS differ there, or are not set, or a clock is wrong: its log tells"
+        return RemoteUnavailable(f"{name} is refused: {why}", module, reason="keys", is_undone=True)
     if status == 413:
         return RemoteError(f"{name}: {detail}", module, reason="size", is_undone=True)
     if status == 422 and detail:  # As a value that Postgres cannot store: the caller's own mistake.

@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import stamina
 from opentelemetry.trace import SpanKind
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from app.platform.database import committed_ago, has_committed
 from app.platform.errors import (
@@ -23,7 +24,7 @@ from app.platform.remote.context import answering
 from app.platform.remote.exchange import Exchange, UnansweredError
 from app.platform.remote.failures import Failures
 from app.platform.remote.signing import claims, Signer
-from app.platform.telemetry import begin, get_request, get_user, inside, place
+from app.platform.telemetry import begin, get_request, get_user, inside, note_wait, place
 from app.platform.timeouts import REMOTE_AWAY, until
 from app.platform.wiring import Promise
 
@@ -34,6 +35,18 @@ _FAILURES = 5
 _ATTEMPTS = 3
 _SHORTEST, _LONGEST, _JITTER = 0.02, 0.2, 0.1
 """Seconds between two attempts."""
+
+
+def _tell_retry(details: RetryDetails) -> None:
+    """Log what others try again, in our format: stamina would print it. Our own attempts are counted."""
+    if not isinstance(details.caused_by, UnansweredError):
+        said = "%s is tried again in %.2g s: %r"
+        logging.getLogger("stamina").warning(
+            said, details.name, details.wait_for, details.caused_by
+        )
+
+
+set_on_retry_hooks([_tell_retry])
 
 
 class _HurriedError(RemoteTimeout):
@@ -65,11 +78,13 @@ class RemoteMethod:
         self._signer, self._failures = signer, failures
         self._about = {"http.request.method": "POST", "server.address": self._url.host}
         self._breaker = Breaker(_FAILURES, REMOTE_AWAY, self._is_failure)
-        self._told_open = told.is_open.labels(*self._labels)
+        self._is_told_open, self._open_meter = False, told.is_open.labels(*self._labels)
 
     async def call(self, body: bytes) -> Any:
         """Send written arguments; return the result, or raise the DomainError or RemoteError that it
         ended with."""
+        time = asyncio.get_running_loop().time
+        begun = time()
         try:
             return await self._call(body)
         except RemoteError as error:
@@ -78,6 +93,8 @@ class RemoteMethod:
             if error.module == self._module:  # Others are counted where they were called.
                 told.errors.labels(*self._labels, error.reason).inc()
             raise
+        finally:
+            note_wait(self._module, time() - begun)
 
     async def _call(self, body: bytes) -> Any:
         if self._is_off:
@@ -140,17 +157,26 @@ class RemoteMethod:
         raise AssertionError("stamina always raises")
 
     async def _attempt(self, body: bytes, end: float) -> Any:
-        was_open = self._breaker.is_open
         try:
-            return await self._breaker.call(lambda: self._send(body, end))
-        finally:
-            if was_open is not self._breaker.is_open:
-                self._tell(not was_open)
+            result = await self._breaker.call(lambda: self._send(body, end))
+        except Exception as error:
+            self._tell_breaker(error)
+            raise
+        self._tell_breaker(None)
+        return result
 
-    def _tell(self, is_open: bool) -> None:
-        self._told_open.set(is_open)
+    def _tell_breaker(self, error: Exception | None) -> None:
+        """Tell, once, that calls are refused from now on, or are made again."""
+        if (is_open := self._breaker.is_open) is self._is_told_open:
+            return
+        self._is_told_open = is_open
+        self._open_meter.set(is_open)
         if is_open:
-            logger.warning("%s failed %s times in a row: it is left alone.", self._name, _FAILURES)
+            logger.warning(
+                "%s failed %s times in a row, and is left alone; every %g s one call tries. Last: %s. "
+                "See docs/services.md.",
+                *(self._name, _FAILURES, REMOTE_AWAY, error),
+            )
         else:
             logger.info("%s answers again.", self._name)
 

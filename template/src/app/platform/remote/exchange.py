@@ -68,6 +68,8 @@ class Exchange:
             raise UnansweredError(_said(error), is_sent=False) from error
         except httpx.TransportError as error:
             raise UnansweredError(_said(error), is_sent=True) from error
+        except AttributeError as error:  # anyio's, on uvloop, for one that is reset as it is made.
+            raise UnansweredError("the connection was reset", is_sent=True) from error
 
     async def _body(self, answer: httpx.Response) -> bytes:
         body = b""

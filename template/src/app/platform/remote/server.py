@@ -33,6 +33,7 @@ from app.platform.remote.signing import (
     COMMITTED,
     Headers,
     PRINCIPAL,
+    RepeatedError,
     SignatureError,
     TIMEOUT,
     Verifier,
@@ -123,6 +124,11 @@ class _Calls:
             self._verifier.verify(path, headers)
             body = await _read(receive)
             self._verifier.check_body(headers, body)
+        except RepeatedError as error:
+            self._tell(str(error), (scope.get("client") or ("nobody",))[0])
+            name, module = _names(path)
+            said = f"{name} came twice: a proxy on the way repeats calls, and the first may be done"
+            return _failed(scope, RemoteError(said, module, reason="repeated"))
         except SignatureError as error:
             self._tell(str(error), (scope.get("client") or ("nobody",))[0])
             scope["refused"] = "authentication"
@@ -133,27 +139,28 @@ class _Calls:
         if principal := unquote(headers[PRINCIPAL]):
             add(**{"user.id": principal})
         if method is None:
-            name = path.rpartition("_modules/")[2].replace("/", ".")
-            return self._mismatch(
-                f"{name} is not served here: look at MODULES and REMOTE_MODULES, and which release "
-                "runs where",
-                name.partition(".")[0],
-            )
-        return await self._run(method, headers, body)
+            name, module = _names(path)
+            said = "is not served here: look at MODULES and REMOTE_MODULES, and which release runs where"
+            return _failed(scope, _mismatch(f"{name} {said}", module))
+        try:
+            return await self._run(method, headers, body)
+        except DomainError as error:
+            return write_error(error, self._failures)
+        except RemoteError as error:
+            return _failed(scope, error)
 
     async def _run(self, method: _Method, headers: Headers, body: bytes) -> Answer:
-        name = method.path.rpartition("_modules/")[2].replace("/", ".")
+        name, module = _names(method.path)
         try:
             arguments, named = method.codec.read_arguments(body)
         except UnreadableError as error:
-            return self._mismatch(
-                f"{name} of this release does not take what was sent: {error}", method.module
-            )
+            said = f"{name} of the release that serves it does not take what was sent: {error}"
+            raise _mismatch(said, module) from None
         except CodecError as error:
-            return self._mismatch(f"{error}", method.module)
+            raise _mismatch(f"{error}", module) from None
         seconds, committed = headers[TIMEOUT], headers[COMMITTED]
         if not _SECONDS.fullmatch(seconds) or not _SECONDS.fullmatch(committed or "0.000"):
-            return self._mismatch(f"{name}: seconds are written as 1.500", method.module)
+            raise _mismatch(f"{name}: seconds are written as 1.500", module)
         answering.set(True)
         if committed:
             read_after(float(committed))
@@ -163,18 +170,10 @@ class _Calls:
             async with asyncio.timeout_at(end) as limit:
                 result = await method.function(*arguments, **named)
                 return Answer(200, JSON, method.codec.write_result(result))
-        except DomainError as error:
-            return write_error(error, self._failures)
-        except RemoteError as error:
-            return write_failure(error)
         except TimeoutError:
             if not limit.expired():
                 raise
-            late = RemoteTimeout(f"{name} was given up, as its caller has", method.module)
-            return write_failure(late)
-
-    def _mismatch(self, said: str, module: str) -> Answer:
-        return write_failure(RemoteMismatch(said, module, is_undone=True))
+            raise RemoteTimeout(f"{name} was given up, as its caller has", module) from None
 
     def _tell(self, why: str, sender: str) -> None:
         """Log why a call was refused, now and then: whoever is out there may send any number."""
@@ -182,6 +181,22 @@ class _Calls:
         if now - self._refused.get(why, float("-inf")) > _QUIET:
             self._refused[why] = now
             logger.warning("A call from %s was refused by its signature: %s.", sender, why)
+
+
+def _names(path: str) -> tuple[str, str]:
+    """Return what a path calls, as people write it, and its module."""
+    name = path.rpartition("_modules/")[2].replace("/", ".")
+    return name, name.partition(".")[0]
+
+
+def _mismatch(said: str, module: str) -> RemoteMismatch:
+    return RemoteMismatch(said, module, is_undone=True)
+
+
+def _failed(scope: Scope, error: RemoteError) -> Answer:
+    """Return what tells the caller of an error, and let the log of this process tell of it as well."""
+    scope["error"], scope["cause"] = error, str(error)
+    return write_failure(error)
 
 
 async def _read(receive: Receive) -> bytes:

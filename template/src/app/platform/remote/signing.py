@@ -47,6 +47,10 @@ class SignatureError(Exception):
     """A call is not signed as it must be. Says why, which is for the log and not for the caller."""
 
 
+class RepeatedError(SignatureError):
+    """A call that has passed already. Who sent it could sign it."""
+
+
 class Signer:
     """Signs calls with the first key."""
 
@@ -105,7 +109,7 @@ class Verifier:
 
     def _pass(self, nonce: str, until: int, now: float) -> None:
         if nonce in self._passed:
-            raise SignatureError("it came a second time")
+            raise RepeatedError("it came a second time")
         while self._passed and next(iter(self._passed.values())) < now:
             self._passed.popitem(last=False)
         if len(self._passed) >= _MOST_NONCES:  # All of them signed by us: rather forget one.

@@ -5,7 +5,7 @@ from prometheus_client import Counter, Gauge
 errors = Counter(
     "remote_errors",
     "Calls of a module in another process that came to nothing: unavailable, timeout, open, full, off, "
-    "mismatch, failed, keys.",
+    "mismatch, failed, keys, repeated, size.",
     ("module", "method", "reason"),
 )
 retries = Counter("remote_retries", "Calls that were made once more.", ("module", "method"))

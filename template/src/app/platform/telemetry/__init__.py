@@ -32,12 +32,14 @@ from app.platform.telemetry.slo import (
     culprit_of,
     has_written,
     note_commit,
+    note_wait,
     Objectives,
     ObjectivesError,
     parts,
     Promises,
     read_objectives,
     take_part,
+    waits,
 )
 from app.platform.telemetry.sql_text import without_values
 from app.platform.telemetry.traces import (
@@ -88,6 +90,7 @@ __all__ = [
     "inside",
     "metrics",
     "note_commit",
+    "note_wait",
     "parts",
     "place",
     "read_objectives",
@@ -97,6 +100,7 @@ __all__ = [
     "take_part",
     "text_of",
     "traces_recorded",
+    "waits",
     "withhold",
     "withhold_values",
     "without_secrets",

@@ -3,7 +3,7 @@
 A request counts for each module that takes part in it: the one whose route it is, and those that are
 called on the way. One that fails counts against the module whose code raised what nobody expected, and
 for no other: who calls a broken module is not to be woken for it. How long it took is a matter of the
-module that was asked.
+module that was asked, but for what it waited for modules in other processes: that is a matter of theirs.
 """
 
 from collections.abc import Collection, Mapping
@@ -66,13 +66,14 @@ def _is_number(value: object) -> bool:
 class _Request:
     """Who takes part in a request, and who raised what it fails with, if it does."""
 
-    __slots__ = ("culprit", "error", "has_written", "modules")
+    __slots__ = ("culprit", "error", "has_written", "modules", "waits")
 
     def __init__(self) -> None:
         self.modules: set[str] = set()
         self.error: BaseException | None = None
         self.culprit: str | None = None
         self.has_written = False
+        self.waits: dict[str, float] = {}
 
 
 _request: ContextVar[_Request | None] = ContextVar("request", default=None)
@@ -112,6 +113,17 @@ def parts() -> Collection[str]:
     return () if (request := _request.get()) is None else request.modules
 
 
+def note_wait(module: str, seconds: float) -> None:
+    """Note that the request has waited so long for a module in another process."""
+    if (request := _request.get()) is not None:
+        request.waits[module] = request.waits.get(module, 0) + seconds
+
+
+def waits() -> Mapping[str, float]:
+    """Return how long the request has waited for modules in other processes."""
+    return {} if (request := _request.get()) is None else request.waits
+
+
 def culprit_of(error: BaseException | None) -> str | None:
     """Return the module that raised what a request failed with; None where it is the one asked.
 
@@ -147,11 +159,19 @@ class Promises:
         if (meter := self._failed.get(culprit)) is not None:
             meter.inc()
 
-    def count_answered(self, asked: str, seconds: float, others: Collection[str]) -> None:
-        """Count a request that did not fail, by the module that was asked and those that took part."""
-        is_slow = seconds > self._latencies.get(asked, seconds)
-        if (meter := (self._slow if is_slow else self._good).get(asked)) is not None:
-            meter.inc()
+    def count_answered(
+        self, asked: str, seconds: float, others: Collection[str], waits: Mapping[str, float]
+    ) -> None:
+        """Count a request that did not fail, by the module that was asked and those that took part.
+
+        Each is as slow as what was waited for it; the one that was asked, as the rest.
+        """
+        self._count_part(asked, seconds - sum(waits.values()))
         for module in others:
-            if module != asked and (meter := self._good.get(module)) is not None:
-                meter.inc()
+            if module != asked:
+                self._count_part(module, waits.get(module, 0))
+
+    def _count_part(self, module: str, seconds: float) -> None:
+        is_slow = seconds > self._latencies.get(module, seconds)
+        if (meter := (self._slow if is_slow else self._good).get(module)) is not None:
+            meter.inc()

@@ -33,6 +33,7 @@ from app.platform.telemetry import (
     Promises,
     Span,
     speaking,
+    waits,
     without_secrets,
 )
 from app.platform.web.limits import PROBES
@@ -140,7 +141,7 @@ class Requests:
             is_call or reason or status == _GIVEN_UP or (route is None and method == "OPTIONS")
         ):
             # What the caller may not do, or did not wait for, says nothing of how we work.
-            deferred.call(self._promises.count_answered, asked, seconds, parts())
+            deferred.call(self._promises.count_answered, asked, seconds, parts(), waits())
         if span is not None:
             _describe(span, method, route, status, error)
             span.end(error)
