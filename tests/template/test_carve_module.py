@@ -164,7 +164,10 @@ def test_on_one_machine_it_is_a_service_as_well(shop: Repository) -> None:
     assert own["environment"]["MODULES"] == "billing"
     assert own["environment"]["REMOTE_MODULES"] == "identity=http://web:8000"
     assert web["environment"]["REMOTE_MODULES"] == "billing=http://billing-web:8000"
-    assert {each["source"] for each in own["secrets"]} == {"service_billing_database_url", "remote_keys"}
+    assert {each["source"] for each in own["secrets"]} == {
+        "service_billing_database_url",
+        "remote_keys",
+    }
     for name in ("migrate", "web", "worker"):
         assert "remote_keys" in {each["source"] for each in services[name]["secrets"]}
     assert services["migrate"]["environment"]["SERVICE_LOGINS"] == "billing=shop_billing"

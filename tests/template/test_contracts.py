@@ -102,7 +102,11 @@ def test_each_break_is_told_with_place_and_commit_and_the_rest_passes(branch: Re
             ("amount", BILLING, "    amount: int"),
             ("audit", JOBS, "class Audit:"),
             ("catalog", CATALOG, "class Catalog(Protocol):"),
-            ("product", CATALOG, "    async def get_product(self, id: UUID, days: int = 2) -> Product:"),
+            (
+                "product",
+                CATALOG,
+                "    async def get_product(self, id: UUID, days: int = 2) -> Product:",
+            ),
         ]
     }
     assert (code, said[-1][:9]) == (1, "3. delete")
