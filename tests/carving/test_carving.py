@@ -184,6 +184,16 @@ def test_a_second_service_is_warned_of_and_services_find_each_other(shop, run):
     assert '"127.0.0.1:8002:8000"' in (shop / "compose.yaml").read_text()  # As the proxy knows it.
 
 
+def test_owners_that_stand_elsewhere_stay_as_they_are(shop, run):
+    Path("CODEOWNERS").rename(shop.parent / "owners")
+    Path("CODEOWNERS").symlink_to("../owners")
+    commit()
+    before = (shop.parent / "owners").read_text()
+    assert run(*CARVE).code == 0
+    assert run("carve", "billing", "--undo").code == 0
+    assert (shop.parent / "owners").read_text() == before
+
+
 TAKES_PART = {
     "[../../base]": "[../../base, ../../services]",
     "[web.yaml, '../../base/']": "[web.yaml, '../../base/', ../../services]",

@@ -237,10 +237,11 @@ class _Work:
         return objects.read_blobs(self._scratch, [tree[path][1]])[0]
 
     def owners(self) -> tuple[str, bytes]:
-        """CODEOWNERS, and what stands in it."""
+        """CODEOWNERS, and what stands in it; nothing where it is a link to another repository's."""
         file = codeowners.find(self.root)
-        before = file.read_bytes() if file.is_file() else b""
-        return file.relative_to(self.root).as_posix(), before
+        if not file.is_file() or not file.is_relative_to(self.root):
+            return "", b""
+        return file.relative_to(self.root).as_posix(), file.read_bytes()
 
     def typed(self, tree: Tree, old: str, new: str) -> dict[str, bytes]:
         """The module's entity in Backstage, of another type."""
