@@ -94,7 +94,7 @@ def _refusing(module: str, promise: Promise) -> Callable[..., Any]:
         raise CallError(
             f"{module}.{promise.name} joins its caller's transaction, and {module} runs in another "
             "process, which no transaction reaches: take `tx` out of the method and call it outside "
-            f"of the block, or serve {module} here. `scaffold carve {module} --bill` lists the calls."
+            f"of the block, or serve {module} here: see docs/services.md."
         )
 
     return _disguised(refuse, promise)
