@@ -18,6 +18,7 @@ from app.platform.database.engine import create_engine
 from app.platform.errors import RemoteError, RemoteRefused, RemoteUnavailable
 from app.platform.remote import serve_modules
 from app.platform.remote.signing import claims, Headers, Signer
+from app.platform.remote.told import REASONS
 from app.platform.settings import parse_keys
 from app.platform.telemetry.context import place
 from app.platform.telemetry.traces import Span, tracing
@@ -187,6 +188,15 @@ async def test_errors_are_counted_by_module_and_reason(connect: Connect) -> None
     with pytest.raises(RemoteError):
         await connect().wait("soon")  # type: ignore[arg-type]
     assert (told("off"), told("mismatch")) == (off + 1, mismatch + 1)
+
+
+async def test_all_that_may_be_counted_is_there_from_the_start(connect: Connect) -> None:
+    connect()
+    for reason in REASONS:
+        labels = {"module": "ledger", "method": "fail", "reason": reason}
+        assert REGISTRY.get_sample_value("remote_errors_total", labels) is not None, reason
+    kinds: list[type[RemoteError]] = [RemoteError, *RemoteError.__subclasses__()]
+    assert {each.reason for each in kinds} <= set(REASONS)
 
 
 async def test_a_breaker_is_seen_from_outside(

@@ -20,11 +20,12 @@ from app.platform.errors import DomainError
 from app.platform.telemetry.slo import (
     begin_parts,
     culprit_of,
-    note_wait,
     Objectives,
     ObjectivesError,
     read_objectives,
     take_part,
+    waiting_for,
+    waits,
 )
 from app.platform.web.requests import Requests
 from app.platform.wiring.boundary import at_boundary
@@ -137,23 +138,39 @@ async def test_a_request_counts_for_all_who_take_part(counted: Counts) -> None:
     assert counted() == {"shop_window good": 1, "till good": 1}
 
 
-@pytest.mark.parametrize(
-    ("waited", "expected"),
-    [
-        (10, {"shop_window good": 1, "till slow": 1}),
-        (0.01, {"shop_window slow": 1, "till good": 1}),
-    ],
-)
 async def test_what_is_waited_for_another_process_is_a_matter_of_its_module(
-    counted: Counts, waited: float, expected: dict[str, float]
+    counted: Counts,
 ) -> None:
     async def sell() -> int:
         await TILL.pay()
-        note_wait("till", waited)
+        with waiting_for("till"):
+            return await answer(after=0.07)
+
+    async def dawdle() -> int:
+        await TILL.pay()
+        with waiting_for("till"):
+            pass
         return await answer(after=0.07)
 
     await ask(sell)
-    assert counted() == expected
+    assert counted() == {"shop_window good": 1, "till slow": 1}
+    await ask(dawdle)
+    assert counted() == {
+        "shop_window good": 1,
+        "till slow": 1,
+        "shop_window slow": 1,
+        "till good": 1,
+    }
+
+
+async def test_who_waits_for_several_answers_at_once_waits_as_long_as_for_the_last() -> None:
+    async def wait(module: str) -> None:
+        with waiting_for(module):
+            await asyncio.sleep(0.05)
+
+    begin_parts()
+    await asyncio.gather(*(wait(each) for each in ("till", "stock") * 10))
+    assert 0.05 <= waits()["till"] <= waits()[""] < 0.5  # One by one, it is a second.
 
 
 async def test_a_failure_counts_against_the_module_that_raised_it_alone(counted: Counts) -> None:

@@ -112,9 +112,8 @@ def _failure(status: int, told: Mapping[str, Any], module: str, name: str) -> Ex
         return DomainError(str(detail))
     if status not in _AWAY and (told or status == 500):
         return RemoteError(f"{name} failed there: {detail or 'its log tells why'}", module)
-    return RemoteUnavailable(
-        f"{name} answers {status}, which makes no sense: {detail or 'a proxy, perhaps'}", module
-    )
+    why = detail or "look at its address in REMOTE_MODULES"
+    return RemoteUnavailable(f"{name} answers {status}, which makes no sense: {why}", module)
 
 
 def _told(body: bytes) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ from app.platform.remote.context import answering
 from app.platform.remote.exchange import Exchange, UnansweredError
 from app.platform.remote.failures import Failures
 from app.platform.remote.signing import claims, Signer
-from app.platform.telemetry import begin, get_request, get_user, inside, note_wait, place
+from app.platform.telemetry import begin, get_request, get_user, inside, place, waiting_for
 from app.platform.timeouts import REMOTE_AWAY, until
 from app.platform.wiring import Promise
 
@@ -78,23 +78,22 @@ class RemoteMethod:
         self._signer, self._failures = signer, failures
         self._about = {"http.request.method": "POST", "server.address": self._url.host}
         self._breaker = Breaker(_FAILURES, REMOTE_AWAY, self._is_failure)
+        for reason in told.REASONS:  # At 0: how many more there are is seen from the first one on.
+            told.errors.labels(*self._labels, reason)
         self._is_told_open, self._open_meter = False, told.is_open.labels(*self._labels)
 
     async def call(self, body: bytes) -> Any:
         """Send written arguments; return the result, or raise the DomainError or RemoteError that it
         ended with."""
-        time = asyncio.get_running_loop().time
-        begun = time()
         try:
-            return await self._call(body)
+            with waiting_for(self._module):
+                return await self._call(body)
         except RemoteError as error:
             if not error.is_undone:
                 has_committed()  # It may have: nobody is to be told that nothing was done.
             if error.module == self._module:  # Others are counted where they were called.
                 told.errors.labels(*self._labels, error.reason).inc()
             raise
-        finally:
-            note_wait(self._module, time() - begun)
 
     async def _call(self, body: bytes) -> Any:
         if self._is_off:

@@ -2,10 +2,21 @@
 
 from prometheus_client import Counter, Gauge
 
+REASONS = (
+    "unavailable",
+    "timeout",
+    "open",
+    "full",
+    "off",
+    "mismatch",
+    "failed",
+    "keys",
+    "repeated",
+    "size",
+)
 errors = Counter(
     "remote_errors",
-    "Calls of a module in another process that came to nothing: unavailable, timeout, open, full, off, "
-    "mismatch, failed, keys, repeated, size.",
+    f"Calls of a module in another process that came to nothing: {', '.join(REASONS)}.",
     ("module", "method", "reason"),
 )
 retries = Counter("remote_retries", "Calls that were made once more.", ("module", "method"))

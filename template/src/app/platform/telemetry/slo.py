@@ -6,7 +6,9 @@ for no other: who calls a broken module is not to be woken for it. How long it t
 module that was asked, but for what it waited for modules in other processes: that is a matter of theirs.
 """
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -14,6 +16,8 @@ from app.platform.telemetry import metrics
 
 _LEAST = 0.9
 """Below, not even an outage would be failing enough for the alerts to tell within hours."""
+_ANY = ""
+"""Stands for all modules."""
 _MOST = 60_000
 """Nobody waits longer."""
 
@@ -63,6 +67,15 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+class _Wait:
+    """How long a request waits for other processes, however many of them at once."""
+
+    __slots__ = ("running", "seconds", "since")
+
+    def __init__(self) -> None:
+        self.running, self.seconds, self.since = 0, 0.0, 0.0
+
+
 class _Request:
     """Who takes part in a request, and who raised what it fails with, if it does."""
 
@@ -73,7 +86,7 @@ class _Request:
         self.error: BaseException | None = None
         self.culprit: str | None = None
         self.has_written = False
-        self.waits: dict[str, float] = {}
+        self.waits: dict[str, _Wait] = {}
 
 
 _request: ContextVar[_Request | None] = ContextVar("request", default=None)
@@ -113,15 +126,33 @@ def parts() -> Collection[str]:
     return () if (request := _request.get()) is None else request.modules
 
 
-def note_wait(module: str, seconds: float) -> None:
-    """Note that the request has waited so long for a module in another process."""
-    if (request := _request.get()) is not None:
-        request.waits[module] = request.waits.get(module, 0) + seconds
+@contextmanager
+def waiting_for(module: str) -> Iterator[None]:
+    """Note how long the request waits in the block for a module in another process."""
+    request = _request.get()
+    waits = (
+        ()
+        if request is None
+        else [request.waits.setdefault(each, _Wait()) for each in (module, _ANY)]
+    )
+    for each in waits:
+        if not each.running:
+            each.since = time.perf_counter()
+        each.running += 1
+    try:
+        yield
+    finally:
+        for each in waits:
+            each.running -= 1
+            if not each.running:
+                each.seconds += time.perf_counter() - each.since
 
 
 def waits() -> Mapping[str, float]:
-    """Return how long the request has waited for modules in other processes."""
-    return {} if (request := _request.get()) is None else request.waits
+    """Return how long the request has waited for modules in other processes, each and all of them."""
+    if (request := _request.get()) is None:
+        return {}
+    return {module: each.seconds for module, each in request.waits.items()}
 
 
 def culprit_of(error: BaseException | None) -> str | None:
@@ -166,7 +197,7 @@ class Promises:
 
         Each is as slow as what was waited for it; the one that was asked, as the rest.
         """
-        self._count_part(asked, seconds - sum(waits.values()))
+        self._count_part(asked, seconds - waits.get(_ANY, 0))
         for module in others:
             if module != asked:
                 self._count_part(module, waits.get(module, 0))
