@@ -142,6 +142,7 @@ def test_the_folder_can_be_entered_by_others(folder, run, template):
         (["--defaults", "--data", "project=x"], "has no such question; it has catalog, ci, "),
         (["--defaults", "--data", "module=x"], "no such question"),
         (["--defaults", "--data", "_commit=x"], "no such question"),
+        (["--defaults", "--data", "services={}"], "scaffold carve NAME"),
         (["--defaults", "--ref", "v9"], "has no version v9"),
     ],
 )

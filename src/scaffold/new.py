@@ -198,6 +198,10 @@ def _check_keys(answers: Mapping[str, str]) -> None:
     for key in answers:
         if not key.isidentifier() or key.startswith("_") or key in ("module", "example"):
             raise ScaffoldError(f"--data {key!a}: the template has no such question")
+    if "services" in answers:
+        raise ScaffoldError(
+            "--data services: no module begins as a service; `scaffold carve NAME` makes one later"
+        )
 
 
 def _check_made(

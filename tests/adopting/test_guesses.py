@@ -30,6 +30,22 @@ def test_a_module_tells_its_owner_and_what_it_gets(shop):
     }
 
 
+def test_modules_that_are_services_say_so():
+    contents = {
+        "compose.yaml": b'  big-till-web:\n    x: y\n    ports: ["127.0.0.1:8007:8000"]\n',
+        "src/app/modules/big_till/module.toml": b'depends_on = ["b", "a"]\n[service]\n',
+        "src/app/modules/alone/module.toml": b'[service]\nbecause = "scaling"\n',
+        "src/app/modules/broken/module.toml": b"[service\n",
+        "src/app/modules/catalog/module.toml": b"depends_on = []\n",
+    }
+    assert guesses.services(contents) == {
+        "services": {
+            "alone": {"needs": [], "port": 8001},
+            "big_till": {"needs": ["a", "b"], "port": 8007},
+        }
+    }
+
+
 def test_each_table_may_be_what_it_was_made_for():
     tables = b"""
 class LineItemRow(Base):

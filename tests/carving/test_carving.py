@@ -18,6 +18,7 @@ from helpers import git, in_child, process, tree
 from histories import MODULE, Template, commit, edit
 
 from scaffold.carving.carve import carve
+from scaffold.carving.records import with_services, without_services
 
 ROOT = Path(__file__).parents[2]
 SERVICE = "deploy/services/billing"
@@ -110,13 +111,20 @@ def test_what_to_do_next_is_said_in_order(shop, run):
 
 def test_undo_gives_back_every_byte(shop, run):
     before = tree(shop)
-    for name in ("billing", "catalog"):
+    for name in ("catalog", "billing"):  # Not as they are sorted.
         assert run("carve", name, "--because", "isolation").code == 0
-    for name in ("billing", "catalog"):
+    for name in ("catalog", "billing"):
         assert tree(shop) != before
         assert run("carve", name, "--undo").code == 0
     assert tree(shop) == before
     assert not git(shop, "status", "--porcelain")
+
+
+def test_what_the_proxy_sends_elsewhere_comes_back_before_that_is_taken_away(shop, run):
+    run(*CARVE)
+    said = run("carve", "billing", "--undo").out
+    wanted = ["send /billing to 127.0.0.1:8000 again", "--remove-orphans", "DROP ROLE"]
+    assert sorted(wanted, key=said.index) == wanted
 
 
 def test_undo_gives_back_every_byte_once_calls_have_gone_over(shop, run):
@@ -171,8 +179,39 @@ def test_a_second_service_is_warned_of_and_services_find_each_other(shop, run):
     compose = (shop / "compose.yaml").read_text()
     assert '"127.0.0.1:8001:8000"' in compose
     assert '"127.0.0.1:8002:8000"' in compose
-    run("carve", "billing", "--undo")
+    said = run("carve", "billing", "--undo").out
+    assert "SERVICE_LOGINS=billing=shop_billing catalog=shop_catalog in deploy" in said
     assert '"127.0.0.1:8002:8000"' in (shop / "compose.yaml").read_text()  # As the proxy knows it.
+
+
+def test_owners_that_stand_elsewhere_stay_as_they_are(shop, run):
+    Path("CODEOWNERS").rename(shop.parent / "owners")
+    Path("CODEOWNERS").symlink_to("../owners")
+    commit()
+    before = (shop.parent / "owners").read_text()
+    assert run(*CARVE).code == 0
+    assert run("carve", "billing", "--undo").code == 0
+    assert (shop.parent / "owners").read_text() == before
+
+
+TAKES_PART = {
+    "[../../base]": "[../../base, ../../services]",
+    "[web.yaml, '../../base/']": "[web.yaml, '../../base/', ../../services]",
+    "\n  - partner.yaml\n  - ../../base": "\n  - partner.yaml\n  - ../../base\n  - ../../services",
+    '\n- "../../base"  # All': '\n- "../../base"  # All\n- ../../services',
+    "[../../base-of-ours]": None,
+    "[../../base/web]": None,
+    "\n  # ../../base\n  - ours": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize(("has", "gets"), TAKES_PART.items())
+def test_an_overlay_that_takes_the_base_takes_services_beside_it(has, gets):
+    before = f"kind: Kustomization\nresources: {has}\nimages: []\n"
+    after = with_services(before.encode())
+    assert after == (gets and before.replace(has, gets).encode())
+    assert without_services(after or before.encode()) == before.encode()
 
 
 def test_an_overlay_of_the_teams_own_takes_part(shop, run):
@@ -187,6 +226,21 @@ def test_an_overlay_of_the_teams_own_takes_part(shop, run):
     assert tree(shop) == before
 
 
+def test_a_name_that_compose_has_for_something_else_is_no_obstacle(shop, run):
+    for name in ("admin", "migration", "health"):
+        assert run("add-module", name).code == 0
+    commit()
+    for name in ("admin", "migration", "health"):
+        assert run("carve", name, "--because", "scaling").code == 0
+    text = (shop / "compose.yaml").read_text()
+    anchors = re.findall(r"&[\w-]+", text)
+    assert len(anchors) == len(set(anchors))
+    for above in ("x-app", "services", "secrets"):
+        block = re.search(rf"^{above}:.*\n(?:(?: .*)?\n)*", text, re.M)[0]
+        keys = re.findall(r"^  ([\w-]+):", block, re.M)
+        assert len(keys) == len(set(keys))
+
+
 def test_where_nothing_is_deployed_from_here_it_is_only_said(shop, run):
     edit(".copier-answers.yml", "deploy: both", "deploy: none")
     git(shop, "rm", "-rq", "deploy", "compose.yaml")
@@ -196,7 +250,9 @@ def test_where_nothing_is_deployed_from_here_it_is_only_said(shop, run):
     changed = {name for name, content in tree(shop).items() if before.get(name) != content}
     assert changed == {".copier-answers.yml", TOML}
     assert "SERVICE_LOGINS=billing=shop_billing" in done.out
-    assert "kubectl" not in done.out + run("carve", "billing", "--undo").out
+    undone = run("carve", "billing", "--undo").out
+    assert "kubectl" not in done.out + undone
+    assert "let the rest serve /billing again" in undone
     assert tree(shop) == before
 
 
@@ -240,6 +296,16 @@ WRONG = {
         CARVE,
         lambda: [edit(TOML, '["catalog"]', '["catalog"]\n[service]'), commit()],
         "module.toml has \\[service\\]",
+    ),
+    "a rename that is not finished": (
+        CARVE,
+        lambda: [
+            Path("src/app/modules/moved.toml").write_text(
+                '[[moved]]\non = 2026-11-30\nrename = "bills"\nto = "billing"\n'
+            ),
+            commit(),
+        ],
+        "rename-module --finish bills",
     ),
     "edits in the way": (
         CARVE,
@@ -295,6 +361,43 @@ def test_what_was_edited_since_is_not_taken_out(shop, run, refused, file, old, n
     edit(file, old, new)
     commit()
     assert file in refused("carve", "billing", "--undo")
+
+
+def test_what_the_team_has_taken_out_already_is_no_obstacle(shop, run, refused):
+    before = tree(shop)
+    run(*CARVE)
+    edit(TOML, 'because = "scaling"', 'because = "scaling"\nsince = 2026-11-30')
+    commit()
+    assert "take it out yourself" in refused("carve", "billing", "--undo")
+    edit(TOML, '\n[service]\nbecause = "scaling"\nsince = 2026-11-30\n', "")
+    commit()
+    assert run("carve", "billing", "--undo").code == 0
+    assert tree(shop) == before
+
+
+def test_what_an_overlay_calls_is_not_taken_away(shop, run, refused):
+    for name in ("billing", "catalog"):
+        run("carve", name, "--because", "scaling")
+    settings, called = f"{STAGING}/settings.env", "catalog=http://catalog-web"
+    edit(settings, "\nREMOTE_MODULES=\n", f"\nREMOTE_MODULES={called} billing=http://billing-web\n")
+    commit()
+    said = refused("carve", "billing", "--undo")
+    assert f"{settings} has billing in REMOTE_MODULES; take it out" in said
+    edit(settings, " billing=http://billing-web", "")
+    commit()
+    assert run("carve", "billing", "--undo").code == 0
+
+
+def test_the_answer_of_a_carved_repository_is_found_again(shop, run):
+    run(*CARVE)
+    run("carve", "catalog", "--because", "scaling")
+    before = Path(".copier-answers.yml").read_text()
+    Path(".copier-answers.yml").unlink()
+    done = run("adopt", "--from", str(shop.parent / "origin"), "--yes")
+    assert done.code == 0, done.err
+    services = re.compile(r"^services:\n(?: .*\n)+", re.M)
+    found = services.search(Path(".copier-answers.yml").read_text())
+    assert found[0] == services.search(before)[0]
 
 
 def test_a_template_that_knows_no_services_is_too_old(shop, refused):

@@ -154,17 +154,20 @@ def test_workers_are_scaled_by_the_jobs_of_whom_they_serve(shop: Repository) -> 
 
 def test_on_one_machine_it_is_a_service_as_well(shop: Repository) -> None:
     shop.run("sh", "deploy/compose/passwords.sh")
-    secret = shop.read(".local/secrets/billing_database_url")
+    secret = shop.read(".local/secrets/service_billing_database_url")
     assert re.fullmatch(r"postgresql://shop_billing:\w{48}@postgres/shop", secret)
     assert re.fullmatch(r"\d{4}-\d\d:[\w+/]{43}=\n?", shop.read(".local/secrets/remote_keys"))
     shop.run("sh", "deploy/compose/passwords.sh")
-    assert shop.read(".local/secrets/billing_database_url") == secret
+    assert shop.read(".local/secrets/service_billing_database_url") == secret
     services = compose(shop)["services"]
     own, web = services["billing-web"], services["web"]
     assert own["environment"]["MODULES"] == "billing"
     assert own["environment"]["REMOTE_MODULES"] == "identity=http://web:8000"
     assert web["environment"]["REMOTE_MODULES"] == "billing=http://billing-web:8000"
-    assert {each["source"] for each in own["secrets"]} == {"billing_database_url", "remote_keys"}
+    assert {each["source"] for each in own["secrets"]} == {
+        "service_billing_database_url",
+        "remote_keys",
+    }
     for name in ("migrate", "web", "worker"):
         assert "remote_keys" in {each["source"] for each in services[name]["secrets"]}
     assert services["migrate"]["environment"]["SERVICE_LOGINS"] == "billing=shop_billing"

@@ -48,6 +48,7 @@ def remove_method(shop: Repository, file: str, name: str) -> None:
 @pytest.fixture(scope="module")
 def shop(example: Repository) -> Repository:
     """A shop of which two modules are services. What is retired, v1.0.0 has said of billing only."""
+    example.replace(CATALOG, "id: UUID) -> Product", "id: UUID, days: int = 1) -> Product")
     declare(example, "billing", '[service]\nbecause = "scaling"\n')
     declare(example, "billing", '[contract]\nretired = ["list_entries", "AlreadyCharged"]\n')
     example.commit("Retire two names")
@@ -91,6 +92,7 @@ def test_each_break_is_told_with_place_and_commit_and_the_rest_passes(branch: Re
     branch.replace(JOBS, "accounts_shown", "shown")
     renamed = commit(branch, "Call it shown")
     remove_method(branch, CATALOG, "list_products")
+    branch.replace(CATALOG, "days: int = 1", "days: int = 2")
 
     code, said = check(branch)
     lines = {
@@ -100,6 +102,11 @@ def test_each_break_is_told_with_place_and_commit_and_the_rest_passes(branch: Re
             ("amount", BILLING, "    amount: int"),
             ("audit", JOBS, "class Audit:"),
             ("catalog", CATALOG, "class Catalog(Protocol):"),
+            (
+                "product",
+                CATALOG,
+                "    async def get_product(self, id: UUID, days: int = 2) -> Product:",
+            ),
         ]
     }
     assert (code, said[-1][:9]) == (1, "3. delete")
@@ -114,6 +121,8 @@ def test_each_break_is_told_with_place_and_commit_and_the_rest_passes(branch: Re
         "out of `retired`.",
         f"{CATALOG}:{lines['catalog']}: catalog.list_products is gone. It is retired, but v1.0.0 does not "
         "say so: release that first. It was broken by what is not committed yet.",
+        f"{CATALOG}:{lines['product']}: catalog.get_product: its argument days is 2 where it is left out, "
+        "and was 1. It was broken by what is not committed yet.",
         "src/app/modules/catalog/module.toml:1: retires list_products, which catalog does not have. Take it "
         "out of `retired`.",
     ]

@@ -268,6 +268,17 @@ def test_each_command_explains_itself_with_an_example(shop: Repository, command:
         (["map", "--svg", "no/such/map.svg"], {}, 1, "Cannot write no/such/map.svg: No such file"),
         (["map", "--svg", "."], {}, 1, "Cannot write .: Is a directory"),
         (["serve"], {"DATABASE_URL": "postgresql://a@b/c"}, 1, "app: OIDC_ISSUER: is not set"),
+        (
+            ["serve", "--processes", "2"],
+            {
+                "DATABASE_URL": "postgresql://a@b/c",
+                "OIDC_ISSUER": "https://id.example.com",
+                "OIDC_AUDIENCE": "shop",
+                "REMOTE_OFF": "catalog.nothing",
+            },
+            1,
+            "app: REMOTE_OFF: names catalog.nothing, which Catalog does not have",
+        ),
         (["dev"], {"ENVIRONMENT": "production"}, 1, "ENVIRONMENT: this is for development only"),
         (
             ["token"],

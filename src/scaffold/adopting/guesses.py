@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from scaffold import codeowners, names, repository
+from scaffold.carving.services import FIRST, SERVICES
 from scaffold.errors import ScaffoldError
 
+_TOML = re.compile(rf"{repository.MODULES.as_posix()}/(\w+)/module\.toml")
 _ROW = re.compile(r"(\w+)Row")
 
 
@@ -26,7 +28,24 @@ def of_app(root: Path, contents: Mapping[str, bytes]) -> dict[str, Any]:
     owners = contents.get(codeowners.find(root).relative_to(root.resolve()).as_posix(), b"")
     if owner := re.search(r"^\*\s+(@\S+)", owners.decode(errors="replace"), re.MULTILINE):
         found["owner"] = owner[1]
-    return found
+    return found | services(contents)
+
+
+def services(contents: Mapping[str, bytes]) -> dict[str, Any]:
+    """The answer that `scaffold carve` has written, by the modules that say so, if one does."""
+    compose, found = contents.get("compose.yaml", b"").decode(errors="replace"), dict[str, Any]()
+    for path in sorted(contents):
+        name = _TOML.fullmatch(path)
+        try:
+            said = tomllib.loads(contents[path].decode()) if name else {}
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+            continue
+        if name and "service" in said:
+            web = f"^  {name[1].replace('_', '-')}-web:\n(?:    .*\n)*?    ports: .*:"
+            port = re.search(rf"{web}(\d+):8000", compose, re.M)
+            needs = sorted(map(str, said.get("depends_on", ())))
+            found[name[1]] = {"needs": needs, "port": int(port[1]) if port else FIRST + len(found)}
+    return {SERVICES: found} if found else {}
 
 
 def of_module(root: Path, name: str) -> dict[str, Any]:

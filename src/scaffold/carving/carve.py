@@ -6,16 +6,24 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from scaffold import add_module, codeowners, folders, git, merging, objects, plan, ready, repository
+from scaffold import (
+    add_module,
+    codeowners,
+    folders,
+    git,
+    merging,
+    moved,
+    objects,
+    plan,
+    ready,
+    repository,
+)
 from scaffold.carving import merged, records
-from scaffold.carving.services import SERVICES, services_of
+from scaffold.carving.services import FIRST, SERVICES, services_of
 from scaffold.errors import ScaffoldError
 from scaffold.landing import Result, land
 from scaffold.merging import Merged
 from scaffold.objects import Tree
-
-_PORT = 8001
-"""The first that a service gets on a machine that runs all."""
 
 
 @dataclass
@@ -66,6 +74,13 @@ def check(start: Path, name: str) -> list[str]:
         )
     if "service" in repository.read_settings(work.folder):
         raise ScaffoldError(f"{work.toml} has [service], and nothing serves it; take that out")
+    file = work.root / moved.FILE
+    renames = moved.read(file.read_bytes() if file.is_file() else None).open
+    for before in (old for old, new in renames.items() if new == name):
+        raise ScaffoldError(
+            f"{name} was {before}, and that name's routes would not be found in another process; "
+            f"finish it first: `scaffold rename-module --finish {before}`"
+        )
     return list(work.services)
 
 
@@ -145,6 +160,8 @@ def undo(
             edited[file] = codeowners.without(before, work.place, work.root / file)
         if not after:
             edited |= work.resumed(tree)
+        else:
+            work.check_not_called(tree)
         return edited
 
     return work.do(after, f"Take {name} back: no deployment of its own", edit, dry_run)
@@ -178,7 +195,7 @@ class _Work:
         done = Carved(
             root,
             self.name,
-            dict(after),
+            dict(sorted(after.items())),  # As they are recorded, and rendered the next time.
             str(answers.get("project_name", "app")),
             str(answers.get("deploy", "none")),
         )
@@ -190,7 +207,8 @@ class _Work:
                 git.need_identity(root)
             ours = objects.tree_of(root, f"{head}:{prefix}")
             self._note("rendering with it and without")
-            both = merged.render(self._recorded, self._source, (self.services, after), self._note)
+            sides = self.services, done.services
+            both = merged.render(self._recorded, self._source, sides, self._note)
             attributes = root / ".gitattributes"
             team = attributes.read_bytes() if attributes.is_file() else b""
             with merging.scratch(root, ours, team) as scratch:
@@ -219,10 +237,11 @@ class _Work:
         return objects.read_blobs(self._scratch, [tree[path][1]])[0]
 
     def owners(self) -> tuple[str, bytes]:
-        """CODEOWNERS, and what stands in it."""
+        """CODEOWNERS, and what stands in it; nothing where it is a link to another repository's."""
         file = codeowners.find(self.root)
-        before = file.read_bytes() if file.is_file() else b""
-        return file.relative_to(self.root).as_posix(), before
+        if not file.is_file() or not file.is_relative_to(self.root):
+            return "", b""
+        return file.relative_to(self.root).as_posix(), file.read_bytes()
 
     def typed(self, tree: Tree, old: str, new: str) -> dict[str, bytes]:
         """The module's entity in Backstage, of another type."""
@@ -253,6 +272,12 @@ class _Work:
                 edited[settings] = records.without_pause(self.read(tree, settings), settings)
         return edited
 
+    def check_not_called(self, tree: Tree) -> None:
+        """Refuse to take away what an overlay still names, beside others."""
+        for overlay in self._overlays(tree):
+            settings = f"{overlay}/settings.env"
+            records.check_not_called(self.read(tree, settings), settings, self.name)
+
     def _overlays(self, tree: Tree) -> list[str]:
         names = (path.split("/") for path in tree if path.startswith("deploy/overlays/"))
         return sorted({"/".join(each[:3]) for each in names if each[3:] == ["kustomization.yaml"]})
@@ -276,4 +301,4 @@ def _check_there(root: Path, name: str) -> None:
 
 def _free(services: Mapping[str, Any]) -> int:
     taken = {about.get("port") for about in services.values()}
-    return next(port for port in range(_PORT, _PORT + len(taken) + 1) if port not in taken)
+    return next(port for port in range(FIRST, FIRST + len(taken) + 1) if port not in taken)

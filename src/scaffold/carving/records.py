@@ -1,6 +1,7 @@
 """What carving writes into files that are the team's: lines that it can take out again."""
 
 import re
+import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,9 @@ from scaffold.errors import ScaffoldError
 from scaffold.repository import ANSWERS, load_yaml
 
 _TABLE = r"\n\[service\]\nbecause = \"[a-z]+\"\n(?=\n|\[|\Z)"
-_OVERLAY = re.compile(r"^(?P<indent>[ \t]*-[ \t]+)?(?P<base>\.\./\.\./base)\b(?P<rest>.*)$", re.M)
+_BASE = r"(?P<quote>[\"']?)\.\./\.\./base/?(?P=quote)(?![\w/.-])"
+_LISTED = re.compile(rf"^(?P<indent>[ \t]*-[ \t]+){_BASE}.*$", re.MULTILINE)
+_SERVICES = "../../services"
 _RESOURCES = re.compile(r"^resources:[^\n]*(?:\n(?:[ \t]*-|[ \t]+)[^\n]*)*", re.MULTILINE)
 BESIDE = (
     "# Services run beside, and are not called yet: without these two lines they are"
@@ -43,10 +46,12 @@ def with_reason(content: bytes, because: str) -> bytes:
 
 
 def without_reason(content: bytes, path: str) -> bytes:
-    """Take that out again."""
+    """Take that out again, unless somebody has."""
     text = content.decode().replace("\r\n", "\n")
     found = re.search(_TABLE, text)
     if not found:
+        if "service" not in tomllib.loads(text):
+            return content
         raise ScaffoldError(
             f"[service] in {path} is not as carving wrote it; take it out yourself, commit that, "
             "and try again"
@@ -62,13 +67,16 @@ def with_services(content: bytes) -> bytes | None:
         return None
     if re.search(r"\.\./\.\./services\b", resources[0]):
         return content
-    base = _OVERLAY.search(resources[0]) or re.search(r"(?P<base>\.\./\.\./base)\b", resources[0])
+    listed = _LISTED.search(resources[0])
+    base = listed or re.search(_BASE, resources[0])
     if not base:
         return None
-    indent = base.groupdict().get("indent")
-    more = f"\n{indent}../../services" if indent else ", ../../services"
-    at = resources.start() + (base.end() if indent else base.end("base"))
-    return (text[:at] + more + text[at:]).encode()
+    at = resources.start() + base.end()
+    more = f"\n{listed['indent']}{_SERVICES}" if listed else f", {_SERVICES}"
+    after = (text[:at] + more + text[at:]).encode()
+    before = load_yaml(content).get("resources")
+    wanted = sorted([*before, _SERVICES]) if isinstance(before, list) else None
+    return after if sorted(load_yaml(after).get("resources", ())) == wanted else None
 
 
 def without_services(content: bytes) -> bytes:
@@ -112,6 +120,16 @@ def without_pause(content: bytes, path: str) -> bytes:
             "services there is nothing elsewhere"
         )
     return re.sub(r"^REMOTE_MODULES=\s*\n", "", text, flags=re.MULTILINE).encode()
+
+
+def check_not_called(content: bytes, path: str, name: str) -> None:
+    """Refuse to take a service away that an overlay says where it is."""
+    called = _variables(content).get("REMOTE_MODULES", "").split()
+    if name in (each.partition("=")[0] for each in called):
+        raise ScaffoldError(
+            f"{path} has {name} in REMOTE_MODULES; take it out, commit that, and try again: "
+            "without it, nobody answers there"
+        )
 
 
 def with_type(content: bytes, old: str, new: str) -> bytes:

@@ -9,6 +9,8 @@ from scaffold.errors import ScaffoldError
 
 SERVICES = "services"
 """The question of the template, and the folder below `deploy/`."""
+FIRST = 8001
+"""The port that the first gets on a machine that runs all."""
 
 
 def services_of(answers: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,16 @@ def after_undoing(done: Carved) -> list[Step]:
     """Deploy, and take away what nothing names any more."""
     login = f"{done.login}_{done.module}"
     steps: list[Step] = [("make check, then deploy: what called it calls it in the process", [])]
+    if done.deploy in ("kubernetes", "both") and done.services:
+        names = sorted({*done.services, done.module})
+        logins = " ".join(f"{each}={done.login}_{each}" for each in names)
+        steps.insert(
+            0,
+            (
+                "for that deployment alone, keep its login: it answers until its routes are back",
+                [f"SERVICE_LOGINS={logins} in deploy/overlays/*/settings.env"],
+            ),
+        )
     if done.deploy in ("kubernetes", "both"):
         steps.append(
             (
@@ -27,8 +37,16 @@ def after_undoing(done: Carved) -> list[Step]:
             )
         )
     if done.deploy in ("compose", "both"):
+        steps += [
+            (f"compose: let the proxy send /{done.host} to 127.0.0.1:8000 again", ["make up"]),
+            ("take away what ran", ["docker compose up --detach --wait --remove-orphans"]),
+        ]
+    if done.deploy == "none":
         steps.append(
-            ("take away what ran", ["docker compose up --build --detach --wait --remove-orphans"])
+            (
+                f"let the rest serve /{done.host} again, without it in these, and stop what ran",
+                [f"REMOTE_MODULES={done.module}=http://…", f"SERVICE_LOGINS={done.module}={login}"],
+            )
         )
     steps.append(
         ("drop its login, as the admin", [f'DROP OWNED BY "{login}"; DROP ROLE "{login}";'])

@@ -205,7 +205,10 @@ def _classes(package: ModuleType, base: type) -> Iterator[tuple[str, type[Any]]]
 def _field(parameter: Parameter, hint: Any) -> Any:
     if parameter.default is parameter.empty:
         return parameter.name, hint
-    return parameter.name, hint, field(default_factory=lambda: parameter.default)
+    default: Any = parameter.default
+    if type(default).__hash__ is None:  # Dataclasses take no list.
+        return parameter.name, hint, field(default_factory=lambda: default)
+    return parameter.name, hint, field(default=default)  # Of a factory, the schema tells nothing.
 
 
 def _why_no_schema(hint: Any, mode: Mode) -> str | None:

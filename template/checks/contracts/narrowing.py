@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from checks.contracts.schemas import MEMBERS, REFERENCE, SOURCE
+from checks.contracts.schemas import BYTES, DIGITS, MEMBERS, REFERENCE, SOURCE
 
 Schema = Mapping[str, Any]
 Schemas = Mapping[str, Schema]
@@ -40,7 +40,14 @@ _READ_HERE = {
     "type",
 }
 _AT_LEAST = {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"}
-_AT_MOST = {"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"}
+_AT_MOST = {"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", *DIGITS}
+_ALSO = {
+    "minimum": "exclusiveMinimum",
+    "exclusiveMinimum": "minimum",
+    "maximum": "exclusiveMaximum",
+    "exclusiveMaximum": "maximum",
+}
+"""What says as much, but for the limit itself."""
 
 
 class Misfit(NamedTuple):
@@ -90,7 +97,7 @@ class Reading:
             yield self._exchanged(old, new, path, place)
             return
         for key in sorted((written.keys() | read.keys()) - _TELLS_NOTHING - _READ_HERE):
-            if not _is_within(key, written.get(key), read.get(key)):
+            if not _is_within(key, written, read):
                 was, now = (_said(key, each.get(key)) for each in (old, new))
                 yield Misfit(path, f"has {now}, and had {was}", place)
         if written.get("type") == "object":
@@ -202,7 +209,8 @@ def _is_type(written: Schema, read: Schema) -> bool:
     one, other = written.get("type"), read.get("type")
     if other is None and _values(read) is None:  # Anything, as far as the type goes.
         return True
-    is_format = read.get("format") in (None, written.get("format"))
+    formats = read.get("format"), written.get("format")
+    is_format = formats[0] == formats[1] or (formats[0] is None and formats[1] != BYTES)
     return is_format and (one == other or (one, other) == ("integer", "number"))
 
 
@@ -214,17 +222,21 @@ def _kind(schema: Schema) -> tuple[Any, Any]:
     return schema.get("type"), schema.get("title")
 
 
-def _is_within(key: str, written: Any, read: Any) -> bool:
+def _is_within(key: str, written: Schema, read: Schema) -> bool:
     """Whether what a rule lets through when it is written, it lets through when it is read."""
-    if read is None or read == written:
+    value, limit = written.get(key), read.get(key)
+    if limit is None or limit == value:
         return True
-    if key in _AT_LEAST:
-        return written is not None and written >= read
-    if key in _AT_MOST:
-        return written is not None and written <= read
+    if key in _AT_LEAST or key in _AT_MOST:
+        sign, other = 1 if key in _AT_LEAST else -1, written.get(_ALSO.get(key, ""))
+        if other is not None and sign * other > sign * limit:
+            return True
+        if other is not None and other == limit and not key.startswith("exclusive"):
+            return True
+        return value is not None and sign * value >= sign * limit
     if key == "multipleOf":
-        return written is not None and written % read == 0
-    return key == "uniqueItems" and not read
+        return value is not None and value % limit == 0
+    return key == "uniqueItems" and not limit
 
 
 def _said(key: str, value: Any) -> str:

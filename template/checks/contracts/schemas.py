@@ -20,6 +20,18 @@ MEMBERS = "x-members"
 """Where the schema of an enum tells what its values are called, unless they are texts."""
 SOURCE = "x-source"
 """Where a schema tells which class it is of: `src/app/modules/billing/__init__.py:Account`."""
+BYTES = "binary"
+"""The format of what is no text, though JSON has it as one."""
+_LIMITS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+    "multiple_of": "multipleOf",
+    "max_digits": "x-max-digits",
+    "decimal_places": "x-decimal-places",
+}
+DIGITS = {"x-max-digits", "x-decimal-places"}
 REFERENCE = "#/components/schemas/"
 
 
@@ -54,9 +66,14 @@ class _Generate(GenerateJsonSchema):
 
     def decimal_schema(self, schema: Any) -> Schema:
         found = super().decimal_schema(schema)
+        limits = {
+            _LIMITS[name]: value if isinstance(value, int) else float(value)
+            for name, value in schema.items()
+            if name in _LIMITS and value is not None
+        }
         for each in found.get("anyOf", [found]):
             if each["type"] == "string":
-                each["format"] = "decimal"
+                each.update(format="decimal", **limits)
         return found
 
     def dict_schema(self, schema: Any) -> Schema:

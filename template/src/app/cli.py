@@ -47,12 +47,13 @@ def serve(
     from app.platform.telemetry import configure_logs
     from app.platform.web import create_tokens
     from app.platform.web import serve as run_server
-    from app.platform.wiring import discover
+    from app.platform.wiring import discover, placed
 
     settings = load_settings()
     configure_logs(settings)
     create_tokens(settings)  # Here, where a missing issuer is one sentence.
-    FlagFiles(discover(modules), settings.flags_file)  # What is wrong with them is said here, once.
+    placed(settings, folders := discover(modules))  # What is wrong with these is said here, once.
+    FlagFiles(folders, settings.flags_file)
     run_server(
         "app.main:create_served_app",
         host,

@@ -4,7 +4,7 @@ Calls between modules go through JSON; with `pytest --remote billing`, those of 
 process, which serves it on the database of the test. `conftest.py` begins it.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache, wraps
 from pathlib import Path
@@ -138,7 +138,8 @@ class Gateway(httpx.AsyncBaseTransport):
 
     def __init__(self, here: httpx.AsyncBaseTransport, settings: Settings) -> None:
         self._here = here
-        self._addresses: Mapping[str, str] = parse_addresses(settings.remote_modules)
+        addresses = parse_addresses(settings.remote_modules).items()
+        self._addresses = {name.replace("_", "-"): each for name, each in addresses}
         self._there = httpx.AsyncHTTPTransport()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

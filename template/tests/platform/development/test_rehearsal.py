@@ -115,9 +115,9 @@ def test_without_remote_modules_nothing_is_started(
 
 
 async def test_a_request_goes_to_whoever_serves_its_module(settings: Settings) -> None:
-    changed = settings.model_copy(update={"remote_modules": "billing=http://127.0.0.1:1"})
+    changed = settings.model_copy(update={"remote_modules": "big_shop=http://127.0.0.1:1"})
     here = httpx.MockTransport(lambda request: httpx.Response(200, text=request.url.path))
     async with httpx.AsyncClient(transport=Gateway(here, changed), base_url="http://app") as client:
         assert (await client.get("/ordering/orders")).text == "/ordering/orders"
         with pytest.raises(httpx.ConnectError):
-            await client.get("/billing/accounts")
+            await client.get("/big-shop/accounts")

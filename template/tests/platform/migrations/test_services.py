@@ -171,6 +171,8 @@ async def test_a_login_or_a_module_that_is_not_there_is_refused_before_anything_
         match=r'"nobody" of SERVICE_LOGINS does not exist\. .*CREATE ROLE "nobody" LOGIN NOINHERIT',
     ):
         await again(("catalog", service), ("ordering", "nobody"))
+    with pytest.raises(MigrationError, match=r'"nope" of DATABASE_URL, or of DATABASE_ROLES, does'):
+        await migrate(its_settings.admin_url, "nope", [CATALOG, ORDERING])
     with pytest.raises(MigrationError, match="SERVICE_LOGINS names the module reviews, and there"):
         await again(("catalog", service), ("reviews", service))
     assert await roles_of(its_settings.admin_url, service) == []

@@ -88,6 +88,15 @@ def test_a_kind_that_is_not_known_here_arrives_as_what_it_is_a_kind_of(
     assert type(crossed(CardExpired("ada", 7), newer, failures)) is Declined
 
 
+def test_an_interface_may_keep_its_errors_in_a_file_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(CardExpired, "__module__", f"{ledger.__name__}.errors")
+    monkeypatch.setattr(ledger, "CardExpired", CardExpired, raising=False)
+    failures = Failures([FOLDER])
+    assert type(crossed(CardExpired("ada", 7), failures, failures)) is CardExpired
+
+
 def test_one_that_no_interface_declares_arrives_as_what_it_is_a_kind_of(failures: Failures) -> None:
     class Private(Conflict):
         """Of `service.py`."""

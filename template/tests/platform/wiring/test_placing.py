@@ -37,11 +37,13 @@ def test_a_process_serves_what_is_said_or_all_that_is_not_elsewhere(
             "MODULES: names catalogue, which is no module here: there are ca",
         ),
         ({"remote_modules": "x=http://x:1"}, "REMOTE_MODULES: names x, which is no module"),
-        ({"remote_timeouts": "x.y=1"}, r"REMOTE_TIMEOUTS: names x\.y, which is no module"),
-        ({"remote_off": "x.y"}, r"REMOTE_OFF: names x\.y, which is no module"),
+        ({"remote_timeouts": "x.y=1"}, "REMOTE_TIMEOUTS: names x, which is no module"),
+        ({"remote_off": "x.y"}, "REMOTE_OFF: names x, which is no module"),
+        ({"remote_off": "catalog.nope"}, "catalog.nope, which Catalog does not have: there are cr"),
+        ({"remote_timeouts": "catalog.nope=1"}, "REMOTE_TIMEOUTS: names catalog.nope, which Catal"),
     ],
 )
-def test_a_module_that_there_is_not_is_named(
+def test_what_there_is_not_is_named(
     folders: list[ModuleFolder], given: dict[str, str], said: str
 ) -> None:
     with pytest.raises(SettingsError, match=said):

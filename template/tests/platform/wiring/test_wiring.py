@@ -440,6 +440,11 @@ async def test_a_job_is_named_for_its_module_and_has_what_it_asks_for(
         ("@job()\nasync def add(): ...", "jobs.add", "add must begin with `tx: Tx` and"),
         ("@job()\nasync def add(n: int): ...", "jobs.add", "add must begin with `tx: Tx` and"),
         ("@job()\nasync def add(tx: Tx): ...", "jobs.add", "add must begin with `tx: Tx` and"),
+        (
+            "@job()\nasync def add(it: Delivery): ...",
+            "jobs.add",
+            "add must begin with `tx: Tx` and",
+        ),
         ("@job()\nasync def add(tx: Tx, n: int): ...", "jobs.add", r"`@dataclass\(frozen=True\)`"),
         (
             "@job()\nasync def add(tx: Tx, args: Args, n: int): ...",

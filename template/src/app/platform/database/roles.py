@@ -56,7 +56,9 @@ def owner_of(login: str, module: str) -> str:
     return f"{role_of(login, module)}__owner"
 
 
-def check_login(connection: Connection, login: str, setting: str = "DATABASE_URL") -> None:
+def check_login(
+    connection: Connection, login: str, setting: str = "DATABASE_URL, or of DATABASE_ROLES,"
+) -> None:
     """Raise MigrationError unless a login that a setting names exists and inherits nothing.
 
     PostgreSQL 16 keeps inheritance with each grant; before, it is a property of the login.

@@ -19,7 +19,6 @@ from app.platform.settings import (
     parse_names,
     parse_timeouts,
     Settings,
-    SettingsError,
 )
 from app.platform.timeouts import REMOTE
 from app.platform.wiring import CallError, ModuleFolder, Promise, promises_of, WiringError
@@ -41,13 +40,11 @@ class Remote:
     def client_of(self, folder: ModuleFolder) -> object | None:
         """Return what is called instead of a module that is elsewhere; None for any other.
 
-        Raises WiringError where a method cannot be called from another process, and SettingsError where
-        a variable names one that there is not.
+        Raises WiringError where a method cannot be called from another process.
         """
         if (address := self._addresses.get(folder.name)) is None:
             return None
         promises = promises_of(folder.interface)
-        self._check_names(folder, {each.name for each in promises})
         exchange, limiter = Exchange(address), anyio.CapacityLimiter(self._most)
         self._exchanges.append(exchange)
         methods = {}
@@ -73,16 +70,6 @@ class Remote:
             )
             methods[each.name] = _calling(method, codec, each)
         return SimpleNamespace(**methods)
-
-    def _check_names(self, folder: ModuleFolder, methods: set[str]) -> None:
-        for variable, names in (("REMOTE_TIMEOUTS", self._timeouts), ("REMOTE_OFF", self._off)):
-            for name in names:
-                module, _, method = name.partition(".")
-                if module == folder.name and method and method not in methods:
-                    raise SettingsError(
-                        f"{variable}: names {name}, which {folder.interface.__name__} does not have: "
-                        f"there are {', '.join(sorted(methods))}"
-                    )
 
     async def close(self) -> None:
         """Close the connections."""

@@ -64,7 +64,7 @@ def _errors_in(package: str) -> Iterator[type[DomainError]]:
         if (
             inspect.isclass(value)
             and issubclass(value, DomainError)
-            and value.__module__ == package
+            and f"{value.__module__}.".startswith(f"{package}.")  # Or in a file of it.
         ):
             yield value
 

@@ -172,7 +172,7 @@ def _job(folder: ModuleFolder, job: Job[Any], provided: Mapping[type, object] | 
             "jobs stand in its own jobs.py, which names them."
         )
     kinds = list(parameters_of(job.function).values())[takes_tx(job.function) :]
-    if not is_frozen((*kinds, object)[0]):
+    if kinds[:1] == [Delivery] or not is_frozen((*kinds, object)[0]):
         raise WiringError(
             f"{folder.name}/jobs.py: {name} must begin with `tx: Tx` and its arguments, a "
             "`@dataclass(frozen=True)`; or with its arguments, to run without a transaction."
