@@ -20,7 +20,7 @@ pytestmark = pytest.mark.moves
 
 SKELETON = "template/src/app/modules/{% yield module from modules %}{{ module }}{% endyield %}"
 WAITING = """SELECT count(*) FROM queue.pgqueuer
-    WHERE starts_with(entrypoint, '{}.') AND status = 'queued'"""
+    WHERE starts_with(entrypoint, '{}.')"""
 AGAIN = """SELECT count(*) FROM (SELECT FROM queue.pgqueuer_log WHERE status = 'successful'
     GROUP BY job_id HAVING count(*) > 1) AS twice"""
 Release = Callable[[str], Repository]

@@ -10,6 +10,7 @@ import pytest
 
 from app.platform.errors import Conflict, DomainError, NotFound, Stale
 from app.platform.remote.failures import Failures
+from app.platform.rest import UnknownCursor
 from app.platform.wiring.modules import ModuleFolder
 from app.platform.wiring.moved_toml import Move
 
@@ -54,6 +55,7 @@ def crossed(error: DomainError, *there_and_here: Failures) -> DomainError | None
         EntryNotFound(),
         NotFound("There is no such thing."),
         Stale("It has changed."),
+        UnknownCursor("There is no such page."),
         DomainError("No.", 7, None),
         Declined("ada", 7),
         Overdrawn("ada", 7),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from app.platform import errors as platform
+from app.platform import errors, rest
 from app.platform.errors import DomainError
 from app.platform.wiring import ModuleFolder
 
@@ -18,7 +18,8 @@ class Failures:
     def __init__(self, folders: Sequence[ModuleFolder]) -> None:
         self._kinds: dict[str, type[DomainError]] = {}
         self._names: dict[type[BaseException], list[str]] = {}
-        self._add("platform", platform.__name__)
+        for room in (errors, rest):
+            self._add("platform", room.__name__)
         for folder in folders:
             self._add(folder.name, folder.package)
             if folder.former is not None:  # As the release before the renaming calls them.
