@@ -3,7 +3,8 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, UTC
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -59,6 +60,7 @@ def crossed(error: DomainError, *there_and_here: Failures) -> DomainError | None
         DomainError("No.", 7, None),
         Declined("ada", 7),
         Overdrawn("ada", 7),
+        DomainError(uuid4(), Decimal("1.20"), [date(2026, 1, 1)], {"at": datetime.now(UTC)}),
     ],
 )
 def test_an_error_arrives_as_it_was_raised(failures: Failures, error: DomainError) -> None:
@@ -68,8 +70,8 @@ def test_an_error_arrives_as_it_was_raised(failures: Failures, error: DomainErro
 
 
 def test_what_is_not_plain_stays_there(failures: Failures) -> None:
-    error = Conflict("No.", uuid4())
-    error.since, error.count = date(2026, 1, 1), 7  # type: ignore[attr-defined]
+    error = Conflict("No.", object())
+    error.since, error.count = {"=uuid": "1"}, 7  # type: ignore[attr-defined]
     found = crossed(error, failures, failures)
     assert found is not None
     assert (found.args, vars(found)) == ((str(error),), {"count": 7})

@@ -1,15 +1,31 @@
 """Errors that a module's interface declares, on their way to a caller in another process."""
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+from decimal import Decimal
 from importlib import import_module
 from typing import Any
+from uuid import UUID
 
 from app.platform import errors, rest
 from app.platform.errors import DomainError
 from app.platform.wiring import ModuleFolder
 
 _PLAIN = (str, int, float, bool, type(None))
+_TEXTS: Mapping[type, tuple[str, Callable[[str], object]]] = {
+    date: ("=date", date.fromisoformat),
+    datetime: ("=datetime", datetime.fromisoformat),
+    Decimal: ("=decimal", Decimal),
+    UUID: ("=uuid", UUID),
+}
+"""What is a text in JSON, beside its kind: `{"=uuid": "…"}`."""
+_KINDS = dict(_TEXTS.values())
+
+
+class _NotPlainError(Exception):
+    """A value that nobody can read without the class that it is of."""
 
 
 class Failures:
@@ -36,11 +52,12 @@ class Failures:
         what it holds, as far as that is plain."""
         names = [name for kind in type(error).__mro__ for name in self._names.get(kind, ())]
         told: dict[str, object] = {"errors": names, "detail": str(error)}
-        if all(type(each) in _PLAIN for each in error.args):
-            told["arguments"] = list(error.args)
-        told["attributes"] = {
-            name: value for name, value in vars(error).items() if _is_plain(value)
-        }
+        with suppress(_NotPlainError):
+            told["arguments"] = _written(list(error.args))
+        told["attributes"] = attributes = {}
+        for name, value in vars(error).items():
+            with suppress(_NotPlainError):
+                attributes[name] = _written(value)
         return told
 
     def read(self, told: Mapping[str, Any]) -> DomainError | None:
@@ -52,7 +69,7 @@ class Failures:
         if kind is None:
             return None
         said = str(told.get("detail", ""))
-        arguments, attributes = told.get("arguments"), told.get("attributes")
+        arguments, attributes = _read(told.get("arguments")), _read(told.get("attributes"))
         error = kind.__new__(kind)  # Its constructor may take anything.
         error.args = tuple(arguments) if isinstance(arguments, list) else (said,)
         if isinstance(attributes, dict):
@@ -70,9 +87,28 @@ def _errors_in(package: str) -> Iterator[type[DomainError]]:
             yield value
 
 
-def _is_plain(value: object) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(name, str) and _is_plain(each) for name, each in value.items())
+def _written(value: object) -> object:
+    """Return what JSON has for a value. Raises _NotPlainError."""
+    if type(value) in _TEXTS:
+        return {_TEXTS[type(value)][0]: str(value)}
+    if isinstance(value, dict) and all(
+        isinstance(each, str) and not each.startswith("=") for each in value
+    ):
+        return {name: _written(each) for name, each in value.items()}
     if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return type(value) in _PLAIN
+        return [_written(each) for each in value]
+    if type(value) not in _PLAIN:
+        raise _NotPlainError
+    return value
+
+
+def _read(written: Any) -> Any:
+    if isinstance(written, list):
+        return [_read(each) for each in written]
+    if not isinstance(written, dict):
+        return written
+    for kind, text in written.items():
+        if kind in _KINDS:
+            with suppress(ValueError, ArithmeticError, TypeError):
+                return _KINDS[kind](text)
+    return {name: _read(each) for name, each in written.items()}
