@@ -19,8 +19,9 @@ from app.platform.jobs.records import count_jobs, measure_queue
 from app.platform.jobs.taking import Taker
 from app.platform.jobs.worker import Worker
 from app.platform.settings.settings import Settings
+from app.platform.wiring.binding import bind_job
 from app.platform.wiring.modules import ModuleFolder
-from app.platform.wiring.wiring import _job, wire, Wired
+from app.platform.wiring.wiring import wire, Wired
 
 from ..modules.catalog import Catalog, ItemCreated
 
@@ -210,7 +211,7 @@ async def test_a_job_that_is_run_elsewhere_is_written_alike(
     folders: Sequence[ModuleFolder], wired: Wired
 ) -> None:
     folder = next(with_these(each) for each in folders if each.name == "catalog")
-    there: BoundJob = _job(folder, ours, None)
+    there: BoundJob = bind_job(folder, ours, None)
     here = wired.jobs["catalog.ours"]
     assert there.write(Named("tea")) == here.write(Named("tea"))
     assert (there.names, there.shape) == (here.names, here.shape)

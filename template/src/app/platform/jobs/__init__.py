@@ -4,17 +4,8 @@ from typing import TYPE_CHECKING
 
 from app.platform.jobs.cron import is_valid_cron
 from app.platform.jobs.events import Event, Events, Handler
-from app.platform.jobs.jobs import (
-    BoundJob,
-    Delivery,
-    is_frozen,
-    Job,
-    job,
-    name_of,
-    Options,
-    parameters_of,
-    takes_tx,
-)
+from app.platform.jobs.functions import is_frozen, name_of, parameters_of, takes_tx
+from app.platform.jobs.jobs import BoundJob, Delivery, Job, job, Options
 from app.platform.jobs.moved import forget_jobs, speak_new_names, speak_old_names
 from app.platform.jobs.queue import connect_as_queue, connect_queue
 from app.platform.jobs.queue_schema import install_queue, is_outdated

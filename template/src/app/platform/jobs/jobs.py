@@ -21,17 +21,14 @@ One that begins with its arguments has no transaction:
 It may call methods without `tx`, and open transactions of its own; all of it may happen more than once.
 """
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import (
     Any,
-    cast,
     Concatenate,
     Generic,
-    get_type_hints,
     overload,
     Protocol,
     TYPE_CHECKING,
@@ -42,6 +39,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.platform.database import Tx
 from app.platform.jobs import queue
+from app.platform.jobs.functions import name_of, parameters_of, takes_tx
 from app.platform.jobs.queue import NewJob
 from app.platform.jobs.shapes import changed, members_of, renumbered, shape_of
 
@@ -246,24 +244,3 @@ def _new_job(
 ) -> NewJob:
     written = adapter.dump_json(arguments)
     return NewJob(name, written, priority, delay, key, shape_of(name, adapter), members_of(adapter))
-
-
-def name_of(function: Callable[..., object]) -> str:
-    """Return the name a function was defined with."""
-    return cast(str, getattr(function, "__name__", type(function).__name__))
-
-
-def parameters_of(function: Callable[..., Any]) -> dict[str, type]:
-    """Return the parameters of a function and their types; `object` where it gives none."""
-    hints = get_type_hints(function)
-    return {name: hints.get(name, object) for name in inspect.signature(function).parameters}
-
-
-def takes_tx(function: Callable[..., Any]) -> bool:
-    """Say whether a job is to run in a transaction: whether that is its first parameter."""
-    return [*parameters_of(function).values()][:1] == [Tx]
-
-
-def is_frozen(kind: type) -> bool:
-    """Say whether a type is a dataclass that nobody can change on its way."""
-    return is_dataclass(kind) and bool(kind.__dataclass_params__.frozen)  # type: ignore[attr-defined]
