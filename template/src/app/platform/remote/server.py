@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.platform.database import read_after
@@ -122,7 +122,7 @@ class _Calls:
             if scope["method"] != "POST" or scope["query_string"]:
                 raise SignatureError("only a POST without a query can be signed")
             self._verifier.verify(path, headers)
-            body = await _read(receive)
+            body = await Request(scope, receive).body()  # `Limits` says how large it may be.
             self._verifier.check_body(headers, body)
         except RepeatedError as error:
             self._tell(str(error), (scope.get("client") or ("nobody",))[0])
@@ -197,15 +197,3 @@ def _failed(scope: Scope, error: RemoteError) -> Answer:
     """Return what tells the caller of an error, and let the log of this process tell of it as well."""
     scope["error"], scope["cause"] = error, str(error)
     return write_failure(error)
-
-
-async def _read(receive: Receive) -> bytes:
-    """Return the whole body; the limits say how large it may be."""
-    parts = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts)

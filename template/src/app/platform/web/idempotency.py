@@ -16,7 +16,7 @@ import re
 
 from sqlalchemy import text
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -71,7 +71,7 @@ class Idempotency:
 
     async def _run(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await _read(receive)
+            body = await Request(scope, receive).body()  # `Limits` says how large it may be.
         except ClientDisconnect:
             return  # Half a request is none.
         except HTTPException as error:
@@ -206,18 +206,6 @@ def _fingerprint(scope: Scope, body: bytes) -> bytes:
     may = " ".join(sorted(scope["principal"].scopes))  # An answer may say what others may not hear.
     asked = f"{may}\n{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n"
     return hashlib.sha256(asked + body).digest()
-
-
-async def _read(receive: Receive) -> bytes:
-    """Return the whole body; `Limits` says how large it may be."""
-    parts = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
