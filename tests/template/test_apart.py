@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
-from customers import STOCK, Answer
+from balancing import balance
+from customers import Answer
 from generated import Generate, Repository
 from monitoring import Monitoring, monitored
 from prometheus_client.parser import text_string_to_metric_families
@@ -310,55 +310,3 @@ def ask(site: Apart, times: int) -> None:
 
 def called(site: Apart) -> int:
     return sum(counted(each, "boundary_calls_total", module="billing") for each in site.callers)
-
-
-async def balance(url: str, load: Customers) -> None:
-    """Wait until every order is settled, a minute later, and check that all agree on each."""
-    admin = await asyncpg.connect(url)
-    whose = "customer_id = ANY($1::uuid[])"
-    try:
-        async with asyncio.timeout(60):
-            while await admin.fetchval("SELECT count(*) FROM queue.pgqueuer"):
-                await admin.execute(
-                    "UPDATE queue.pgqueuer SET execute_after = now() WHERE status = 'queued'"
-                )
-                await asyncio.sleep(0.2)
-        rows = await admin.fetch(
-            f"""SELECT o.id, o.status, count(s.order_id) AS shipments,
-              (SELECT sum(quantity * unit_price) FROM ordering.order_lines WHERE order_id = o.id) AS total,
-              (SELECT coalesce(array_agg(kind ORDER BY kind), '{{}}') FROM billing.entries WHERE order_id = o.id) AS kinds,
-              (SELECT coalesce(sum(amount), 0) FROM billing.entries WHERE order_id = o.id) AS charged
-            FROM ordering.orders o LEFT JOIN ordering.shipments s ON s.order_id = o.id
-            WHERE o.{whose} GROUP BY o.id""",
-            load.customers,
-        )
-        for row in rows:
-            if row["status"] == "confirmed":
-                assert (row["kinds"], row["charged"], row["shipments"]) == (
-                    ["charge"],
-                    row["total"],
-                    1,
-                ), row
-            else:
-                assert row["status"] == "cancelled", row
-                assert row["kinds"] in (["charge", "refund"], ["refund"]), row
-                assert (row["charged"], row["shipments"]) == (0, 0), row
-        assert {str(row["id"]) for row in rows} >= load.orders
-        unknown = sum(each.status == 0 for each in load.answers)
-        assert len(rows) <= len(load.orders) + unknown
-        counted = sum(row["status"] == "confirmed" for row in rows)
-        stock = await admin.fetchval(
-            "SELECT stock FROM catalog.products WHERE id = $1::uuid", load.product
-        )
-        assert stock == STOCK - counted
-        paid = await admin.fetchval(
-            f"SELECT count(*) FROM billing.entries WHERE {whose} AND kind = 'payment'",
-            load.customers,
-        )
-        assert load.paid <= paid <= load.paid + unknown
-        owed = await admin.fetchval(
-            f"SELECT sum(owed) FROM billing.accounts WHERE {whose}", load.customers
-        )
-        assert owed * 100 == counted - paid
-    finally:
-        await admin.close()

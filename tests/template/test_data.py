@@ -1,0 +1,156 @@
+"""The data of billing move to a server of their own, a million rows under orders and payments, and back."""
+
+import asyncio
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from customers import Answer
+from generated import Generate
+from running import bearer, eventually
+from services import Customers, Process
+from two_databases import Move, moving
+
+pytestmark = [pytest.mark.data, pytest.mark.slow]
+HERE = Path(__file__).parent
+ROWS, CUSTOMERS, PAUSE, KILLS = 1_000_000, 6, 2.0, 30
+_FILL = f"""
+    SET ROLE shop__billing__owner;
+    INSERT INTO billing.accounts (customer_id, owner, owed, credit_limit)
+    SELECT gen_random_uuid(), 'ada', 0, 100 FROM generate_series(1, 1000);
+    INSERT INTO billing.entries (id, customer_id, kind, amount, order_id, booked_at)
+    SELECT gen_random_uuid(), customer_id, 'payment', 0, NULL, now() - n * interval '1 second'
+    FROM generate_series(1, {ROWS} / 1000) AS n, billing.accounts"""
+
+
+@pytest.fixture(scope="module")
+def move(generate: Generate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Move]:
+    shop = generate(example=True)
+    shop.git("apply", str(HERE / "carved/carved.patch"))
+    shop.commit("Take tx out of what ordering calls of billing")
+    folder = tmp_path_factory.mktemp("data")
+    with moving(shop, folder, WORKER_LOST_AFTER="2") as move:
+        asyncio.run(_execute(move.urls["main"], _FILL))
+        yield move
+        for each in (*move.site.callers, *move.site.service):
+            log = each.log.read_text()
+            assert "Traceback" not in log
+            assert "[error" not in log
+
+
+@pytest.fixture
+def load(move: Move) -> Iterator[Customers]:
+    """Customers whose business is done and whose books balance in the end, in whichever databases."""
+    headers = bearer(move.operator, "catalog:write", "billing:write")
+    load = Customers(move.site.shop.url, headers, billing=move.site.billing.url)
+    with load.shopping(CUSTOMERS):
+        load.succeed(40)
+        yield load
+    move.check_books(load)
+
+
+def test_a_look_says_what_is_in_the_way_and_writes_nothing(move: Move) -> None:
+    said = move.carve("look")
+    assert not said["obstacles"]
+    assert move.open_sides() == ["main"]
+
+
+def test_a_million_rows_move_under_load_and_no_request_fails(move: Move, load: Customers) -> None:
+    move.carve("copy")
+    load.succeed(40)
+    unfailing(move, load, "cut")
+    assert move.open_sides() == ["own"]
+    load.succeed(100)
+    assert move.carve("status")["state"] == "moved"
+
+
+def test_what_was_written_since_comes_back_too(move: Move, load: Customers) -> None:
+    unfailing(move, load, "back")
+    assert move.open_sides() == ["main"]
+    load.succeed(100)
+
+
+def test_whatever_is_killed_one_side_takes_writes(move: Move, load: Customers) -> None:
+    """The command, at random moments; and then in turn a process of the shop, or a server."""
+    chance = random.Random(19)
+    victims = [None, None, move.site.billing, move.site.billing_worker, move.main, move.own]
+    for number in range(KILLS):
+        command = "cut" if move.carve("status")["state"] == "streaming" else "back"
+        hit(move, victims[number % len(victims)], command, chance.uniform(0.3, 2.5))
+        assert len(move.open_sides()) <= 1
+        if not move.open_sides():
+            move.carve(command)
+        assert len(move.open_sides()) == 1
+    load.succeed(40)
+
+
+def test_it_is_confirmed_and_the_archive_has_all(move: Move, load: Customers, tmp_path: Path) -> None:
+    if move.carve("status")["state"] == "streaming":
+        unfailing(move, load, "cut")
+    archive = tmp_path / "archive"
+    move.carve("confirm", "--archive", str(archive))
+    assert (archive / "archive.json").is_file()
+    assert move.open_sides() == ["own"]
+    load.succeed(40)
+    move.operator.run(str(move.operator.path / ".venv/bin/app"), "migrate")
+    assert asyncio.run(_execute(move.urls["main"], _TABLES)) == 0
+    move.site.billing.restart()
+    load.succeed(40)
+
+
+def test_and_it_comes_home_once_confirmed(move: Move, load: Customers, tmp_path: Path) -> None:
+    move.carve("copy", "--home")
+    unfailing(move, load, "cut", "--home")
+    assert move.open_sides() == ["main"]
+    move.carve("confirm", "--home", "--archive", str(tmp_path / "archive"))
+    load.succeed(40)
+    assert move.carve("status")["state"] == "here"
+
+
+_TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'billing'"
+
+
+def unfailing(move: Move, load: Customers, command: str, *options: str) -> list[Answer]:
+    """Run a command that moves writes: requests wait, for two seconds at most, and none fails."""
+    since, begun = len(load.answers), time.monotonic()
+    said = move.carve(command, *options)
+    ended = time.monotonic()
+    load.succeed(40)
+    answers = load.answers[since:]
+    assert not [each for each in answers if each.has_failed], load.told()
+    during = sorted(each.seconds for each in answers if begun - 1 < each.at < ended + 3)
+    late = during[len(during) * 99 // 100]
+    print(f"{command}: {said}; {len(during)} requests, p99 {late:.2f} s, longest {during[-1]:.2f} s")
+    assert late < PAUSE, (late, during[-5:])
+    return answers
+
+
+def hit(move: Move, victim: object, command: str, after: float) -> None:
+    """Kill a command, and somebody with it, and let everybody begin again."""
+    if victim is None:
+        move.killed(after, command)
+        return
+    if isinstance(victim, Process):
+        move.killed(after, command)
+        victim.kill()
+        victim.start()
+        if victim is move.site.billing:
+            move.site.billing.wait()
+        return
+    victim.stop(at_once=True)  # type: ignore[attr-defined]
+    move.killed(after, command)
+    victim.start()  # type: ignore[attr-defined]
+
+
+async def _execute(url: str, statement: str) -> object:
+    connection = await asyncpg.connect(url)
+    try:
+        if statement.lstrip().startswith("SELECT"):
+            return await connection.fetchval(statement)
+        return await connection.execute(statement)
+    finally:
+        await connection.close()
