@@ -1,8 +1,8 @@
 """A shop and its billing, a service, whose data move between two servers: as on a managed Postgres.
 
-    with moving(production, folder) as move:
-        move.carve("copy")
-        move.carve("cut")
+with moving(production, folder) as move:
+    move.carve("copy")
+    move.carve("cut")
 """
 
 import asyncio
@@ -106,7 +106,9 @@ def moving(shop: Repository, folder: Path, **settings: str) -> Iterator[Move]:
 
         def own_settings(login: str, url: str) -> dict[str, str]:
             password = url.partition("//")[2].partition("@")[0].partition(":")[2]
-            asyncio.run(_run(own.url(), f"CREATE ROLE {login} LOGIN NOINHERIT PASSWORD '{password}'"))
+            asyncio.run(
+                _run(own.url(), f"CREATE ROLE {login} LOGIN NOINHERIT PASSWORD '{password}'")
+            )
             service["OWN_DATABASE_URL"] = (
                 f"postgresql://{login}:{password}@127.0.0.1:{own.port}/{DATABASE}"
             )

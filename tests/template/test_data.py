@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import asyncpg
 import pytest
 from customers import Answer
 from generated import Generate
-from running import bearer, eventually
+from running import bearer
 from services import Customers, Process
 from two_databases import Move, moving
 
@@ -88,7 +87,9 @@ def test_whatever_is_killed_one_side_takes_writes(move: Move, load: Customers) -
     load.succeed(40)
 
 
-def test_it_is_confirmed_and_the_archive_has_all(move: Move, load: Customers, tmp_path: Path) -> None:
+def test_it_is_confirmed_and_the_archive_has_all(
+    move: Move, load: Customers, tmp_path: Path
+) -> None:
     if move.carve("status")["state"] == "streaming":
         unfailing(move, load, "cut")
     archive = tmp_path / "archive"
@@ -124,7 +125,9 @@ def unfailing(move: Move, load: Customers, command: str, *options: str) -> list[
     assert not [each for each in answers if each.has_failed], load.told()
     during = sorted(each.seconds for each in answers if begun - 1 < each.at < ended + 3)
     late = during[len(during) * 99 // 100]
-    print(f"{command}: {said}; {len(during)} requests, p99 {late:.2f} s, longest {during[-1]:.2f} s")
+    print(
+        f"{command}: {said}; {len(during)} requests, p99 {late:.2f} s, longest {during[-1]:.2f} s"
+    )
     assert late < PAUSE, (late, during[-5:])
     return answers
 
