@@ -19,7 +19,7 @@ def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
         boundary, remote = inside("boundary.py", at), inside("remote.py", at)["calls"]
     rows = [[name, p50, p99, HOPS * p50] for name, (p50, p99) in remote.items()]
     within = [
-        [f"a call {kind}", direct, through, through - direct]
+        [kind, direct, through, through - direct]
         for kind, (direct, through) in boundary["calls"].items()
     ]
     transactions = boundary["transactions"]
@@ -35,7 +35,7 @@ def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
     return (
         [
             Table("A call, µs", ["", "p50", "p99", f"{HOPS} hops"], rows),
-            Table("The same within a process, ns", ["", "direct", "boundary", "between"], within),
+            Table("The same within a process, ns", ["a call", "direct", "boundary", "between"], within),
             Table("A transaction with one SELECT", ["", "µs", "ratio"], roles),
         ],
         Plot("A call", "µs", [(n, v[0], n != "bare httpx") for n, v in remote.items()], True),

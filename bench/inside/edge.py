@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from operator import truediv
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,7 +36,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from report import progress, report
 
 LOGIN, NAME = "bench_edge", f"bench_edge_{os.getpid()}"
-SECONDS, ROUNDS = 0.7, 25
+SECONDS, ROUNDS = 0.7, 15
 LOAD = str(Path(__file__).with_name("load.py"))
 STACKS = str(Path(__file__).parents[1] / "peers/stacks.py")
 SECRET = "of-this-measurement-and-of-nothing-else"
@@ -56,8 +56,8 @@ PEERS = ("starlette", "fastapi", "sqlmodel", "litestar")
 
 
 async def main(python: str) -> None:
-    with development_server() as admin_url, ExitStack() as stack:
-        async with database(admin_url) as url:
+    with development_server() as admin_url:
+        async with database(admin_url) as url, AsyncExitStack() as stack:
             environment = {**os.environ, "ENVIRONMENT": "development", "RATE_LIMIT": "1000000"}
             environment |= {"DATABASE_URL": url, "SECRET": SECRET}
             ours, theirs = DevelopmentIssuer().token(CALLER), token_by_secret()

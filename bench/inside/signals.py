@@ -31,7 +31,7 @@ from edge import CALLER, CUSTOMER, cpu_seconds, database, load
 from fastapi import FastAPI
 from report import progress, report
 
-SECONDS, ROUNDS = 0.7, 15
+SECONDS, ROUNDS = 0.7, 12
 KINDS: dict[str, tuple[str, dict[str, str]]] = {
     "off": ("signals:create_off", {}),
     "metrics": ("signals:create", {"LOG_LEVEL": "error"}),
