@@ -25,6 +25,14 @@ from replica import Server
 from services import APP, Apart, apart
 
 ADMIN, LOGIN, DATABASE = "admin", "shop", "shop"
+FILL = """
+    SET ROLE shop__billing__owner;
+    INSERT INTO billing.accounts (customer_id, owner, owed, credit_limit)
+    SELECT gen_random_uuid(), 'ada', 0, 100 FROM generate_series(1, 1000);
+    INSERT INTO billing.entries (id, customer_id, kind, amount, order_id, booked_at)
+    SELECT gen_random_uuid(), customer_id, 'payment', 0, NULL, now() - n * interval '1 second'
+    FROM generate_series(1, {rows} / 1000) AS n, billing.accounts"""
+"""Writes so many entries of accounts that nobody has, who paid nothing."""
 
 
 @dataclass
@@ -151,6 +159,17 @@ def server(folder: Path) -> Iterator[Server]:
         yield made
     finally:
         made.stop()
+
+
+async def execute(url: str, statement: str) -> object:
+    """Run a statement, or return what a SELECT of one value returns."""
+    connection = await asyncpg.connect(url)
+    try:
+        if statement.lstrip().startswith("SELECT"):
+            return await connection.fetchval(statement)
+        return await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def _run(url: str, *statements: str) -> None:

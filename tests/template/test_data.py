@@ -6,24 +6,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 from customers import Answer
 from generated import Generate
 from running import bearer
 from services import Customers, Process
-from two_databases import Move, moving
+from two_databases import FILL, Move, execute, moving
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 HERE = Path(__file__).parent
 ROWS, CUSTOMERS, PAUSE, KILLS = 1_000_000, 6, 2.0, 30
-_FILL = f"""
-    SET ROLE shop__billing__owner;
-    INSERT INTO billing.accounts (customer_id, owner, owed, credit_limit)
-    SELECT gen_random_uuid(), 'ada', 0, 100 FROM generate_series(1, 1000);
-    INSERT INTO billing.entries (id, customer_id, kind, amount, order_id, booked_at)
-    SELECT gen_random_uuid(), customer_id, 'payment', 0, NULL, now() - n * interval '1 second'
-    FROM generate_series(1, {ROWS} / 1000) AS n, billing.accounts"""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +25,7 @@ def move(generate: Generate, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     shop.commit("Take tx out of what ordering calls of billing")
     folder = tmp_path_factory.mktemp("data")
     with moving(shop, folder, WORKER_LOST_AFTER="2") as move:
-        asyncio.run(_execute(move.urls["main"], _FILL))
+        asyncio.run(execute(move.urls["main"], FILL.format(rows=ROWS)))
         yield move
         for each in (*move.site.callers, *move.site.service):
             log = each.log.read_text()
@@ -98,7 +90,7 @@ def test_it_is_confirmed_and_the_archive_has_all(
     assert move.open_sides() == ["own"]
     load.succeed(40)
     move.operator.run(str(move.operator.path / ".venv/bin/app"), "migrate")
-    assert asyncio.run(_execute(move.urls["main"], _TABLES)) == 0
+    assert asyncio.run(execute(move.urls["main"], _TABLES)) == 0
     move.site.billing.restart()
     load.succeed(40)
 
@@ -147,13 +139,3 @@ def hit(move: Move, victim: object, command: str, after: float) -> None:
     victim.stop(at_once=True)  # type: ignore[attr-defined]
     move.killed(after, command)
     victim.start()  # type: ignore[attr-defined]
-
-
-async def _execute(url: str, statement: str) -> object:
-    connection = await asyncpg.connect(url)
-    try:
-        if statement.lstrip().startswith("SELECT"):
-            return await connection.fetchval(statement)
-        return await connection.execute(statement)
-    finally:
-        await connection.close()
