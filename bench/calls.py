@@ -35,9 +35,7 @@ def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
     return (
         [
             Table("A call, µs", ["", "p50", "p99", f"{HOPS} hops"], rows),
-            Table(
-                "The same within a process, ns", ["a call", "direct", "boundary", "between"], within
-            ),
+            Table("The same within a process, ns", ["a call", "direct", "boundary", "between"], within),
             Table("A transaction with one SELECT", ["", "µs", "ratio"], roles),
         ],
         Plot("A call", "µs", [(n, v[0], n != "bare httpx") for n, v in remote.items()], True),

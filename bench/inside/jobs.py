@@ -301,9 +301,7 @@ def create_theirs(engine: AsyncEngine, settings: Settings) -> App:
     bound = {name.rpartition(".")[2]: each for name, each in by_name(engine).items()}
     db = Database(engine, "catalog")
     options = "-c search_path=procrastinate"
-    app = App(
-        connector=PsycopgConnector(conninfo=settings.database_url, kwargs={"options": options})
-    )
+    app = App(connector=PsycopgConnector(conninfo=settings.database_url, kwargs={"options": options}))
 
     def add(name: str) -> None:
         @app.task(name=name)
