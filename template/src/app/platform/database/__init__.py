@@ -1,6 +1,6 @@
 """Postgres: one engine, a role for each module, transactions, reads, savepoints."""
 
-from app.platform.database.credentials import connect, connect_in_greenlet
+from app.platform.database.credentials import connect, connect_in_greenlet, connect_straight
 from app.platform.database.database import (
     check_none_is_open,
     Database,
@@ -25,6 +25,7 @@ from app.platform.database.errors import (
     UnreachableError,
 )
 from app.platform.database.fetch import Prepared
+from app.platform.database.gates import FENCED
 from app.platform.database.reading import (
     committed_ago,
     has_committed,
@@ -50,6 +51,8 @@ from app.platform.database.roles import (
     ROLES,
     roles_of,
 )
+from app.platform.database.side_watch import find_open_side, SidesError, watched
+from app.platform.database.sides import HeldError, Place, Side, Sides, sides_of
 from app.platform.database.statement_spans import trace_statements
 from app.platform.database.tables import NAMING
 from app.platform.database.transaction import (
@@ -65,19 +68,25 @@ from app.platform.database.transaction import (
 
 __all__ = [
     "EXTENSIONS",
+    "FENCED",
     "NAMING",
     "OF_DRIVER",
     "ROLES",
     "BoundaryError",
     "Database",
     "DatabaseAheadError",
+    "HeldError",
     "MigrationError",
     "OutcomeUnknownError",
+    "Place",
     "Pool",
     "Prepared",
     "ReadYourWrites",
     "Reading",
     "Replica",
+    "Side",
+    "Sides",
+    "SidesError",
     "TransactionError",
     "Tx",
     "UnreachableError",
@@ -89,7 +98,9 @@ __all__ = [
     "connect",
     "connect_in_greenlet",
     "connect_replica",
+    "connect_straight",
     "create_engine",
+    "find_open_side",
     "grant",
     "has_begun",
     "has_committed",
@@ -111,9 +122,11 @@ __all__ = [
     "roles_of",
     "send",
     "send_last",
+    "sides_of",
     "sqlstate_of",
     "statements_may_take",
     "trace_statements",
     "view_of",
+    "watched",
     "when_ended",
 ]

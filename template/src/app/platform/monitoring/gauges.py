@@ -100,6 +100,12 @@ class Pools(Collector):
             {of: pool.timeouts for of, pool in pools.items()},
             label,
         )
+        yield counter(
+            "db_client_connection_held_timeouts",
+            "How often somebody waited in vain while the data of a module moved.",
+            {of: pool.held for of, pool in pools.items()},
+            label,
+        )
 
 
 class ReplicaLag(Collector):
