@@ -24,8 +24,17 @@ from app.platform.database.errors import (
     TransactionError,
     UnreachableError,
 )
+from app.platform.database.fences import (
+    change_gate,
+    clear_fence,
+    fence,
+    HAS_FENCE,
+    INSTALL,
+    lift_fence,
+    TABLES,
+)
 from app.platform.database.fetch import Prepared
-from app.platform.database.gates import FENCED
+from app.platform.database.gates import FENCED, Gate, HAS_GATES, lock_of, READ_GATE
 from app.platform.database.reading import (
     committed_ago,
     has_committed,
@@ -69,13 +78,19 @@ from app.platform.database.transaction import (
 __all__ = [
     "EXTENSIONS",
     "FENCED",
+    "HAS_FENCE",
+    "HAS_GATES",
+    "INSTALL",
     "NAMING",
     "OF_DRIVER",
+    "READ_GATE",
     "ROLES",
+    "TABLES",
     "BoundaryError",
     "Database",
     "DatabaseAheadError",
     "HeldError",
+    "Gate",
     "MigrationError",
     "OutcomeUnknownError",
     "Place",
@@ -91,8 +106,10 @@ __all__ = [
     "Tx",
     "UnreachableError",
     "async_url",
+    "change_gate",
     "check_login",
     "check_none_is_open",
+    "clear_fence",
     "close",
     "committed_ago",
     "connect",
@@ -101,6 +118,7 @@ __all__ = [
     "connect_straight",
     "create_engine",
     "find_open_side",
+    "fence",
     "grant",
     "has_begun",
     "has_committed",
@@ -108,6 +126,8 @@ __all__ = [
     "is_inside",
     "is_of_this_task",
     "let_use",
+    "lift_fence",
+    "lock_of",
     "login_of",
     "make_roles",
     "opening",
