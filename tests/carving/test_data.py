@@ -56,8 +56,8 @@ def test_what_to_do_next_is_said_in_order(called, run):
     said = run(*DATA).out.partition("Next:")[2]
     wanted = [
         "deploy/compose/passwords.sh",
-        "wal_level = logical",
         'CREATE DATABASE "shop_billing"',
+        "wal_level = logical",
         "own_database_url",
         "own_migration_database_url",
         "make deploy environment=staging",

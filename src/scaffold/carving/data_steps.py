@@ -41,13 +41,17 @@ def _made(done: Carved) -> Iterator[Step]:
     if done.deploy != "compose":
         own = f"{done.login}_{done.module}"
         yield (
-            "make its database, on the same server or on another, as that server's admin",
+            "make its database: on the same server, with the same admin, or on another",
             [
-                "wal_level = logical on both servers (SHOW wal_level; up to 18, they start anew)",
                 f"CREATE ROLE \"{own}\" LOGIN NOINHERIT PASSWORD '…';  -- where it is missing",
-                "CREATE ROLE \"carving\" LOGIN CREATEROLE REPLICATION PASSWORD '…';",
-                'GRANT pg_create_subscription TO "carving";',
-                f'CREATE DATABASE "{own}" OWNER "carving";',
+                f'CREATE DATABASE "{own}" OWNER "admin";',
+            ],
+        )
+        yield (
+            "let both servers stream, each to the other, by the admins of both databases",
+            [
+                "wal_level = logical (SHOW wal_level says what it is; up to 18, they start anew)",
+                'ALTER ROLE "admin" REPLICATION; GRANT pg_create_subscription TO "admin";',
             ],
         )
 
