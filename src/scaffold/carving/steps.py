@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from scaffold.carving.carve import Carved
+from scaffold.carving.work import Carved
 
 Step = tuple[str, list[str]]
 """What to do, and commands, statements or files."""
