@@ -52,7 +52,9 @@ def _measured(move: Move) -> tuple[list[Table], Plot, dict[str, float], list[str
         ],
     )
     headers = bearer(move.operator, "catalog:write", "billing:write")
-    load = Customers(move.site.shop.url, headers, billing=move.site.billing.url)
+    billing = move.site.billing.url
+    accounts = f"{billing}/billing/accounts"
+    load = Customers(move.site.shop.url, headers, billing=billing, accounts=accounts)
     with load.shopping(CUSTOMERS):
         load.succeed(100)
         rows = [_paused(move, load, "cut")]

@@ -163,6 +163,8 @@ class Customers(Load):
 
     billing: str = ""
     """Its address, at which they pay."""
+    accounts: str = "/ordering/accounts"
+    """Where they ask what they owe."""
     cancelled: set[str] = field(default_factory=set)
     """Ids of orders that somebody has tried to cancel."""
 
@@ -185,7 +187,7 @@ class Customers(Load):
                     self.cancelled.add(one := chance.choice(sorted(left)))
                     await self._ask(client, "POST", f"/ordering/orders/{one}/cancel", None)
                 elif dice < 0.55:
-                    await self._ask(client, "GET", f"/ordering/accounts/{customer}", None)
+                    await self._ask(client, "GET", f"{self.accounts}/{customer}", None)
                 else:
                     await self._ask(client, "GET", chance.choice(reads), None)
                 await asyncio.sleep(chance.uniform(0, 0.04))

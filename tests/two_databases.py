@@ -43,6 +43,8 @@ class Move:
     main: Server
     own: Server
     operator: Repository
+    shop: Repository
+    """The same, with what the rest of the shop has."""
     urls: dict[str, str] = field(default_factory=dict)
     """Of the admins, by which server."""
 
@@ -121,6 +123,7 @@ def moving(shop: Repository, folder: Path, **settings: str) -> Iterator[Move]:
                 f"postgresql://{login}:{password}@127.0.0.1:{own.port}/{DATABASE}"
             )
             service["SERVICE_LOGINS"] = f"billing={login}"
+            service["DATABASE_URL"], service["DATABASE_ROLES"] = url, LOGIN
             return {"OWN_DATABASE_URL": service["OWN_DATABASE_URL"]}
 
         logs = folder / "logs"
@@ -132,7 +135,7 @@ def moving(shop: Repository, folder: Path, **settings: str) -> Iterator[Move]:
             "MODULES": "billing",
             "OWN_MIGRATION_DATABASE_URL": urls["own"],
         }
-        yield Move(site, main, own, Repository(shop.path, operator), urls)
+        yield Move(site, main, own, Repository(shop.path, operator), production, urls)
 
 
 @contextmanager
