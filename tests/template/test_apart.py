@@ -30,7 +30,7 @@ CUSTOMERS, METHODS, FAILURES, PAUSE = 4, 3, 5, 10
 SECONDS = 2.0
 """What a call of billing may take."""
 OTHERS = ("catalog", "identity", "ordering")
-LATENCY_MS, LATE = 900, 0.5
+LATENCY_MS, LATE = 550, 0.3
 """What a request to the others may take: less than one that a late network delays, there and back, and
 more than any takes where only the machine is busy."""
 ACCOUNT = """
