@@ -25,7 +25,7 @@ from app.platform.database.errors import (
     UnreachableError,
 )
 from app.platform.database.fetch import Prepared
-from app.platform.database.gates import FENCED
+from app.platform.database.gates import FENCED, GATES
 from app.platform.database.reading import (
     committed_ago,
     has_committed,
@@ -69,6 +69,7 @@ from app.platform.database.transaction import (
 __all__ = [
     "EXTENSIONS",
     "FENCED",
+    "GATES",
     "NAMING",
     "OF_DRIVER",
     "ROLES",

@@ -149,6 +149,7 @@ class _Watch:
             while not self._sides.is_left:
                 await self._hear(_DRAIN)
             self._sides.move(side)
+            await self._sides.has_moved(side)
             logger.info("The data of %s are in %s.", self._sides.module, _NAMES[side])
         self._sides.let_go()
         self.has_looked.set()
