@@ -25,7 +25,7 @@ from app.platform.database.errors import (
     UnreachableError,
 )
 from app.platform.database.fetch import Prepared
-from app.platform.database.gates import FENCED, GATES
+from app.platform.database.gates import GATES
 from app.platform.database.reading import (
     committed_ago,
     has_committed,
@@ -51,8 +51,8 @@ from app.platform.database.roles import (
     ROLES,
     roles_of,
 )
-from app.platform.database.side_watch import find_open_side, SidesError, watched
-from app.platform.database.sides import HeldError, Place, Side, Sides, sides_of
+from app.platform.database.side_watch import find_open_side, is_moving, SidesError, watched
+from app.platform.database.sides import Place, Side, Sides, sides_of
 from app.platform.database.statement_spans import trace_statements
 from app.platform.database.tables import NAMING
 from app.platform.database.transaction import (
@@ -68,7 +68,6 @@ from app.platform.database.transaction import (
 
 __all__ = [
     "EXTENSIONS",
-    "FENCED",
     "GATES",
     "NAMING",
     "OF_DRIVER",
@@ -76,7 +75,6 @@ __all__ = [
     "BoundaryError",
     "Database",
     "DatabaseAheadError",
-    "HeldError",
     "MigrationError",
     "OutcomeUnknownError",
     "Place",
@@ -107,6 +105,7 @@ __all__ = [
     "has_committed",
     "in_transaction",
     "is_inside",
+    "is_moving",
     "is_of_this_task",
     "let_use",
     "login_of",

@@ -14,9 +14,9 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from app.platform.database.credentials import connect_straight
-from app.platform.database.errors import OF_DRIVER, UnreachableError
-from app.platform.database.gates import CHANNEL, Gate, HAS_GATES, lock_of, READ_GATE
-from app.platform.database.sides import Side, Sides
+from app.platform.database.errors import OF_DRIVER, sqlstate_of, UnreachableError
+from app.platform.database.gates import CHANNEL, FENCED, Gate, HAS_GATES, lock_of, READ_GATE
+from app.platform.database.sides import HeldError, Side, Sides
 from app.platform.telemetry import cause
 from app.platform.timeouts import CONNECT
 
@@ -192,6 +192,11 @@ class _Watch:
         except BaseException:
             session.close()
             raise
+
+
+def is_moving(error: BaseException) -> bool:
+    """Say whether something came to nothing only because the data of a module move, or have moved."""
+    return isinstance(error, HeldError) or sqlstate_of(error) == FENCED
 
 
 def open_side(gates: Mapping[Side, Gate | BaseException]) -> Side | None:

@@ -12,14 +12,7 @@ from pgqueuer.models import TracebackRecord
 from pgqueuer.types import QueueManagerId
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.database import (
-    Database,
-    FENCED,
-    has_begun,
-    HeldError,
-    sqlstate_of,
-    statements_may_take,
-)
+from app.platform.database import Database, has_begun, statements_may_take
 from app.platform.jobs.jobs import ArgumentsError, BoundJob, Delivery
 from app.platform.jobs.queue import end
 from app.platform.jobs.recovery import DeadlyJobError, has
@@ -44,11 +37,6 @@ class MovedError(Exception):
 
 class _AlreadyDoneError(Exception):
     """Another worker has done this job meanwhile, so this transaction must be undone."""
-
-
-def is_moving(error: Exception) -> bool:
-    """Say whether an attempt came to nothing only because the data of the module move."""
-    return isinstance(error, MovedError | HeldError) or sqlstate_of(error) == FENCED
 
 
 async def attempt(

@@ -15,8 +15,8 @@ from pgqueuer.models import JobId
 from pgqueuer.types import QueueManagerId
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.database import Place, sides_of
-from app.platform.jobs.attempt import attempt, is_moving, record
+from app.platform.database import is_moving, Place, sides_of
+from app.platform.jobs.attempt import attempt, MovedError, record
 from app.platform.jobs.carrier import Carrier
 from app.platform.jobs.jobs import BoundJob, by_any_name
 from app.platform.jobs.lifeline import lifeline
@@ -256,7 +256,7 @@ class Worker:
             except Exception as error:
                 observed.error = failed = error
                 try:
-                    if sides is not None and is_moving(error):
+                    if isinstance(error, MovedError) or is_moving(error):
                         await self._ask(lambda queue: put_off(queue, self._id, row.id), place)
                         return error
                     observed.outcome = await self._ask(
