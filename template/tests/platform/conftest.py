@@ -69,7 +69,8 @@ def moving(
 @pytest.fixture
 async def gates(moving: Settings) -> AsyncIterator[Gates]:
     """The gates of both databases: main is open."""
-    assert moving.migration_database_url and moving.own_migration_database_url
+    assert moving.migration_database_url
+    assert moving.own_migration_database_url
     assert moving.own_database_url
     urls = {
         Side.MAIN: (moving.migration_database_url, moving.database_url),

@@ -89,8 +89,8 @@ async def gates_in(urls: dict[Side, tuple[str, str]]) -> AsyncIterator[Gates]:
     admins = {side: await asyncpg.connect(url) for side, (url, _) in urls.items()}
     logins = {side: await asyncpg.connect(url) for side, (_, url) in urls.items()}
     gates = Gates(admins, logins)
-    await gates.set(Side.OWN, Gate.CLOSED)
-    await gates.set(Side.MAIN, Gate.OPEN)
+    for side in urls:
+        await gates.set(side, Gate.OPEN if side is Side.MAIN else Gate.CLOSED)
     try:
         yield gates
     finally:

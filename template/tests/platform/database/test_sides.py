@@ -118,7 +118,8 @@ async def test_whoever_asks_in_the_meantime_waits_and_is_served_there(
     count = "SELECT count(*) FROM catalog.items"
     assert await gates.admins[Side.MAIN].fetchval(count) == written
     on_own = await gates.admins[Side.OWN].fetchval(count)
-    assert written + on_own == 200 and on_own
+    assert written + on_own == 200
+    assert on_own
     assert {task.result() for task in asked} == {"", *names.values()}
     assert process.pool.checkedout() == process.pool.held == process.pool.timeouts == 0
 
@@ -133,7 +134,8 @@ async def test_what_had_begun_ends_where_it_began(
         await eventually(lambda: process.sides is not None and process.sides.is_held)
         later = asyncio.create_task(process.where(), context=Context())
         await asyncio.sleep(0.1)
-        assert not moved.done() and not later.done()
+        assert not moved.done()
+        assert not later.done()
     await moved
     assert await later == names[Side.OWN]
     assert await gates.admins[Side.MAIN].fetchval("SELECT count(*) FROM catalog.items") == 1

@@ -60,8 +60,8 @@ from app.platform.database.roles import (
     ROLES,
     roles_of,
 )
-from app.platform.database.side_watch import find_open_side, SidesError, watched
-from app.platform.database.sides import HeldError, Place, Side, Sides, sides_of
+from app.platform.database.side_watch import find_open_side, is_moving, SidesError, watched
+from app.platform.database.sides import Place, Side, Sides, sides_of
 from app.platform.database.statement_spans import trace_statements
 from app.platform.database.tables import NAMING
 from app.platform.database.transaction import (
@@ -81,6 +81,7 @@ __all__ = [
     "HAS_FENCE",
     "HAS_GATES",
     "INSTALL",
+    "GATES",
     "NAMING",
     "OF_DRIVER",
     "READ_GATE",
@@ -124,6 +125,7 @@ __all__ = [
     "has_committed",
     "in_transaction",
     "is_inside",
+    "is_moving",
     "is_of_this_task",
     "let_use",
     "lift_fence",

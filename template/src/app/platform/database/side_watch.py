@@ -14,9 +14,9 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from app.platform.database.credentials import connect_straight
-from app.platform.database.errors import OF_DRIVER, UnreachableError
-from app.platform.database.gates import CHANNEL, Gate, HAS_GATES, lock_of, READ_GATE
-from app.platform.database.sides import Side, Sides
+from app.platform.database.errors import OF_DRIVER, sqlstate_of, UnreachableError
+from app.platform.database.gates import CHANNEL, FENCED, Gate, HAS_GATES, lock_of, READ_GATE
+from app.platform.database.sides import HeldError, Side, Sides
 from app.platform.telemetry import cause
 from app.platform.timeouts import CONNECT
 
@@ -149,6 +149,7 @@ class _Watch:
             while not self._sides.is_left:
                 await self._hear(_DRAIN)
             self._sides.move(side)
+            await self._sides.has_moved(side)
             logger.info("The data of %s are in %s.", self._sides.module, _NAMES[side])
         self._sides.let_go()
         self.has_looked.set()
@@ -191,6 +192,11 @@ class _Watch:
         except BaseException:
             session.close()
             raise
+
+
+def is_moving(error: BaseException) -> bool:
+    """Say whether something came to nothing only because the data of a module move, or have moved."""
+    return isinstance(error, HeldError) or sqlstate_of(error) == FENCED
 
 
 def open_side(gates: Mapping[Side, Gate | BaseException]) -> Side | None:

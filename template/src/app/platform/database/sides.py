@@ -6,7 +6,8 @@ connection: who asks for one waits, at most as long as for any other. See `gates
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -17,6 +18,10 @@ from sqlalchemy.util import await_only
 
 from app.platform.database.credentials import lead
 from app.platform.settings import Settings
+from app.platform.telemetry import cause
+from app.platform.timeouts import MARGIN
+
+logger = logging.getLogger("app.sides")
 
 
 class HeldError(PoolTimeout):
@@ -56,11 +61,29 @@ class Sides:
         self._let_go = asyncio.Event()
         self._pools = WeakSet[HasConnections]()
         self._users: dict[object, Callable[[], None]] = {}
+        self._afterwards: list[Callable[[Side], Awaitable[None]]] = []
         self._watches = 0
 
     def add(self, pool: HasConnections) -> None:
         """Hold a pool as well."""
         self._pools.add(pool)
+
+    def when_moved(self, do: Callable[[Side], Awaitable[None]]) -> Callable[[], None]:
+        """Do something whenever the data are found somewhere else, before anything goes on there; return
+        what ends that."""
+        self._afterwards.append(do)
+        return lambda: self._afterwards.remove(do)
+
+    async def has_moved(self, side: Side) -> None:
+        """Do that. It must not keep others waiting for long."""
+        for do in self._afterwards:
+            try:
+                async with asyncio.timeout(MARGIN):
+                    await do(side)
+            except Exception as error:
+                logger.warning(
+                    "Something was not brought along to where the data are: %s", cause(error)
+                )
 
     def hold(self) -> None:
         """Let nothing begin on either side."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from typing import TypeVar
 from uuid import uuid4
@@ -15,18 +15,27 @@ from pgqueuer.models import JobId
 from pgqueuer.types import QueueManagerId
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.jobs.attempt import attempt, record
+from app.platform.database import is_moving, Place, sides_of
+from app.platform.jobs.attempt import attempt, MovedError, record
+from app.platform.jobs.carrier import Carrier
 from app.platform.jobs.jobs import BoundJob, by_any_name
 from app.platform.jobs.lifeline import lifeline
 from app.platform.jobs.names import NAMES
 from app.platform.jobs.observing import observed_attempt
 from app.platform.jobs.prefetch import Backlog
-from app.platform.jobs.queue import connect_queue, has_answered, release_all_but, UNREACHABLE
+from app.platform.jobs.queue import (
+    connect_queue,
+    has_answered,
+    put_off,
+    release_all_but,
+    UNREACHABLE,
+)
+from app.platform.jobs.records import names_of
 from app.platform.jobs.recovery import check_not_deadly, is_suspected
 from app.platform.jobs.taking import Taker
 from app.platform.settings import Settings
 from app.platform.telemetry import cause
-from app.platform.timeouts import CLOSE, LEAVE, MARGIN
+from app.platform.timeouts import CLOSE, CONNECT, LEAVE, MARGIN
 
 logger = logging.getLogger("app.worker")
 Answer = TypeVar("Answer")
@@ -67,6 +76,14 @@ class Worker:
         self._quiet = asyncio.Event()  # No more jobs are being taken.
         self._serving: asyncio.Task[None] | None = None
         self._queue: Queries
+        self._sides = sides_of(settings)
+        self._place: Place | None = None
+        self._places: dict[JobId, Place | None] = {}
+        """Where the jobs that run were taken, if there are two databases."""
+        self.carrier: Carrier | None = None
+        if self._sides is not None:
+            names = names_of(self._sides.module, known or jobs)
+            self.carrier = Carrier(settings, self._sides, names, self._id, self._left)
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when those that run have ended."""
@@ -87,7 +104,10 @@ class Worker:
         """Run jobs until `stop` is called, through times in which the database is away. Raises
         ClockError once running jobs have ended, where its schedule is not kept any more."""
         serving = self._serving = asyncio.create_task(self._serve())
-        async with lifeline(self._settings, self._scheduled, self._id, self._held) as schedule:
+        async with (
+            nullcontext() if self.carrier is None else self.carrier.in_background(),
+            lifeline(self._settings, self._scheduled, self._id, self._held) as schedule,
+        ):
             for task in (schedule, serving):
                 task.add_done_callback(lambda _ended: self.stop())
             try:
@@ -139,7 +159,7 @@ class Worker:
         limit, is_away = self._settings.worker_lost_after + MARGIN, False
         while True:
             try:
-                async with connect_queue(self._settings, limit) as self._queue:
+                async with self._used(), connect_queue(self._settings, limit) as self._queue:
                     await self._taker.warn_of_unknown(self._queue)
                     await self._queue.driver.add_listener(NAMES.channel, lambda _: self._wake.set())
                     if is_away:
@@ -147,8 +167,10 @@ class Worker:
                         # What was taken, and never arrived here.
                         await release_all_but(self._queue, self._id, self._held())
                     is_away = False
-                    while True:
+                    while self._sides is None or not self._sides.is_held:
                         await self._work()
+                    await self._backlog.end_idle(self._queue)
+                    await self._backlog.hand_back(self._queue, 0)
             except UNREACHABLE as error:
                 if not is_away:
                     logger.warning("The queue does not answer, trying again: %s", cause(error))
@@ -181,6 +203,27 @@ class Worker:
         """Return the jobs that are in hand here."""
         return self._running.keys() | self._backlog.held()
 
+    @asynccontextmanager
+    async def _used(self) -> AsyncIterator[None]:
+        """Be on the open side, until there is none any more."""
+        if self._sides is None or self.carrier is None:
+            yield
+            return
+        async with self._sides.used(self._wake.set):
+            if self._place != self._sides.place:
+                self._backlog.forget()  # What was taken there, and not handed back.
+                self._place = self._sides.place
+                await self.carrier.finish()
+            yield
+
+    def _is_here(self, place: Place | None) -> bool:
+        """Say whether the queue that is asked is the one of which a job was taken."""
+        return self._sides is None or (self._sides.place == place and not self._sides.is_held)
+
+    def _left(self) -> list[JobId]:
+        """Return the jobs in hand that were taken on the other side."""
+        return [id for id, place in self._places.items() if place != self._place]
+
     def _start_waiting(self) -> None:
         while row := self._backlog.next(len(self._running)):
             task = asyncio.create_task(self._run(row), name=f"job {row.id}")
@@ -199,31 +242,52 @@ class Worker:
 
     async def _run(self, row: Row) -> Exception | None:
         """Run a job once; return the error it ended with."""
-        job = self._jobs[row.entrypoint]
+        job, place = self._jobs[row.entrypoint], self._place
+        sides, self._places[row.id] = self._sides, place
         with observed_attempt(job, row) as observed:
             try:
                 if is_suspected(row):
-                    await self._ask(lambda queue: check_not_deadly(queue, row))
-                if not await attempt(self._engine, job, row):
-                    self._backlog.idle.append(row)
+                    await self._ask(lambda queue: check_not_deadly(queue, row), place)
+                if not await attempt(
+                    self._engine, job, row, lambda: sides is None or sides.place == place
+                ):
+                    await self._end(row, place)
                 observed.outcome = "done"
             except Exception as error:
                 observed.error = failed = error
                 try:
+                    if isinstance(error, MovedError) or is_moving(error):
+                        await self._ask(lambda queue: put_off(queue, self._id, row.id), place)
+                        return error
                     observed.outcome = await self._ask(
-                        lambda queue: record(queue, self._id, job, row, failed)
+                        lambda queue: record(queue, self._id, job, row, failed), place
                     )
                 except UNREACHABLE as failure:
                     observed.outcome = "lost"  # It stays marked as running, for a moment.
                     logger.warning("What became of it could not be recorded: %s", cause(failure))
                 return error
+            finally:
+                del self._places[row.id]
         return None
 
-    async def _ask(self, question: Callable[[Queries], Awaitable[Answer]]) -> Answer:
-        """Ask the queue; again where it does not answer, on the next connection."""
+    async def _end(self, row: Row, place: Place | None) -> None:
+        """Take out what ended without a transaction: together with others, unless it was taken elsewhere."""
+        if self._is_here(place):
+            self._backlog.idle.append(row)
+        else:
+            await self._ask(lambda queue: queue.log_jobs([(row, "successful", None)]), place)
+
+    async def _ask(
+        self, question: Callable[[Queries], Awaitable[Answer]], place: Place | None
+    ) -> Answer:
+        """Ask the queue of which a job was taken; again where it does not answer, on the next connection."""
         while True:
             try:
-                return await question(self._queue)
+                if self._is_here(place) or self._sides is None or place is None:
+                    return await question(self._queue)
+                url = self._sides.urls[place.side]
+                async with connect_queue(self._settings, CONNECT, url) as queue:
+                    return await question(queue)
             except UNREACHABLE as error:
                 if self._serving is None or has_answered(error):
                     raise

@@ -8,8 +8,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.responses import Response
 
 from app.platform.database import (
-    FENCED,
-    HeldError,
+    is_moving,
     OutcomeUnknownError,
     sqlstate_of,
     UnreachableError,
@@ -48,7 +47,7 @@ def answer_to(error: Exception, *, has_written: bool, is_safe: bool = False) -> 
         said, may_pass = "A statement took too long, or was stopped.", False
     elif state.startswith(_LASTING):
         said, may_pass = "The database cannot do this at present.", False
-    elif isinstance(error, HeldError) or state == FENCED:
+    elif is_moving(error):
         said = "The data of this part of the application are being moved."
     elif isinstance(error, PoolTimeout):
         said = "All database connections are in use."
