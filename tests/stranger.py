@@ -70,6 +70,14 @@ class Stranger:
 
     def do(self, step: Step) -> None:
         """Type a command, and hold it to what the page says of it."""
+        began = time.monotonic()
+        try:
+            self._do(step)
+        finally:
+            took = time.monotonic() - began
+            print(f"{took:6.1f} s  {step.place}  {step.command.partition(chr(10))[0] or step.mark}")
+
+    def _do(self, step: Step) -> None:
         if step.mark == "Ctrl-C":
             self.interrupt()
         elif step.mark == "goes on":
