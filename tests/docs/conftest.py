@@ -7,23 +7,24 @@ import pytest
 from generated import ROOT, UV
 
 
-@pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where this repository can be cloned from: what is committed of it."""
-    path = tmp_path_factory.mktemp("forge") / "scaffold.git"
-    clone = ("git", "clone", "--quiet", "--bare", str(ROOT), str(path))
-    subprocess.run(clone, check=True)
+@pytest.fixture
+def address(tmp_path: Path) -> str:
+    """Where this repository can be cloned from, and pushed to: what is committed of it."""
+    path = tmp_path / "scaffold.git"
+    subprocess.run(("git", "clone", "--quiet", "--bare", str(ROOT), str(path)), check=True)
     return str(path)
 
 
 @pytest.fixture(scope="session")
-def tool(address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the command `scaffold`, installed from a checkout."""
     folder = tmp_path_factory.mktemp("tool")
+    forge, checkout, venv = folder / "scaffold.git", str(folder / "scaffold"), str(folder / "venv")
     for command in (
-        ("git", "clone", "--quiet", address, str(folder / "scaffold")),
-        (UV, "venv", "--quiet", str(folder / "venv")),
-        (UV, "pip", "install", "--quiet", "--python", str(folder / "venv"), str(folder / "scaffold")),
+        ("git", "clone", "--quiet", "--bare", str(ROOT), str(forge)),
+        ("git", "clone", "--quiet", str(forge), checkout),
+        (UV, "venv", "--quiet", venv),
+        (UV, "pip", "install", "--quiet", "--python", venv, checkout),
     ):
         subprocess.run(command, check=True)
     return folder / "venv/bin"
