@@ -29,7 +29,7 @@ PAGES = [page for page in PAGES if page.parent.name not in GENERATED]
 MARKS = ("before", "not run", "fails", "in a moment", "goes on", "Ctrl-C")
 
 _TOKEN = re.compile(
-    r"^(?P<indent> *)(?:<!-- (?P<mark>.*?) -->|```(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=indent)```)$",
+    r"^(?P<indent> *)(?:<!-- (?P<mark>.*?)\s-->|```(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=indent)```)$",
     re.DOTALL | re.MULTILINE,
 )
 
