@@ -14,7 +14,6 @@ extensions = ["myst_parser", "reference", "repository"]
 exclude_patterns = ["_site"]
 myst_heading_anchors = 3
 nitpicky = True
-suppress_warnings = ["toc.empty_glob"]  # Pages that another branch brings.
 
 html_theme = "furo"
 html_title = "scaffold"
@@ -23,5 +22,6 @@ html_css_files = ["site.css"]
 html_copy_source = False  # Nothing is fetched by a reader's browser but these files.
 html_show_sphinx = False
 html_show_copyright = False
+html_use_index = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"

@@ -37,7 +37,9 @@ class Stranger:
             **{name: value for name, value in os.environ.items() if _PASSED.match(name)},
             "HOME": str(home),
             "LANG": "C.UTF-8",
-            "PATH": os.pathsep.join([*map(str, bins), *paths, str(Path(sys.executable).resolve().parent)]),
+            "PATH": os.pathsep.join(
+                [*map(str, bins), *paths, str(Path(sys.executable).resolve().parent)]
+            ),
             "UV_CACHE_DIR": cache.stdout.strip(),
             "UV_NO_PROGRESS": "1",
             "port": str(self._port),  # What `make dev` listens on.
@@ -104,7 +106,8 @@ class Stranger:
         self._going.clear()
 
     def _type(self, command: str) -> tuple[int, str]:
-        assert self._shell.stdin and self._shell.stdout
+        assert self._shell.stdin
+        assert self._shell.stdout
         typed, said = self._scratch / "typed", self._scratch / "said"
         typed.write_text(self._adapted(command) + "\n", "utf-8")
         self._shell.stdin.write(f". {typed} </dev/null >{said} 2>&1; echo $?\n")
@@ -151,7 +154,9 @@ class Stranger:
     def _is_shown(self, step: Step, said: str, *, begins: bool = False) -> bool:
         if step.shown is None:
             return True
-        parts = [re.escape(part) for part in self._adapted(step.shown).split("…")]
+        shown = re.sub(r"^…\n", "…", self._adapted(step.shown), flags=re.MULTILINE)
+        shown = re.sub(r"\n…$", "…", shown)  # As many lines as there are, or none.
+        parts = [re.escape(part) for part in shown.split("…")]
         said = re.sub(r"[ \t]+$", "", re.sub(r"\x1b\[[0-9;]*m", "", said), flags=re.MULTILINE)
         pattern = re.compile(".*?".join(parts), re.DOTALL)
         said = said.strip("\n")

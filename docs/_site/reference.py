@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import typer.main
 import yaml
@@ -36,7 +36,7 @@ class _Generated(SphinxDirective):
 class Commands(_Generated):
     """```{commands} scaffold.cli:app``` is what `--help` says of each command."""
 
-    option_spec = {"name": str, "path": str}
+    option_spec: ClassVar = {"name": str, "path": str}
 
     def read(self, what: str) -> tuple[list[Path], str]:
         path = ROOT / self.options.get("path", "src")
@@ -124,7 +124,12 @@ class Questions(_Generated):
         }
         lines: list[str] = []
         for title, of_module in (("Of a repository", False), ("Of a module", True)):
-            lines += [f"## {title}", "", "| answer | type | default | what it says |", "|---|---|---|---|"]
+            lines += [
+                f"## {title}",
+                "",
+                "| answer | type | default | what it says |",
+                "|---|---|---|---|",
+            ]
             for name, question in asked.items():
                 if ("module is defined" in str(question.get("when", ""))) is not of_module:
                     continue

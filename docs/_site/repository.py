@@ -72,18 +72,19 @@ def _releases() -> Iterator[tuple[str, str]]:
         title, _, text = section.partition("\n")
         version = title.split()[0].strip("[]").lower()
         heading = f"What is new, and what an update to it changes: {title.lower()}."
-        page = f"# {title}\n\n{heading}\n{text.rstrip()}\n\n"
+        text = re.sub("^###", "##", text.rstrip(), flags=re.MULTILINE)
+        page = f"# {title}\n\n{heading}\n{text}\n\n"
         yield f"releases/{version}", page + "\n".join(_moves(by_version.get(version, [])))
 
 
 def _moves(changes: list[dict[str, str]]) -> Iterator[str]:
     moved = [each for each in changes if "move" in each]
     if moved:
-        yield "### What `scaffold update` rewrites in your code\n"
+        yield "## What `scaffold update` rewrites in your code\n"
         yield "| was | is |\n|---|---|"
         yield from (f"| `{each['move']}` | `{each['to']}` |" for each in moved)
     if left := [each for each in changes if "move" not in each]:
-        yield "\n### What it lists, for you to change\n"
+        yield "\n## What it lists, for you to change\n"
         yield "| name | why |\n|---|---|"
         for each in left:
             yield f"| `{each.get('removed') or each.get('changed')}` | {each['because']} |"
