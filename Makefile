@@ -9,7 +9,7 @@ DEMO ?= demo/shop
 unexport MAKEFLAGS MAKEOVERRIDES MFLAGS only PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo two-instances test test-carve test-console test-deployment test-docs test-image test-moves test-mutations test-observability test-pipeline test-system test-update pictures check bench docs format release
+.PHONY: help demo two-instances test test-carve test-console test-deployment test-docs test-image test-moves test-mutations test-observability test-pipeline test-system test-update pictures recording check bench docs format release
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -58,6 +58,9 @@ test-console: | $(UV)  ## Run the tests that drive the console in a browser (nee
 
 pictures: | $(UV)  ## Take the pictures of the console in docs/ anew (with Debian's fonts-inter, fonts-jetbrains-mono)
 	PICTURES=docs $(UV) run pytest -m browser
+
+recording: | $(UV)  ## Record `make demo` anew for the README
+	$(UV) run --group recording python examples/record_demo.py
 
 check: | $(UV)  ## Style and types
 	$(UV) run ruff format --check
