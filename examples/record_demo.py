@@ -1,7 +1,7 @@
 """Record `make demo` as docs/demo.svg: `make recording`.
 
-It is what was printed, in that order. Pauses and colours are a reader's, and each step has a page of its own: a
-screen that scrolls would be drawn anew for each line, in a megabyte.
+It is what was printed, in that order. Pauses and colours are a reader's, and each step has a page
+of its own: a screen that scrolls would be drawn anew for each line, in a megabyte.
 """
 
 import json
@@ -16,17 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs/demo.svg"
 ADDRESS = "https://git.example.com/acme/scaffold.git"
-LOOK = (
-    "--quiet",
-    "--chrome",
-    "make demo",
-    "--theme",
-    "asciinema",
-    "--font-size",
-    "14",
-    "--line-height",
-    "1.35",
-)
+LOOK = "--chrome:make demo:--theme:asciinema:--font-size:14:--line-height:1.35".split(":")
 SIZE = ("--cols", "110", "--rows", "24")
 CLEAR = "\x1b[2J\x1b[H"
 COLOURS = {"==>": "\x1b[1;32m", "   $": "\x1b[36m"}  # A step, a command.
@@ -47,7 +37,7 @@ def main() -> None:
         if "Everything is stopped" not in said:
             sys.exit(f"The demo failed:\n{said}")
         cast.write_text(paced(said.replace(f"{folder}/", "~/")), "utf-8")
-        run("showreel", "svg", str(cast), "-o", str(PICTURE), *LOOK)
+        run("showreel", "svg", "--quiet", str(cast), "-o", str(PICTURE), *LOOK)
 
 
 def paced(cast: str) -> str:
