@@ -43,6 +43,11 @@ class Repository:
     def make(self, *arguments: str, check: bool = True) -> str:
         return self.run("make", *arguments, check=check).stdout
 
+    def check(self) -> None:
+        """Do what `make check` does but for tests and contracts, with the walls in one process."""
+        self.make("lint", "typecheck", "migrations")
+        self.run(UV, "run", "--quiet", "python", "-m", "checks")
+
     def git(self, *arguments: str) -> str:
         return self.run("git", *arguments).stdout
 

@@ -54,6 +54,6 @@ def test_each_deviation_from_the_defaults_is_green(
     """Those that have no test elsewhere: names, a description and GitLab are in test_generated. What a
     module tests of itself is the same in each."""
     shop = generate(**answers)
-    shop.make("lint", "typecheck", "boundaries", "sql", "flags", "migrations", "contracts")
+    shop.check()
     assert " passed" in shop.make("test", "only=tests")
     assert shop.changes() == []

@@ -145,7 +145,7 @@ def test_whatever_they_are_called_they_are_green(clinic: Repository) -> None:
     clinic.add_module("empty", "--bare", "--depends-on", "z,catalog")
     clinic.add_module("patients", "--entity", "patient")
     scaffold("add-entity", "patients", "visit", cwd=clinic.path)  # Beside routes of `/{id}`.
-    clinic.make("lint", "typecheck", "boundaries", "sql", "flags", "migrations")
+    clinic.check()
     clinic.pytest("tests", "src/app/modules/patients")
     api = clinic.run(".venv/bin/app", "openapi").stdout
     assert '"/patients/{id}"' in api

@@ -36,7 +36,7 @@ def test_names_of_any_length_leave_the_code_well_formatted(generate: Generate) -
         "--depends-on",
         "catalog_of_all_kinds_of_things,z",
     )
-    shop.make("lint", "typecheck", "boundaries", "sql", "flags", "migrations")
+    shop.check()
     odd = " ".join(f"src/app/modules/{name}" for name in ("time", "relations_between_all_customer"))
     assert " passed" in shop.make("test", f"only=tests {odd}")
 
@@ -46,7 +46,7 @@ def test_a_repository_of_twenty_modules_is_green(generate: Generate) -> None:
     shop = generate(modules=str([f"m{number}" for number in range(1, 19)]))
     shop.add_module("m19", "--depends-on", "m1,m18")
     shop.add_module("m20", "--depends-on", "m19")
-    shop.make("lint", "typecheck", "boundaries", "sql", "flags")
+    shop.check()
     of_some = [f"src/app/modules/{name}" for name in ("m1", "m19", "m20")]  # The rest are the same.
     assert re.search(r"\b\d+ passed", shop.make("test", f"only=tests {' '.join(of_some)}"))
 
@@ -61,7 +61,7 @@ def test_two_branches_that_each_add_a_module_merge_and_are_green(generate: Gener
     shop.git("merge", "--quiet", "--no-edit", "billing")
     owners = re.findall(r"^/src/app/modules/(\w+)/", shop.read("CODEOWNERS"), re.MULTILINE)
     assert sorted(owners) == ["billing", "catalog", "ordering", "shipping"]
-    shop.make("lint", "typecheck", "boundaries", "sql", "flags", "migrations")
+    shop.check()
     shop.pytest("tests")  # What a module tests of itself does not change by a merge.
 
 
