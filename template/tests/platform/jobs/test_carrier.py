@@ -31,6 +31,7 @@ from ..modules.catalog import Catalog, ItemCreated
 from ..moving import eventually, Gates
 
 COUNT = "SELECT count(*) FROM queue.pgqueuer"
+CLOCK = "app worker clock"
 NOTES = "SELECT count(*) FROM queue.arrived"
 
 
@@ -413,6 +414,35 @@ async def test_a_worker_takes_nothing_while_no_side_is_open_and_complains_of_not
             await eventually(lambda: len(ran) == 4)
     said = [each for each in caplog.records if each.levelno > logging.INFO]
     assert not said
+
+
+async def test_whatever_else_a_process_has_open_goes_along(
+    working: Callable[..., Any],
+    moving: Settings,
+    gates: Gates,
+    monolith: AsyncEngine,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, "app"):
+        async with working(worker_lost_after=1):
+            await enqueue(monolith, alone, "which has its heartbeats")
+            await begun.wait()
+            for source, target in ((Side.MAIN, Side.OWN), (Side.OWN, Side.MAIN)):
+                await gates.move(source, target)
+                name = await gates.admins[target].fetchval("SELECT current_database()")
+
+                async def is_there(source: Side = source, target: Side = target) -> bool:
+                    clocks = [await gates.sessions(each, CLOCK) for each in (source, target)]
+                    return clocks == [0, 1]
+
+                await eventually(is_there)
+                async with connect_as_queue(moving) as asked:  # As gauges do, and `app jobs`.
+                    assert await asked.fetchval("SELECT current_database()") == name
+            assert [each.getMessage() for each in caplog.records] == [
+                "The data of catalog are in its own database.",
+                "The data of catalog are in the main database.",
+            ]
+            may_end.set()
 
 
 async def test_what_dead_workers_left_is_carried_as_well(

@@ -25,7 +25,6 @@ from app.platform.database.errors import (
     UnreachableError,
 )
 from app.platform.database.fetch import Prepared
-from app.platform.database.gates import GATES
 from app.platform.database.reading import (
     committed_ago,
     has_committed,
@@ -68,7 +67,6 @@ from app.platform.database.transaction import (
 
 __all__ = [
     "EXTENSIONS",
-    "GATES",
     "NAMING",
     "OF_DRIVER",
     "ROLES",

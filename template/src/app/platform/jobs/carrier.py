@@ -35,7 +35,10 @@ _POLL = 1.0
 """Seconds after which it is looked for jobs although nobody told of one."""
 _GATHER = 0.02
 """Seconds in which more may come, before those are carried that it was told of."""
+_LOOK = 5.0
+"""Seconds after which it is looked for what is held, or was left by those who died."""
 _BATCH = 100
+_PREPARE = "SET datestyle = 'ISO'; SET idle_in_transaction_session_timeout = %d"
 _TABLES = NAMES.qualified
 _ARRIVED = f"{schemas.QUEUE}.arrived"
 _NAMES = f"""
@@ -189,7 +192,9 @@ class Carrier:
     async def _round(self, here: Queue, there: Queue) -> None:
         """Carry what there is, and wait for more."""
         self._wake.clear()
-        is_time = time.monotonic() - self._looked > _POLL
+        if left := self._left():
+            await there.connection.execute(_BEAT, self._worker, sorted(left))
+        is_time = time.monotonic() - self._looked > _LOOK
         if is_time:
             self._looked = time.monotonic()
             await self._look_after(here, there)
@@ -206,8 +211,6 @@ class Carrier:
 
     async def _look_after(self, here: Queue, there: Queue) -> None:
         """See to what dead workers left on the other side, and dead carriers on either."""
-        if left := self._left():
-            await there.connection.execute(_BEAT, self._worker, sorted(left))
         elsewhere = [
             name for name in await _names(there, held=True) if not self._is_pulled(there, name)
         ]
@@ -240,13 +243,13 @@ class Carrier:
     async def _connected(self, here: Side) -> AsyncIterator[tuple[Queue, Queue]]:
         """Connect to the queue that is open, and to the other one."""
         there = Side.OWN if here is Side.MAIN else Side.MAIN
+        limit = self._settings.worker_lost_after
         async with AsyncExitStack() as all:
             queues = []
             for side in (here, there):
-                asked = connect_as_queue(
-                    self._settings, self._settings.worker_lost_after, self._sides.urls[side]
-                )
+                asked = connect_as_queue(self._settings, limit, self._sides.urls[side])
                 connection = await all.enter_async_context(asked)
+                await connection.execute(_PREPARE % (limit * 1000))
                 connection.add_termination_listener(lambda _: self._wake.set())
                 await connection.add_listener(NAMES.channel, lambda *_: self._wake.set())
                 queues.append(Queue(side, connection))
