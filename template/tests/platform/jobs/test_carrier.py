@@ -18,7 +18,7 @@ from app.platform.database.engine import close, create_engine
 from app.platform.database.gates import Gate
 from app.platform.database.side_watch import watched
 from app.platform.database.sides import Side, sides_of
-from app.platform.jobs.carrier import carry, finish, Queue
+from app.platform.jobs.crossing import carry, finish, Queue
 from app.platform.jobs.jobs import Delivery, Job, job
 from app.platform.jobs.queue import connect_as_queue, queries_on
 from app.platform.jobs.records import find_jobs
