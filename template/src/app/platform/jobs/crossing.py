@@ -85,7 +85,6 @@ _SCHEDULE = f"""
         WHERE known.last_run IS NULL OR known.last_run < excluded.last_run"""
 
 
-
 @dataclass(frozen=True)
 class Queue:
     """One of the two queues."""

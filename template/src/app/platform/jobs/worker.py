@@ -235,9 +235,7 @@ class Worker:
             try:
                 if is_suspected(row):
                     await self._ask(row, lambda queue: check_not_deadly(queue, row))
-                if not await attempt(
-                    self._engine, job, row, lambda: places.is_with_data(row.id)
-                ):
+                if not await attempt(self._engine, job, row, lambda: places.is_with_data(row.id)):
                     await self._end(row)
                 observed.outcome = "done"
             except Exception as error:
