@@ -18,7 +18,7 @@ from app.platform.database.engine import close, create_engine
 from app.platform.database.gates import Gate
 from app.platform.database.side_watch import watched
 from app.platform.database.sides import Side, sides_of
-from app.platform.jobs.carrier import carry, finish, Queue
+from app.platform.jobs.crossing import carry, finish, Queue
 from app.platform.jobs.jobs import Delivery, Job, job
 from app.platform.jobs.queue import connect_as_queue, queries_on
 from app.platform.jobs.records import find_jobs
@@ -31,6 +31,7 @@ from ..modules.catalog import Catalog, ItemCreated
 from ..moving import eventually, Gates
 
 COUNT = "SELECT count(*) FROM queue.pgqueuer"
+CLOCK = "app worker clock"
 NOTES = "SELECT count(*) FROM queue.arrived"
 
 
@@ -41,8 +42,8 @@ class Named:
 
 ran: list[tuple[str, str]] = []
 """Names and keys, of jobs that ended."""
-begun = asyncio.Event()
-may_end = asyncio.Event()
+events: dict[str, asyncio.Event] = {}
+"""Of each test's own loop: that a job has begun, and that it may end."""
 
 
 @job(retries=2)
@@ -57,16 +58,16 @@ async def told(name: str, key: str) -> None:
 
 @job()
 async def alone(named: Named, delivery: Delivery) -> None:
-    begun.set()
-    await may_end.wait()
+    events["begun"].set()
+    await events["may_end"].wait()
     ran.append((named.name, delivery.key))
 
 
 @job()
 async def slow(tx: Tx, named: Named, delivery: Delivery) -> None:
     """Speaks to the network before it speaks to the database."""
-    begun.set()
-    await may_end.wait()
+    events["begun"].set()
+    await events["may_end"].wait()
     where = await tx.scalar(text("SELECT current_database()"))
     tx.after_commit(lambda: told(f"{named.name} in {where}", delivery.key))
 
@@ -91,8 +92,7 @@ theirs.function.__module__ = "tests.platform.modules.ordering.jobs"
 @pytest.fixture(autouse=True)
 def _nothing_ran() -> None:
     ran.clear()
-    begun.clear()
-    may_end.clear()
+    events.update(begun=asyncio.Event(), may_end=asyncio.Event())
 
 
 @pytest.fixture
@@ -337,6 +337,29 @@ async def test_whoever_dies_between_two_statements_loses_and_doubles_nothing(
     assert [await count(main), await count(own), await count(own, NOTES)] == [0, 3, 0]
 
 
+async def test_what_was_carried_by_half_is_not_taken_where_it_came_from(
+    working: Callable[..., Any],
+    moving: Settings,
+    queues: dict[Side, Queue],
+    monolith: AsyncEngine,
+) -> None:
+    main, own = queues[Side.MAIN], queues[Side.OWN]
+    await enqueue(monolith, ours, *"abc")
+    async with connect_as_queue(moving, 20, moving.database_url) as connection:
+        dying = Queue(Side.MAIN, Dying(connection, 2, behind=False))  # type: ignore[arg-type]
+        with pytest.raises((OSError, asyncpg.InterfaceError)):
+            await carry(dying, own, ["catalog.ours"])
+    assert [await count(main), await count(own), await count(own, NOTES)] == [3, 3, 3]
+    async with working():
+        await eventually(lambda: len(ran) == 3)
+
+        async def is_over() -> bool:
+            return not sum([await count(main), await count(own), await count(own, NOTES)])
+
+        await eventually(is_over)
+    assert sorted(key for _, key in ran) == [f"catalog.ours-{number}" for number in (1, 2, 3)]
+
+
 async def test_several_carriers_carry_each_job_once(
     moving: Settings, monolith: AsyncEngine, queues: dict[Side, Queue]
 ) -> None:
@@ -374,15 +397,15 @@ async def test_what_runs_while_the_data_move_ends_once(
     own = await gates.admins[Side.OWN].fetchval("SELECT current_database()")
     async with working(worker_lost_after=1):
         await enqueue(process, alone, "alone")
-        await begun.wait()
-        begun.clear()
+        await events["begun"].wait()
+        events["begun"].clear()
         await enqueue(process, slow, "slow")
-        await begun.wait()
+        await events["begun"].wait()
         await gates.move(Side.MAIN, Side.OWN)
         await eventually(lambda: sides_of_engine(process) is Side.OWN)
         await asyncio.sleep(2.5)  # Longer than a silent worker keeps a job.
         assert not ran
-        may_end.set()
+        events["may_end"].set()
         await eventually(lambda: len(ran) == 2)
 
         async def is_empty() -> bool:
@@ -413,6 +436,35 @@ async def test_a_worker_takes_nothing_while_no_side_is_open_and_complains_of_not
             await eventually(lambda: len(ran) == 4)
     said = [each for each in caplog.records if each.levelno > logging.INFO]
     assert not said
+
+
+async def test_whatever_else_a_process_has_open_goes_along(
+    working: Callable[..., Any],
+    moving: Settings,
+    gates: Gates,
+    monolith: AsyncEngine,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, "app"):
+        async with working(worker_lost_after=1):
+            await enqueue(monolith, alone, "which has its heartbeats")
+            await events["begun"].wait()
+            for source, target in ((Side.MAIN, Side.OWN), (Side.OWN, Side.MAIN)):
+                await gates.move(source, target)
+                name = await gates.admins[target].fetchval("SELECT current_database()")
+
+                async def is_there(source: Side = source, target: Side = target) -> bool:
+                    clocks = [await gates.sessions(each, CLOCK) for each in (source, target)]
+                    return clocks == [0, 1]
+
+                await eventually(is_there)
+                async with connect_as_queue(moving) as asked:  # As gauges do, and `app jobs`.
+                    assert await asked.fetchval("SELECT current_database()") == name
+            assert [each.getMessage() for each in caplog.records] == [
+                "The data of catalog are in its own database.",
+                "The data of catalog are in the main database.",
+            ]
+            events["may_end"].set()
 
 
 async def test_what_dead_workers_left_is_carried_as_well(

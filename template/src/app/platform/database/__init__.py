@@ -2,75 +2,75 @@
 
 from app.platform.database.credentials import connect, connect_in_greenlet, connect_straight
 from app.platform.database.database import (
-    check_none_is_open,
     Database,
+    check_none_is_open,
     in_transaction,
     is_inside,
     opening,
 )
 from app.platform.database.driver import statements_may_take
 from app.platform.database.engine import (
+    Pool,
     async_url,
     close,
     create_engine,
     login_of,
-    Pool,
 )
 from app.platform.database.errors import (
-    BoundaryError,
     OF_DRIVER,
+    BoundaryError,
     OutcomeUnknownError,
-    sqlstate_of,
     TransactionError,
     UnreachableError,
+    sqlstate_of,
 )
 from app.platform.database.fences import (
+    HAS_FENCE,
+    INSTALL,
+    TABLES,
     change_gate,
     clear_fence,
     fence,
-    HAS_FENCE,
-    INSTALL,
     lift_fence,
-    TABLES,
 )
 from app.platform.database.fetch import Prepared
-from app.platform.database.gates import FENCED, Gate, GATES, HAS_GATES, lock_of, READ_GATE
+from app.platform.database.gates import FENCED, GATES, HAS_GATES, READ_GATE, Gate, lock_of
 from app.platform.database.reading import (
+    Reading,
+    ReadYourWrites,
     committed_ago,
     has_committed,
     read_after,
-    Reading,
     reading_primary,
-    ReadYourWrites,
 )
-from app.platform.database.replica import connect_replica, Replica
+from app.platform.database.replica import Replica, connect_replica
 from app.platform.database.roles import (
-    check_login,
-    DatabaseAheadError,
     EXTENSIONS,
+    ROLES,
+    DatabaseAheadError,
+    MigrationError,
+    check_login,
     grant,
     let_use,
     make_roles,
-    MigrationError,
     owner_of,
     prepare_schema,
     refused,
     repeated,
     role_of,
-    ROLES,
     roles_of,
 )
-from app.platform.database.side_watch import find_open_side, is_moving, SidesError, watched
+from app.platform.database.side_watch import SidesError, find_open_side, is_moving, watched
 from app.platform.database.sides import Place, Side, Sides, sides_of
 from app.platform.database.statement_spans import trace_statements
 from app.platform.database.tables import NAMING
 from app.platform.database.transaction import (
+    Tx,
     has_begun,
     is_of_this_task,
     roles_in,
     send,
     send_last,
-    Tx,
     view_of,
     when_ended,
 )
@@ -78,10 +78,10 @@ from app.platform.database.transaction import (
 __all__ = [
     "EXTENSIONS",
     "FENCED",
+    "GATES",
     "HAS_FENCE",
     "HAS_GATES",
     "INSTALL",
-    "GATES",
     "NAMING",
     "OF_DRIVER",
     "READ_GATE",
@@ -90,8 +90,8 @@ __all__ = [
     "BoundaryError",
     "Database",
     "DatabaseAheadError",
-    "HeldError",
     "Gate",
+    "HeldError",
     "MigrationError",
     "OutcomeUnknownError",
     "Place",
@@ -118,8 +118,8 @@ __all__ = [
     "connect_replica",
     "connect_straight",
     "create_engine",
-    "find_open_side",
     "fence",
+    "find_open_side",
     "grant",
     "has_begun",
     "has_committed",

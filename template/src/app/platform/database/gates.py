@@ -10,13 +10,12 @@ from enum import StrEnum
 from zlib import crc32
 
 SCHEMA = "carving"
-GATES = f"{SCHEMA}.gates"
 CHANNEL = "carving"
 """What is notified, with the name of the module, when a gate changes."""
 FENCED = "SCV01"
 """The SQLSTATE of a write on a side that is closed."""
-READ_GATE = f"SELECT state, is_own FROM {GATES} WHERE module = $1"
-HAS_GATES = f"SELECT to_regclass('{GATES}') IS NOT NULL"
+READ_GATE = f"SELECT state, is_own FROM {SCHEMA}.gates WHERE module = $1"
+HAS_GATES = f"SELECT to_regclass('{SCHEMA}.gates') IS NOT NULL"
 
 
 class Gate(StrEnum):

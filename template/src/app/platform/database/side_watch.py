@@ -24,9 +24,9 @@ logger = logging.getLogger("app.sides")
 
 _POLL = 1.0
 """Seconds after which a gate is looked at although nobody told of it."""
-_SOON = 0.05
+_SOON = 0.1
 """Seconds after which it is looked again while no side is open, or something has to end."""
-_DRAIN = 0.005
+_DRAIN = 0.01
 _BY_DEFAULT = {Side.MAIN: Gate.OPEN, Side.OWN: Gate.CLOSED}
 """What holds where a database says nothing of the module."""
 _WRITABLE = (Gate.OPEN, Gate.CLOSING)
@@ -113,7 +113,7 @@ class _Watch:
                         )
                     said = reason
                     self.has_looked.set()
-                    await asyncio.sleep(_POLL)
+                    await asyncio.sleep(_SOON if self._sides.is_held else _POLL)
         finally:
             self.close()
 

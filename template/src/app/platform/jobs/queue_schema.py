@@ -6,7 +6,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.platform import schemas
-from app.platform.database import GATES
 from app.platform.jobs.names import NAMES
 from app.platform.jobs.queue import queries_on
 
@@ -20,8 +19,8 @@ _ARRIVED = f"""CREATE TABLE IF NOT EXISTS {schemas.QUEUE}.arrived (
 """Which jobs have come from another queue; see `carrier`."""
 _OURS = 1
 """Counts what has been added here to pgqueuer's tables."""
-_IS_OWN = text(f"SELECT EXISTS (SELECT FROM {GATES} WHERE is_own)")
-_HAS_GATES = text(f"SELECT to_regclass('{GATES}') IS NOT NULL")
+_IS_OWN = text("SELECT EXISTS (SELECT FROM carving.gates WHERE is_own)")
+_HAS_GATES = text("SELECT to_regclass('carving.gates') IS NOT NULL")
 _COUNT_APART = text(f"""
     SELECT setval(sequence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
     FROM (SELECT pg_get_serial_sequence('{_TABLE}', 'id')::regclass AS sequence) AS each

@@ -15,13 +15,14 @@ from pgqueuer.models import JobId
 from pgqueuer.types import QueueManagerId
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.database import is_moving, Place, sides_of
+from app.platform.database import is_moving, sides_of
 from app.platform.jobs.attempt import attempt, MovedError, record
 from app.platform.jobs.carrier import Carrier
 from app.platform.jobs.jobs import BoundJob, by_any_name
 from app.platform.jobs.lifeline import lifeline
 from app.platform.jobs.names import NAMES
 from app.platform.jobs.observing import observed_attempt
+from app.platform.jobs.places import Places
 from app.platform.jobs.prefetch import Backlog
 from app.platform.jobs.queue import (
     connect_queue,
@@ -76,14 +77,12 @@ class Worker:
         self._quiet = asyncio.Event()  # No more jobs are being taken.
         self._serving: asyncio.Task[None] | None = None
         self._queue: Queries
-        self._sides = sides_of(settings)
-        self._place: Place | None = None
-        self._places: dict[JobId, Place | None] = {}
-        """Where the jobs that run were taken, if there are two databases."""
+        sides = sides_of(settings)
+        self._places = Places(sides)
         self.carrier: Carrier | None = None
-        if self._sides is not None:
-            names = names_of(self._sides.module, known or jobs)
-            self.carrier = Carrier(settings, self._sides, names, self._id, self._left)
+        if sides is not None:
+            names = names_of(sides.module, known or jobs)
+            self.carrier = Carrier(settings, sides, names, self._id, self._places.left)
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when those that run have ended."""
@@ -159,7 +158,10 @@ class Worker:
         limit, is_away = self._settings.worker_lost_after + MARGIN, False
         while True:
             try:
-                async with self._used(), connect_queue(self._settings, limit) as self._queue:
+                async with (
+                    self._places.used(self._wake.set, self._arrive),
+                    connect_queue(self._settings, limit) as self._queue,
+                ):
                     await self._taker.warn_of_unknown(self._queue)
                     await self._queue.driver.add_listener(NAMES.channel, lambda _: self._wake.set())
                     if is_away:
@@ -167,7 +169,7 @@ class Worker:
                         # What was taken, and never arrived here.
                         await release_all_but(self._queue, self._id, self._held())
                     is_away = False
-                    while self._sides is None or not self._sides.is_held:
+                    while self._places.is_open:
                         await self._work()
                     await self._backlog.end_idle(self._queue)
                     await self._backlog.hand_back(self._queue, 0)
@@ -203,26 +205,11 @@ class Worker:
         """Return the jobs that are in hand here."""
         return self._running.keys() | self._backlog.held()
 
-    @asynccontextmanager
-    async def _used(self) -> AsyncIterator[None]:
-        """Be on the open side, until there is none any more."""
-        if self._sides is None or self.carrier is None:
-            yield
-            return
-        async with self._sides.used(self._wake.set):
-            if self._place != self._sides.place:
-                self._backlog.forget()  # What was taken there, and not handed back.
-                self._place = self._sides.place
-                await self.carrier.finish()
-            yield
-
-    def _is_here(self, place: Place | None) -> bool:
-        """Say whether the queue that is asked is the one of which a job was taken."""
-        return self._sides is None or (self._sides.place == place and not self._sides.is_held)
-
-    def _left(self) -> list[JobId]:
-        """Return the jobs in hand that were taken on the other side."""
-        return [id for id, place in self._places.items() if place != self._place]
+    async def _arrive(self) -> None:
+        """Begin anew, where the data are now: what was in hand and not handed back is in the other queue."""
+        self._backlog.forget()
+        if self.carrier is not None:
+            await self.carrier.finish()
 
     def _start_waiting(self) -> None:
         while row := self._backlog.next(len(self._running)):
@@ -242,50 +229,45 @@ class Worker:
 
     async def _run(self, row: Row) -> Exception | None:
         """Run a job once; return the error it ended with."""
-        job, place = self._jobs[row.entrypoint], self._place
-        sides, self._places[row.id] = self._sides, place
+        job, places = self._jobs[row.entrypoint], self._places
+        places.begin(row.id)
         with observed_attempt(job, row) as observed:
             try:
                 if is_suspected(row):
-                    await self._ask(lambda queue: check_not_deadly(queue, row), place)
-                if not await attempt(
-                    self._engine, job, row, lambda: sides is None or sides.place == place
-                ):
-                    await self._end(row, place)
+                    await self._ask(row, lambda queue: check_not_deadly(queue, row))
+                if not await attempt(self._engine, job, row, lambda: places.is_with_data(row.id)):
+                    await self._end(row)
                 observed.outcome = "done"
             except Exception as error:
                 observed.error = failed = error
                 try:
                     if isinstance(error, MovedError) or is_moving(error):
-                        await self._ask(lambda queue: put_off(queue, self._id, row.id), place)
+                        await self._ask(row, lambda queue: put_off(queue, self._id, row.id))
                         return error
                     observed.outcome = await self._ask(
-                        lambda queue: record(queue, self._id, job, row, failed), place
+                        row, lambda queue: record(queue, self._id, job, row, failed)
                     )
                 except UNREACHABLE as failure:
                     observed.outcome = "lost"  # It stays marked as running, for a moment.
                     logger.warning("What became of it could not be recorded: %s", cause(failure))
                 return error
             finally:
-                del self._places[row.id]
+                places.end(row.id)
         return None
 
-    async def _end(self, row: Row, place: Place | None) -> None:
+    async def _end(self, row: Row) -> None:
         """Take out what ended without a transaction: together with others, unless it was taken elsewhere."""
-        if self._is_here(place):
+        if self._places.elsewhere(row.id) is None:
             self._backlog.idle.append(row)
         else:
-            await self._ask(lambda queue: queue.log_jobs([(row, "successful", None)]), place)
+            await self._ask(row, lambda queue: queue.log_jobs([(row, "successful", None)]))
 
-    async def _ask(
-        self, question: Callable[[Queries], Awaitable[Answer]], place: Place | None
-    ) -> Answer:
+    async def _ask(self, row: Row, question: Callable[[Queries], Awaitable[Answer]]) -> Answer:
         """Ask the queue of which a job was taken; again where it does not answer, on the next connection."""
         while True:
             try:
-                if self._is_here(place) or self._sides is None or place is None:
+                if (url := self._places.elsewhere(row.id)) is None:
                     return await question(self._queue)
-                url = self._sides.urls[place.side]
                 async with connect_queue(self._settings, CONNECT, url) as queue:
                     return await question(queue)
             except UNREACHABLE as error:
