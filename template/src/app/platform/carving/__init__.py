@@ -1,9 +1,10 @@
 """Moves the data of a module to a database of its own, and back, while it is used: `app carve`."""
 
 from app.platform.carving.confirming import confirm
+from app.platform.carving.connecting import connected
 from app.platform.carving.copying import begin_copy, stop, TableCopy, watch_copy
 from app.platform.carving.cutting import Cut, cut, go_back
-from app.platform.carving.ends import connected, End, Ends, ends_of, UnreachableEndError
+from app.platform.carving.ends import End, Ends, ends_of, UnreachableEndError
 from app.platform.carving.errors import CarvingError
 from app.platform.carving.looking import look, Looked
 from app.platform.carving.looking_tables import Finding

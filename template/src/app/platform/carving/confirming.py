@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from app.platform.carving.archiving import archive
-from app.platform.carving.copying import drop_tables, Say
+from app.platform.carving.copying import drop_tables
 from app.platform.carving.ends import Ends
 from app.platform.carving.errors import CarvingError
 from app.platform.carving.proof import noted_proof
 from app.platform.carving.settling import settle
-from app.platform.carving.streams import drop_stream
+from app.platform.carving.streams import drop_stream, Say
 from app.platform.database import Gate
 
 _OUTSIDE = """SELECT conrelid::regclass::text || '.' || conname FROM pg_constraint

@@ -18,11 +18,11 @@ from app.platform.carving.streams import (
     make_slot,
     publish,
     refresh,
+    Say,
     subscribe,
 )
 from app.platform.database import change_gate, fence, Gate, lift_fence, TABLES
 
-Say = Callable[[str], None]
 _PROGRESS = """SELECT pg_class.relname AS name, srsubstate::text AS state, coalesce(tuples_processed, 0) AS rows
     FROM pg_subscription JOIN pg_subscription_rel ON srsubid = pg_subscription.oid
     JOIN pg_class ON pg_class.oid = srrelid
@@ -67,26 +67,25 @@ async def begin_copy(
             f"{target.name.capitalize()} takes the writes of {module}, so nothing is copied there. "
             f"`app carve status {module}` says where things are."
         )
-    await make_gate(ends.main, module, Gate.OPEN)
+    await make_gate(ends.main, ends.own, module, Gate.OPEN)
     if standing.target.gate is Gate.AWAY:
         await target.session.execute(change_gate(module, Gate.CLOSED, was="'away'"))
     await migrate()
-    await make_gate(target, module, Gate.CLOSED)
+    await make_gate(target, source, module, Gate.CLOSED)
     await target.session.execute(fence(module))
     await check_same_tables(source, target, module)
     new = await publish(source, module)
     standing = await stand(ends, module)
     stream = standing.target.subscription
     if stream is not None and (standing.source.slot is None or standing.source.slot.is_lost):
-        raise CarvingError(" ".join(faults(standing)))
+        raise CarvingError(" ".join(each.what for each in faults(standing)))
     if stream is None:
         if (
             standing.source.slot is not None
         ):  # Of a copy that was killed; it may have run out meanwhile.
             await drop_stream(source, target, module)
             await publish(source, module)
-        say("Waiting for transactions that are open.")
-        await make_slot(source, module)
+        await make_slot(source, module, say)
         await _empty(target, module)
         await subscribe(source, target, module, copy=True)
     else:

@@ -5,9 +5,10 @@ next one relies on it, so a command that is killed leaves what `settling` brings
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import asyncpg
 
@@ -24,13 +25,11 @@ from app.platform.carving.proof import (
 )
 from app.platform.carving.ready import check_ready, wait_until_close
 from app.platform.carving.sequences import carry_sequences
-from app.platform.carving.settling import open_gate, settle, stand, tidy
-from app.platform.carving.states import Standing
-from app.platform.carving.streams import make_slot, publish, subscribe
+from app.platform.carving.settling import open_gate, reopen_begun, settle, stand, tidy
+from app.platform.carving.streams import make_slot, publish, Say, subscribe
 from app.platform.carving.waiting import alone, arrived, Pause, who_is_in_the_way
-from app.platform.database import change_gate, fence, Gate, TABLES
-
-Say = Callable[[str], None]
+from app.platform.database import change_gate, fence, Gate, OF_DRIVER, TABLES
+from app.platform.telemetry import cause
 
 _HOLD = "LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE"
 _TABLES_OF = "SELECT format('%I.%I', '{0}', relname) FROM {1} AND relkind = 'r'"
@@ -47,8 +46,12 @@ class Cut:
     module: str
     pause: float = 2.0
     longest_request: float = 60.0
+    patience: float = 20.0
+    """Seconds to wait, before the pause, for transactions of the other server."""
     with_way_back: bool = True
     proof_first: bool = False
+    is_opening: bool = False
+    """Whether the other side may be open by now, whatever was heard of it."""
     took: float = 0.0
     """Seconds in which writes waited."""
     sequences: int = 0
@@ -71,9 +74,9 @@ async def cut(ends: Ends, to_own: bool, wanted: Cut, say: Say) -> Cut:
     async with AsyncExitStack() as stack:
         shots = await stack.enter_async_context(snapshots(source, target))
         try:
-            await _move(ends, source, target, standing, wanted, shots, say)
+            await _move(source, target, wanted, shots, say)
         except BaseException as error:
-            await _give_up(ends, wanted.module, error)
+            await _give_up(ends, source, wanted, error)
         await tidy(ends, await stand(ends, wanted.module))
         say(f"{target.name.capitalize()} takes the writes, after {wanted.took:.2f} s.")
         if not wanted.proof_first:
@@ -83,21 +86,13 @@ async def cut(ends: Ends, to_own: bool, wanted: Cut, say: Say) -> Cut:
     return wanted
 
 
-async def _move(
-    ends: Ends,
-    source: End,
-    target: End,
-    standing: Standing,
-    wanted: Cut,
-    shots: list[Snapshot],
-    say: Say,
-) -> None:
+async def _move(source: End, target: End, wanted: Cut, shots: list[Snapshot], say: Say) -> None:
     """Prepare what takes its time, then close the source and open the target."""
     module = wanted.module
     if wanted.with_way_back:
         say("Preparing the way back.")
         await publish(target, module)
-        await make_slot(target, module)
+        await make_slot(target, module, say, wanted.patience)
         await subscribe(target, source, module, copy=False, enabled=False)
     keys = Keys(source, target, module, wanted.longest_request)
     wanted.keys = await keys.carry()
@@ -128,6 +123,7 @@ async def _move(
             raise CarvingError(f"{source.name.capitalize()} is not closed any more: it is {still}.")
         await target_guard.close()
         async with pause.limit("opening"):
+            wanted.is_opening = True
             await open_gate(target, module, pause.left)
         wanted.took = pause.taken
 
@@ -164,21 +160,37 @@ async def _guarded(end: End, module: str) -> AsyncIterator[asyncpg.Connection]:
         guard.terminate()
 
 
-async def _give_up(ends: Ends, module: str, error: BaseException) -> None:
-    """Undo what was begun, on new sessions: of the old ones nobody knows what they have done."""
+async def _give_up(ends: Ends, source: End, wanted: Cut, error: BaseException) -> NoReturn:
+    """Undo what was begun. Raises what is told of it.
+
+    While the session lives that has the lock, nobody else has moved anything since: where nothing was
+    opened yet, it takes nobody else to open the source again. Otherwise both sides are asked, on new
+    sessions, which have the locks when the old ones are surely gone.
+    """
+    module = wanted.module
+    if not wanted.is_opening:
+        with suppress(OSError, *OF_DRIVER):
+            async with asyncio.timeout(_RECOVER):
+                await source.session.execute("ROLLBACK")
+                await reopen_begun(source, module)
     for end in (ends.main, ends.own):
         end.session.terminate()
-        await end.begin()
-        await take_lock(end, module, wait=_RECOVER)
-    standing, _ = await settle(ends, module)
-    what = "The own database" if standing.source.is_own else "The main database"
-    if isinstance(error, CarvingError):
-        raise CarvingError(f"{error} {what} takes the writes.") from error
-    if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
+    told = str(error) if isinstance(error, CarvingError) else f"Given up: {_cause(error)}."
+    try:
+        for end in (ends.main, ends.own):
+            await end.begin()
+            await take_lock(end, module, wait=_RECOVER)
+        standing, _ = await settle(ends, module)
+    except CarvingError as second:
+        raise CarvingError(f"{told} And then: {second}") from error
+    if not isinstance(error, Exception):
         raise error
-    raise CarvingError(
-        f"The cut of {module} was given up: {type(error).__name__}: {error}. {what} takes the writes."
-    ) from error
+    what = "The own database" if standing.source.is_own else "The main database"
+    raise CarvingError(f"{told} {what} takes the writes.") from error
+
+
+def _cause(error: BaseException) -> str:
+    return cause(error) if isinstance(error, Exception) else "it was to stop"
 
 
 async def go_back(ends: Ends, to_own: bool, wanted: Cut, say: Say) -> None:

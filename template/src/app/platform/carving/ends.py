@@ -1,8 +1,6 @@
 """The two databases between which a module's data move, and the sessions that may change their gates."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from zlib import crc32
 
@@ -23,6 +21,9 @@ _HOLDER = """SELECT pid, application_name,
     WHERE locktype = 'advisory' AND granted AND database = datid AND datname = current_database()
         AND classid::bigint = $1::bigint & 4294967295 AND objid::bigint = $2::bigint & 4294967295
         AND mode = 'ExclusiveLock'"""
+
+_IDENTITY = """SELECT system_identifier || ' ' || pg_database.oid FROM pg_control_system(), pg_database
+    WHERE datname = current_database()"""
 
 
 @dataclass
@@ -71,6 +72,10 @@ class End:
     async def begin(self) -> None:
         """Open the session. Raises UnreachableEndError."""
         self.session = await self.connect()
+
+    async def identity(self) -> str:
+        """Return what is the same for no other database, on whatever server."""
+        return str(await self.session.fetchval(_IDENTITY))
 
     async def row(self, query: str) -> asyncpg.Record:
         """Return the one row that a query always has."""
@@ -133,25 +138,6 @@ def ends_of(settings: Settings, command: str) -> Ends:
     )
 
 
-@asynccontextmanager
-async def connected(ends: Ends, module: str) -> AsyncIterator[Ends]:
-    """Be the one who moves a module's data, while the block lasts.
-
-    Raises CarvingError where somebody else is, and UnreachableEndError.
-    """
-    begun: list[End] = []
-    try:
-        for end in (ends.main, ends.own):
-            await end.begin()
-            begun.append(end)
-            await take_lock(end, module)
-        await check_two(ends)
-        yield ends
-    finally:
-        for end in begun:
-            end.session.terminate()
-
-
 async def take_lock(end: End, module: str, wait: float = 0) -> None:
     """Take the lock of the command on one side. Raises CarvingError, which says who has it."""
     keys = _COMMANDS, lock_of(module)[1]
@@ -172,9 +158,7 @@ async def take_lock(end: End, module: str, wait: float = 0) -> None:
 
 async def check_two(ends: Ends) -> None:
     """Raise CarvingError where both URLs name the same database."""
-    same = "SELECT oid::text || pg_postmaster_start_time() FROM pg_database WHERE datname = $1"
-    found = [await end.session.fetchval(same, end.database) for end in (ends.main, ends.own)]
-    if found[0] == found[1]:
+    if await ends.main.identity() == await ends.own.identity():
         raise CarvingError(
             "MIGRATION_DATABASE_URL and OWN_MIGRATION_DATABASE_URL name the same database: the module's "
             "own one is to be another, on the same server or elsewhere."

@@ -1,11 +1,11 @@
 """Compares both sides while one of them takes writes: these wait for a moment, as in a cut."""
 
-from app.platform.carving.copying import Say
 from app.platform.carving.ends import Ends
 from app.platform.carving.errors import CarvingError
 from app.platform.carving.proof import compare, Compared, note_proof, snapshots
 from app.platform.carving.settling import reopen, settle
 from app.platform.carving.states import State
+from app.platform.carving.streams import Say
 from app.platform.carving.waiting import alone, arrived, Pause
 from app.platform.database import change_gate, Gate
 

@@ -36,7 +36,7 @@ async def check_ready(source: End, target: End, standing: Standing, *, with_way_
     if not stream.is_complete:
         left = sorted(name for name, state in stream.tables.items() if state != "r")
         raise CarvingError(f"{', '.join(left)} are still being copied: {copy} waits for it.")
-    if wrong := [each for each in faults(standing) if "has failed" not in each]:
+    if wrong := [each.what for each in faults(standing) if each.blocks]:
         raise CarvingError(" ".join(wrong))
     for end in (source, target):
         if not await end.session.fetchval("SELECT pg_try_advisory_lock($1)", TURN):

@@ -24,7 +24,7 @@ async def moving(ends: Ends) -> list[str]:
 async def report(ends: Ends, module: str) -> dict[str, Any]:
     """Return how things stand, for people and scripts. It changes nothing, and waits for nobody."""
     standing = await stand(ends, module)
-    wrong = list(faults(standing))
+    wrong = [each.what for each in faults(standing)]
     source, target = ends.toward(own=not standing.source.is_own)
     tables: list[dict[str, Any]] = []
     if standing.target.subscription is not None:

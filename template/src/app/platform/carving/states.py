@@ -12,6 +12,7 @@ databases. So it is right after any command was killed, too.
 | `moved` | the own one takes the writes; the main one follows, or nothing does (see what is wrong) | `back`; `confirm` when the proof is equal |
 | `confirmed` | the own one takes the writes; the main one has nothing of the module | `copy --home` |
 | `returning` | the own one takes the writes; tables are copied to the main one | wait; `copy --home` goes on with it, `stop --home` undoes it |
+| `unknown` | neither side takes writes, and it is no cut: one has no gate of the module, or does not answer | find the database that has its data; nothing is changed before |
 | `split` | both take writes. It cannot come from these commands: somebody has changed gates by hand | stop the service; decide which side counts; see the runbook |
 """
 
@@ -33,6 +34,7 @@ class State(StrEnum):
     MOVED = "moved"
     CONFIRMED = "confirmed"
     RETURNING = "returning"
+    UNKNOWN = "unknown"
     SPLIT = "split"
 
 
@@ -71,7 +73,9 @@ class Standing:
         if self.main.is_open and self.own.is_open:
             return State.SPLIT
         if self.open is None:
-            return State.CUTTING
+            known = (Gate.CLOSING, Gate.CLOSED)
+            is_cut = self.main.gate in known and self.own.gate in known
+            return State.CUTTING if is_cut else State.UNKNOWN
         stream = self.target.subscription
         if self.open is self.main:
             if stream is None and self.main.slot is None:
@@ -96,60 +100,80 @@ NEXT = {
     State.MOVED: "`app carve confirm {0}` drops what is left here, `app carve back {0}` returns.",
     State.CONFIRMED: "`app carve copy {0} --home` is the way back.",
     State.RETURNING: "`app carve copy {0} --home` goes on, `app carve stop {0} --home` undoes it.",
+    State.UNKNOWN: "Find the database that has the data of {0}: OWN_MIGRATION_DATABASE_URL is to name it.",
     State.SPLIT: "Stop the service now. Decide which side counts, and close the other one by hand.",
 }
 
 
-def faults(standing: Standing) -> Iterator[str]:
-    """Yield what is wrong, each with what to do."""
+@dataclass(frozen=True)
+class Fault:
+    """Something that is wrong, with what to do."""
+
+    what: str
+    blocks: bool = True
+    """Whether there is no cut before it is mended."""
+
+
+def faults(standing: Standing) -> Iterator[Fault]:
+    """Yield what is wrong."""
     source, target, module = standing.source, standing.target, standing.module
     stream, slot = target.subscription, source.slot
-    home = " --home" if source.is_own else ""
-    again = f"`app carve stop {module}{home}`, then `app carve copy {module}{home}`"
+    here, there = _name(source), _name(target)
+    copy = f"`app carve copy {module}{' --home' if source.is_own else ''}`"
+    again = f"{copy.replace('copy', 'stop')}, then {copy}"
     if standing.state is State.SPLIT:
-        yield "Both databases are open for writes."
+        yield Fault("Both databases are open for writes.")
+        return
+    if standing.state is State.UNKNOWN:
+        yield Fault("Neither database takes writes, and no cut is under way.")
         return
     for side in (source, target):
         if side.is_open and side.has_fence:
-            yield f"{_name(side).capitalize()} is open, and still refuses writes: run any command."
+            yield Fault(f"{_name(side)} is open, and still refuses writes: run any command.")
         if side.gate is Gate.CLOSED and not side.is_fenced:
-            yield f"{_name(side).capitalize()} is closed, and tables have no fence: run `app migrate`."
-    if standing.state is State.MOVED and stream is None:
-        yield (
-            f"There is no way back: nothing streams to {_name(target)}. `app carve copy {module} --home` "
-            "makes one, `app carve confirm` does without."
-        )
+            yield Fault(
+                f"{_name(side)} is closed, and has tables without a fence: run `app migrate`."
+            )
     if stream is None:
+        if standing.state is State.MOVED:
+            yield Fault(
+                f"There is no way back: nothing streams to {there}. {copy} makes one, `app carve confirm "
+                f"{module}` does without."
+            )
         if slot is not None and standing.state is not State.CUTTING:
-            yield f"A slot keeps WAL in {_name(source)}, and nothing reads it: `app carve copy` or `stop`."
+            yield Fault(f"A slot keeps WAL in {here}, and nothing reads it: {copy}, or stop.")
         return
     if slot is None:
-        yield f"The slot of the stream is gone from {_name(source)}: {again}."
+        yield Fault(f"The slot of the stream is gone from {here}: {again}.")
     elif slot.is_lost:
-        yield f"{_name(source).capitalize()} has thrown away WAL that was not sent: {again}."
+        yield Fault(f"{here} has thrown away WAL that was not sent yet: {again}.")
     elif slot.wal_status in ("extended", "unreserved"):
-        yield (
-            f"{_name(source).capitalize()} keeps {slot.kept:,} bytes of WAL for the stream, more than "
-            "max_wal_size: see that it catches up, or stop it, before the disk is full."
+        yield Fault(
+            f"{here} keeps {slot.kept:,} bytes of WAL for the stream, more than max_wal_size: see that it "
+            "catches up, or stop it, before the disk is full.",
+            blocks=False,
         )
-    if stream.enabled and not stream.runs:
-        yield f"The stream does not run in {_name(target)}: its server's log says why."
     if not stream.enabled and standing.state is not State.CUTTING:
-        yield f"The stream is disabled in {_name(target)}: run `app carve copy {module}{home}` again."
-    if stream.failed:
-        yield (
-            f"The stream has failed {stream.failed} times in {_name(target)}; its server's log says why. "
-            "If it does no more: pg_stat_reset_subscription_stats()."
+        yield Fault(f"The stream is disabled in {there}: run {copy} again.")
+    elif stream.enabled and not stream.runs:
+        yield Fault(
+            f"The stream does not run in {there}: its server's log says why. It tries again."
         )
-    unpublished = source.tables.keys() - (source.published or ())
-    if source.published is not None and (new := _new(standing, unpublished)):
-        yield f"New tables are not copied yet: {', '.join(new)}. `app carve copy {module}{home}` again."
+    if stream.failed:
+        yield Fault(
+            f"The stream has failed {stream.failed} times in {there}; its server's log says why. If it does "
+            f"so no more: SELECT pg_stat_reset_subscription_stats({stream.oid});",
+            blocks=False,
+        )
+    if source.published is not None and (new := _new(standing)):
+        yield Fault(f"New tables are not copied yet: {', '.join(new)}. Run {copy} again.")
 
 
-def _new(standing: Standing, unpublished: set[str]) -> list[str]:
-    streamed = standing.target.subscription.tables if standing.target.subscription else {}
-    return sorted(unpublished - streamed.keys())
+def _new(standing: Standing) -> list[str]:
+    source, stream = standing.source, standing.target.subscription
+    known = (source.published or frozenset()) | (stream.tables.keys() if stream else set())
+    return sorted(source.tables.keys() - known)
 
 
 def _name(side: Facts) -> str:
-    return "the own database" if side.is_own else "the main database"
+    return "The own database" if side.is_own else "The main database"

@@ -5,6 +5,8 @@ databases are on one server. Names of tables are listed: to publish a whole sche
 """
 
 import asyncio
+import time
+from collections.abc import Callable
 
 import asyncpg
 
@@ -28,7 +30,11 @@ _RELEASE = """SELECT count(pg_terminate_backend(active_pid)) FROM pg_replication
 _SYNC_SLOTS = """SELECT slot_name FROM pg_replication_slots
     WHERE starts_with(slot_name, $1) AND right(slot_name, length($2)) = $2 AND slot_type = 'logical'"""
 _SYSTEM = "SELECT '_' || system_identifier FROM pg_control_system()"
+_WAITED_FOR = "SELECT pid, datname FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids($1))"
 _TRIES = 100
+_LOOK = 1.0
+
+Say = Callable[[str], None]
 
 
 async def publish(end: End, module: str) -> list[str]:
@@ -45,10 +51,36 @@ async def publish(end: End, module: str) -> list[str]:
     return new
 
 
-async def make_slot(end: End, module: str) -> None:
-    """Make the slot of the stream that begins here. It waits for transactions that are open."""
-    if not await end.session.fetchval(_HAS_SLOT, end.stream_of(module)):
-        await end.session.fetchval(_MAKE_SLOT, end.stream_of(module))
+async def make_slot(end: End, module: str, say: Say, seconds: float | None = None) -> None:
+    """Make the slot of the stream that begins here. It waits for all transactions of the server that are
+    open and have written, and says for which. Raises CarvingError where they are so long."""
+    slot = end.stream_of(module)
+    if await end.session.fetchval(_HAS_SLOT, slot):
+        return
+    pid = await end.session.fetchval("SELECT pg_backend_pid()")
+    making = asyncio.create_task(end.session.fetchval(_MAKE_SLOT, slot))
+    watcher = await end.connect()
+    told, began = "", time.monotonic()
+    try:
+        while not (await asyncio.wait([making], timeout=_LOOK))[0]:
+            who = "; ".join(
+                f"pid {each['pid']} in {each['datname']}"
+                for each in await watcher.fetch(_WAITED_FOR, pid)
+            )
+            if who and who != told:
+                say(f"Waiting for a transaction of {end.name}'s server to end: {who}.")
+                told = who
+            if seconds is not None and time.monotonic() - began > seconds:
+                raise CarvingError(
+                    f"A transaction of {end.name}'s server is open and does not end: {told or 'unknown'}. "
+                    "Nothing streams from there before it does."
+                )
+        await making
+    finally:
+        watcher.terminate()
+        if not making.done():
+            making.cancel()
+            await asyncio.wait([making])
 
 
 async def subscribe(

@@ -69,13 +69,15 @@ async def alone(source: End, module: str, pause: Pause) -> AsyncIterator[None]:
     try:
         await source.session.execute(f"SET lock_timeout = {pause.milliseconds}")
         await source.session.execute(f"SELECT pg_advisory_lock({first}, {second})")
-        yield
+        try:
+            yield
+        finally:
+            await source.session.execute("RESET lock_timeout")
+            await source.session.execute(f"SELECT pg_advisory_unlock({first}, {second})")
     except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
         raise CarvingError(
             f"Given up after {pause.taken:.1f} s: {await who_is_in_the_way(source, module)}."
         ) from error
-    await source.session.execute("RESET lock_timeout")
-    await source.session.execute(f"SELECT pg_advisory_unlock({first}, {second})")
 
 
 async def arrived(source: End, target: End, module: str, pause: Pause) -> None:

@@ -23,6 +23,7 @@ INSTALL = f"""DO $install$ BEGIN
             module text PRIMARY KEY,
             state text NOT NULL CHECK (state IN ('open', 'closing', 'closed', 'away')),
             is_own boolean NOT NULL,
+            peer text,
             changed timestamptz NOT NULL DEFAULT now()
         );
         CREATE TABLE IF NOT EXISTS {SCHEMA}.proofs (
@@ -42,7 +43,8 @@ INSTALL = f"""DO $install$ BEGIN
         GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO PUBLIC;
     END IF;
 END $install$"""
-"""Makes the tables that hold gates and proofs, where they are missing."""
+"""Makes the tables that hold gates and proofs, where they are missing. The peer is the other database, by the
+identifier of its server: no command takes a third one for it."""
 
 
 def fence(module: str) -> str:
