@@ -73,7 +73,10 @@ def _deployed(done: Carved) -> Iterator[Step]:
             ],
         )
     if done.deploy in ("compose", "both"):
-        yield "compose: it knows both databases, and works in the main one", ["make up"]
+        yield (
+            "compose: it knows both databases, and works in the main one; .env has no REMOTE_MODULES",
+            ["make up"],
+        )
     if done.deploy == "none":
         yield (
             "set, where it runs, and deploy: it knows both databases, and works in the main one",
