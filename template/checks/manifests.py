@@ -234,13 +234,11 @@ def _connection_complaints(
     if len(pods) < len(running):
         return
     # docs/scaling.md says what the others are for.
+    moved = with_own_data(manifests)
     of_each = {
-        name: 3
-        + (
-            settings[name].database_pool_size
-            if part_of(workloads[name]) == "web"
-            else settings[name].worker_concurrency
-        )
+        name: 3 + settings[name].database_pool_size
+        if part_of(workloads[name]) == "web"
+        else 3 + 2 * (module_of(workloads[name]) in moved) + settings[name].worker_concurrency
         for name in running
     }
     needed = sum(pods[name] * of_each[name] for name in running) + _MIGRATE

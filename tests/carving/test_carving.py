@@ -131,6 +131,27 @@ def test_a_second_service_is_warned_of_and_services_find_each_other(shop, run):
     assert '"127.0.0.1:8002:8000"' in (shop / "compose.yaml").read_text()  # As the proxy knows it.
 
 
+def test_carved_again_a_service_finds_what_it_has_come_to_call(shop, run, refused):
+    run("add-module", "identity")
+    commit()
+    run(*CARVE)
+    before = tree(shop)
+    edit(TOML, '["catalog"]', '["catalog", "identity"]')
+    commit()
+    done = run("carve", "billing")
+    assert done.code == 0, done.err
+    settings = (shop / SERVICE / "settings.env").read_text()
+    assert "\nREMOTE_MODULES=catalog=http://web identity=http://web\n" in settings
+    assert (
+        git(shop, "log", "-1", "--format=%s") == "Carve billing again: it calls catalog, identity"
+    )
+    assert "is a service already" in refused(*CARVE)
+    edit(TOML, '["catalog", "identity"]', '["catalog"]')
+    commit()
+    run(*CARVE)
+    assert tree(shop) == before
+
+
 def test_owners_that_stand_elsewhere_stay_as_they_are(shop, run):
     Path("CODEOWNERS").rename(shop.parent / "owners")
     Path("CODEOWNERS").symlink_to("../owners")

@@ -55,8 +55,7 @@ def carve(
     """
     check(start, name)
     work = Work(start, name, source, note)
-    needs = sorted(repository.read_module(work.folder).depends_on)
-    after = work.services | {name: {"needs": needs, "port": _free(work.services)}}
+    after = work.services | {name: {"needs": _needs(work), "port": _free(work.services)}}
 
     def edit(tree: Tree, done: Carved) -> dict[str, bytes]:
         toml = work.read(tree, work.toml)
@@ -72,6 +71,40 @@ def carve(
         return edited
 
     return work.do(after, f"Carve {name}: a deployment of its own", edit, dry_run)
+
+
+def calls_others(start: Path, name: str) -> bool:
+    """Whether a module is a service, and calls other modules than when it was carved."""
+    work = Work(start, name, None, lambda _: None)
+    about = work.services.get(name)
+    return about is not None and sorted(about["needs"]) != _needs(work)
+
+
+def carve_again(
+    start: Path,
+    name: str,
+    *,
+    source: str | None = None,
+    dry_run: bool = False,
+    note: Callable[[str], None] = lambda _: None,
+) -> Carved:
+    """Let a service know where the modules are that it calls by now.
+
+    Args:
+        start: a folder inside the repository.
+        name: of the module.
+        source: path or URL to read the template from; none finds it.
+        dry_run: write nothing.
+        note: is told what takes long, before it does.
+
+    Raises:
+        ScaffoldError: with nothing written.
+    """
+    work = Work(start, name, source, note)
+    needs = _needs(work)
+    message = f"Carve {name} again: it calls {', '.join(needs) or 'nobody'}"
+    about = {**work.services[name], "needs": needs}
+    return work.do(work.services | {name: about}, message, lambda *_: {}, dry_run)
 
 
 def undo(
@@ -127,6 +160,10 @@ def take_back(work: Work, message: str, dry_run: bool) -> Carved:
         return edited
 
     return work.do(after, message, edit, dry_run)
+
+
+def _needs(work: Work) -> list[str]:
+    return sorted(repository.read_module(work.folder).depends_on)
 
 
 def _free(services: Mapping[str, Any]) -> int:

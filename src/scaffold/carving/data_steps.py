@@ -65,10 +65,18 @@ def _deployed(done: Carved) -> Iterator[Step]:
                 f"{done.product}/{done.host}-migrate: own_migration_database_url, with its admin",
             ],
         )
-        commands = ["make manifests", "make deploy environment=staging …"]
-        yield "deploy: it knows both databases, and works in the main one", commands
+        yield (
+            "deploy: it knows both databases, and works in the main one",
+            [
+                "make manifests; where it counts too many connections, lower DATABASE_POOL_SIZE",
+                "make deploy environment=staging …",
+            ],
+        )
     if done.deploy in ("compose", "both"):
-        yield "compose: it knows both databases, and works in the main one", ["make up"]
+        yield (
+            "compose: it knows both databases, and works in the main one; .env has no REMOTE_MODULES",
+            ["make up"],
+        )
     if done.deploy == "none":
         yield (
             "set, where it runs, and deploy: it knows both databases, and works in the main one",
@@ -96,7 +104,7 @@ def _at_hand(done: Carved) -> Iterator[Step]:
 
 
 def _moved(done: Carved) -> Iterator[Step]:
-    name, kept = done.module, "DIR" if done.deploy == "none" else "/archive"
+    name, kept = done.module, "DIR" if done.deploy == "none" else f"/archive/{done.module}"
     yield f"move its data; {_PAGE} says what each step does", [f"app carve look {name}"]
     yield "copy them, while it works", [f"app carve copy {name}", f"app carve status {name}"]
     yield "cut over: requests wait for a moment", [f"app carve cut {name}"]

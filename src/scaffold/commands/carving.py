@@ -56,7 +56,8 @@ def carve(
     The bill comes first: which calls would lose their transaction, which values cannot cross a
     wire, what goes with the module. Where it is clean, or accepted, one commit has all that the
     module needs to run alone, from the same repository and image: manifests, settings, alerts.
-    Nothing calls it there before you let it, and one variable takes that back.
+    Nothing calls it there before you let it, and one variable takes that back. Carve it again once
+    it depends on other modules.
 
     With --data, a service gets a database of its own. Then `app carve` moves its data there, while
     it works. `scaffold uncarve` brings all of it home.
@@ -93,8 +94,14 @@ def carve(
     from scaffold.carving.report import as_dict
 
     if not bill:
-        from scaffold.carving.carve import check
+        from scaffold.carving.carve import calls_others, carve_again, check
+        from scaffold.carving.steps import after_carving_again
 
+        if calls_others(inside, name):
+            done = carve_again(inside, name, source=source, dry_run=dry_run, note=screen.note)
+            verb = "Would carve again" if dry_run else "Carved again"
+            tell(verb, done, after_carving_again(done), as_json)
+            return
         others = check(inside, name)
     from scaffold.deciding.metrics import read
 
