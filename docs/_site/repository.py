@@ -75,8 +75,12 @@ def _releases() -> Iterator[tuple[str, str]]:
         version = title.split()[0].strip("[]").lower()
         heading = f"What is new, and what an update to it changes: {title.lower()}."
         text = re.sub("^###", "##", text.rstrip(), flags=re.MULTILINE)
-        page = f"# {title}\n\n{heading}\n{text}\n\n"
-        yield f"releases/{version}", page + "\n".join(_moves(by_version.get(version, [])))
+        parts = re.split(r"^(?=## )", text, flags=re.MULTILINE)
+        added = [part for part in parts if part.startswith("## Added")]
+        changed = [part for part in parts if part not in added]
+        moves = "\n".join(_moves(by_version.get(version, [])))
+        page = f"# {title}\n\n{heading}\n"
+        yield f"releases/{version}", "\n\n".join([page, *changed, moves, *added])
 
 
 def _moves(changes: list[dict[str, str]]) -> Iterator[str]:
