@@ -84,7 +84,8 @@ bench: | $(UV)  ## Measure: zero to green, what starting, boundaries, calls, job
 	$(UV) run python bench/fleet.py
 
 docs: | $(UV)  ## Make the site of docs/ in site/, and refuse what is broken in it
-	$(UV) run --group docs sphinx-build --builder html --nitpicky --fail-on-warning --keep-going --quiet --doctree-dir .tools/doctrees docs site
+	rm -rf site docs/releases docs/repository
+	$(UV) run --group docs sphinx-build --builder html --nitpicky --fail-on-warning --keep-going --quiet --write-all --doctree-dir .tools/doctrees docs site
 
 format: | $(UV)  ## Format the code and sort the imports
 	$(UV) run ruff check --fix

@@ -49,12 +49,12 @@ def paced(cast: str) -> str:
 
 
 def _when(printed: str) -> Iterator[tuple[float, str]]:
-    now = 0.2
-    for step in re.split(r"^\s*(?===> )", printed, flags=re.MULTILINE)[1:]:
+    now = 0.0  # What does not move an image shows the first step.
+    for step in re.split(r"^(?===> )", printed, flags=re.MULTILINE)[1:]:
         yield now, CLEAR
-        lines = step.splitlines()
+        lines = step.rstrip().splitlines()
         for line in lines:
-            now += 0.5 if line.startswith("   $") else 0.05
+            now += (0.5 if line.startswith("   $") else 0.05) if now else 0
             colour = next((each for sign, each in COLOURS.items() if line.startswith(sign)), "")
             yield now, f"{colour}{line.rstrip()}\x1b[0m\r\n"
         now += 1.2 + 0.1 * len(lines)

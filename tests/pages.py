@@ -26,6 +26,7 @@ PAGES = [
 ]
 GENERATED = ("repository", "releases")  # By `make docs`: see docs/_site/repository.py.
 PAGES = [page for page in PAGES if page.parent.name not in GENERATED]
+ADDRESS = "<this repository>"  # Where a reader has found this page.
 MARKS = ("before", "not run", "fails", "in a moment", "goes on", "Ctrl-C")
 
 _TOKEN = re.compile(
@@ -102,6 +103,7 @@ def commands(text: str) -> tuple[str, ...]:
 def _is_whole(text: str) -> bool:
     if text.endswith("\\"):
         return False
+    text = text.replace(ADDRESS, "address")
     read = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True)
     return not read.returncode and not read.stderr
 

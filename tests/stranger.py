@@ -13,7 +13,7 @@ from typing import Self
 
 import pytest
 from generated import ROOT, UV
-from pages import Step
+from pages import ADDRESS, Step
 
 _PASSED = re.compile(r"(PIP|UV|SSL|REQUESTS)_|https?_proxy$|no_proxy$", re.IGNORECASE)
 SECONDS = 240
@@ -46,7 +46,7 @@ class Stranger:
         }
         self._environment.pop("UV_PROJECT_ENVIRONMENT", None)
         self._instead = {
-            "<this repository>": address,
+            ADDRESS: address,
             "127.0.0.1:8000": f"127.0.0.1:{self._port}",
         }
         self._scratch = home.with_name(f"{home.name}.said")

@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 import yaml
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -29,6 +30,7 @@ _ANSWERS = {
     "compose": True,
     "services": {},
 }
+_LOGGER = logging.getLogger(__name__)
 _FENCED = re.compile(r"^( *)```.*?^\1```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 
@@ -73,8 +75,12 @@ def _releases() -> Iterator[tuple[str, str]]:
         version = title.split()[0].strip("[]").lower()
         heading = f"What is new, and what an update to it changes: {title.lower()}."
         text = re.sub("^###", "##", text.rstrip(), flags=re.MULTILINE)
-        page = f"# {title}\n\n{heading}\n{text}\n\n"
-        yield f"releases/{version}", page + "\n".join(_moves(by_version.get(version, [])))
+        parts = re.split(r"^(?=## )", text, flags=re.MULTILINE)
+        added = [part for part in parts if part.startswith("## Added")]
+        changed = [part for part in parts if part not in added]
+        moves = "\n".join(_moves(by_version.get(version, [])))
+        page = f"# {title}\n\n{heading}\n"
+        yield f"releases/{version}", "\n\n".join([page, *changed, moves, *added])
 
 
 def _moves(changes: list[dict[str, str]]) -> Iterator[str]:
@@ -130,10 +136,12 @@ def _link(link: re.Match[str], origin: Path, page: str) -> str:
     if file == TEMPLATE / "docs/architecture.svg":  # Drawn in each repository, of its own modules.
         file = DOCS / "shop.svg"
     here = (DOCS / page).parent
-    if known := _PAGES.get(str(file)):
+    if known := _PAGES.get(str(file).removesuffix(".jinja")):
         return f"[{shown}]({os.path.relpath(DOCS / known, here)}.md{hash_}{heading})"
     if file.is_relative_to(DOCS):
         return f"{mark}[{shown}]({os.path.relpath(file, here)}{hash_}{heading})"
+    if ".md" in file.suffixes:
+        _LOGGER.warning("%s is no page of the site", file.relative_to(ROOT), location=page)
     return shown  # Code: read it in a checkout.
 
 
