@@ -7,12 +7,12 @@ types. And a transaction with one SELECT says what a role costs.
 """
 
 from .measuring import folder, inside, progress, shop
-from .results import Plot, Table
+from .results import Found, Plot, Table
 
 HOPS = 15
 
 
-def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
+def measure() -> Found:
     with folder() as work:
         progress("  generating a repository")
         at = shop(work / "shop")
@@ -35,7 +35,9 @@ def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
     return (
         [
             Table("A call, µs", ["", "p50", "p99", f"{HOPS} hops"], rows),
-            Table("The same within a process, ns", ["a call", "direct", "boundary", "between"], within),
+            Table(
+                "The same within a process, ns", ["a call", "direct", "boundary", "between"], within
+            ),
             Table("A transaction with one SELECT", ["", "µs", "ratio"], roles),
         ],
         Plot("A call", "µs", [(n, v[0], n != "bare httpx") for n, v in remote.items()], True),

@@ -15,7 +15,7 @@ All under uvicorn, one process each, eight connections, in rounds of 0.7 s that 
 
 from .installing import python, versions
 from .measuring import folder, inside, progress, shop
-from .results import Plot, Table
+from .results import Found, Plot, Table
 
 PACKAGES = (
     "starlette", "fastapi", "uvicorn[standard]", "asyncpg", "pyjwt", "sqlmodel", "psycopg[binary]",
@@ -33,7 +33,7 @@ NAMES = {
 }
 
 
-def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
+def measure() -> Found:
     peers = python("stacks", *PACKAGES)
     with folder() as work:
         progress("  generating the example")

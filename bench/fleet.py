@@ -1,8 +1,8 @@
 """Sixty repositories brought to a new version of their template, beside one.
 
-A repository is generated and cloned under other names; then, in turn, `scaffold fleet update` over
-all and `scaffold update --branch` in one, each a process of its own; medians of three. What else the
-machine does shows in the time that passes, and hardly in the processors' time.
+A repository is generated and cloned under other names; then, in turn, `scaffold fleet update`
+over all and `scaffold update --branch` in one, each a process of its own; medians of three. What
+else the machine does shows in the time that passes, and hardly in the processors' time.
 """
 
 import shutil
@@ -10,14 +10,15 @@ import statistics
 from pathlib import Path
 
 from .measuring import SCAFFOLD, folder, git, progress, run, worked
-from .results import Cell, Plot, Table
+from .results import Found, Plot, Table
+from .tables import Cell
 from .update import NEW, change, old_template, shop
 
 REPOSITORIES, ROUNDS = 60, 3
 BRANCH = f"scaffold/{NEW}"
 
 
-def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
+def measure() -> Found:
     with folder() as work:
         template = old_template(work)
         progress(f"  generating {REPOSITORIES} repositories")

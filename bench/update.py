@@ -2,16 +2,18 @@
 
 A copy of the template gets a line more in the Makefile and in each module's `service.py`.
 Repositories of 1, 5, 20 and 100 modules are brought there: by `scaffold update`, and by `copier
-update` of the app and then of each module, which is what plain Copier offers. At 100 modules five of
-them are updated and the rest is calculated, as each takes the same. `copier --version` is what no
-user of Copier can get below.
+update` of the app and then of each module, which is what plain Copier offers. At 100 modules five
+of them are updated and the rest is calculated, as each takes the same. `copier --version` is what
+no user of Copier can get below.
 """
 
 import statistics
+from functools import partial
 from pathlib import Path
 
 from .measuring import ROOT, SCAFFOLD, alternate, clock, folder, git, names, progress, run
-from .results import Cell, Plot, Table
+from .results import Found, Plot, Table
+from .tables import Cell
 
 SKELETON = "template/src/app/modules/{% yield module from modules %}{{ module }}{% endyield %}"
 CHANGED = (f"{SKELETON}/service.py.jinja", "template/Makefile.jinja")
@@ -24,21 +26,21 @@ COPIER = (*SCAFFOLD[:2], "copier")
 OLD, NEW = "v9000.0.0", "v9000.1.0"
 
 
-def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
+def measure() -> Found:
     with folder() as work:
         template = old_template(work)
         progress("  generating repositories")
         shops = {modules: shop(work / f"shop{modules}", modules, template) for modules in MODULES}
         change(template)
 
-        def update(at: Path) -> None:
+        def update(at: Path, _number: int) -> None:
             run(*SCAFFOLD, "update", "--to", NEW, cwd=at)
             git("reset", "--quiet", "--hard", "HEAD~1", cwd=at)
 
         medians = alternate(
             {
                 "copier": lambda _: run(*COPIER, "--version", cwd=work),
-                **{str(modules): lambda _, at=at: update(at) for modules, at in shops.items()},
+                **{str(modules): partial(update, at) for modules, at in shops.items()},
             },
             ROUNDS,
         )
@@ -49,7 +51,7 @@ def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
         mine, theirs = medians[str(modules)], copied.get(modules)
         ratio = theirs / mine if theirs else None
         rows.append([f"{modules} modules", mine, mine / start, theirs, ratio])
-    columns = ["", "scaffold update, ms", "× copier --version", "copier update, ms", "× ours"]
+    columns = ["", "scaffold update, ms", "to copier --version", "copier update, ms", "to ours"]
     bars = [(f"ours, {modules} modules", medians[str(modules)], True) for modules in BY_COPIER]
     bars += [(f"copier update, {modules} modules", copied[modules], False) for modules in BY_COPIER]
     return (
@@ -58,8 +60,8 @@ def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
         {"5": medians["5"] / start, "100": medians["100"] / start},
         [
             f"`copier --version` took {start:.0f} ms.",
-            "Both end with the same files, but not with the same report: a conflict of `copier update`"
-            " exits 0 (`docs/adr/0048-an-update-is-one-merge-made-aside.md`).",
+            "Both end with the same files, but not with the same report: a conflict of `copier"
+            " update` exits 0 (`docs/adr/0048-an-update-is-one-merge-made-aside.md`).",
         ],
     )
 
@@ -73,7 +75,7 @@ def one_by_one(at: Path, modules: int) -> float:
     each = []
     for number in range(modules if modules <= MOST else SAMPLE):
         answers = f"src/app/modules/m{number}/.copier-answers.module.yml"
-        each.append(clock(lambda: run(*update, "--answers-file", answers, cwd=at)))
+        each.append(clock(partial(run, *update, "--answers-file", answers, cwd=at)))
         git("commit", "--quiet", "--allow-empty", "--all", "--message", "Update", cwd=at)
     return taken + modules * statistics.mean(each)
 

@@ -1,7 +1,7 @@
 """Runs inside a generated shop, on its own platform and its local Postgres, commits durable.
 
-`bare` is what one writes by hand: a table, and a loop that takes ten jobs with SKIP LOCKED, runs the
-same functions in the same transactions, and deletes the ten. It has no retries, no log and no
+`bare` is what one writes by hand: a table, and a loop that takes ten jobs with SKIP LOCKED, runs
+the same functions in the same transactions, and deletes the ten. It has no retries, no log and no
 limits, and it runs a job again whose worker died after the effect. procrastinate runs the same
 functions too, as many at once as ours.
 """
@@ -301,7 +301,9 @@ def create_theirs(engine: AsyncEngine, settings: Settings) -> App:
     bound = {name.rpartition(".")[2]: each for name, each in by_name(engine).items()}
     db = Database(engine, "catalog")
     options = "-c search_path=procrastinate"
-    app = App(connector=PsycopgConnector(conninfo=settings.database_url, kwargs={"options": options}))
+    app = App(
+        connector=PsycopgConnector(conninfo=settings.database_url, kwargs={"options": options})
+    )
 
     def add(name: str) -> None:
         @app.task(name=name)
@@ -353,7 +355,8 @@ async def database(admin_url: str) -> AsyncIterator[str]:
     await migrate(url, LOGIN, discover(modules))
     owner = await asyncpg.connect(url)
     await owner.execute(
-        f"CREATE SCHEMA procrastinate; GRANT ALL ON SCHEMA procrastinate TO {LOGIN}; SET ROLE {LOGIN}__catalog__owner; {BARE}"
+        f"CREATE SCHEMA procrastinate; GRANT ALL ON SCHEMA procrastinate TO {LOGIN};"
+        f"SET ROLE {LOGIN}__catalog__owner; {BARE}"
     )
     await owner.close()
     try:
