@@ -17,7 +17,7 @@ ALL = [bound for bounds in BOUNDS.values() for bound in bounds]
 
 
 def test_the_page_and_its_plots_say_what_was_found() -> None:
-    assert page.text(RESULTS) == page.PAGE.read_text("utf-8")
+    assert page.text(RESULTS) == page.PAGE.read_text("utf-8"), "Run: make bench only=page"
     for name, result in RESULTS.items():
         assert svg(result.plot) == (page.PLOTS / f"{name}.svg").read_text("utf-8")
 

@@ -196,17 +196,11 @@ def litestar() -> Any:
     config = SQLAlchemyAsyncConfig(
         connection_string=PSYCOPG, session_config=AsyncSessionConfig(expire_on_commit=False)
     )
-    get_customer.fn.__annotations__.update(id=UUID, db_session=AsyncSession, **{"return": Answer})
     return Litestar([get_customer], plugins=[SQLAlchemyPlugin(config)], middleware=[Authentication])
 
 
+STACKS = {"starlette": starlette, "fastapi": fastapi, "sqlmodel": sqlmodel, "litestar": litestar}
+
 if __name__ == "__main__":
     name, port = sys.argv[1:]
-    uvicorn.run(
-        {"starlette": starlette, "fastapi": fastapi, "sqlmodel": sqlmodel, "litestar": litestar}[
-            name
-        ](),
-        port=int(port),
-        access_log=False,
-        log_level="warning",
-    )
+    uvicorn.run(STACKS[name](), port=int(port), access_log=False, log_level="warning")
