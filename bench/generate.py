@@ -43,6 +43,7 @@ def measure() -> Found:
         contenders["copier --version"] = lambda _: run(
             *SCAFFOLD[:2], "copier", "--version", cwd=work
         )
+        own = own_files(made["ours, 2 modules"])
         medians = alternate(contenders, ROUNDS)
         added: list[list[Cell]] = []
         for name, each in adding.items():
@@ -64,7 +65,7 @@ def measure() -> Found:
             [(name, medians[name], name.startswith("ours")) for name in contenders],
         ),
         {
-            "own files": own_files(made["ours, 2 modules"]),
+            "own files": own,
             "nest": least / nest,
             "flat": most / least,
             "copier": least / medians["copier --version"],

@@ -62,12 +62,13 @@ def measure() -> Found:
         [what, value, then.get(what), value / then[what] if then else None]
         for what, value in today.items()
     ]
-    columns = ["", "CPU s to answer", "CPU s to be ready", "MB"]
+    columns = ["", "CPU s to answer", "CPU s to be ready", "s to be ready", "MB"]
     servers: list[list[Cell]] = [[name, *each.values()] for name, each in served.items()]
     libraries = today["CPU of four libraries"], today["MB of four libraries"]
     figures = {
         "import": today["CPU of import app.main"] / libraries[0],
         "memory": today["MB of import app.main"] / libraries[1],
+        "ready": served["ours, 1 modules"]["seconds"],
     }
     if then:
         for name, what in {"help": "CPU of app --help", "modules": "CPU of app modules"}.items():
@@ -190,12 +191,18 @@ def server(at: Path, database: str) -> Measured:
     for number in range(ROUNDS):
         port = 8750 + number
         command = (str(at / ".venv/bin/app"), "serve", "--port", str(port))
+        start = time.perf_counter()
         with running(command, at, DATABASE_URL=database, **PRODUCTION) as process:
             wait_for(partial(get, f"http://127.0.0.1:{port}/healthz"))
             answers = cpu_of(process)
             wait_for(partial(get, f"http://127.0.0.1:{port}/readyz"))
             found.append(
-                {"answers": answers, "ready": cpu_of(process), "memory": memory_of(process)}
+                {
+                    "answers": answers,
+                    "ready": cpu_of(process),
+                    "seconds": time.perf_counter() - start,
+                    "memory": memory_of(process),
+                }
             )
     return {what: min(each[what] for each in found) for what in found[0]}
 
@@ -204,10 +211,17 @@ def bare(database: str) -> Measured:
     """Return the same of the bare application."""
     program = str(python("stacks", *PACKAGES) / "python")
     command = (program, str(ROOT / "bench/peers/stacks.py"), "fastapi", "8740")
+    start = time.perf_counter()
     with running(command, ROOT, DATABASE_URL=database, SECRET="of-nothing") as process:
         wait_for(lambda: get("http://127.0.0.1:8740/openapi.json"))
         taken = cpu_of(process)
-        return {"answers": taken, "ready": taken, "memory": memory_of(process)}
+        passed = time.perf_counter() - start
+        return {
+            "answers": taken,
+            "ready": taken,
+            "seconds": passed,
+            "memory": memory_of(process),
+        }
 
 
 def cpu_of(process: int) -> float:
