@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from .measuring import SCAFFOLD, alternate, folder, progress, run
+from .measuring import SCAFFOLD, alternate, counted, folder, progress, run
 from .peers.generators import find_peers, ours
 from .results import Found, Plot, Table
 from .tables import Cell
@@ -52,7 +52,7 @@ def measure() -> Found:
         added += [
             [each.name, None, None, None, "has no such command"] for each in peers if not each.add
         ]
-    least, most = (medians[f"ours, {modules} modules"] for modules in (MODULES[0], MODULES[-1]))
+    least, most = (medians[f"ours, {counted(modules)}"] for modules in (MODULES[0], MODULES[-1]))
     nest = medians["nest"]
     return (
         [

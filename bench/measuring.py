@@ -99,7 +99,12 @@ def folder() -> Iterator[Path]:
         yield Path(name).resolve()
 
 
+def counted(modules: int) -> str:
+    return f"{modules} module{'s' * (modules > 1)}"
+
+
 def names(modules: int) -> str:
+    """Return the answer that names so many modules."""
     return f"modules=[{', '.join(f'm{number}' for number in range(modules))}]"
 
 

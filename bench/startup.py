@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .edge import PACKAGES
 from .installing import python
-from .measuring import ROOT, UV, Failed, environment, folder, progress, run, shop, succeeds
+from .measuring import ROOT, UV, Failed, counted, environment, folder, progress, run, shop, succeeds
 from .results import Found, Plot, Table
 from .tables import Cell
 
@@ -51,12 +51,12 @@ def measure() -> Found:
         found = day(shops)
         served: dict[str, Measured] = {}
         for modules in MODULES:
-            progress(f"  a server of {modules} modules")
+            progress(f"  a server of {counted(modules)}")
             at = shop(work / f"of-{modules}", modules=modules)
             with developing(at, 8710) as (_, database):
                 if not served:
                     served["FastAPI + asyncpg"] = bare(database)
-                served[f"ours, {modules} modules"] = server(at, database)
+                served[f"ours, {counted(modules)}"] = server(at, database)
     today, then = found["today"], found.get("before", {})
     rows: list[list[Cell]] = [
         [what, value, then.get(what), value / then[what] if then else None]
@@ -68,7 +68,7 @@ def measure() -> Found:
     figures = {
         "import": today["CPU of import app.main"] / libraries[0],
         "memory": today["MB of import app.main"] / libraries[1],
-        "ready": served["ours, 1 modules"]["seconds"],
+        "ready": served["ours, 1 module"]["seconds"],
     }
     if then:
         for name, what in {"help": "CPU of app --help", "modules": "CPU of app modules"}.items():

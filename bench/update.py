@@ -11,7 +11,7 @@ import statistics
 from functools import partial
 from pathlib import Path
 
-from .measuring import ROOT, SCAFFOLD, alternate, clock, folder, git, names, progress, run
+from .measuring import ROOT, SCAFFOLD, alternate, clock, counted, folder, git, names, progress, run
 from .results import Found, Plot, Table
 from .tables import Cell
 
@@ -50,10 +50,12 @@ def measure() -> Found:
     for modules in MODULES:
         mine, theirs = medians[str(modules)], copied.get(modules)
         ratio = theirs / mine if theirs else None
-        rows.append([f"{modules} modules", mine, mine / start, theirs, ratio])
+        rows.append([counted(modules), mine, mine / start, theirs, ratio])
     columns = ["", "scaffold update, ms", "to copier --version", "copier update, ms", "to ours"]
-    bars = [(f"ours, {modules} modules", medians[str(modules)], True) for modules in BY_COPIER]
-    bars += [(f"copier update, {modules} modules", copied[modules], False) for modules in BY_COPIER]
+    bars = [(f"ours, {counted(modules)}", medians[str(modules)], True) for modules in BY_COPIER]
+    bars += [
+        (f"copier update, {counted(modules)}", copied[modules], False) for modules in BY_COPIER
+    ]
     return (
         [Table("Following the template", columns, rows)],
         Plot("Following the template", "milliseconds", bars, True),
@@ -68,7 +70,7 @@ def measure() -> Found:
 
 def one_by_one(at: Path, modules: int) -> float:
     """Return the milliseconds of `copier update` for the app and for each module."""
-    progress(f"  copier update, {modules} modules")
+    progress(f"  copier update, {counted(modules)}")
     update = (*COPIER, "update", "--defaults", "--quiet", "--vcs-ref", NEW)
     taken = clock(lambda: run(*update, cwd=at))
     git("commit", "--quiet", "--all", "--message", "Update", cwd=at)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..installing import has_python, node, python, template, versions
-from ..measuring import SCAFFOLD, names, run
+from ..measuring import SCAFFOLD, counted, names, run
 
 FULL_STACK = "0.10.0"
 
@@ -38,7 +38,7 @@ def ours(modules: int, name: str = "") -> Generator:
 
     has = "routes, a job, a migration, a role, an owner, alerts, tests"
     return Generator(
-        name or f"ours, {modules} modules",
+        name or f"ours, {counted(modules)}",
         generate,
         "green: see the next comparison",
         lambda shop, n: run(*SCAFFOLD, "add-module", f"added{n}", cwd=shop),
