@@ -70,18 +70,8 @@ check: | $(UV)  ## Style and types
 	$(UV) run ruff check
 	$(UV) run mypy
 
-bench: | $(UV)  ## Measure: zero to green, what starting, boundaries, calls, jobs, edge and signals cost, add-module beside its peers (needs npm)
-	$(UV) run python bench/zero_to_green.py
-	$(UV) run python bench/boundary.py
-	$(UV) run python bench/jobs.py
-	$(UV) run python bench/edge.py
-	$(UV) run python bench/remote.py
-	$(UV) run python bench/signals.py
-	$(UV) run python bench/startup.py
-	$(UV) run python bench/add_module.py
-	$(UV) run python bench/update.py
-	$(UV) run python bench/doctor.py
-	$(UV) run python bench/fleet.py
+bench: | $(UV)  ## Compare with peers, and write docs/benchmarks.md (needs npm): make bench only=jobs
+	$(UV) run python -m bench $(only)
 
 docs: | $(UV)  ## Make the site of docs/ in site/, and refuse what is broken in it
 	rm -rf site docs/releases docs/repository

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from . import COMPARISONS, page
 from .measuring import progress
-from .results import Result, about, save
+from .results import Found, Result, about, save
 
 
 def main(names: list[str]) -> int:
@@ -22,12 +22,13 @@ def main(names: list[str]) -> int:
         start = time.perf_counter()
         progress(f"— {name}")
         try:
-            result = Result(name, *import_module(f"bench.{name}").measure(), about())
+            on = about()
+            found: Found = import_module(f"bench.{name}").measure()
         except SystemExit as error:
             progress(f"{name} failed: {error}")
             failed.append(name)
             continue
-        result.about["seconds"] = round(time.perf_counter() - start)
+        result = Result(name, *found, {**on, "seconds": round(time.perf_counter() - start)})
         save(result)
         print(result, flush=True)
     page.write()

@@ -7,12 +7,12 @@ types. And a transaction with one SELECT says what a role costs.
 """
 
 from .measuring import folder, inside, progress, shop
-from .results import Plot, Table
+from .results import Found, Plot, Table
 
 HOPS = 15
 
 
-def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
+def measure() -> Found:
     with folder() as work:
         progress("  generating a repository")
         at = shop(work / "shop")
@@ -25,7 +25,9 @@ def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
     transactions = boundary["transactions"]
     bare = transactions["no role"]
     roles = [[name, median, median / bare] for name, median in transactions.items()]
-    function, far = remote["function"][0], remote["another process"][0]
+    function, here, far = (
+        remote[each][0] for each in ("function", "boundary, with signals", "another process")
+    )
     figures = {
         "boundary": remote["boundary"][0] - function,
         "boundary, ns": max(each[3] for each in within[:2]),
@@ -35,14 +37,16 @@ def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
     return (
         [
             Table("A call, µs", ["", "p50", "p99", f"{HOPS} hops"], rows),
-            Table("The same within a process, ns", ["a call", "direct", "boundary", "between"], within),
+            Table(
+                "The same within a process, ns", ["a call", "direct", "boundary", "between"], within
+            ),
             Table("A transaction with one SELECT", ["", "µs", "ratio"], roles),
         ],
         Plot("A call", "µs", [(n, v[0], n != "bare httpx") for n, v in remote.items()], True),
         figures,
         [
-            f"A call to another process costs {far / remote['boundary'][0]:,.0f} times one through"
-            " the boundary: what a module gains by being carved out is not speed.",
+            f"A call to another process costs {far / here:,.0f} times one through the boundary:"
+            " what a module gains by being carved out is not speed.",
             f"It costs {figures['remote']:.2f} of a bare one: what is more are the signature, the"
             " types of arguments and answer, the deadline and the signals.",
             "The first call of a module in a transaction makes the module's own session, which"

@@ -10,7 +10,8 @@ the disk; ours and procrastinate run ten at once.
 from pathlib import Path
 
 from .measuring import UV, folder, inside, progress, run, shop
-from .results import Cell, Plot, Table
+from .results import Found, Plot, Table
+from .tables import Cell
 
 JOBS = '''\
 """Jobs to measure with."""
@@ -53,7 +54,7 @@ async def hang(tx: Tx, work: Work) -> None:
 SIDES = ("bare", "procrastinate", "ours")
 
 
-def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
+def measure() -> Found:
     with folder() as work:
         progress("  generating a repository")
         at = shop(work / "shop")

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +80,12 @@ def worked(act: Callable[[], object]) -> tuple[float, float]:
     return passed, seconds * 1000
 
 
-def alternate(
-    contenders: Mapping[str, Callable[[int], object]], rounds: int
-) -> dict[str, float]:
+def alternate(contenders: Mapping[str, Callable[[int], object]], rounds: int) -> dict[str, float]:
     """Return the median milliseconds of each, in rounds that alternate; the first warms up."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
         for name, contender in contenders.items():
-            taken = clock(lambda act=contender, number=number: act(number))
+            taken = clock(partial(contender, number))
             if number:
                 times[name].append(taken)
         progress(f"  round {number} of {rounds}")
@@ -100,7 +99,12 @@ def folder() -> Iterator[Path]:
         yield Path(name).resolve()
 
 
+def counted(modules: int) -> str:
+    return f"{modules} module{'s' * (modules > 1)}"
+
+
 def names(modules: int) -> str:
+    """Return the answer that names so many modules."""
     return f"modules=[{', '.join(f'm{number}' for number in range(modules))}]"
 
 

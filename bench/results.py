@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from .measuring import ROOT, run
-from .tables import as_text
+from .tables import Cell, as_text
 
 FOLDER = Path(__file__).with_name("results")
-LIBRARIES = ("copier", "ruff")
-
-Cell = str | float | int | None
 
 
 @dataclass(frozen=True)
@@ -40,13 +37,16 @@ class Plot:
     logarithmic: bool = False
 
 
+Found = tuple[list[Table], Plot, dict[str, float], list[str]]
+"""What a comparison returns: tables, a plot, figures that bounds are held against, notes."""
+
+
 @dataclass
 class Result:
     name: str
     tables: list[Table]
     plot: Plot
     figures: dict[str, float]
-    """What bounds are held against, by a name."""
     notes: list[str]
     about: dict[str, Any] = field(default_factory=dict)
 
@@ -60,7 +60,7 @@ def about() -> dict[str, Any]:
     return {
         "day": datetime.now(UTC).date().isoformat(),
         "commit": run("git", "rev-parse", "--short", "HEAD", cwd=ROOT).strip(),
-        "machine": f"{os.cpu_count()} × {processor()}, {memory:.0f} GB, {platform.system()}",
+        "machine": f"{os.cpu_count()} x {processor()}, {memory:.0f} GB, {platform.system()}",
         "python": platform.python_version(),
         "copier": version("copier"),
         "load": round(os.getloadavg()[2], 1),  # Of 15 minutes: the measurement itself counts less.

@@ -6,10 +6,10 @@ collector that throws them away, in a process of its own.
 """
 
 from .measuring import folder, inside, progress, shop
-from .results import Plot, Table
+from .results import Found, Plot, Table
 
 
-def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
+def measure() -> Found:
     with folder() as work:
         progress("  generating the example")
         found = inside("signals.py", shop(work / "shop", "--example"))

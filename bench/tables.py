@@ -1,14 +1,16 @@
 """Tables for a terminal and for a page, from the same cells."""
 
+import re
 from collections.abc import Sequence
 
 Cell = str | float | int | None
+BAR = re.compile(r"(?<!\\)\|")
 
 
 def shown(cell: Cell) -> str:
     """Three digits that count, and no more than two behind the point."""
     if cell is None:
-        return "–"
+        return "-"
     if isinstance(cell, str):
         return cell
     if isinstance(cell, int) or abs(cell) >= 100:
@@ -31,7 +33,8 @@ def as_text(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 
 def as_markdown(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     rule = ["---:" if number else "---" for number in numeric(rows)]
-    lines = [columns, rule, *([shown(cell) for cell in row] for row in rows)]
+    cells = ([BAR.sub(r"\|", shown(cell)) for cell in row] for row in rows)
+    lines = [columns, rule, *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

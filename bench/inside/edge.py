@@ -1,12 +1,13 @@
 """Runs inside the generated example: its web server beside bare ones and other stacks.
 
-    python edge.py PYTHON       # of an environment that has the other stacks: `bench/peers/stacks.py`
+    python edge.py PYTHON
 
-All answer `GET …/customers/{id}`, with the same SELECT in a transaction, under the same uvicorn, in
-one process each, and are sent a token. All ask by a dependency who calls, as the rows are
-somebody's; the bare ones are told a constant. Those have neither module nor role, limits or
-headers: just FastAPI and a pool of asyncpg's. That pool resets a connection when it is given back,
-which is one more round trip to Postgres; a second bare server goes without.
+PYTHON is of an environment that has the other stacks: `bench/peers/stacks.py`. All answer `GET
+…/customers/{id}`, with the same SELECT in a transaction, under the same uvicorn, in one process
+each, and are sent a token. All ask by a dependency who calls, as the rows are somebody's; the bare
+ones are told a constant. Those have neither module nor role, limits or headers: just FastAPI and a
+pool of asyncpg's. That pool resets a connection when it is given back, which is one more round trip
+to Postgres; a second bare server goes without.
 """
 
 import asyncio

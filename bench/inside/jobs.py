@@ -1,12 +1,13 @@
 """Runs inside a generated shop, on its own platform and its local Postgres, commits durable.
 
-`bare` is what one writes by hand: a table, and a loop that takes ten jobs with SKIP LOCKED, runs the
-same functions in the same transactions, and deletes the ten. It has no retries, no log and no
+`bare` is what one writes by hand: a table, and a loop that takes ten jobs with SKIP LOCKED, runs
+the same functions in the same transactions, and deletes the ten. It has no retries, no log and no
 limits, and it runs a job again whose worker died after the effect. procrastinate runs the same
 functions too, as many at once as ours.
 """
 
 import asyncio
+import logging
 import os
 import signal
 import statistics
@@ -34,8 +35,9 @@ from report import progress, report
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+logging.getLogger("procrastinate").setLevel(logging.ERROR)
 LOGIN, NAME = "bench_jobs", f"bench_jobs_{os.getpid()}"
-JOBS = {"bare": 3_000, "procrastinate": 500, "ours": 3_000}
+JOBS = {"bare": 2_000, "procrastinate": 200, "ours": 2_000}
 PICK_UPS, TRANSACTIONS, PATIENCE = 250, 600, 60
 BARE = """
     CREATE TABLE catalog.bare (
@@ -50,11 +52,6 @@ TAKE = """
         FOR UPDATE SKIP LOCKED
     ) RETURNING id, name, arguments
 """
-TABLES = {
-    "bare": ("catalog", "bare"),
-    "procrastinate": ("procrastinate", "procrastinate_jobs"),
-    "ours": ("queue", "pgqueuer"),
-}
 INSERT = text("INSERT INTO catalog.bare (name, arguments) VALUES (:name, :arguments)")
 
 
@@ -102,7 +99,7 @@ async def measure_enqueue(engine: AsyncEngine, theirs: App) -> dict[str, float]:
                 async with db.transaction() as tx:
                     await enqueue(side, tx, nothing, Work(str(number)))
             times.append((time.perf_counter() - start) * 1_000_000)
-    await empty(engine)
+    await empty(engine, theirs)
     return {side: statistics.median(times) for side, times in taken.items()}
 
 
@@ -135,7 +132,7 @@ async def measure_pick_up(
                 await asyncio.sleep(0.01)
         cuts = statistics.quantiles(delays, n=100)
         found[side] = [cuts[49], cuts[98]]
-        await empty(engine)
+        await empty(engine, theirs)
     return found
 
 
@@ -186,18 +183,21 @@ async def rate(
             for _ in range(number):
                 await enqueue(side, tx, job, Work(uuid4().hex))
     begun = time.perf_counter()
-    while await left(engine, side):
+    while await left(engine, theirs, side):
         await asyncio.sleep(0.02)
     taken = time.perf_counter() - begun
     for child in children:
         child.terminate()
         await child.wait()
-    await empty(engine)
+    await empty(engine, theirs)
     return number / taken
 
 
-async def left(engine: AsyncEngine, side: str) -> int:
-    schema, table = TABLES[side]
+async def left(engine: AsyncEngine, theirs: App, side: str) -> int:
+    if side == "procrastinate":
+        query = "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
+        return int((await theirs.connector.execute_query_one_async(query))["count"])
+    schema, table = ("queue", "pgqueuer") if side == "ours" else ("catalog", "bare")
     async with Database(engine, schema).transaction() as tx:
         return await tx.scalar(text(f"SELECT count(*) FROM {schema}.{table}")) or 0
 
@@ -264,14 +264,14 @@ async def lines(file: str, number: int) -> list[str]:
     return found
 
 
-async def empty(engine: AsyncEngine) -> None:
+async def empty(engine: AsyncEngine, theirs: App) -> None:
     async with Database(engine, "catalog").transaction() as tx:
         await tx.execute(text("DELETE FROM catalog.bare"))
         await tx.execute(text("DELETE FROM catalog.items"))
         queue = view_of(tx, "queue")
         await queue.execute(text("DELETE FROM queue.pgqueuer"))
         await queue.execute(text("DELETE FROM queue.pgqueuer_log"))
-        await tx.execute(text("TRUNCATE procrastinate.procrastinate_jobs CASCADE"))
+    await theirs.connector.execute_query_async("TRUNCATE procrastinate_jobs CASCADE")
 
 
 async def run_bare(settings: Settings) -> None:
@@ -301,7 +301,9 @@ def create_theirs(engine: AsyncEngine, settings: Settings) -> App:
     bound = {name.rpartition(".")[2]: each for name, each in by_name(engine).items()}
     db = Database(engine, "catalog")
     options = "-c search_path=procrastinate"
-    app = App(connector=PsycopgConnector(conninfo=settings.database_url, kwargs={"options": options}))
+    app = App(
+        connector=PsycopgConnector(conninfo=settings.database_url, kwargs={"options": options})
+    )
 
     def add(name: str) -> None:
         @app.task(name=name)
@@ -353,7 +355,8 @@ async def database(admin_url: str) -> AsyncIterator[str]:
     await migrate(url, LOGIN, discover(modules))
     owner = await asyncpg.connect(url)
     await owner.execute(
-        f"CREATE SCHEMA procrastinate AUTHORIZATION {LOGIN}; SET ROLE {LOGIN}__catalog__owner; {BARE}"
+        f"CREATE SCHEMA procrastinate; GRANT ALL ON SCHEMA procrastinate TO {LOGIN};"
+        f"SET ROLE {LOGIN}__catalog__owner; {BARE}"
     )
     await owner.close()
     try:

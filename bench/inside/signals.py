@@ -68,9 +68,7 @@ async def compare(servers: dict[str, tuple[int, int]]) -> None:
         for name in (*servers, *servers)[first : first + len(servers)]:
             port, pid = servers[name]
             before = cpu_seconds(pid)
-            requests = await load(
-                f"http://127.0.0.1:{port}/identity/customers/{CUSTOMER}", token
-            )
+            requests = await load(f"http://127.0.0.1:{port}/identity/customers/{CUSTOMER}", token)
             if number:  # The first round warms up.
                 rates[name].append(requests / SECONDS)
                 costs[name].append((cpu_seconds(pid) - before) / requests * 1_000_000)

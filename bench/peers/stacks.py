@@ -60,9 +60,7 @@ def starlette() -> Any:
         if row is None:
             return JSONResponse({"detail": "Not Found"}, 404)
         id, email, name, is_closed = row
-        return JSONResponse(
-            {"id": str(id), "email": email, "name": name, "is_closed": is_closed}
-        )
+        return JSONResponse({"id": str(id), "email": email, "name": name, "is_closed": is_closed})
 
     return Starlette(routes=[Route("/customers/{id}", get_customer)], lifespan=lifespan)
 
@@ -101,7 +99,7 @@ def sqlmodel() -> Any:
 
     class Row(SQLModel, table=True):
         __tablename__ = "customers"
-        __table_args__ = {"schema": "identity"}  # noqa: RUF012
+        __table_args__ = {"schema": "identity"}
         id: UUID = Field(primary_key=True)
         owner: str
         email: str
@@ -198,19 +196,11 @@ def litestar() -> Any:
     config = SQLAlchemyAsyncConfig(
         connection_string=PSYCOPG, session_config=AsyncSessionConfig(expire_on_commit=False)
     )
-    get_customer.fn.__annotations__.update(
-        id=UUID, db_session=AsyncSession, **{"return": Answer}
-    )
     return Litestar([get_customer], plugins=[SQLAlchemyPlugin(config)], middleware=[Authentication])
 
 
+STACKS = {"starlette": starlette, "fastapi": fastapi, "sqlmodel": sqlmodel, "litestar": litestar}
+
 if __name__ == "__main__":
     name, port = sys.argv[1:]
-    uvicorn.run(
-        {"starlette": starlette, "fastapi": fastapi, "sqlmodel": sqlmodel, "litestar": litestar}[
-            name
-        ](),
-        port=int(port),
-        access_log=False,
-        log_level="warning",
-    )
+    uvicorn.run(STACKS[name](), port=int(port), access_log=False, log_level="warning")
