@@ -111,6 +111,10 @@ class Generate:
         self._know_libraries(copy)
         return Repository(copy, self._environment)
 
+    def install(self, repository: Repository) -> None:
+        """Give a repository that was made in another way the environment of ours."""
+        _link_environment(self._once("shop", []), repository.path)
+
     def _once(self, name: str, data: list[str]) -> Path:
         key = hashlib.sha256(json.dumps([name, *data]).encode()).hexdigest()[:16]
         return once(self._store / key, lambda folder: self._make(folder, name, data)) / name
