@@ -1,7 +1,7 @@
 """Runs inside the generated example: its web server three times, each in one process.
 
-All serve `identity` alone, and answer `GET …/customers/{id}`: one knows one database; one has another for
-the module, and the data are in the main one still; and one whose data have moved there.
+All serve `identity` alone, and answer `GET …/customers/{id}`: one knows one database; one has
+another for the module, and the data are in the main one still; and one whose data have moved there.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from app import modules
 from app.development.database import create_login, development_server, with_database
 from app.platform.migrations import migrate
 from app.platform.wiring import discover
-from edge import CALLER, cpu_seconds, CUSTOMER, load, LOGIN, NAME, ROUNDS, SECONDS, server
+from edge import CALLER, CUSTOMER, LOGIN, NAME, ROUNDS, SECONDS, cpu_seconds, load, server
 
 PATH = f"/identity/customers/{CUSTOMER}"
 GATES = """
