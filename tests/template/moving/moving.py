@@ -25,7 +25,7 @@ _SETTINGS = {
     "fsync": "off",
     "log_statement": "none",
 }
-_PASSWORD = "long-enough-for-it"
+PASSWORD = "long-enough-for-it"
 _NUMBERS = itertools.count()
 _TABLES = f"""
     CREATE SCHEMA {MODULE} AUTHORIZATION app__{MODULE}__owner;
@@ -88,7 +88,7 @@ async def _roles(server: Server) -> None:
     admin = await asyncpg.connect(server.url())
     newer = admin.get_server_version().major >= 16
     await admin.execute(f"""
-        CREATE ROLE admin LOGIN CREATEROLE CREATEDB REPLICATION PASSWORD '{_PASSWORD}';
+        CREATE ROLE admin LOGIN CREATEROLE CREATEDB REPLICATION PASSWORD '{PASSWORD}';
         CREATE ROLE app__{MODULE}__owner;
         GRANT app__{MODULE}__owner TO admin {"WITH INHERIT TRUE, SET TRUE" if newer else ""};
     """)
@@ -98,7 +98,7 @@ async def _roles(server: Server) -> None:
 
 
 def url_of(server: Server, database: str, user: str = "admin") -> str:
-    return f"postgresql://{user}:{_PASSWORD}@127.0.0.1:{server.port}/{database}"
+    return f"postgresql://{user}:{PASSWORD}@127.0.0.1:{server.port}/{database}"
 
 
 async def databases(main: Server, own: Server, *, user: str = "admin") -> Ends:

@@ -53,7 +53,7 @@ async def copy(ends: Ends, *, to_own: bool = True) -> None:
 
 async def move(ends: Ends, *, to_own: bool = True, **options: object) -> Cut:
     async with connected(ends, MODULE):
-        return await cut(ends, to_own, Cut(MODULE, **{"pause": 10.0, **options}), say)  # type: ignore[arg-type]
+        return await cut(ends, to_own, Cut(module=MODULE, **{"pause": 10.0, **options}), say)  # type: ignore[arg-type]
 
 
 async def state(ends: Ends) -> tuple[State, list[str]]:
