@@ -47,6 +47,8 @@ class Move:
     """The same, with what the rest of the shop has."""
     urls: dict[str, str] = field(default_factory=dict)
     """Of the admins, by which server."""
+    typed: set[str] = field(default_factory=set)
+    """Commands that were done, as a page would have them."""
 
     def carve(self, command: str, *options: str, check: bool = True) -> dict[str, Any]:
         """Run `app carve COMMAND billing`; return what it says as JSON, with its exit code."""
@@ -61,7 +63,15 @@ class Move:
         said = json.loads(done.stdout) if done.stdout.strip() else {}
         assert not check or done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr, done.stderr
+        if done.returncode == 0:
+            self.typed.add(f"app {' '.join(self.command(command, *options)[1:])}")
         return {**said, "exit": done.returncode, "stderr": done.stderr}
+
+    def migrate(self) -> None:
+        """Migrate both databases, each as a deployment does."""
+        for whose, options in ((self.shop, ()), (self.operator, ("--own",))):
+            whose.run(str(whose.path / APP), "migrate", *options)
+            self.typed.add(" ".join(("app migrate", *options)))
 
     def command(self, command: str, *options: str) -> list[str]:
         return [str(self.operator.path / APP), "carve", command, "billing", *options]

@@ -112,6 +112,8 @@ def apply_migrations(
     from app.platform.query_stats import why_unreadable
     from app.platform.wiring import discover, moves_of
 
+    if own and (roles or undo):
+        raise typer.BadParameter("--own goes with --unless-ahead, and with nothing else.")
     if undo:
         undo_migration(module)
         return

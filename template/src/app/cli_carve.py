@@ -1,9 +1,7 @@
 """The commands `app carve`: move the data of a module to a database of its own, and back."""
 
 import asyncio
-import json
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,10 +10,19 @@ from typing import Annotated, Any, TYPE_CHECKING, TypeVar
 import typer
 
 from app import modules
+from app.cli_carve_says import (
+    minutes,
+    print_compared,
+    print_cut,
+    print_json,
+    print_report,
+    Progress,
+    say,
+)
 from app.cli_development import present_settings
 
 if TYPE_CHECKING:
-    from app.platform.carving import Compared, Cut, Ends, TableCopy
+    from app.platform.carving import Cut, Ends
     from app.platform.settings import Settings
 
 Result = TypeVar("Result")
@@ -40,7 +47,7 @@ def look(name: Name, home: Home = False, json: AsJson = False) -> None:
     looked = _with_ends(name, "look", lambda ends, _: look_at(ends, not home, name))
     if json:
         said = {"bytes": looked.bytes, "seconds": looked.seconds, "is_clear": looked.is_clear}
-        _print_json({**asdict(looked), **said})
+        print_json({**asdict(looked), **said})
     else:
         for each in looked.findings:
             how = "in the way" if each.blocks else "way back" if each.of_way_back else "note"
@@ -49,7 +56,7 @@ def look(name: Name, home: Home = False, json: AsJson = False) -> None:
             typer.echo(f"{table.name:40} {table.rows:>14,} rows {table.bytes:>16,} bytes")
         typer.echo(
             f"The target needs {looked.bytes:,} bytes on its disk, and as much again while it is copied, of "
-            f"which SQL says nothing. The copy may take {_minutes(looked.seconds)}."
+            f"which SQL says nothing. The copy may take {minutes(looked.seconds)}."
         )
     if not looked.is_clear:
         raise typer.Exit(1)
@@ -75,15 +82,15 @@ def copy(
         looked = await look_at(ends, not home, name)
         if blocking := [f"{each.what}: {each.cure}" for each in looked.findings if each.blocks]:
             raise CarvingError(f"In the way: {'; '.join(blocking)}.")
-        await begin_copy(ends, not home, name, lambda: _migrate(settings, name, home), _say)
+        await begin_copy(ends, not home, name, lambda: _migrate(settings, name, home), say)
         if not no_wait:
-            told = _Progress()
+            told = Progress()
             async for tables in watch_copy(*ends.toward(own=not home), name):
                 told.tell(tables)
         return await report(ends, name)
 
     found = _with_ends(name, "copy", run)
-    _print_json(found) if json else _print_report(found)
+    print_json(found) if json else print_report(found)
 
 
 @carve.command("status", epilog="Example: app carve status billing --json")
@@ -127,14 +134,14 @@ def status(
     if proof:
         if name is None:
             raise typer.BadParameter("--proof compares the tables of a module: name it.")
-        _print_compared(_with_ends(name, "status", lambda ends, _: prove(ends, name, pause, _say)))
+        print_compared(_with_ends(name, "status", lambda ends, _: prove(ends, name, pause, say)))
     with present_settings() as settings:
         found = asyncio.run(run(settings))
     if json:
-        _print_json(found[0] if name and found else found)
+        print_json(found[0] if name and found else found)
     else:
         for each in found:
-            _print_report(each)
+            print_report(each)
         if not found:
             typer.echo("No module's data are moved, or have been.")
     if any(each["wrong"] for each in found):
@@ -183,11 +190,9 @@ def confirm(
 
     if (archive is None) is not no_archive:
         raise typer.BadParameter("say --archive DIR, or --no-archive.")
-    rows = _with_ends(
-        name, "confirm", lambda ends, _: end_move(ends, not home, name, archive, _say)
-    )
+    rows = _with_ends(name, "confirm", lambda ends, _: end_move(ends, not home, name, archive, say))
     if json:
-        _print_json({"module": name, "archived_rows": rows})
+        print_json({"module": name, "archived_rows": rows})
 
 
 @carve.command("stop", epilog="Example: app carve stop billing")
@@ -195,9 +200,9 @@ def stop(name: Name, home: Home = False, json: AsJson = False) -> None:
     """Undo a copy, before the cut: the stream, and the tables of the side that takes no writes."""
     from app.platform.carving import stop as undo
 
-    _with_ends(name, "stop", lambda ends, _: undo(ends, not home, name, _say))
+    _with_ends(name, "stop", lambda ends, _: undo(ends, not home, name, say))
     if json:
-        _print_json({"module": name})
+        print_json({"module": name})
 
 
 def _cut(
@@ -207,20 +212,21 @@ def _cut(
     from app.platform.carving import cut as move
 
     async def run(ends: "Ends", settings: "Settings") -> "Cut":
-        longest = settings.request_timeout + 5
-        wanted = Cut(name, pause, longest, with_way_back, proof_first)
-        done = await move(ends, to_own, wanted, _say)
+        wanted = Cut(
+            module=name,
+            pause=pause,
+            longest_request=settings.request_timeout + 5,
+            with_way_back=with_way_back,
+            proof_first=proof_first,
+        )
+        done = await move(ends, to_own, wanted, say)
         if differences(done.compared) and with_way_back:
-            await go_back(ends, to_own, done, _say)
+            await go_back(ends, to_own, done, say)
         return done
 
     done = _with_ends(name, "cut" if to_own else "back", run)
-    wrong = differences(done.compared)
-    if json:
-        _print_json({**asdict(done), "is_equal": not wrong})
-    else:
-        _print_compared(done.compared)
-    if wrong:
+    print_cut(done, json=json)
+    if wrong := differences(done.compared):
         typer.echo(f"app: both sides were not equal: {wrong}.", err=True)
         raise typer.Exit(1)
 
@@ -278,61 +284,3 @@ async def migrate_own(settings: "Settings", name: str | None = None) -> list[str
     services = [] if service == settings.roles else [(name, service)]
     folders, moves = discover(modules), moves_of(modules)
     return await migrate(url, settings.roles, folders, moves, services, own=name)
-
-
-class _Progress:
-    """Says how far a copy is: on a terminal again and again, elsewhere each table once."""
-
-    def __init__(self) -> None:
-        self._told: set[str] = set()
-        self._is_terminal = sys.stderr.isatty()
-
-    def tell(self, tables: "list[TableCopy]") -> None:
-        for each in tables:
-            if each.is_done and each.name not in self._told:
-                self._told.add(each.name)
-                _say(f"{each.name} is copied.")
-        going = [each for each in tables if not each.is_done]
-        if self._is_terminal and going:
-            said = ", ".join(
-                f"{each.name} {each.rows:,} of {each.estimate:,}" for each in going[:3]
-            )
-            typer.echo(f"\r\x1b[2K{said}", nl=False, err=True)
-
-
-def _say(text: str) -> None:
-    start = "\r\x1b[2K" if sys.stderr.isatty() else ""
-    typer.echo(f"{start}{text}", err=True)
-
-
-def _print_report(found: dict[str, Any]) -> None:
-    typer.echo(
-        f"{found['module']}: {found['state']}, open: {found['open'] or 'neither, or unknown'}"
-    )
-    stream = found["stream"]
-    if stream:
-        done = sum(each["state"] == "r" for each in stream["tables"])
-        typer.echo(
-            f"  stream from {stream['from']} to {stream['to']}: {done} of {len(stream['tables'])} tables, "
-            f"{stream['behind_bytes'] or 0:,} bytes behind, {stream['kept_bytes'] or 0:,} kept"
-        )
-    if found["proof"]:
-        equal = "equal" if found["proof"]["is_equal"] else "NOT equal"
-        typer.echo(f"  both sides were {equal} at {found['proof']['taken']}")
-    for each in found["wrong"]:
-        typer.echo(f"  wrong: {each}")
-    typer.echo(f"  next: {found['next']}")
-
-
-def _print_compared(found: "list[Compared]") -> None:
-    for each in found:
-        rows = "no table" if each.rows is None else f"{each.rows:,} rows"
-        typer.echo(f"{each.table:40} {rows:>20}  {'equal' if each.is_equal else 'NOT equal'}")
-
-
-def _minutes(seconds: int) -> str:
-    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} minutes"
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, default=str))

@@ -24,12 +24,14 @@ async def connected(ends: Ends, module: str) -> AsyncIterator[Ends]:
                 unreachable = error
                 continue
             begun.append(end)
+        if unreachable is None:
+            await check_two(ends)
+        for end in begun:
             await take_lock(end, module)
         if unreachable is not None:
             for end in begun:
                 await reopen_alone(end, module)
             raise unreachable
-        await check_two(ends)
         await check_peers(ends, module)
         yield ends
     finally:

@@ -39,7 +39,7 @@ _RECOVER = 30.0
 _GUARD = "10s"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Cut:
     """What a cut is to do, and what it did."""
 
@@ -81,7 +81,13 @@ async def cut(ends: Ends, to_own: bool, wanted: Cut, say: Say) -> Cut:
         say(f"{target.name.capitalize()} takes the writes, after {wanted.took:.2f} s.")
         if not wanted.proof_first:
             say("Comparing both sides.")
-            wanted.compared = await compare(wanted.module, *shots)
+            try:
+                wanted.compared = await compare(wanted.module, *shots)
+            except Exception as error:
+                raise CarvingError(
+                    f"{target.name.capitalize()} takes the writes, but both sides could not be compared: "
+                    f"{_cause(error)}. `app carve status {wanted.module} --proof` compares them again."
+                ) from error
     await note_proof(target, wanted.module, wanted.compared)
     return wanted
 
@@ -190,11 +196,13 @@ async def _give_up(ends: Ends, source: End, wanted: Cut, error: BaseException) -
 
 
 def _cause(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):  # Of what is done at once on both sides.
+        error = error.exceptions[0]
     return cause(error) if isinstance(error, Exception) else "it was to stop"
 
 
 async def go_back(ends: Ends, to_own: bool, wanted: Cut, say: Say) -> None:
     """Return at once where both sides are not equal, with what was written since."""
     say("Both sides are not equal: going back.")
-    back = Cut(wanted.module, wanted.pause, wanted.longest_request)
+    back = Cut(module=wanted.module, pause=wanted.pause, longest_request=wanted.longest_request)
     await cut(ends, not to_own, back, say)

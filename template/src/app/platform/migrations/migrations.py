@@ -96,7 +96,7 @@ async def migrate(
                 await connection.run_sync(make_own, login, own)
             await connection.run_sync(check_login, login)
             await connection.run_sync(check_services, services or (), folders)
-            folders = await connection.run_sync(residents, folders)
+            known, folders = folders, await connection.run_sync(residents, folders)
             await connection.run_sync(check_known, login, moves)
         histories: list[History] = [*folders, REQUESTS]
         if moves:
@@ -118,7 +118,7 @@ async def migrate(
             for module, service in services or () if own else ():
                 await connection.run_sync(let_service_speak, login, module, service)
             if services is not None and own is None:
-                await connection.run_sync(let_services_speak, login, services, folders)
+                await connection.run_sync(let_services_speak, login, services, known)
         return applied
 
 
@@ -139,10 +139,10 @@ async def prepare(
     ):
         await take_turn(connection)
         await connection.run_sync(check_services, services or (), folders)
-        folders = await connection.run_sync(residents, folders)
-        await connection.run_sync(_prepare_all, login, [*folders, REQUESTS, QUEUE, STATEMENTS])
+        living = await connection.run_sync(residents, folders)
+        await connection.run_sync(_prepare_all, login, [*living, REQUESTS, QUEUE, STATEMENTS])
         await connection.run_sync(prepare_stand_ins, login, moves)
-        await connection.run_sync(install_extensions, folders)
+        await connection.run_sync(install_extensions, living)
         if services is not None:
             await connection.run_sync(let_services_speak, login, services, folders)
 

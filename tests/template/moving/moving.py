@@ -4,11 +4,11 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
-
+from app.development.local_postgres_account import choose_account
 from app.platform.carving import End, Ends
 from app.platform.database import INSTALL, lock_of
 
@@ -17,15 +17,15 @@ from .replica import Server
 MODULE = "ledger"
 _SETTINGS = {
     "wal_level": "logical",
-    "max_replication_slots": "20",
-    "max_wal_senders": "20",
+    "max_replication_slots": "50",
+    "max_wal_senders": "50",
     "max_worker_processes": "30",
     "max_logical_replication_workers": "20",
     "wal_retrieve_retry_interval": "200ms",
     "fsync": "off",
     "log_statement": "none",
 }
-_PASSWORD = "long-enough-for-it"
+PASSWORD = "long-enough-for-it"
 _NUMBERS = itertools.count()
 _TABLES = f"""
     CREATE SCHEMA {MODULE} AUTHORIZATION app__{MODULE}__owner;
@@ -70,7 +70,7 @@ def server(folder: Path, binaries: Path | None = None, **more: str) -> Iterator[
     """Run a server on which streams may run, of the wheel's version or another."""
     found = Server(folder, secrets.token_hex(16), {**_SETTINGS, **more})
     if binaries is not None:
-        found._binaries = binaries
+        found._account, found._binaries = choose_account(found.folder, binaries)
     given = found.folder / "password"
     given.write_text(found.password)
     given.chmod(0o644)
@@ -88,7 +88,7 @@ async def _roles(server: Server) -> None:
     admin = await asyncpg.connect(server.url())
     newer = admin.get_server_version().major >= 16
     await admin.execute(f"""
-        CREATE ROLE admin LOGIN CREATEROLE CREATEDB REPLICATION PASSWORD '{_PASSWORD}';
+        CREATE ROLE admin LOGIN CREATEROLE CREATEDB REPLICATION PASSWORD '{PASSWORD}';
         CREATE ROLE app__{MODULE}__owner;
         GRANT app__{MODULE}__owner TO admin {"WITH INHERIT TRUE, SET TRUE" if newer else ""};
     """)
@@ -98,7 +98,7 @@ async def _roles(server: Server) -> None:
 
 
 def url_of(server: Server, database: str, user: str = "admin") -> str:
-    return f"postgresql://{user}:{_PASSWORD}@127.0.0.1:{server.port}/{database}"
+    return f"postgresql://{user}:{PASSWORD}@127.0.0.1:{server.port}/{database}"
 
 
 async def databases(main: Server, own: Server, *, user: str = "admin") -> Ends:
@@ -116,9 +116,7 @@ async def databases(main: Server, own: Server, *, user: str = "admin") -> Ends:
     session = await asyncpg.connect(urls[0])
     await session.execute(_TABLES + _ROWS)
     await session.close()
-    return Ends(
-        End(False, urls[0], urls[0], "app carve"), End(True, urls[1], urls[1], "app carve")
-    )
+    return Ends(End(False, urls[0], urls[0], "app carve"), End(True, urls[1], urls[1], "app carve"))
 
 
 async def make_tables(end: End) -> None:
@@ -138,7 +136,7 @@ class Writer:
     def __init__(self, ends: Ends, *, is_rude: bool = False) -> None:
         self._urls, self._is_rude = (ends.main.url, ends.own.url), is_rude
         self.written: set[int] = set()
-        self.refused = 0
+        self._is_ending = False
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Writer":
@@ -147,16 +145,19 @@ class Writer:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        self._is_ending = True
+        await self._task
 
     async def _write(self) -> None:
         sessions: list[asyncpg.Connection] = [await asyncpg.connect(url) for url in self._urls]
         try:
             for number in itertools.count(1_000_000 * (1 + self._is_rude)):
                 while not await self._wrote(sessions, number):
+                    if self._is_ending:
+                        return
                     await asyncio.sleep(0.005)
+                if self._is_ending:
+                    return
                 await asyncio.sleep(0.002)
         finally:
             for each in sessions:
@@ -174,16 +175,16 @@ class Writer:
                 self.written.add(number)
                 return True
             except asyncpg.PostgresError as error:
-                self.refused += 1
-                assert error.sqlstate in ("SCV01", "42P01", "40P01", "3F000"), error
+                if error.sqlstate not in ("SCV01", "42P01", "40P01", "3F000"):
+                    raise
         return False
 
     async def _may(self, session: asyncpg.Connection) -> bool:
-        locked = await session.fetchval("SELECT pg_try_advisory_xact_lock_shared($1, $2)", *lock_of(MODULE))
+        locked = await session.fetchval(
+            "SELECT pg_try_advisory_xact_lock_shared($1, $2)", *lock_of(MODULE)
+        )
         return bool(locked) and (
-            await session.fetchval(
-                "SELECT state FROM carving.gates WHERE module = $1", MODULE
-            )
+            await session.fetchval("SELECT state FROM carving.gates WHERE module = $1", MODULE)
             == "open"
         )
 

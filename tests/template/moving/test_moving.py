@@ -4,36 +4,35 @@ import json
 from pathlib import Path
 
 import pytest
-
 from app.platform.carving import (
-    begin_copy,
     CarvingError,
-    confirm,
-    connected,
     Cut,
-    cut,
-    differences,
     End,
     Ends,
+    State,
+    begin_copy,
+    confirm,
+    connected,
+    cut,
+    differences,
     go_back,
     look,
     prove,
     report,
-    State,
     stop,
     watch_copy,
 )
 
 from .moving import (
+    MODULE,
+    Server,
+    Writer,
     databases,
     make_tables,
-    MODULE,
     open_sides,
     query,
     rows,
-    Server,
     try_to_write,
-    Writer,
 )
 
 pytestmark = pytest.mark.anyio
@@ -42,11 +41,6 @@ ENTRIES = f"SELECT count(*) FROM {MODULE}.entries"
 
 def say(_text: str) -> None:
     pass
-
-
-@pytest.fixture
-async def ends(cluster: Server) -> Ends:
-    return await databases(cluster, cluster)
 
 
 async def copy(ends: Ends, *, to_own: bool = True) -> None:
@@ -59,7 +53,7 @@ async def copy(ends: Ends, *, to_own: bool = True) -> None:
 
 async def move(ends: Ends, *, to_own: bool = True, **options: object) -> Cut:
     async with connected(ends, MODULE):
-        return await cut(ends, to_own, Cut(MODULE, **{"pause": 10.0, **options}), say)  # type: ignore[arg-type]
+        return await cut(ends, to_own, Cut(module=MODULE, **{"pause": 10.0, **options}), say)  # type: ignore[arg-type]
 
 
 async def state(ends: Ends) -> tuple[State, list[str]]:
@@ -68,7 +62,9 @@ async def state(ends: Ends) -> tuple[State, list[str]]:
     return State(found["state"]), found["wrong"]
 
 
-async def test_data_move_under_writes_and_come_back_with_all_that_was_written_since(ends: Ends) -> None:
+async def test_data_move_under_writes_and_come_back_with_all_that_was_written_since(
+    ends: Ends,
+) -> None:
     async with Writer(Ends(ends.main, ends.own)) as writer:
         await copy(ends)
         assert await state(ends) == (State.STREAMING, [])
@@ -96,7 +92,9 @@ async def test_who_holds_no_lock_is_refused_and_loses_nothing(ends: Ends) -> Non
 
 async def test_sequences_go_on_and_keys_are_known_on_the_other_side(ends: Ends) -> None:
     await copy(ends)
-    await query(ends.main.url, f"SELECT max(nextval('{MODULE}.entries_id_seq')) FROM generate_series(1, 50)")
+    await query(
+        ends.main.url, f"SELECT max(nextval('{MODULE}.entries_id_seq')) FROM generate_series(1, 50)"
+    )
     done = await move(ends)
     assert done.sequences == 3
     assert await query(ends.own.url, f"SELECT nextval('{MODULE}.entries_id_seq')") == 2051
@@ -157,7 +155,9 @@ async def test_what_is_unequal_goes_back_by_itself_and_is_never_confirmed(ends: 
         f"ALTER TABLE {MODULE}.accounts ENABLE TRIGGER carving_fence",
     ):
         await query(ends.own.url, statement)
-    with pytest.raises(CarvingError, match="accounts: 500 rows here, 500 rows there, checksums differ"):
+    with pytest.raises(
+        CarvingError, match="accounts: 500 rows here, 500 rows there, checksums differ"
+    ):
         await move(ends, proof_first=True)
     assert await open_sides(ends) == ["main"]
     done = await move(ends)
@@ -216,7 +216,12 @@ async def test_the_second_of_two_operators_is_refused_and_told_of_the_first(ends
 
 
 def _again(ends: Ends) -> Ends:
-    return Ends(*(End(each.is_own, each.url, each.reached_at, each.command) for each in (ends.main, ends.own)))
+    return Ends(
+        *(
+            End(each.is_own, each.url, each.reached_at, each.command)
+            for each in (ends.main, ends.own)
+        )
+    )
 
 
 async def test_a_third_database_is_not_taken_for_the_own_one(ends: Ends, cluster: Server) -> None:
@@ -236,7 +241,9 @@ async def test_a_slot_that_is_gone_is_told_of_and_the_copy_begins_anew(ends: End
         slot = ends.main.stream_of(MODULE)
         await ends.own.session.execute(f'ALTER SUBSCRIPTION "{slot}" DISABLE')
         for _ in range(100):
-            if not await query(ends.main.url, f"SELECT active FROM pg_replication_slots WHERE slot_name = '{slot}'"):
+            if not await query(
+                ends.main.url, f"SELECT active FROM pg_replication_slots WHERE slot_name = '{slot}'"
+            ):
                 break
         await ends.main.session.execute(f"SELECT pg_drop_replication_slot('{slot}')")
     found, wrong = await state(ends)
