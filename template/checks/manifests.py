@@ -150,7 +150,9 @@ def _settings(workload: Manifest, manifests: Sequence[Manifest]) -> Settings:
             values |= _SECRETS.get(secret, {})
             continue
         if kind == "app":
-            values |= _SECRETS["app"]
+            pairs = (each.partition("=") for each in given.get("SERVICE_LOGINS", "").split())
+            login = next((login for name, _, login in pairs if name == module), "app")
+            values["database_url"] = f"postgresql://{login}:what-the-store-has@postgres/app"
         if module in with_own_data(manifests):
             values |= _OWN.get(kind, {})
     if any(map(module_of, manifests)):

@@ -74,7 +74,7 @@ def _deployed(done: Carved) -> Iterator[Step]:
         )
     if done.deploy in ("compose", "both"):
         yield (
-            "compose: it knows both databases, and works in the main one; .env has no REMOTE_MODULES",
+            "compose: it knows both, and works in the main one; .env has no REMOTE_MODULES",
             ["make up"],
         )
     if done.deploy == "none":

@@ -31,7 +31,8 @@ def contradictions(settings: "Settings") -> Iterator[tuple[str, str]]:
             "DATABASE_REPLICA_URL",
             "must name the user of DATABASE_URL, whose name is part of every role's",
         )
-    admin = make_url(settings.admin_url).username
+    # A service, which has no admin, is told of its own login as well.
+    admin = settings.migration_database_url and make_url(settings.migration_database_url).username
     for _, login in settings.services or ():
         if login in (settings.roles, admin):
             yield (
