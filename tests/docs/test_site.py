@@ -42,7 +42,7 @@ def test_a_browser_fetches_nothing_from_elsewhere(htmls: list[Path]) -> None:
         fetched = _Fetched()
         fetched.feed(html.read_text("utf-8"))
         for address in fetched.addresses:
-            file = address.partition("?")[0]
+            file = re.split("[?#]", address)[0]
             assert (html.parent / file).exists(), f"{html.relative_to(SITE)} fetches {address}"
     for style in SITE.glob("_static/**/*.css"):
         assert not re.search(r"url\(['\"]?https?:|@import", style.read_text("utf-8")), style
