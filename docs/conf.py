@@ -14,6 +14,7 @@ extensions = ["myst_parser", "reference", "repository"]
 exclude_patterns = ["_site"]
 myst_heading_anchors = 3
 nitpicky = True
+highlight_language = "sh"
 
 html_theme = "furo"
 html_title = "scaffold"

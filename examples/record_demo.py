@@ -51,13 +51,13 @@ def paced(cast: str) -> str:
 def _when(printed: str) -> Iterator[tuple[float, str]]:
     now = 0.0  # What does not move an image shows the first step.
     for step in re.split(r"^(?===> )", printed, flags=re.MULTILINE)[1:]:
-        yield now, CLEAR
         lines = step.rstrip().splitlines()
-        for line in lines:
-            now += (0.5 if line.startswith("   $") else 0.05) if now else 0
+        for number, line in enumerate(lines):
             colour = next((each for sign, each in COLOURS.items() if line.startswith(sign)), "")
-            yield now, f"{colour}{line.rstrip()}\x1b[0m\r\n"
-        now += 1.2 + 0.1 * len(lines)
+            if number and now:
+                now += 0.5 if colour else 0.05
+            yield now, f"{'' if number else CLEAR}{colour}{line.rstrip()}\x1b[0m\r\n"
+        now += 1.7 + 0.1 * len(lines)
     yield now, ""
 
 

@@ -12,7 +12,8 @@ from pages import PAGES, ROOT, name
 pytestmark = pytest.mark.docs
 
 SITE = ROOT / "site"
-GENERATED_FROM = [page for page in PAGES if page.name not in ("README.md", "index.md")]
+NAMED = [page for page in PAGES if page.name not in ("README.md", "index.md")]
+NAMED += sorted((SITE.parent / "template/docs").glob("*.md*"))
 
 
 class _Fetched(HTMLParser):
@@ -42,16 +43,16 @@ def test_a_browser_fetches_nothing_from_elsewhere(htmls: list[Path]) -> None:
         fetched = _Fetched()
         fetched.feed(html.read_text("utf-8"))
         for address in fetched.addresses:
-            file = address.partition("?")[0]
+            file = re.split("[?#]", address)[0]
             assert (html.parent / file).exists(), f"{html.relative_to(SITE)} fetches {address}"
     for style in SITE.glob("_static/**/*.css"):
         assert not re.search(r"url\(['\"]?https?:|@import", style.read_text("utf-8")), style
 
 
-@pytest.mark.parametrize("page", GENERATED_FROM, ids=name)
+@pytest.mark.parametrize("page", NAMED, ids=name)
 def test_a_page_says_first_what_it_is_for(page: Path) -> None:
-    first = page.read_text("utf-8").split("\n\n")[1]
-    assert first.startswith("For "), first
+    said = [line for line in page.read_text("utf-8").splitlines() if line and line[0] not in "#{"]
+    assert said[0].startswith("For "), said[0]
 
 
 def test_search_needs_no_server() -> None:
