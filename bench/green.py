@@ -7,11 +7,13 @@ the network takes.
 
 import re
 import shutil
+import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from .installing import has_python
-from .measuring import ROOT, UV, clock, folder, progress, run, shop
+from .measuring import ROOT, UV, folder, progress, run, shop
 from .peers.generators import Generator, find_peers, ours
 from .results import Found, Plot, Table
 from .tables import Cell
@@ -94,19 +96,19 @@ def seconds(generator: Generator, work: Path, env: dict[str, str]) -> tuple[list
     """Return what each step takes in an empty folder, and how the tests ended."""
     here = work / "here"
     here.mkdir()
-    way, said = WAYS[generator.name], ""
-
-    def install() -> None:
-        for command in way.install:
-            run(*command, cwd=at / way.within, env=env)
-
-    def test() -> None:
-        nonlocal said
-        said = run(*way.test, cwd=at / way.within, env={"UV_NO_PROGRESS": "1", **env}, check=False)
-
-    start = clock(lambda: generator.generate(here))
-    at = next(each for each in here.iterdir() if each.is_dir())
-    taken = [start / 1000, clock(install) / 1000, clock(test) / 1000]
+    way, took = WAYS[generator.name], [time.perf_counter()]
+    at = generator.generate(here) / way.within
+    took.append(time.perf_counter())
+    for command in way.install:
+        run(*command, cwd=at, env=env)
+    took.append(time.perf_counter())
+    said = run(*way.test, cwd=at, env=env, check=False)
+    took.append(time.perf_counter())
     for each in (here, *map(Path, env.values())):
         shutil.rmtree(each, ignore_errors=True)
-    return taken, ", ".join(COUNTED.findall(said)) or "no test"
+    return [after - before for before, after in pairwise(took)], tests_of(said)
+
+
+def tests_of(said: str) -> str:
+    """Return how tests ended, by what their runner says last."""
+    return ", ".join(COUNTED.findall(said)) or "no test"
