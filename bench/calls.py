@@ -10,6 +10,7 @@ from .measuring import folder, inside, progress, shop
 from .results import Found, Plot, Table
 
 HOPS = 15
+OURS = ("boundary", "boundary, with signals", "another process")
 
 
 def measure() -> Found:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from .installing import has_python
-from .measuring import ROOT, UV, folder, progress, run, shop
+from .measuring import ROOT, folder, progress, run, shop
 from .peers.generators import Generator, find_peers, ours
 from .results import Found, Plot, Table
 from .tables import Cell
@@ -27,22 +27,20 @@ WANTS = {"cookiecutter-django": "3.14", "s3rius fastapi_template": "3.12"}
 class Way:
     """What one types after the repository is there."""
 
-    install: list[tuple[str, ...]]
-    test: tuple[str, ...]
+    install: str
+    test: str
     within: str = "."
 
 
 WAYS = {
-    "ours": Way([(UV, "sync", "--quiet")], ("make", "test")),
-    "nest": Way([("npm", "install", "--silent")], ("npm", "test")),
+    "ours": Way("uv sync --quiet", "make test"),
+    "nest": Way("npm install --silent", "npm test"),
     "django-admin": Way(
-        [(UV, "venv", "--quiet"), (UV, "pip", "install", "--quiet", "django>=5.2,<5.3")],
-        (".venv/bin/python", "manage.py", "test"),
+        "uv venv --quiet && uv pip install --quiet 'django>=5.2,<5.3'",
+        ".venv/bin/python manage.py test",
     ),
-    "s3rius fastapi_template": Way([(UV, "sync", "--quiet")], (UV, "run", "pytest", "-q")),
-    "full-stack-fastapi-template": Way(
-        [(UV, "sync", "--quiet")], (UV, "run", "pytest", "-q", "tests"), "backend"
-    ),
+    "s3rius fastapi_template": Way("uv sync --quiet", "uv run pytest -q"),
+    "full-stack-fastapi-template": Way("uv sync --quiet", "uv run pytest -q tests", "backend"),
 }
 COUNTED = re.compile(r"(?:Tests: +)?(\d+ (?:passed|failed|errors?)\b|Ran \d+ tests?)")
 
@@ -99,10 +97,9 @@ def seconds(generator: Generator, work: Path, env: dict[str, str]) -> tuple[list
     way, took = WAYS[generator.name], [time.perf_counter()]
     at = generator.generate(here) / way.within
     took.append(time.perf_counter())
-    for command in way.install:
-        run(*command, cwd=at, env=env)
+    run("sh", "-c", way.install, cwd=at, env=env)
     took.append(time.perf_counter())
-    said = run(*way.test, cwd=at, env=env, check=False)
+    said = run("sh", "-c", f"{way.test} 2>&1", cwd=at, env=env, check=False)
     took.append(time.perf_counter())
     for each in (here, *map(Path, env.values())):
         shutil.rmtree(each, ignore_errors=True)
