@@ -17,12 +17,11 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"There is no {', '.join(sorted(unknown))}: choose of {', '.join(COMPARISONS)}.")
         return 2
-    failed = []
+    failed, on = [], about()  # Before all: a measurement keeps the machine busy itself.
     for name in [each for each in names if each != "page"] or (() if names else COMPARISONS):
         start = time.perf_counter()
         progress(f"— {name}")
         try:
-            on = about()
             found: Found = import_module(f"bench.{name}").measure()
         except SystemExit as error:
             progress(f"{name} failed: {error}")
