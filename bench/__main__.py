@@ -8,7 +8,7 @@ import time
 from importlib import import_module
 
 from . import COMPARISONS, page
-from .measuring import progress
+from .measuring import MeasurementError, progress
 from .results import Found, Result, about, save
 
 
@@ -23,7 +23,7 @@ def main(names: list[str]) -> int:
         progress(f"— {name}")
         try:
             found: Found = import_module(f"bench.{name}").measure()
-        except SystemExit as error:
+        except MeasurementError as error:
             progress(f"{name} failed: {error}")
             failed.append(name)
             continue
