@@ -8,7 +8,7 @@ import time
 from importlib import import_module
 
 from . import COMPARISONS, page
-from .measuring import progress
+from .measuring import MeasurementError, progress
 from .results import Found, Result, about, save
 
 
@@ -17,14 +17,13 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"There is no {', '.join(sorted(unknown))}: choose of {', '.join(COMPARISONS)}.")
         return 2
-    failed = []
+    failed, on = [], about()  # Before all: a measurement keeps the machine busy itself.
     for name in [each for each in names if each != "page"] or (() if names else COMPARISONS):
         start = time.perf_counter()
         progress(f"— {name}")
         try:
-            on = about()
             found: Found = import_module(f"bench.{name}").measure()
-        except SystemExit as error:
+        except MeasurementError as error:
             progress(f"{name} failed: {error}")
             failed.append(name)
             continue

@@ -7,11 +7,13 @@ the network takes.
 
 import re
 import shutil
+import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from .installing import has_python
-from .measuring import ROOT, UV, clock, folder, progress, run, shop
+from .measuring import ROOT, folder, progress, run, shop
 from .peers.generators import Generator, find_peers, ours
 from .results import Found, Plot, Table
 from .tables import Cell
@@ -25,22 +27,20 @@ WANTS = {"cookiecutter-django": "3.14", "s3rius fastapi_template": "3.12"}
 class Way:
     """What one types after the repository is there."""
 
-    install: list[tuple[str, ...]]
-    test: tuple[str, ...]
+    install: str
+    test: str
     within: str = "."
 
 
 WAYS = {
-    "ours": Way([(UV, "sync", "--quiet")], ("make", "test")),
-    "nest": Way([("npm", "install", "--silent")], ("npm", "test")),
+    "ours": Way("uv sync --quiet", "make test"),
+    "nest": Way("npm install --silent", "npm test"),
     "django-admin": Way(
-        [(UV, "venv", "--quiet"), (UV, "pip", "install", "--quiet", "django>=5.2,<5.3")],
-        (".venv/bin/python", "manage.py", "test"),
+        "uv venv --quiet && uv pip install --quiet 'django>=5.2,<5.3'",
+        ".venv/bin/python manage.py test",
     ),
-    "s3rius fastapi_template": Way([(UV, "sync", "--quiet")], (UV, "run", "pytest", "-q")),
-    "full-stack-fastapi-template": Way(
-        [(UV, "sync", "--quiet")], (UV, "run", "pytest", "-q", "tests"), "backend"
-    ),
+    "s3rius fastapi_template": Way("uv sync --quiet", "uv run pytest -q"),
+    "full-stack-fastapi-template": Way("uv sync --quiet", "uv run pytest -q tests", "backend"),
 }
 COUNTED = re.compile(r"(?:Tests: +)?(\d+ (?:passed|failed|errors?)\b|Ran \d+ tests?)")
 
@@ -94,19 +94,18 @@ def seconds(generator: Generator, work: Path, env: dict[str, str]) -> tuple[list
     """Return what each step takes in an empty folder, and how the tests ended."""
     here = work / "here"
     here.mkdir()
-    way, said = WAYS[generator.name], ""
-
-    def install() -> None:
-        for command in way.install:
-            run(*command, cwd=at / way.within, env=env)
-
-    def test() -> None:
-        nonlocal said
-        said = run(*way.test, cwd=at / way.within, env={"UV_NO_PROGRESS": "1", **env}, check=False)
-
-    start = clock(lambda: generator.generate(here))
-    at = next(each for each in here.iterdir() if each.is_dir())
-    taken = [start / 1000, clock(install) / 1000, clock(test) / 1000]
+    way, took = WAYS[generator.name], [time.perf_counter()]
+    at = generator.generate(here) / way.within
+    took.append(time.perf_counter())
+    run("sh", "-c", way.install, cwd=at, env=env)
+    took.append(time.perf_counter())
+    said = run("sh", "-c", f"{way.test} 2>&1", cwd=at, env=env, check=False)
+    took.append(time.perf_counter())
     for each in (here, *map(Path, env.values())):
         shutil.rmtree(each, ignore_errors=True)
-    return taken, ", ".join(COUNTED.findall(said)) or "no test"
+    return [after - before for before, after in pairwise(took)], tests_of(said)
+
+
+def tests_of(said: str) -> str:
+    """Return how tests ended, by what their runner says last."""
+    return ", ".join(COUNTED.findall(said)) or "no test"

@@ -4,7 +4,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from .measuring import ROOT, UV, Failed, progress, run, succeeds
+from .measuring import ROOT, UV, MeasurementError, progress, run, succeeds
 
 FOLDER = ROOT / ".tools/bench"
 # Templates that no registry has: clones by the name of their repository, else git asks for them.
@@ -59,5 +59,5 @@ def versions(programs: Path, *packages: str) -> str:
     code += "print(', '.join(f'{p} {v(p)}' for p in sys.argv[1:]))"
     try:
         return run(str(programs / "python"), "-c", code, *packages, cwd=ROOT).strip()
-    except Failed:
+    except MeasurementError:
         return ", ".join(packages)

@@ -22,8 +22,8 @@ SCAFFOLD = (sys.executable, "-m", "scaffold")
 UNSET = ("DATABASE_URL", "ENVIRONMENT", "MAKEFLAGS", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
 
 
-class Failed(SystemExit):
-    """A command that failed, with all that it said."""
+class MeasurementError(Exception):
+    """What was to be measured did not work; the other comparisons go on."""
 
 
 def progress(text: str) -> None:
@@ -38,23 +38,26 @@ def environment(**more: str) -> dict[str, str]:
 
 def run(*command: str, cwd: Path, env: Mapping[str, str] = {}, check: bool = True) -> str:
     """Return what a command prints; of one that fails, everything."""
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env=environment(**env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=environment(**env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+    except FileNotFoundError:
+        raise MeasurementError(f"{command[0]} is not there, or not on PATH.") from None
     if done.returncode and check:
-        raise Failed(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+        raise MeasurementError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
     return done.stdout + (done.stderr if done.returncode else "")
 
 
 def succeeds(*command: str, cwd: Path, env: Mapping[str, str] = {}) -> bool:
     try:
         run(*command, cwd=cwd, env=env)
-    except Failed:
+    except MeasurementError:
         return False
     return True
 
@@ -127,5 +130,5 @@ def inside(script: str, at: Path, *arguments: str, **more: str) -> Any:
         text=True,
     )
     if done.returncode:
-        raise Failed(f"bench/inside/{script} failed")
+        raise MeasurementError(f"bench/inside/{script} failed")
     return json.loads(done.stdout.splitlines()[-1])

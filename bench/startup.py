@@ -20,7 +20,18 @@ from pathlib import Path
 
 from .edge import PACKAGES
 from .installing import python
-from .measuring import ROOT, UV, Failed, counted, environment, folder, progress, run, shop, succeeds
+from .measuring import (
+    ROOT,
+    UV,
+    MeasurementError,
+    counted,
+    environment,
+    folder,
+    progress,
+    run,
+    shop,
+    succeeds,
+)
 from .results import Found, Plot, Table
 from .tables import Cell
 
@@ -146,7 +157,7 @@ def cost(at: Path, command: tuple[str, ...]) -> tuple[float, float]:
     )
     _, status, used = os.wait4(process.pid, 0)
     if status:
-        raise Failed(f"{command} failed")
+        raise MeasurementError(f"{command} failed")
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
@@ -182,7 +193,7 @@ def database_of(parent: int) -> str:
         for each in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
             if each.startswith(b"DATABASE_URL="):
                 return each.removeprefix(b"DATABASE_URL=").decode()
-    raise Failed("app dev has no child that knows a database")
+    raise MeasurementError("app dev has no child that knows a database")
 
 
 def server(at: Path, database: str) -> Measured:
@@ -261,4 +272,4 @@ def wait_for(is_done: Callable[[], object]) -> None:
             if is_done():
                 return
         time.sleep(0.01)
-    raise Failed("waited in vain")
+    raise MeasurementError("waited in vain")

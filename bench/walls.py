@@ -219,6 +219,7 @@ def for_tach(at: Path, depends: dict[str, list[str]]) -> None:
     lines = ['source_roots = ["src"]', "exact = true", "forbid_circular_dependencies = true"]
     lines += ['root_module = "ignore"', "ignore_type_checking_imports = false", ""]
     lines += ["[[modules]]", 'path = "app.platform"', "depends_on = []", ""]
+    lines += ["[[modules]]", 'path = "app.main"', 'depends_on = ["app.platform"]', ""]
     for module, others in depends.items():
         needed = json.dumps(["app.platform", *(f"app.modules.{other}" for other in others)])
         lines += ["[[modules]]", f'path = "app.modules.{module}"', f"depends_on = {needed}", ""]
