@@ -235,12 +235,12 @@ def test_the_answer_is_found_again_and_what_the_template_changes_reaches_it(call
     services = re.compile(r"^services:\n(?: .*\n)+", re.M)
     assert services.search(Path(".copier-answers.yml").read_text())[0] == services.search(before)[0]
     template = Template(called.parent / "origin")
-    part = (template.root / "template/deploy/parts/carve/kustomization.yaml").read_text()
-    template.write("deploy/parts/carve/kustomization.yaml", part.replace("20Gi", "30Gi"))
+    part = (template.root / "template/deploy/parts/carve/carve.yaml.jinja").read_text()
+    template.write("deploy/parts/carve/carve.yaml.jinja", part.replace("20Gi", "30Gi"))
     template.release("v2.0.0")
     done = run("update")
     assert done.code == 0, done.err
-    assert "30Gi" in Path("deploy/parts/carve/kustomization.yaml").read_text()
+    assert "30Gi" in Path("deploy/parts/carve/carve.yaml").read_text()
 
 
 def test_a_template_that_knows_no_databases_of_services_is_too_old(called, refused):
