@@ -70,6 +70,14 @@ class Settings(BaseSettings):
     """The login whose roles statements run as, where that of DATABASE_URL is a service's own."""
     migration_database_url: DatabaseUrl | None = Field(default=None, repr=False)
     """An admin with CREATEROLE who owns the database. Only `app migrate` uses it."""
+    own_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    """The database of the one module that MODULES names, to which its data move: see `app carve`."""
+    own_migration_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    """Its admin. Only `app migrate --own` and `app carve` use it."""
+    replication_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    """How the server of OWN_DATABASE_URL reaches that of DATABASE_URL, if not as the admin does here."""
+    own_replication_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    """How the server of DATABASE_URL reaches that of OWN_DATABASE_URL, if not as the admin does here."""
     service_logins: ServiceLogins | None = None
     """The logins of services, as `app migrate` is to let them speak: `billing=app_billing`, as that module
     and no other. Nothing, but said, takes it from all; where it is not set, all stays as it is."""
