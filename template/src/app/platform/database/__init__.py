@@ -1,6 +1,6 @@
 """Postgres: one engine, a role for each module, transactions, reads, savepoints."""
 
-from app.platform.database.credentials import connect, connect_in_greenlet
+from app.platform.database.credentials import connect, connect_in_greenlet, connect_straight
 from app.platform.database.database import (
     check_none_is_open,
     Database,
@@ -34,7 +34,7 @@ from app.platform.database.fences import (
     TABLES,
 )
 from app.platform.database.fetch import Prepared
-from app.platform.database.gates import FENCED, Gate, HAS_GATES, lock_of, READ_GATE
+from app.platform.database.gates import FENCED, Gate, HAS_GATES, READ_GATE, lock_of
 from app.platform.database.reading import (
     committed_ago,
     has_committed,
@@ -60,6 +60,8 @@ from app.platform.database.roles import (
     ROLES,
     roles_of,
 )
+from app.platform.database.side_watch import find_open_side, is_moving, SidesError, watched
+from app.platform.database.sides import Place, Side, Sides, sides_of
 from app.platform.database.statement_spans import trace_statements
 from app.platform.database.tables import NAMING
 from app.platform.database.transaction import (
@@ -90,11 +92,15 @@ __all__ = [
     "Gate",
     "MigrationError",
     "OutcomeUnknownError",
+    "Place",
     "Pool",
     "Prepared",
     "ReadYourWrites",
     "Reading",
     "Replica",
+    "Side",
+    "Sides",
+    "SidesError",
     "TransactionError",
     "Tx",
     "UnreachableError",
@@ -108,13 +114,16 @@ __all__ = [
     "connect",
     "connect_in_greenlet",
     "connect_replica",
+    "connect_straight",
     "create_engine",
     "fence",
+    "find_open_side",
     "grant",
     "has_begun",
     "has_committed",
     "in_transaction",
     "is_inside",
+    "is_moving",
     "is_of_this_task",
     "let_use",
     "lift_fence",
@@ -133,9 +142,11 @@ __all__ = [
     "roles_of",
     "send",
     "send_last",
+    "sides_of",
     "sqlstate_of",
     "statements_may_take",
     "trace_statements",
     "view_of",
+    "watched",
     "when_ended",
 ]
