@@ -34,7 +34,7 @@ from app.platform.database.fences import (
     TABLES,
 )
 from app.platform.database.fetch import Prepared
-from app.platform.database.gates import FENCED, Gate, HAS_GATES, READ_GATE, lock_of
+from app.platform.database.gates import FENCED, Gate, HAS_GATES, lock_of, READ_GATE
 from app.platform.database.reading import (
     committed_ago,
     has_committed,
