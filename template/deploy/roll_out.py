@@ -96,7 +96,9 @@ def _wait_for_migrations(job: str, *inside: str) -> None:
 
 def _is_migration(document: str) -> bool:
     kind, name, module = (_field(document, each) for each in ("kind", "  name", _SERVICE))
-    return kind == "Job" and (name == _MIGRATE or bool(module) and name.endswith(f"-{_MIGRATE}"))
+    return kind == "Job" and name == (
+        f"{module.replace('_', '-')}-{_MIGRATE}" if module else _MIGRATE
+    )
 
 
 def _field(document: str, name: str) -> str:
