@@ -122,6 +122,9 @@ def apply_migrations(
     with present_settings() as settings:
         login, folders = settings.roles, discover(modules)
         moves, services = moves_of(modules), settings.services
+        if roles and own:
+            asyncio.run(migrate_own(settings, roles=True))
+            return
         if roles:
             asyncio.run(prepare(settings.admin_url, login, folders, moves, services))
             return

@@ -268,10 +268,13 @@ async def _migrate(settings: "Settings", name: str, home: bool) -> None:
         await migrate_own(settings, name)
 
 
-async def migrate_own(settings: "Settings", name: str | None = None) -> list[str]:
-    """Migrate the own database of a module, that which MODULES names; return what was applied."""
+async def migrate_own(
+    settings: "Settings", name: str | None = None, *, roles: bool = False
+) -> list[str]:
+    """Migrate the own database of a module, that which MODULES names; return what was applied. With `roles`,
+    stop behind schemas and roles."""
     from app.platform.database import login_of
-    from app.platform.migrations import migrate
+    from app.platform.migrations import migrate, prepare
     from app.platform.settings import SettingsError
     from app.platform.wiring import discover, moves_of
 
@@ -283,4 +286,7 @@ async def migrate_own(settings: "Settings", name: str | None = None) -> list[str
     service = login_of(settings.own_database_url or settings.database_url)
     services = [] if service == settings.roles else [(name, service)]
     folders, moves = discover(modules), moves_of(modules)
+    if roles:
+        await prepare(url, settings.roles, folders, moves, services, own=name)
+        return []
     return await migrate(url, settings.roles, folders, moves, services, own=name)

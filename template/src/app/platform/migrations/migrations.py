@@ -128,6 +128,7 @@ async def prepare(
     folders: Sequence[ModuleFolder],
     moves: Sequence[Move] = (),
     services: Services | None = None,
+    own: str | None = None,
 ) -> None:
     """Create every module's schema and roles, nothing in them, and extensions: what `pg_restore` needs.
 
@@ -138,12 +139,17 @@ async def prepare(
         Patience(connection, admin_url).watched(),
     ):
         await take_turn(connection)
+        await connection.run_sync(check_residents, folders, own)
+        if own is not None:
+            await connection.run_sync(make_own, login, own)
         await connection.run_sync(check_services, services or (), folders)
         living = await connection.run_sync(residents, folders)
         await connection.run_sync(_prepare_all, login, [*living, REQUESTS, QUEUE, STATEMENTS])
         await connection.run_sync(prepare_stand_ins, login, moves)
         await connection.run_sync(install_extensions, living)
-        if services is not None:
+        for module, service in services or () if own else ():
+            await connection.run_sync(let_service_speak, login, module, service)
+        if services is not None and own is None:
             await connection.run_sync(let_services_speak, login, services, folders)
 
 
