@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 
 from .measuring import SCAFFOLD, alternate, counted, folder, progress, run
-from .peers.generators import find_peers, ours
+from .peers.generators import Generator, find_peers, ours
 from .results import Found, Plot, Table
 from .tables import Cell
 
 ROUNDS = 5
+ONCE = 10
 MODULES = (2, 20, 100, 300)
 LEFT_OUT = {".git", "node_modules", ".venv", "__pycache__", ".nx"}
 
@@ -28,11 +29,7 @@ def measure() -> Found:
         generated: list[list[Cell]] = []
         for each in [*(ours(modules) for modules in MODULES), *peers]:
             progress(f"  generating: {each.name}")
-            inside = work / f"of-{len(made)}"
-            inside.mkdir()
-            start = time.perf_counter()
-            made[each.name] = each.generate(inside)
-            taken = (time.perf_counter() - start) * 1000
+            made[each.name], taken = generate(each, work / f"of-{len(made)}")
             files, lines = size(made[each.name])
             generated.append([each.name, taken, files, lines, each.remark])
         adding = {e.name: e for e in (*map(ours, MODULES), *peers) if e.add is not None}
@@ -74,12 +71,34 @@ def measure() -> Found:
             *missing,
             f"Adding a module takes {least / nest:.2f} of `nest generate module`, and with 300"
             f" modules {most / least:.2f} of what it takes with 2.",
-            "We lose to `django-admin startproject` and, at times, to `startapp`: they copy a few"
-            " files that nothing uses yet.",
+            f"We lose the time to generate to {', '.join(faster(generated)) or 'nobody'}, and the"
+            f" time to add a module to {', '.join(faster(added)) or 'nobody'}: they write fewer"
+            " files, of which less is in use.",
             "We lose in the number of files: a repository comes with its platform's source and"
             " tests, pipelines, alerts and runbooks, all of which are the team's.",
         ],
     )
+
+
+def generate(by: Generator, work: Path) -> tuple[Path, float]:
+    """Return where the repository stands, and the milliseconds that it took.
+
+    Once more where that is quick, since the first time warms what everybody's second one has.
+    """
+    for attempt in ("first", "second"):
+        (work / attempt).mkdir(parents=True)
+        start = time.perf_counter()
+        at = by.generate(work / attempt)
+        if (taken := time.perf_counter() - start) > ONCE:
+            break
+    return at, taken * 1000
+
+
+def faster(rows: list[list[Cell]]) -> list[str]:
+    """Return who takes less time than ours, which is the first of them."""
+    ours = float(str(rows[0][1]))
+    others = ((str(row[0]), row[1]) for row in rows if not str(row[0]).startswith("ours"))
+    return [name for name, taken in others if taken is not None and float(str(taken)) < ours]
 
 
 def size(repository: Path) -> tuple[int, int]:

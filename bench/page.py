@@ -32,7 +32,7 @@ def write() -> None:
 
 def text(results: dict[str, Result]) -> str:
     lost = [
-        f"- {part(result)}: {note}"
+        f"- [{result.name}](#{anchor(heading(result))}): {note}"
         for result in results.values()
         for note in result.notes
         if note.startswith(LOSES)
@@ -56,10 +56,6 @@ def text(results: dict[str, Result]) -> str:
             "",
         ]
     )
-
-
-def part(result: Result) -> str:
-    return f"[{heading(result)}](#{anchor(heading(result))})"
 
 
 def heading(result: Result) -> str:
