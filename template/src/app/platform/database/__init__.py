@@ -2,75 +2,75 @@
 
 from app.platform.database.credentials import connect, connect_in_greenlet, connect_straight
 from app.platform.database.database import (
-    Database,
     check_none_is_open,
+    Database,
     in_transaction,
     is_inside,
     opening,
 )
 from app.platform.database.driver import statements_may_take
 from app.platform.database.engine import (
-    Pool,
     async_url,
     close,
     create_engine,
     login_of,
+    Pool,
 )
 from app.platform.database.errors import (
-    OF_DRIVER,
     BoundaryError,
+    OF_DRIVER,
     OutcomeUnknownError,
+    sqlstate_of,
     TransactionError,
     UnreachableError,
-    sqlstate_of,
 )
 from app.platform.database.fences import (
-    HAS_FENCE,
-    INSTALL,
-    TABLES,
     change_gate,
     clear_fence,
     fence,
+    HAS_FENCE,
+    INSTALL,
     lift_fence,
+    TABLES,
 )
 from app.platform.database.fetch import Prepared
-from app.platform.database.gates import FENCED, GATES, HAS_GATES, READ_GATE, Gate, lock_of
+from app.platform.database.gates import FENCED, Gate, HAS_GATES, lock_of, READ_GATE
 from app.platform.database.reading import (
-    Reading,
-    ReadYourWrites,
     committed_ago,
     has_committed,
     read_after,
+    Reading,
     reading_primary,
+    ReadYourWrites,
 )
-from app.platform.database.replica import Replica, connect_replica
+from app.platform.database.replica import connect_replica, Replica
 from app.platform.database.roles import (
-    EXTENSIONS,
-    ROLES,
-    DatabaseAheadError,
-    MigrationError,
     check_login,
+    DatabaseAheadError,
+    EXTENSIONS,
     grant,
     let_use,
     make_roles,
+    MigrationError,
     owner_of,
     prepare_schema,
     refused,
     repeated,
     role_of,
+    ROLES,
     roles_of,
 )
-from app.platform.database.side_watch import SidesError, find_open_side, is_moving, watched
+from app.platform.database.side_watch import find_open_side, is_moving, SidesError, watched
 from app.platform.database.sides import Place, Side, Sides, sides_of
 from app.platform.database.statement_spans import trace_statements
 from app.platform.database.tables import NAMING
 from app.platform.database.transaction import (
-    Tx,
     has_begun,
     is_of_this_task,
     roles_in,
     send,
     send_last,
+    Tx,
     view_of,
     when_ended,
 )
@@ -78,7 +78,6 @@ from app.platform.database.transaction import (
 __all__ = [
     "EXTENSIONS",
     "FENCED",
-    "GATES",
     "HAS_FENCE",
     "HAS_GATES",
     "INSTALL",
