@@ -1,6 +1,7 @@
 """What stands in a database for a module whose data move: its gate, and a fence where that is closed.
 
-The fence is a trigger on each table. Postgres fires none for what a subscription applies.
+The fence is a trigger on each table; Postgres fires none for what a subscription applies. Behind it the
+module's role cannot even read, so that a process which knows of one database alone shows nothing old.
 """
 
 from app.platform.database.gates import CHANNEL, FENCED, SCHEMA
@@ -54,12 +55,13 @@ def fence(module: str) -> str:
         f"FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.refuse(); "
         f"ALTER TABLE %1$s ENABLE TRIGGER {FENCE}"
     )
-    return _each_table(module, f"NOT {HAS_FENCE}", replace)
+    return _each_table(module, f"NOT {HAS_FENCE}", replace, "REVOKE USAGE ON SCHEMA %I FROM %I")
 
 
 def lift_fence(module: str) -> str:
     """Return what lets everybody write again. It waits for no reader: the trigger stays, disabled."""
-    return _each_table(module, HAS_FENCE, f"ALTER TABLE %1$s DISABLE TRIGGER {FENCE}")
+    disable = f"ALTER TABLE %1$s DISABLE TRIGGER {FENCE}"
+    return _each_table(module, HAS_FENCE, disable, "GRANT USAGE ON SCHEMA %I TO %I")
 
 
 def clear_fence(module: str) -> str:
@@ -80,9 +82,16 @@ def change_gate(module: str, to: str, *, was: str) -> str:
     END $gate$"""
 
 
-def _each_table(module: str, which: str, do: str) -> str:
-    return f"""DO $each$ DECLARE relation regclass; BEGIN
+def _each_table(module: str, which: str, do: str, with_schema: str = "") -> str:
+    """Return what does something with tables, and perhaps with the schema and the role that speaks there."""
+    for_role = f"""FOR speaker IN SELECT left(rolname, -length('__owner'))
+            FROM pg_namespace JOIN pg_roles ON pg_roles.oid = nspowner
+            WHERE nspname = '{module}' AND right(rolname, length('__owner')) = '__owner' LOOP
+            EXECUTE format('{with_schema}', '{module}', speaker);
+        END LOOP;"""
+    return f"""DO $each$ DECLARE relation regclass; speaker text; BEGIN
         FOR relation IN SELECT oid FROM {TABLES.format(module)} AND {which} ORDER BY relname LOOP
             EXECUTE format($do${do}$do$, relation);
         END LOOP;
+        {for_role if with_schema else ""}
     END $each$"""

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from app.platform.database.credentials import connect_straight
-from app.platform.database.errors import OF_DRIVER, sqlstate_of, UnreachableError
+from app.platform.database.errors import ClosedError, OF_DRIVER, sqlstate_of, UnreachableError
 from app.platform.database.gates import CHANNEL, FENCED, Gate, HAS_GATES, lock_of, READ_GATE
 from app.platform.database.sides import HeldError, Side, Sides
 from app.platform.telemetry import cause
@@ -196,7 +196,7 @@ class _Watch:
 
 def is_moving(error: BaseException) -> bool:
     """Say whether something came to nothing only because the data of a module move, or have moved."""
-    return isinstance(error, HeldError) or sqlstate_of(error) == FENCED
+    return isinstance(error, HeldError | ClosedError) or sqlstate_of(error) == FENCED
 
 
 def open_side(gates: Mapping[Side, Gate | BaseException]) -> Side | None:
