@@ -9,7 +9,7 @@ DEMO ?= demo/shop
 unexport MAKEFLAGS MAKEOVERRIDES MFLAGS only PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo two-instances test test-carve test-console test-deployment test-docs test-image test-moves test-mutations test-observability test-pipeline test-system test-update pictures recording check bench docs format release
+.PHONY: help demo two-instances test test-carve test-console test-data test-deployment test-docs test-image test-moves test-mutations test-observability test-pipeline test-system test-update pictures recording check bench docs format release
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -21,13 +21,16 @@ two-instances: | $(UV)  ## Run the shop as on several machines, behind HAProxy (
 	$(UV) run --quiet python examples/two_instances.py $(DEMO)
 
 test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
-	$(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder -m "not system and not observability and not browser and not pipeline and not deployment and not image and not updates and not mutations and not moves and not carved and not docs" $(only)
+	$(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder -m "not system and not observability and not browser and not pipeline and not deployment and not image and not updates and not mutations and not moves and not carved and not data and not docs" $(only)
 
 test-update: | $(UV)  ## Update repositories of this template's whole past, and try many more edits (takes minutes)
 	EXAMPLES=60 $(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder tests/test_update_history.py tests/test_update_properties.py tests/adopting/test_adopt_history.py $(only)
 
 test-carve: | $(UV)  ## Carve billing out of the example, and kill what places orders at each step
 	$(UV) run pytest -m carved $(only)
+
+test-data: | $(UV)  ## Move a million rows to another server under load, and back, and kill who takes part (needs Debian's PostgreSQL 15)
+	$(UV) run pytest -m data $(only)
 
 test-moves: | $(UV)  ## Rename and remove modules while the shop serves and works
 	$(UV) run pytest -m moves $(only)
@@ -67,18 +70,8 @@ check: | $(UV)  ## Style and types
 	$(UV) run ruff check
 	$(UV) run mypy
 
-bench: | $(UV)  ## Measure: zero to green, what starting, boundaries, calls, jobs, edge and signals cost, add-module beside its peers (needs npm)
-	$(UV) run python bench/zero_to_green.py
-	$(UV) run python bench/boundary.py
-	$(UV) run python bench/jobs.py
-	$(UV) run python bench/edge.py
-	$(UV) run python bench/remote.py
-	$(UV) run python bench/signals.py
-	$(UV) run python bench/startup.py
-	$(UV) run python bench/add_module.py
-	$(UV) run python bench/update.py
-	$(UV) run python bench/doctor.py
-	$(UV) run python bench/fleet.py
+bench: | $(UV)  ## Compare with peers, and write docs/benchmarks.md (needs npm): make bench only=jobs
+	$(UV) run python -m bench $(only)
 
 docs: | $(UV)  ## Make the site of docs/ in site/, and refuse what is broken in it
 	rm -rf site docs/releases docs/repository

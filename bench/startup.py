@@ -1,26 +1,41 @@
-"""What starting costs: the command, importing the application, a server, a reload of `app dev`.
+"""What starting costs: commands, a server, a reload of `app dev`, and memory, by number of modules.
 
-    python bench/startup.py [COMMIT]
-
-Generates a repository, beside it one of an older template where a commit is named, and measures
-them in turn. Ratios of one run count; the absolute numbers are those of the machine. Needs Linux.
+A repository of today beside one of the template as it was before the platform had rooms
+(873ff91), and beside importing fastapi, sqlalchemy's asyncio, asyncpg and uvicorn, without which
+nothing starts. Then a server of 1, 20 and 100 modules, until it answers and until it is ready,
+beside the bare FastAPI of the comparison of requests. Seconds of the processor, the least of some
+rounds. Needs Linux.
 """
 
 import contextlib
 import os
 import signal
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from boundary import ROOT, UV, run
+from .edge import PACKAGES
+from .installing import python
+from .measuring import (
+    ROOT,
+    UV,
+    MeasurementError,
+    counted,
+    environment,
+    folder,
+    progress,
+    run,
+    shop,
+    succeeds,
+)
+from .results import Found, Plot, Table
+from .tables import Cell
 
-ROUNDS = 5
+ROUNDS, MODULES, BEFORE = 4, (1, 20, 100), "873ff91"
 LIBRARIES = "import fastapi, sqlalchemy.ext.asyncio, asyncpg, uvicorn"
 COMMANDS = {
     "four libraries": ("python", "-c", LIBRARIES),
@@ -28,149 +43,211 @@ COMMANDS = {
     "app --help": ("app", "--help"),
     "app modules": ("app", "modules"),
 }
-MODULE = "src/app/modules/catalog/routes.py"
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "METRICS_PORT": "0",
+    "OIDC_ISSUER": "https://issuer.invalid",
+    "OIDC_AUDIENCE": "shop",
+}
+ROUTES = "src/app/modules/catalog/routes.py"
 TICK = os.sysconf("SC_CLK_TCK")
 
-Measured = dict[str, list[float]]
+Measured = dict[str, float]
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        shops = {"new": generate(ROOT, Path(folder, "new"))}
-        if len(sys.argv) > 1:
-            old = Path(folder, "template")
-            run("git", "worktree", "add", "--detach", str(old), sys.argv[1], cwd=ROOT)
-            try:
-                shops = {"old": generate(old, Path(folder, "old")), **shops}
-                measure(shops)
-            finally:
-                run("git", "worktree", "remove", "--force", str(old), cwd=ROOT)
-        else:
-            measure(shops)
+def measure() -> Found:
+    with folder() as work, before(work) as old:
+        progress("  generating repositories")
+        shops = {"today": shop(work / "today"), **({"before": old} if old else {})}
+        found = day(shops)
+        served: dict[str, Measured] = {}
+        for modules in MODULES:
+            progress(f"  a server of {counted(modules)}")
+            at = shop(work / f"of-{modules}", modules=modules)
+            with developing(at, 8710) as (_, database):
+                if not served:
+                    served["FastAPI + asyncpg"] = bare(database)
+                served[f"ours, {counted(modules)}"] = server(at, database)
+    today, then = found["today"], found.get("before", {})
+    rows: list[list[Cell]] = [
+        [what, value, then.get(what), value / then[what] if then else None]
+        for what, value in today.items()
+    ]
+    columns = ["", "CPU s to answer", "CPU s to be ready", "s to be ready", "MB"]
+    servers: list[list[Cell]] = [[name, *each.values()] for name, each in served.items()]
+    libraries = today["CPU of four libraries"], today["MB of four libraries"]
+    figures = {
+        "import": today["CPU of import app.main"] / libraries[0],
+        "memory": today["MB of import app.main"] / libraries[1],
+        "ready": served["ours, 1 module"]["seconds"],
+    }
+    if then:
+        for name, what in {"help": "CPU of app --help", "modules": "CPU of app modules"}.items():
+            figures[name] = today[what] / then[what]
+        figures["reload"] = today["seconds of a reload"] / then["seconds of a reload"]
+    return (
+        [
+            Table("Starting, in seconds", ["", "today", f"at {BEFORE}", "ratio"], rows),
+            Table("A server, by number of modules", columns, servers),
+        ],
+        Plot(
+            "A server's memory when it is ready",
+            "MB",
+            [(name, each["memory"], name.startswith("ours")) for name, each in served.items()],
+        ),
+        figures,
+        [
+            "We lose to a bare FastAPI, which starts faster and takes less: it has no metrics,"
+            " traces, queue, check of migrations or flags to load. What modules add is their code."
+        ],
+    )
 
 
-def generate(template: Path, shop: Path) -> Path:
-    source = str(template / "src")
-    code = f"import sys; sys.path.insert(0, {source!r}); from scaffold import cli; cli.main()"
-    arguments = ("new", str(shop), "--defaults", "--from", str(template), "--ref", "HEAD")
-    run(sys.executable, "-c", code, *arguments, cwd=shop.parent)
-    run(UV, "sync", "--quiet", cwd=shop)
-    return shop
+@contextlib.contextmanager
+def before(work: Path) -> Iterator[Path | None]:
+    """Yield a repository of the old template, where this clone has its commit."""
+    if not succeeds("git", "cat-file", "-e", f"{BEFORE}^{{commit}}", cwd=ROOT):
+        yield None
+        return
+    template = work / "template"
+    run("git", "worktree", "add", "--detach", str(template), BEFORE, cwd=ROOT)
+    try:
+        code = f"import sys; sys.path.insert(0, {str(template / 'src')!r})"
+        code += "; from scaffold import cli; cli.main()"
+        new = ("new", str(work / "before"), "--defaults", "--from", str(template), "--ref", "HEAD")
+        run(sys.executable, "-c", code, *new, cwd=work)
+        run(UV, "sync", "--quiet", cwd=work / "before")
+        yield work / "before"
+    finally:
+        run("git", "worktree", "remove", "--force", str(template), cwd=ROOT)
 
 
-def measure(shops: dict[str, Path]) -> None:
+def day(shops: dict[str, Path]) -> dict[str, Measured]:
+    """Return the least of each figure, the repositories taking turns."""
     found: dict[str, Measured] = {name: {} for name in shops}
 
-    def note(shop: str, what: str, value: float) -> None:
-        found[shop].setdefault(what, []).append(value)
+    def note(name: str, what: str, value: float) -> None:
+        found[name][what] = min(value, found[name].get(what, value))
 
     with contextlib.ExitStack() as stack:
         running = {
-            name: stack.enter_context(developing(shop, 8700 + number))
-            for number, (name, shop) in enumerate(shops.items())
+            name: stack.enter_context(developing(at, 8700 + number))
+            for number, (name, at) in enumerate(shops.items())
         }
         for number in range(ROUNDS):
-            for name, shop in shops.items():
+            for name, at in shops.items():
                 for what, command in COMMANDS.items():
-                    seconds, megabytes = cost(shop, command)
+                    seconds, megabytes = cost(at, command)
                     note(name, f"CPU of {what}", seconds)
                     if "app" not in command:
-                        note(name, f"MB after {what}", megabytes)
-                url, database = running[name]
-                served, ready = cost_to_serve(shop, database, 8750 + number)
-                note(name, "CPU until a server answers", served)
-                note(name, "CPU until it is ready", ready)
-                note(name, "seconds of a reload", reload(shop, url, 300 + number))
-    for what in found["new"]:
-        numbers = [min(each[what]) for each in found.values()]
-        shown = "  ".join(f"{number:8.2f}" for number in numbers)
-        ratio = f"  {numbers[-1] / numbers[0]:5.2f} of it" if len(numbers) > 1 else ""
-        middle = statistics.median(found["new"][what])
-        print(f"{what:32} {shown}{ratio}   (median {middle:.2f})")
-    for kind in ("CPU of", "MB after"):
-        new = found["new"]
-        ratio = min(new[f"{kind} import app.main"]) / min(new[f"{kind} four libraries"])
-        print(f"{kind} import app.main, to the four libraries: {ratio:.2f}")
+                        note(name, f"MB of {what}", megabytes)
+                note(name, "seconds of a reload", reload(at, running[name][0], 300 + number))
+            progress(f"  round {number + 1} of {ROUNDS}")
+    return found
 
 
-def cost(shop: Path, command: tuple[str, ...]) -> tuple[float, float]:
+def cost(at: Path, command: tuple[str, ...]) -> tuple[float, float]:
     """Return the CPU seconds of a command, and the most megabytes that it had."""
     program, *arguments = command
     process = subprocess.Popen(
-        [shop / ".venv/bin" / program, *arguments],
-        cwd=shop,
+        [at / ".venv/bin" / program, *arguments],
+        cwd=at,
         env=environment(),
         stdout=subprocess.DEVNULL,
     )
     _, status, used = os.wait4(process.pid, 0)
     if status:
-        sys.exit(f"{command} failed in {shop}")
+        raise MeasurementError(f"{command} failed")
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 @contextlib.contextmanager
-def developing(shop: Path, port: int) -> Iterator[tuple[str, str]]:
-    """Run `app dev` while the block lasts; yield its URL and that of its database."""
-    command = [shop / ".venv/bin/app", "dev", "--port", str(port)]
+def running(command: tuple[str, ...], at: Path, **more: str) -> Iterator[int]:
     process = subprocess.Popen(
         command,
-        cwd=shop,
-        env=environment(METRICS_PORT="0"),
+        cwd=at,
+        env=environment(**more),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        url = f"http://127.0.0.1:{port}"
-        wait_for(lambda: b'"maxLength":200' in get(f"{url}/openapi.json"))
-        yield url, database_of(process.pid)
+        yield process.pid
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
+
+
+@contextlib.contextmanager
+def developing(at: Path, port: int) -> Iterator[tuple[str, str]]:
+    """Run `app dev` while the block lasts; yield its URL and that of its database."""
+    command = (str(at / ".venv/bin/app"), "dev", "--port", str(port))
+    with running(command, at, METRICS_PORT="0") as process:
+        url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: b'"maxLength":200' in get(f"{url}/openapi.json"))
+        yield url, database_of(process)
 
 
 def database_of(parent: int) -> str:
     """Return the DATABASE_URL that a child of `app dev` was given."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    for child in children:
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
         for each in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
             if each.startswith(b"DATABASE_URL="):
                 return each.removeprefix(b"DATABASE_URL=").decode()
-    sys.exit("app dev has no child that knows a database")
+    raise MeasurementError("app dev has no child that knows a database")
 
 
-def cost_to_serve(shop: Path, database: str, port: int) -> tuple[float, float]:
-    """Return the CPU seconds of a server until it answers, and until it says that it is ready."""
-    process = subprocess.Popen(
-        [shop / ".venv/bin/app", "serve", "--port", str(port)],
-        cwd=shop,
-        env=environment(
-            DATABASE_URL=database,
-            ENVIRONMENT="production",
-            METRICS_PORT="0",
-            OIDC_ISSUER="https://issuer.invalid",
-            OIDC_AUDIENCE="shop",
-        ),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_for(lambda: get(f"http://127.0.0.1:{port}/healthz"))
-        served = cpu_of(process.pid)
-        wait_for(lambda: get(f"http://127.0.0.1:{port}/readyz"))
-        return served, cpu_of(process.pid)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+def server(at: Path, database: str) -> Measured:
+    """Return the CPU seconds of a server until it answers and until it is ready; its megabytes."""
+    found: list[Measured] = []
+    for number in range(ROUNDS):
+        port = 8750 + number
+        command = (str(at / ".venv/bin/app"), "serve", "--port", str(port))
+        start = time.perf_counter()
+        with running(command, at, DATABASE_URL=database, **PRODUCTION) as process:
+            wait_for(partial(get, f"http://127.0.0.1:{port}/healthz"))
+            answers = cpu_of(process)
+            wait_for(partial(get, f"http://127.0.0.1:{port}/readyz"))
+            found.append(
+                {
+                    "answers": answers,
+                    "ready": cpu_of(process),
+                    "seconds": time.perf_counter() - start,
+                    "memory": memory_of(process),
+                }
+            )
+    return {what: min(each[what] for each in found) for what in found[0]}
 
 
-def cpu_of(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+def bare(database: str) -> Measured:
+    """Return the same of the bare application."""
+    program = str(python("stacks", *PACKAGES) / "python")
+    command = (program, str(ROOT / "bench/peers/stacks.py"), "fastapi", "8740")
+    start = time.perf_counter()
+    with running(command, ROOT, DATABASE_URL=database, SECRET="of-nothing") as process:
+        wait_for(lambda: get("http://127.0.0.1:8740/openapi.json"))
+        taken = cpu_of(process)
+        passed = time.perf_counter() - start
+        return {
+            "answers": taken,
+            "ready": taken,
+            "seconds": passed,
+            "memory": memory_of(process),
+        }
+
+
+def cpu_of(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
-def reload(shop: Path, url: str, length: int) -> float:
+def memory_of(process: int) -> float:
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def reload(at: Path, url: str, length: int) -> float:
     """Save a change in a module; return the seconds until it is answered with."""
-    file = shop / MODULE
+    file = at / ROUTES
     before = file.read_text()
     try:
         start = time.perf_counter()
@@ -195,13 +272,4 @@ def wait_for(is_done: Callable[[], object]) -> None:
             if is_done():
                 return
         time.sleep(0.01)
-    sys.exit("waited in vain")
-
-
-def environment(**more: str) -> dict[str, str]:
-    ours = ("DATABASE_URL", "ENVIRONMENT", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
-    return {name: value for name, value in os.environ.items() if name not in ours} | more
-
-
-if __name__ == "__main__":
-    main()
+    raise MeasurementError("waited in vain")

@@ -16,6 +16,7 @@ from app.platform.migrations import migrate
 from app.platform.settings import Settings
 from app.platform.wiring import discover
 from app.platform.wiring.boundary import at_boundary
+from report import report
 from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -46,30 +47,37 @@ async def main() -> None:
             settings = Settings(database_url=url)
             engine, separate = create_engine(settings), create_engine(settings)
             send_roles_separately(separate)
-            await measure_calls(engine)
-            await measure_transactions(engine, separate)
+            report(
+                calls=await measure_calls(engine),
+                transactions=await measure_transactions(engine, separate),
+            )
             for each in (engine, separate):
                 await each.dispose()
 
 
-async def measure_calls(engine: AsyncEngine) -> None:
+async def measure_calls(engine: AsyncEngine) -> dict[str, list[float]]:
+    """Return the nanoseconds of a call to the object itself and through the boundary, by kind."""
     direct = RealShop()
     outside = at_boundary(Shop, direct, "ordering")
-    print(f"{'a call, ns':34}{'direct':>9}{'boundary':>10}{'between':>9}   bound 3000")
-    ours, theirs = await compare(lambda: direct.stands_alone(1), lambda: outside.stands_alone(1))
-    row("of a method without tx", ours, theirs)
+    found = {
+        "of a method without tx": await compare(
+            lambda: direct.stands_alone(1), lambda: outside.stands_alone(1)
+        )
+    }
     async with Database(engine, "catalog").transaction() as tx:
         view = view_of(tx, "ordering")
-        ours, theirs = await compare(lambda: direct.joins(view, 1), lambda: outside.joins(tx, 1))
-        row("of a method with tx", ours, theirs)
+        found["of a method with tx"] = await compare(
+            lambda: direct.joins(view, 1), lambda: outside.joins(tx, 1)
+        )
 
         def first() -> Awaitable[int]:
             del tx._transaction.views["ordering"]
             return outside.joins(tx, 1)
 
-        ours, theirs = await compare(lambda: direct.joins(view, 1), first)
-        row("the first one in a transaction *", ours, theirs)
-    print("* makes the module's own session, which any statement of its own would need.\n")
+        found["the first one in a transaction"] = await compare(
+            lambda: direct.joins(view, 1), first
+        )
+    return found
 
 
 async def compare(*calls: Callable[[], Awaitable[object]]) -> list[float]:
@@ -84,12 +92,8 @@ async def compare(*calls: Callable[[], Awaitable[object]]) -> list[float]:
     return [statistics.median(times) for times in taken]
 
 
-def row(name: str, direct: float, boundary: float) -> None:
-    print(f"{name:34}{direct:9.0f}{boundary:10.0f}{boundary - direct:9.0f}")
-
-
-async def measure_transactions(engine: AsyncEngine, separate: AsyncEngine) -> None:
-    """Compare one module's transactions with one SELECT, each kind in turn."""
+async def measure_transactions(engine: AsyncEngine, separate: AsyncEngine) -> dict[str, float]:
+    """Return the microseconds of a transaction with one SELECT, each kind in turn."""
     kinds = {
         "no role": (Database(engine, "catalog"), False),
         "role travels with BEGIN": (Database(engine, "catalog"), True),
@@ -104,10 +108,7 @@ async def measure_transactions(engine: AsyncEngine, separate: AsyncEngine) -> No
                     tx.sync_session._role = ""
                 await tx.execute(SELECT)
             taken[name].append((time.perf_counter() - start) * 1_000_000)
-    medians = {name: statistics.median(times) for name, times in taken.items()}
-    print(f"{'a transaction with one SELECT':34}{'µs':>9}{'ratio':>10}   bound 1.05 with BEGIN")
-    for name, median in medians.items():
-        print(f"{name:34}{median:9.0f}{median / medians['no role']:10.3f}")
+    return {name: statistics.median(times) for name, times in taken.items()}
 
 
 def send_roles_separately(engine: AsyncEngine) -> None:

@@ -1,10 +1,13 @@
-"""Runs inside the generated example: its web server beside a bare one, each in one process.
+"""Runs inside the generated example: its web server beside bare ones and other stacks.
 
-Both answer `GET …/customers/{id}`, with the same SELECT in a transaction and the same response
-model, under the same uvicorn, and both are sent a token. Both ask by a dependency who calls, as the
-rows are somebody's; the bare one is told a constant. It has neither module nor role, limits or
-headers: just FastAPI and a pool of asyncpg's. That pool resets a connection
-when it is given back, which is one more round trip to Postgres; a second bare server goes without.
+    python edge.py PYTHON
+
+PYTHON is of an environment that has the other stacks: `bench/peers/stacks.py`. All answer `GET
+…/customers/{id}`, with the same SELECT in a transaction, under the same uvicorn, in one process
+each, and are sent a token. All ask by a dependency who calls, as the rows are somebody's; the bare
+ones are told a constant. Those have neither module nor role, limits or headers: just FastAPI and a
+pool of asyncpg's. That pool resets a connection when it is given back, which is one more round trip
+to Postgres; a second bare server goes without.
 """
 
 import asyncio
@@ -14,13 +17,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from operator import truediv
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
+import jwt
 from app import modules
 from app.development.database import create_login, development_server, is_taken, with_database
 from app.development.issuer import DevelopmentIssuer
@@ -29,60 +34,88 @@ from app.platform.migrations import migrate
 from app.platform.web import serve
 from app.platform.wiring import discover
 from fastapi import Depends, FastAPI, HTTPException, Request
+from report import progress, report
 
 LOGIN, NAME = "bench_edge", f"bench_edge_{os.getpid()}"
-SECONDS, ROUNDS = 0.7, 25
+SECONDS, ROUNDS = 0.7, 15
 LOAD = str(Path(__file__).with_name("load.py"))
+STACKS = str(Path(__file__).parents[1] / "peers/stacks.py")
+SECRET = "of-this-measurement-and-of-nothing-else"
 CALLER = "bench"
 CUSTOMER = UUID("00000000-0000-7000-8000-000000000001")
 SELECT = (
     "SELECT id, email, name, closed_at IS NOT NULL FROM identity.customers"
     " WHERE id = $1 AND owner = $2"
 )
-PATHS = {"bare": "/customers", "bare, no reset": "/customers", "shop": "/identity/customers"}
 APPLICATIONS = {
     "bare": "edge:create",
     "bare, no reset": "edge:create_without_reset",
-    "shop": "app.main:create_app",
+    "ours": "app.main:create_app",
+    "ours, no signals": "signals:create_off",
 }
+PEERS = ("starlette", "fastapi", "sqlmodel", "litestar")
 
 
-async def main() -> None:
+async def main(python: str) -> None:
     with development_server() as admin_url:
-        async with database(admin_url) as url:
+        async with database(admin_url) as url, AsyncExitStack() as stack:
             environment = {**os.environ, "ENVIRONMENT": "development", "RATE_LIMIT": "1000000"}
-            environment["DATABASE_URL"] = url
-            with (
-                server("bare", environment) as bare,
-                server("bare, no reset", environment) as lean,
-                server("shop", environment) as shop,
-            ):
-                await compare({"bare": bare, "bare, no reset": lean, "shop": shop})
+            environment |= {"DATABASE_URL": url, "SECRET": SECRET}
+            ours, theirs = DevelopmentIssuer().token(CALLER), token_by_secret()
+            servers = {}
+            for name in APPLICATIONS:
+                command = (sys.executable, __file__, "serve", APPLICATIONS[name])
+                path = "/identity/customers" if name.startswith("ours") else "/customers"
+                started = stack.enter_context(server(command, environment))
+                servers[name] = (*started, path, ours)
+            for name in PEERS:
+                started = stack.enter_context(server((python, STACKS, name), environment))
+                servers[name] = (*started, "/customers", theirs)
+            await compare(servers)
 
 
-async def compare(servers: dict[str, tuple[int, int]]) -> None:
-    """Load each server in turn, and print its median requests per second, and what one costs."""
+def token_by_secret() -> str:
+    now = int(time.time())
+    claims = {"aud": "app", "sub": CALLER, "iat": now, "exp": now + 86_400}
+    return jwt.encode(claims, SECRET, "HS256")
+
+
+async def compare(servers: dict[str, tuple[int, int, str, str]]) -> None:
+    """Load each server in turn; say its median requests per second, and what one costs."""
     rates: dict[str, list[float]] = {name: [] for name in servers}
     costs: dict[str, list[float]] = {name: [] for name in servers}
+    memory = {}
     for number in range(ROUNDS + 1):
-        for name, (port, process) in servers.items():
+        first = number % len(servers)
+        for name in (*servers, *servers)[first : first + len(servers)]:
+            port, process, path, token = servers[name]
             before = cpu_seconds(process)
-            requests = await load(f"http://127.0.0.1:{port}{PATHS[name]}/{CUSTOMER}")
+            requests = await load(f"http://127.0.0.1:{port}{path}/{CUSTOMER}", token)
             if number:  # The first round warms up.
                 rates[name].append(requests / SECONDS)
                 costs[name].append((cpu_seconds(process) - before) / requests * 1_000_000)
-    rate = {name: statistics.median(found) for name, found in rates.items()}
-    cost = {name: statistics.median(found) for name, found in costs.items()}
-    print(f"{'one SELECT over HTTP':24}{'requests/s':>12}{'ratio':>8}{'CPU µs':>10}   bound 0.85")
-    for name in servers:
-        ratio = rate["shop"] / rate[name]
-        print(f"{name:24}{rate[name]:12.0f}{ratio:8.2f}{cost[name]:10.0f}")
-    print("ratio: of the shop's rate to this one. CPU: of the server's process, for one request.")
+            memory[name] = resident_megabytes(process)
+        progress(f"round {number} of {ROUNDS}")
+    # Of each round, since what else the machine does changes from one to the next.
+    ratios = {
+        name: statistics.median(map(truediv, rates["ours"], found)) for name, found in rates.items()
+    }
+    report(
+        rates={name: statistics.median(found) for name, found in rates.items()},
+        costs={name: statistics.median(found) for name, found in costs.items()},
+        ratios=ratios,
+        memory=memory,
+    )
 
 
-async def load(url: str) -> int:
+def resident_megabytes(process: int) -> float:
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+async def load(url: str, token: str) -> int:
     """Return how many requests were answered, to a process of its own."""
-    command = (sys.executable, LOAD, url, str(SECONDS), DevelopmentIssuer().token(CALLER))
+    command = (sys.executable, LOAD, url, str(SECONDS), token)
     loaded = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     answered, _ = await loaded.communicate()
     if loaded.returncode:
@@ -135,20 +168,19 @@ def create_bare(**options: Any) -> FastAPI:
 
 
 @contextmanager
-def server(name: str, environment: Mapping[str, str]) -> Iterator[tuple[int, int]]:
+def server(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[tuple[int, int]]:
     """Yield the port and the process of a server that answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, __file__, "serve", APPLICATIONS[name], str(port)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, str(port)], env=environment, stdout=subprocess.DEVNULL)
     try:
         for _ in range(200):
             if process.poll() is None and is_taken(port):
                 break
             time.sleep(0.05)
         else:
-            sys.exit(f"The server `{name}` does not answer.")
+            sys.exit(f"The server {command[2:]} does not answer.")
         yield port, process.pid
     finally:
         process.terminate()
@@ -182,5 +214,5 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["serve", application, port]:
             serve(application, "127.0.0.1", int(port), 1, 0, 5)
-        case _:
-            asyncio.run(main())
+        case [python]:
+            asyncio.run(main(python))

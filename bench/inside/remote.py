@@ -30,10 +30,10 @@ from app.platform.web import create_api, serve
 from app.platform.wiring import Module, ModuleFolder, observe_call, promises_of, wire
 from app.platform.wiring.boundary import at_boundary
 from fastapi import FastAPI
+from report import report
 
 KEYS = f"bench:{base64.b64encode(b'k' * 32).decode()}"
 CALLS, ROUNDS, REMOTE_CALLS = 5_000, 15, 200
-HOPS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +95,13 @@ async def main() -> None:
             far = await compare(REMOTE_CALLS, lambda: elsewhere.book(ENTRY), bare)
         await remote.close()
         await engine.dispose()
-    print(f"{'a call, µs':34}{'p50':>9}{'p99':>9}{'15 hops':>10}")
-    names = ("function", "boundary, bound +3", "boundary and signals")
-    for name, found in zip(names, local, strict=True):
-        row(name, found)
-    for name, found in zip(("remote", "bare httpx"), far, strict=True):
-        row(name, found)
-    ours, theirs = (statistics.median(each) for each in far)
-    print(f"{'remote / bare httpx':34}{ours / theirs:9.2f}{'':9}{'':10}   bound 1.5")
+    names = ("function", "boundary", "boundary, with signals", "another process", "bare httpx")
+    report(
+        calls={
+            name: [statistics.median(taken), statistics.quantiles(taken, n=100)[98]]
+            for name, taken in zip(names, (*local, *far), strict=True)
+        }
+    )
 
 
 async def compare(calls: int, *functions: Callable[[], Awaitable[object]]) -> list[list[float]]:
@@ -116,11 +115,6 @@ async def compare(calls: int, *functions: Callable[[], Awaitable[object]]) -> li
                 if number:
                     times.append((time.perf_counter_ns() - start) / 1000)
     return taken
-
-
-def row(name: str, taken: list[float]) -> None:
-    p50, p99 = statistics.median(taken), statistics.quantiles(taken, n=100)[98]
-    print(f"{name:34}{p50:9.1f}{p99:9.1f}{HOPS * p50:10.0f}")
 
 
 def settings(**given: Any) -> Settings:

@@ -21,15 +21,17 @@ from typing import Any
 
 import app.main
 from app.development.database import development_server, is_taken
+from app.development.issuer import DevelopmentIssuer
 from app.platform.monitoring import Signals
 from app.platform.settings import load_settings
 from app.platform.web import serve
 from app.platform.web.requests import Requests
 from app.platform.wiring.boundary import BoundaryCall, Method
-from edge import CUSTOMER, cpu_seconds, database, load
+from edge import CALLER, CUSTOMER, cpu_seconds, database, load
 from fastapi import FastAPI
+from report import progress, report
 
-SECONDS, ROUNDS = 0.7, 15
+SECONDS, ROUNDS = 0.7, 12
 KINDS: dict[str, tuple[str, dict[str, str]]] = {
     "off": ("signals:create_off", {}),
     "metrics": ("signals:create", {"LOG_LEVEL": "error"}),
@@ -37,7 +39,6 @@ KINDS: dict[str, tuple[str, dict[str, str]]] = {
     "the same, 5 % traced": ("signals:create", {"TRACES_SAMPLE_RATIO": "0.05"}),
     "the same, all traced": ("signals:create", {"TRACES_SAMPLE_RATIO": "1"}),
 }
-BOUNDS = {"the same, 5 % traced": 0.85, "the same, all traced": 0.6}
 
 
 async def main(names: list[str]) -> None:
@@ -58,30 +59,34 @@ async def main(names: list[str]) -> None:
 
 
 async def compare(servers: dict[str, tuple[int, int]]) -> None:
-    """Load each server in turn, another one first in each round, and print the medians."""
+    """Load each server in turn, another one first in each round, and say the medians."""
     rates: dict[str, list[float]] = {name: [] for name in servers}
     costs: dict[str, list[float]] = {name: [] for name in servers}
+    token = DevelopmentIssuer().token(CALLER)
     for number in range(ROUNDS + 1):
         first = number % len(servers)
         for name in (*servers, *servers)[first : first + len(servers)]:
             port, pid = servers[name]
             before = cpu_seconds(pid)
-            requests = await load(f"http://127.0.0.1:{port}/identity/customers/{CUSTOMER}")
+            requests = await load(f"http://127.0.0.1:{port}/identity/customers/{CUSTOMER}", token)
             if number:  # The first round warms up.
                 rates[name].append(requests / SECONDS)
                 costs[name].append((cpu_seconds(pid) - before) / requests * 1_000_000)
-    heads = f"{'requests/s':>12}{'ratio':>8}{'CPU µs':>10}{'ratio':>8}{'bound':>8}"
-    print(f"{'one SELECT over HTTP':24}{heads}")
+        progress(f"round {number} of {ROUNDS}")
     off = next(iter(servers))
-    for name in servers:
-        # Of each round, since what else the machine does changes from one to the next.
-        faster = statistics.median(map(truediv, rates[name], rates[off]))
-        cheaper = statistics.median(map(truediv, costs[off], costs[name]))
-        rate, cost = statistics.median(rates[name]), statistics.median(costs[name])
-        bound = BOUNDS.get(name, "")
-        print(f"{name:24}{rate:12.0f}{faster:8.2f}{cost:10.0f}{cheaper:8.2f}{bound:>8}")
-    print("ratio: of its rate to the first; of the first's CPU to its. CPU: of the server's")
-    print("process, for one request: it says more where the machine has other work to do.")
+    # Of each round, since what else the machine does changes from one to the next.
+    report(
+        rates={name: statistics.median(found) for name, found in rates.items()},
+        costs={name: statistics.median(found) for name, found in costs.items()},
+        faster={
+            name: statistics.median(map(truediv, found, rates[off]))
+            for name, found in rates.items()
+        },
+        cheaper={
+            name: statistics.median(map(truediv, costs[off], found))
+            for name, found in costs.items()
+        },
+    )
 
 
 def create() -> FastAPI:
