@@ -9,7 +9,7 @@ DEMO ?= demo/shop
 unexport MAKEFLAGS MAKEOVERRIDES MFLAGS only PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo two-instances test test-carve test-console test-deployment test-image test-moves test-mutations test-observability test-pipeline test-system test-update pictures check bench format release
+.PHONY: help demo two-instances test test-carve test-console test-data test-deployment test-docs test-image test-moves test-mutations test-observability test-pipeline test-system test-update pictures recording check bench docs format release
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -21,13 +21,16 @@ two-instances: | $(UV)  ## Run the shop as on several machines, behind HAProxy (
 	$(UV) run --quiet python examples/two_instances.py $(DEMO)
 
 test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
-	$(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder -m "not system and not observability and not browser and not pipeline and not deployment and not image and not updates and not mutations and not moves and not carved" $(only)
+	$(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder -m "not system and not observability and not browser and not pipeline and not deployment and not image and not updates and not mutations and not moves and not carved and not data and not docs" $(only)
 
 test-update: | $(UV)  ## Update repositories of this template's whole past, and try many more edits (takes minutes)
 	EXAMPLES=60 $(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder tests/test_update_history.py tests/test_update_properties.py tests/adopting/test_adopt_history.py $(only)
 
 test-carve: | $(UV)  ## Carve billing out of the example, and kill what places orders at each step
 	$(UV) run pytest -m carved $(only)
+
+test-data: | $(UV)  ## Move a million rows to another server under load, and back, and kill who takes part (needs Debian's PostgreSQL 15)
+	$(UV) run pytest -m data $(only)
 
 test-moves: | $(UV)  ## Rename and remove modules while the shop serves and works
 	$(UV) run pytest -m moves $(only)
@@ -50,11 +53,17 @@ test-deployment: | $(UV)  ## Check the generated manifests and run what they say
 test-image: | $(UV)  ## Build and run the generated image (needs root, and Debian's buildah, podman and more)
 	$(UV) run --group image --group pipeline pytest -m image -rP $(only)
 
+test-docs: docs | $(UV)  ## Make the site, and type what the documentation says
+	$(UV) run pytest -n auto -m docs $(only)
+
 test-console: | $(UV)  ## Run the tests that drive the console in a browser (needs Debian's chromium)
 	$(UV) run pytest -m browser
 
 pictures: | $(UV)  ## Take the pictures of the console in docs/ anew (with Debian's fonts-inter, fonts-jetbrains-mono)
 	PICTURES=docs $(UV) run pytest -m browser
+
+recording: | $(UV)  ## Record `make demo` anew for the README
+	$(UV) run --group recording python examples/record_demo.py
 
 check: | $(UV)  ## Style and types
 	$(UV) run ruff format --check
@@ -63,6 +72,10 @@ check: | $(UV)  ## Style and types
 
 bench: | $(UV)  ## Compare with peers, and write docs/benchmarks.md (needs npm): make bench only=jobs
 	$(UV) run python -m bench $(only)
+
+docs: | $(UV)  ## Make the site of docs/ in site/, and refuse what is broken in it
+	rm -rf site docs/releases docs/repository
+	$(UV) run --group docs sphinx-build --builder html --nitpicky --fail-on-warning --keep-going --quiet --write-all --doctree-dir .tools/doctrees docs site
 
 format: | $(UV)  ## Format the code and sort the imports
 	$(UV) run ruff check --fix

@@ -2,17 +2,20 @@
 
     python examples/demo.py FOLDER
 
-FOLDER must not exist yet; the shop stays there for you to try.
+FOLDER must not exist yet; the shop stays there for you to try. What the server logs stands in
+FOLDER.log.
 """
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -24,6 +27,7 @@ UV = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
 SECONDS_TO_START = 180
 SECONDS_TO_DELIVER = 30
 HEADERS = {"Content-Type": "application/json"}
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{8}([0-9a-f]{4})")
 
 # What reviews would do if it read catalog's table instead of calling catalog.
 TRESPASS = """
@@ -75,11 +79,22 @@ def main() -> None:
 
     port = free_port()
     say(f"Start it: make dev port={port}")
-    server = subprocess.Popen(["make", "dev", f"port={port}"], cwd=shop, start_new_session=True)
+    log = shop.with_name(f"{shop.name}.log")
+    print(f"    its log: {log}")
+    with log.open("wb") as said:
+        server = subprocess.Popen(
+            ["make", "dev", f"port={port}"],
+            cwd=shop,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
-        use(shop, server, f"http://127.0.0.1:{port}")
+        wait_for(server, f"http://127.0.0.1:{port}", log)
+        use(shop, f"http://127.0.0.1:{port}")
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait(timeout=30)
 
     say("Everything is stopped. The shop is yours to try:")
@@ -90,16 +105,21 @@ def main() -> None:
     print("    src/app/modules/ordering/service.py   is a good place to begin reading")
 
 
-def use(shop: Path, server: subprocess.Popen[bytes], url: str) -> None:
-    """Call the running shop."""
+def wait_for(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Return when the server can serve, or show what it logged last."""
     deadline = time.monotonic() + SECONDS_TO_START
     while not answers(f"{url}/readyz"):
-        if server.poll() is not None:
-            sys.exit("The server stopped at once: see above.")
+        why = "stopped at once" if server.poll() is not None else ""
         if time.monotonic() > deadline:
-            sys.exit(f"The server was not ready within {SECONDS_TO_START} s.")
+            why = f"was not ready within {SECONDS_TO_START} s"
+        if why:
+            print(*log.read_text("utf-8", "replace").splitlines()[-30:], sep="\n")
+            sys.exit(f"The server {why}: see above.")
         time.sleep(0.2)
 
+
+def use(shop: Path, url: str) -> None:
+    """Call the running shop."""
     say("Nobody comes in without a token")
     assert call(f"{url}/ordering/orders")["status"] == 401
     ours = token(shop, "--scope", "catalog:write", "--scope", "orders:ship")
@@ -171,15 +191,20 @@ def call(url: str, body: dict[str, Any] | None = None) -> Any:
     """POST the body, or GET without one; return the answer, refusals too, and show both."""
     data = json.dumps(body).encode() if body else None
     path = urlsplit(url).path
-    print("   $", f"POST {path} {json.dumps(body)}" if body else f"GET {path}", flush=True)
+    print("   $", short(f"POST {path} {json.dumps(body)}" if body else f"GET {path}"), flush=True)
     try:
         answer = urlopen(Request(url, data, HEADERS), timeout=10)
     except HTTPError as refused:
         answer = refused
     with answer:
         received = json.load(answer)
-    print("   ", json.dumps(received), flush=True)
+    print("   ", short(json.dumps(received)), flush=True)
     return received
+
+
+def short(text: str) -> str:
+    """Show no more of an id than tells it from the others."""
+    return UUID.sub(r"…\2", text)
 
 
 def answers(url: str) -> bool:

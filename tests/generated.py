@@ -43,6 +43,11 @@ class Repository:
     def make(self, *arguments: str, check: bool = True) -> str:
         return self.run("make", *arguments, check=check).stdout
 
+    def check(self) -> None:
+        """Do what `make check` does but for tests and contracts, with the walls in one process."""
+        self.make("lint", "typecheck", "migrations")
+        self.run(UV, "run", "--quiet", "python", "-m", "checks")
+
     def git(self, *arguments: str) -> str:
         return self.run("git", *arguments).stdout
 
@@ -86,8 +91,8 @@ def scaffold(*arguments: str, cwd: Path) -> str:
 class Generate:
     """Generate a repository with `scaffold new`; keyword arguments are answers.
 
-    `example=True` puts the example's modules in. Each set of answers is rendered and installed once in
-    a run; who asks gets a copy, the environment included, whose files nobody changes in place.
+    `example=True` puts the example's modules in. Each set of answers is rendered, locked and installed
+    once in a run; who asks gets a copy, the environment included, whose files nobody changes in place.
     """
 
     def __init__(
@@ -106,6 +111,10 @@ class Generate:
         self._know_libraries(copy)
         return Repository(copy, self._environment)
 
+    def install(self, repository: Repository) -> None:
+        """Give a repository that was made in another way the environment of ours."""
+        _link_environment(self._once("shop", []), repository.path)
+
     def _once(self, name: str, data: list[str]) -> Path:
         key = hashlib.sha256(json.dumps([name, *data]).encode()).hexdigest()[:16]
         return once(self._store / key, lambda folder: self._make(folder, name, data)) / name
@@ -115,11 +124,13 @@ class Generate:
         scaffold("new", name, "--defaults", "--from", str(self._template), *data, cwd=folder)
         made = Repository(folder / name, self._environment)
         if data or name != "shop":
-            _link_environment(self._once("shop", []), made.path)  # `uv run` mends the rest.
+            first = self._once("shop", [])
+            _link_environment(first, made.path)  # `uv run` mends the rest.
+            if made.read("pyproject.toml") == (first / "pyproject.toml").read_text("utf-8"):
+                shutil.copy(first / "uv.lock", made.path)
             return
         made.run(UV, "venv", "--quiet", "--relocatable", ".venv")
         made.run(UV, "sync", "--quiet", "--compile-bytecode")
-        (made.path / "uv.lock").unlink()
 
     def _know_libraries(self, repository: Path) -> None:
         """Let mypy read the libraries once, and not in each process of a run that is the first."""

@@ -51,11 +51,11 @@ def workloads(manifests: list[Manifest]) -> list[Manifest]:
     return [each for each in manifests if "template" in each.get("spec", {})]
 
 
-def compose(shop: Repository) -> Manifest:
+def compose(shop: Repository, *options: str) -> Manifest:
     """What Docker Compose makes of compose.yaml."""
     given = {"OIDC_ISSUER": "https://id.example.com", "OIDC_AUDIENCE": "shop"}
     done = subprocess.run(
-        [tool("docker-compose"), "config", "--format", "json"],
+        [tool("docker-compose"), *options, "config", "--format", "json"],
         cwd=shop.path,
         env={**shop.environment, **given},
         text=True,

@@ -34,6 +34,8 @@ _WINDOWS = {
     "1d": "25s",
     "3d": "30s",
 }
+_PATIENCE = {"1m": "2s", "2m": "3s", "5m": "6s", "10m": "12s", "1h": "72s"}
+"""In proportion as well: what may last for ten minutes may last for longer than a window of five."""
 Sample = dict[str, Any]
 
 
@@ -62,11 +64,12 @@ class Monitoring:
         labels = f'alertname="{alert}", severity="{severity}", alertstate="firing"'
         return {each["metric"]["module"] for each in self.query(f"ALERTS{{{labels}}}")}
 
-    def fired(self) -> set[tuple[str, str]]:
-        """Return the alerts that have fired, each with its module."""
-        seconds = round(time.time() - self.since) + 1
-        found = self.query(f'count_over_time(ALERTS{{alertstate="firing"}}[{seconds}s])')
-        return {(each["metric"]["alertname"], each["metric"]["module"]) for each in found}
+    def fired(self) -> set[tuple[str, str, str]]:
+        """Return the alerts that have fired, each with its severity and its module."""
+        milliseconds = round((time.time() - self.since) * 1000)
+        found = self.query(f'count_over_time(ALERTS{{alertstate="firing"}}[{milliseconds}ms])')
+        labels = ("alertname", "severity", "module")
+        return {tuple(each["metric"][label] for label in labels) for each in found}
 
     def paged(self, alert: str, status: str) -> list[dict[str, Any]]:
         """Return the alerts of a name that pages told of: `firing` or `resolved`."""
@@ -124,7 +127,8 @@ def _shorten(
     shutil.copy(source / "team.yml", folder)
     rules = (source / "rules.yml").read_text("utf-8")
     rules = re.sub(r"\[(\w+)\]", lambda window: f"[{_WINDOWS[window[1]]}]", rules)
-    (folder / "rules.yml").write_text(re.sub(r"\bfor: \w+", "for: 1s", rules), "utf-8")
+    rules = re.sub(r"\bfor: (\w+)", lambda given: f"for: {_PATIENCE[given[1]]}", rules)
+    (folder / "rules.yml").write_text(rules, "utf-8")
     prometheus = (source / "prometheus.yml").read_text("utf-8")
     scraped = json.dumps(list(targets))
     for name, each in services.items():

@@ -6,7 +6,7 @@ ROOMS = {file.parent.name for file in (ROOT / "template/tests/platform").glob("*
 LOWER = (("database",), ("cache", "flags", "jobs", "rest", "settings", "telemetry"))
 """What is tested in one process; to begin takes pytest longer than many of the tests take."""
 UPPER = (
-    ("auth", "migrations", "query_stats", "web"),
+    ("auth", "carving", "migrations", "query_stats", "web"),
     ("development", "monitoring", "remote", "wiring"),
 )
 

@@ -12,7 +12,7 @@ import random
 import secrets
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,13 +108,23 @@ class Apart:
 
 
 @contextmanager
-def apart(production: Repository, folder: Path, release: Path, **settings: str) -> Iterator[Apart]:
-    """Run a shop that has a database of its own while the block lasts; the folder takes logs."""
+def apart(
+    production: Repository,
+    folder: Path,
+    release: Path,
+    own_settings: Callable[[str, str], Mapping[str, str]] = lambda _login, _url: {},
+    **settings: str,
+) -> Iterator[Apart]:
+    """Run a shop that has a database of its own while the block lasts; the folder takes logs.
+
+    `own_settings` returns what billing gets besides, from its login and its URL.
+    """
     login, service, roles = asyncio.run(_make_login(production.environment))
     migrating = {**production.environment, "SERVICE_LOGINS": f"billing={login}"}
     Repository(production.path, migrating).run(str(production.path / APP), "migrate")
     settings |= {"REMOTE_KEYS": f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}"}
     own = {**settings, "MODULES": "billing", "DATABASE_URL": service, "DATABASE_ROLES": roles}
+    own |= own_settings(login, service)
     port, own_port = free_port(), free_port()
     with ExitStack() as running:
         network = running.enter_context(TcpProxy("127.0.0.1", own_port))
@@ -153,6 +163,8 @@ class Customers(Load):
 
     billing: str = ""
     """Its address, at which they pay."""
+    accounts: str = "/ordering/accounts"
+    """Where they ask what they owe."""
     cancelled: set[str] = field(default_factory=set)
     """Ids of orders that somebody has tried to cancel."""
 
@@ -175,7 +187,7 @@ class Customers(Load):
                     self.cancelled.add(one := chance.choice(sorted(left)))
                     await self._ask(client, "POST", f"/ordering/orders/{one}/cancel", None)
                 elif dice < 0.55:
-                    await self._ask(client, "GET", f"/ordering/accounts/{customer}", None)
+                    await self._ask(client, "GET", f"{self.accounts}/{customer}", None)
                 else:
                     await self._ask(client, "GET", chance.choice(reads), None)
                 await asyncio.sleep(chance.uniform(0, 0.04))

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pages
 import pytest
 import typer.main
+from pages import ROOT
 
 from scaffold import cli
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
+PAGES = [*pages.PAGES, ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/adr/*.md"))]
 TYPED = [
     *PAGES,
     *sorted(ROOT.glob("template/docs/*.md*")),
@@ -51,10 +52,11 @@ def _headings(page: Path) -> set[str]:
 
 def _commands(text: str) -> Iterator[str]:
     """Lines of code blocks that begin with `scaffold`, or have `make scaffold` begin so."""
-    for block in re.findall(r"^ *```\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE):
+    for block in re.findall(r"^ *```(?:sh|console)?\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE):
         lines = re.sub(r"\\\n\s*", "", block).splitlines()
         for line in lines:
-            said = re.sub(r"(^|\s)#.*| && .*", "", line).strip()
+            said = re.sub(r"(^|\s)#.*| && .*", "", line).strip().removeprefix("$ ")
+            said = said.replace(pages.ADDRESS, "https://git.example.com/template.git")
             said = re.sub(r"^make scaffold run='(.*)'$", r"scaffold \1", said)
             if said.startswith("scaffold "):
                 yield said

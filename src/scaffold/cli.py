@@ -16,6 +16,7 @@ from scaffold.commands import (  # noqa: F401 - each registers its commands
     making,
     moving,
     removing,
+    uncarving,
     upkeep,
 )
 from scaffold.commands.common import app

@@ -27,16 +27,23 @@ from checks.workloads import (
     secrets,
     service_complaints,
     variables,
+    with_own_data,
 )
 
 OVERLAYS = ROOT / "deploy" / "overlays"
 _PARTS = ("web", "worker", "migrate")
 """What runs, by the name of its Deployment or Job and of its container."""
+_RUNNING = ("web", "worker")
 _SECRETS = {
     "app": {"database_url": "postgresql://app:what-the-store-has@postgres/app"},
     "migrate": {"migration_database_url": "postgresql://admin:what-the-store-has@postgres/app"},
 }
-"""What stands in for the Secrets that pods mount; of a service, `app` begins with its name."""
+"""What stands in for the Secrets that pods mount; of a service, both begin with its name."""
+_OWN = {
+    "app": {"own_database_url": "postgresql://app:what-the-store-has@postgres/own"},
+    "migrate": {"own_migration_database_url": "postgresql://admin:what-the-store-has@postgres/own"},
+}
+"""What those of a service have as well, if it has a database of its own."""
 _KEYS = {"remote_keys": "made-up:" + "A" * 43 + "="}
 """What calls between services are signed with, where there are some."""
 _NOT_OURS = ("FORWARDED_ALLOW_IPS", "OTEL_")
@@ -131,32 +138,42 @@ def _settings(workload: Manifest, manifests: Sequence[Manifest]) -> Settings:
     for name in given:
         if name not in known and not name.startswith(_NOT_OURS):
             raise SettingsError(f"{name}: there is no such setting")
-        if any(name.lower() in each for each in (*_SECRETS.values(), _KEYS)):
+        if any(name.lower() in each for each in (*_SECRETS.values(), *_OWN.values(), _KEYS)):
             raise SettingsError(f"{name}: is secret, and would be read by everybody here")
     # A file of a pod is not here.
     values = {name.lower(): value for name, value in given.items() if not name.endswith("_FILE")}
     values = {name: value for name, value in values.items() if name.upper() in known}
+    module = module_of(workload)
     for secret in secrets(workload):
-        own = "app" if module_of(workload) and secret.endswith("-app") else secret
-        values |= _SECRETS.get(own, {})
+        whose, _, kind = secret.rpartition("-")
+        if not (module and whose):
+            values |= _SECRETS.get(secret, {})
+            continue
+        if kind == "app":
+            pairs = (each.partition("=") for each in given.get("SERVICE_LOGINS", "").split())
+            login = next((login for name, _, login in pairs if name == module), "app")
+            values["database_url"] = f"postgresql://{login}:what-the-store-has@postgres/app"
+        if module in with_own_data(manifests):
+            values |= _OWN.get(kind, {})
     if any(map(module_of, manifests)):
         values |= _KEYS
     return load_settings(**values)
 
 
 def _secrets_complaints(name: str, workload: Manifest) -> Iterator[str]:
-    mounted = set(secrets(workload))
+    mounted, part = set(secrets(workload)), part_of(workload)
     if name == "migrate" and "migrate" not in mounted:
         yield "migrate does not mount the Secret migrate, with MIGRATION_DATABASE_URL"
-    if name != "migrate" and "migrate" in mounted:
-        yield f"{name} mounts the Secret migrate: only app migrate needs the admin's URL"
+    for each in sorted(mounted) if part in _RUNNING else ():
+        if each.rpartition("-")[2] == "migrate":
+            yield f"{name} mounts the Secret {each}: only app migrate needs the admin's URL"
 
 
 def _metrics_complaints(
     workloads: Mapping[str, Manifest], settings: Mapping[str, Settings]
 ) -> Iterator[str]:
     for name, workload in workloads.items():
-        if part_of(workload) == "migrate":
+        if part_of(workload) not in _RUNNING:
             continue
         ports = {each["name"]: each["containerPort"] for each in container(workload)["ports"]}
         mine = settings[name]
@@ -169,7 +186,7 @@ def _grace_complaints(
 ) -> Iterator[str]:
     for name, workload in workloads.items():
         mine, part = settings[name], part_of(workload)
-        if part == "migrate":
+        if part not in _RUNNING:
             continue
         seconds, what = {
             "web": (
@@ -206,7 +223,7 @@ def _connection_complaints(
         for each in manifests
         if each["kind"] == "HorizontalPodAutoscaler"
     }
-    running = [name for name, each in workloads.items() if part_of(each) != "migrate"]
+    running = [name for name, each in workloads.items() if part_of(each) in _RUNNING]
     pods: dict[str, int] = {}
     for name in running:
         spec = workloads[name]["spec"]
@@ -219,13 +236,11 @@ def _connection_complaints(
     if len(pods) < len(running):
         return
     # docs/scaling.md says what the others are for.
+    moved = with_own_data(manifests)
     of_each = {
-        name: 3
-        + (
-            settings[name].database_pool_size
-            if part_of(workloads[name]) == "web"
-            else settings[name].worker_concurrency
-        )
+        name: 3 + settings[name].database_pool_size
+        if part_of(workloads[name]) == "web"
+        else 3 + 2 * (module_of(workloads[name]) in moved) + settings[name].worker_concurrency
         for name in running
     }
     needed = sum(pods[name] * of_each[name] for name in running) + _MIGRATE

@@ -23,9 +23,14 @@ def module_of(workload: Manifest) -> str:
 
 
 def part_of(workload: Manifest) -> str:
-    """Return what a workload is made of: web, worker or migrate."""
+    """Return what a workload is made of: web, worker or migrate; or carve, which moves data."""
     name: str = workload["metadata"]["name"]
     return name.rpartition("-")[2] if module_of(workload) else name
+
+
+def with_own_data(manifests: Sequence[Manifest]) -> set[str]:
+    """Return the services that have a database of their own: those with migrations for it."""
+    return {module_of(each) for each in manifests if each["kind"] == "Job"} - {""}
 
 
 def container(workload: Manifest) -> Manifest:
@@ -57,6 +62,7 @@ def service_complaints(
 ) -> Iterator[str]:
     """Say what services would lack: modules that they call, a login of their own, somebody who answers."""
     answering = {each["metadata"]["name"] for each in manifests if each["kind"] == "Service"}
+    moved = with_own_data(manifests)
     for name, workload in workloads.items():
         given = variables(workload, manifests)
         pairs = (each.partition("=") for each in given.get("REMOTE_MODULES", "").split())
@@ -68,6 +74,12 @@ def service_complaints(
                 yield f"{name} would not start: {module} needs {each}, and REMOTE_MODULES does not say where it is"
             if "app" in secrets(workload):
                 yield f"{name} mounts the Secret app: a service has a login of its own"
+        elif part_of(workload) != "migrate":
+            for each in sorted(moved - there.keys()):
+                yield (
+                    f"{name} would serve {each} from the main database, and its data may be in one "
+                    "of its own: REMOTE_MODULES must say where it is"
+                )
         for each, address in there.items():
             host = urlsplit(address).hostname or ""
             if "." not in host and host not in answering:

@@ -34,15 +34,20 @@ def main(environment: str, name: str, image: str, digest: str) -> None:
     services = [each for each in deployments if _field(each, _SERVICE)]
     # They lead to what is ready, and until then to what was there before.
     routes = [each for each in documents if _field(each, "kind") == "Ingress"]
-    first = [each for each in documents if each not in (*deployments, *routes)]
-    job = next((each for each in first if _is_migration(each)), None)
+    jobs = [each for each in documents if _is_migration(each)]
+    job = next((each for each in jobs if not _field(each, _SERVICE)), None)
+    # Of services that have a database of their own.
+    own = [each for each in jobs if each is not job]
+    first = [each for each in documents if each not in (*deployments, *routes, *own)]
     if job is None or not deployments:
         sys.exit(f"The overlay {environment} has no Job {_MIGRATE}, or nothing that runs after it.")
     inside = ("--namespace", _field(job, "  namespace"))
     # A Job cannot be changed.
-    _kubectl("delete", "job", _MIGRATE, "--ignore-not-found", *inside)
-    _kubectl("apply", "--filename", "-", given="\n---\n".join(first))
-    _wait_for_migrations(float(_field(job, "  activeDeadlineSeconds") or 0) + _PATIENCE, *inside)
+    names = [_field(each, "  name") for each in jobs]
+    _kubectl("delete", "job", *names, "--ignore-not-found", *inside)
+    for each, applied in ((job, first), *((each, [each]) for each in own)):
+        _kubectl("apply", "--filename", "-", given="\n---\n".join(applied))
+        _wait_for_migrations(each, *inside)
     _roll_out(services, inside)
     _roll_out([each for each in deployments if each not in services], inside)
     _roll_out(routes, inside)
@@ -69,26 +74,31 @@ def _roll_out(documents: Sequence[str], inside: Sequence[str]) -> None:
             _kubectl("rollout", "status", deployment, "--timeout", _ROLL_OUT, *inside)
 
 
-def _wait_for_migrations(patience: float, *inside: str) -> None:
+def _wait_for_migrations(job: str, *inside: str) -> None:
+    name = _field(job, "  name")
+    patience = float(_field(job, "  activeDeadlineSeconds") or 0) + _PATIENCE
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         status: dict[str, Any] = json.loads(
-            _kubectl("get", "job", _MIGRATE, "--output", "json", *inside)
+            _kubectl("get", "job", name, "--output", "json", *inside)
         )["status"]
         ended = {it["type"] for it in status.get("conditions", []) if it["status"] == "True"}
         if "Complete" in ended:
             return
         if "Failed" in ended:
             # Where its deadline ended it, there is no pod left to ask.
-            logs = ["kubectl", "logs", f"job/{_MIGRATE}", "--tail", "50", *inside]
+            logs = ["kubectl", "logs", f"job/{name}", "--tail", "50", *inside]
             subprocess.run(logs, stdout=sys.stderr, check=False)
             sys.exit("The migrations failed, so nothing else was changed: what ran before runs on.")
         time.sleep(2)
-    sys.exit(f"The migrations did not end within {patience:.0f} s: look at the Job {_MIGRATE}.")
+    sys.exit(f"The migrations did not end within {patience:.0f} s: look at the Job {name}.")
 
 
 def _is_migration(document: str) -> bool:
-    return (_field(document, "kind"), _field(document, "  name")) == ("Job", _MIGRATE)
+    kind, name, module = (_field(document, each) for each in ("kind", "  name", _SERVICE))
+    return kind == "Job" and name == (
+        f"{module.replace('_', '-')}-{_MIGRATE}" if module else _MIGRATE
+    )
 
 
 def _field(document: str, name: str) -> str:

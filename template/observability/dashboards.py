@@ -190,6 +190,13 @@ def _module() -> _Board:
     board.graph("99 of 100 take less than", p99, "{{job_name}}", "s", exemplars=True)
     jobs = f"max by (job_state) (queue_jobs{labels})"
     board.graph("In the queue", jobs, "{{job_state}}")
+    board.row("Data that move to a database of their own")
+    behind = f"max(carving_lag_bytes{labels}) or vector(0)"
+    board.graph("One database is behind the other", behind, "behind", "bytes")
+    kept = f"max(carving_slot_retained_bytes{labels}) or vector(0)"
+    board.graph("Log that Postgres keeps for that", kept, "kept", "bytes")
+    state = f"max by (state) (carving_state{labels} == 1) or vector(0)"
+    board.graph("State", state, "{{state}}")
     board.row("Statements, log, cache, flags")
     statements = f"max by (module) (rate(db_module_calls_total{labels}{_WINDOW}))"
     board.graph("Statements", statements, "{{module}}", "ops")

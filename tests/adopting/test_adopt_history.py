@@ -14,7 +14,7 @@ from scaffold.update import update
 pytestmark = pytest.mark.updates
 
 
-@pytest.mark.parametrize("commit", past()[1::6])
+@pytest.mark.parametrize("commit", past()[1::5])
 def test_the_version_is_found_and_an_update_follows_from_there(commit: str, tmp_path: Path) -> None:
     base, head = rendered(commit), git(ROOT, "rev-parse", "HEAD")
     team = Team(base)

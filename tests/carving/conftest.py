@@ -1,10 +1,13 @@
 """Small repositories of three modules, in which one thing is planted."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import carvable as carvable_shop
 import pytest
 from helpers import git
+from histories import commit
 
 from scaffold.carving.bill import Bill, write
 
@@ -102,3 +105,22 @@ def planted(tmp_path: Path) -> Callable[[dict[str, str]], Path]:
 def bill(planted: Callable[[dict[str, str]], Path]) -> Written:
     """The bill of billing, with those files."""
     return lambda files: write(planted(files), "billing", None)
+
+
+@pytest.fixture(scope="session")
+def carvable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A template, and a repository with billing, which depends on catalog."""
+    folder = tmp_path_factory.mktemp("carvable")
+    carvable_shop.make(folder)
+    return folder
+
+
+@pytest.fixture
+def shop(carvable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That repository, as one of one's own; the current folder is in it."""
+    copy = shutil.copytree(carvable, tmp_path / "carvable") / "shop"
+    for answers in copy.rglob(".copier-answers*.yml"):
+        answers.write_text(answers.read_text().replace(str(carvable), str(copy.parent)))
+    monkeypatch.chdir(copy)
+    commit("Find the template")
+    return copy

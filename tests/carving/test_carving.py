@@ -1,6 +1,6 @@
 """`scaffold carve`: what a repository gets, that it can be taken back, and what is refused.
 
-The template is a tiny one with the real `deploy/` and `compose.yaml`.
+The template is a tiny one with the real `deploy/` and `compose.yaml` (tests/carvable.py).
 """
 
 import json
@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import FILES
-from helpers import git, in_child, process, tree
-from histories import MODULE, Template, commit, edit
+from carvable import CARVE
+from helpers import git, in_child, tree
+from histories import Template, commit, edit
 
 from scaffold.carving.carve import carve
 from scaffold.carving.records import with_services, without_services
@@ -24,59 +24,6 @@ ROOT = Path(__file__).parents[2]
 SERVICE = "deploy/services/billing"
 STAGING = "deploy/overlays/staging"
 TOML = "src/app/modules/billing/module.toml"
-CODE = {
-    f"{MODULE}/wiring.py.jinja": """\
-{% set M = module.title() -%}
-from . import {{ M }}
-from .service import {{ M }}Service
-{% for name, interface in depends_on | dictsort %}from app.modules.{{ name }} import {{ interface }}
-{% endfor %}
-
-def build(db{% for name, interface in depends_on | dictsort %}, {{ name }}: {{ interface }}{% endfor %}) -> {{ M }}:
-    return {{ M }}Service(db)
-""",
-    f"{MODULE}/service.py.jinja": "class {{ module.title() }}Service: ...\n",
-}
-CARVE = ("carve", "billing", "--because", "scaling")
-
-
-@pytest.fixture(scope="session")
-def carvable(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template, and a repository with billing, which depends on catalog."""
-    folder = tmp_path_factory.mktemp("carvable")
-    real = ROOT / "template"
-    kept = [*(each for each in (real / "deploy").rglob("*") if each.is_file())]
-    files = {
-        each.relative_to(real).as_posix(): each.read_text()
-        for each in (*kept, real / "compose.yaml.jinja")
-    }
-    template = Template(folder / "origin")
-    for name, content in {**FILES, **files, **CODE}.items():
-        template.write(name, content)
-    shutil.copy(ROOT / "copier.yml", template.root)
-    git(template.root, "init", "--quiet", "--initial-branch=main")
-    template.release("v1.0.0")
-    shop = folder / "shop"
-    for arguments in (
-        ("new", str(shop), "--defaults", "--from", str(folder / "origin"), "-d", "deploy=both"),
-        ("add-module", "billing", "--depends-on", "catalog", "--owner", "@acme/payments"),
-    ):
-        done = process(*arguments, cwd=shop if shop.is_dir() else folder)
-        assert done.returncode == 0, done.stderr
-    git(shop, "add", "--all")
-    git(shop, "commit", "--quiet", "--message", "Add billing")
-    return folder
-
-
-@pytest.fixture
-def shop(carvable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """That repository, as one of one's own; the current folder is in it."""
-    copy = shutil.copytree(carvable, tmp_path / "carvable") / "shop"
-    for answers in copy.rglob(".copier-answers*.yml"):
-        answers.write_text(answers.read_text().replace(str(carvable), str(copy.parent)))
-    monkeypatch.chdir(copy)
-    commit("Find the template")
-    return copy
 
 
 def test_a_module_with_a_clean_bill_is_carved_in_one_commit(shop, run):
@@ -182,6 +129,27 @@ def test_a_second_service_is_warned_of_and_services_find_each_other(shop, run):
     said = run("carve", "billing", "--undo").out
     assert "SERVICE_LOGINS=billing=shop_billing catalog=shop_catalog in deploy" in said
     assert '"127.0.0.1:8002:8000"' in (shop / "compose.yaml").read_text()  # As the proxy knows it.
+
+
+def test_carved_again_a_service_finds_what_it_has_come_to_call(shop, run, refused):
+    run("add-module", "identity")
+    commit()
+    run(*CARVE)
+    before = tree(shop)
+    edit(TOML, '["catalog"]', '["catalog", "identity"]')
+    commit()
+    done = run("carve", "billing")
+    assert done.code == 0, done.err
+    settings = (shop / SERVICE / "settings.env").read_text()
+    assert "\nREMOTE_MODULES=catalog=http://web identity=http://web\n" in settings
+    assert (
+        git(shop, "log", "-1", "--format=%s") == "Carve billing again: it calls catalog, identity"
+    )
+    assert "is a service already" in refused(*CARVE)
+    edit(TOML, '["catalog", "identity"]', '["catalog"]')
+    commit()
+    run(*CARVE)
+    assert tree(shop) == before
 
 
 def test_owners_that_stand_elsewhere_stay_as_they_are(shop, run):

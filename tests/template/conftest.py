@@ -14,9 +14,11 @@ from generated import ROOT, UV, Generate, Repository, once
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of this run share."""
+    """A folder that all processes of this run share; TEST_STORE names one for several runs, while no file
+    of ours is edited."""
     base = tmp_path_factory.getbasetemp()
-    store = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "store"
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    store = Path(os.environ.get("TEST_STORE", base / "store"))
     store.mkdir(exist_ok=True)
     return store
 

@@ -185,3 +185,87 @@ def test_what_checks_the_code_is_content(shop: Repository) -> None:
     assert "  type: service\n" in shop.read("src/app/modules/billing/catalog-info.yaml")
     assert "  type: module\n" in shop.read("src/app/modules/catalog/catalog-info.yaml")
     shop.git("clean", "--quiet", "--force", "src")
+
+
+@pytest.fixture(scope="module")
+def moved(shop: Repository) -> Iterator[Repository]:
+    """Billing with a database of its own."""
+    head = shop.git("rev-parse", "HEAD").strip()
+    for overlay in OVERLAYS:
+        settings = f"deploy/overlays/{overlay}/settings.env"
+        shop.replace(settings, "\nREMOTE_MODULES=\n", "\n")
+        shop.replace(settings, "POOL_SIZE=5", "POOL_SIZE=4")  # Its workers have more.
+    shop.commit("Let calls go over")
+    scaffold("carve", "billing", "--data", cwd=shop.path)
+    yield shop
+    shop.git("reset", "--quiet", "--hard", head)
+
+
+def test_with_a_database_of_its_own_an_overlay_is_fit_unless_others_work_on_its_tables(
+    moved: Repository,
+) -> None:
+    settings = "deploy/overlays/staging/settings.env"
+    (moved.path / settings).write_text(moved.read(settings) + "REMOTE_MODULES=\n")
+    moved.replace("deploy/overlays/production/settings.env", "POOL_SIZE=4", "POOL_SIZE=5")
+    try:
+        printed = moved.run(".venv/bin/python", "-m", "checks.manifests", check=False).stdout
+    finally:
+        moved.git("checkout", "--quiet", "deploy")
+    said = "would serve billing from the main database, and its data may be in one of its own"
+    many, *others = [line for line in printed.splitlines() if line.startswith("deploy")]
+    assert "production: too many connections" in many
+    assert "5 billing-worker * 7" in many
+    assert others == [
+        f"deploy/overlays/staging: {name} {said}: REMOTE_MODULES must say where it is"
+        for name in ("web", "worker")
+    ]
+
+
+def test_the_admin_of_its_database_is_where_it_is_migrated_and_where_data_are_moved(
+    moved: Repository,
+) -> None:
+    manifests = render(moved, "production")
+    job = named(manifests, "Job", "billing-migrate")
+    (migrate,) = pod(job)["containers"]
+    assert migrate["args"] == ["migrate", "--own", "--unless-ahead"]
+    carve = named(manifests, "Deployment", "billing-carve")
+    assert carve["spec"]["replicas"] == 0
+    secrets = {
+        each["metadata"]["name"]: [
+            source["secret"]["name"]
+            for volume in pod(each)["volumes"]
+            for source in volume.get("projected", {"sources": [volume]})["sources"]
+            if "secret" in source and "name" in source["secret"]
+        ]
+        for each in workloads(manifests)
+    }
+    assert secrets["billing-migrate"] == ["billing-app", "billing-migrate"]
+    assert secrets["billing-carve"] == ["migrate", "billing-app", "billing-migrate"]
+    assert secrets["migrate"] == ["app", "migrate"]
+    for each in (job, carve):
+        (only,) = pod(each)["containers"]
+        read = [source["configMapRef"]["name"] for source in only["envFrom"]]
+        assert [name.rpartition("-")[0] for name in read] == ["settings", "billing-service"]
+        assert each["spec"]["template"]["metadata"]["labels"]["module"] == "billing"
+    stored = named(manifests, "ExternalSecret", "billing-migrate")["spec"]["dataFrom"]
+    assert stored == [{"extract": {"key": "shop/billing-migrate"}}]
+
+
+def test_on_one_machine_its_database_is_one_more_on_the_same_server(moved: Repository) -> None:
+    moved.run("sh", "deploy/compose/passwords.sh")
+    for name, login in (("", "shop_billing"), ("_migration", "admin")):
+        secret = moved.read(f".local/secrets/own{name}_database_url_billing")
+        assert re.fullmatch(rf"postgresql://{login}:\w{{48}}@postgres/shop_billing", secret)
+    services = compose(moved, "--profile", "carve")["services"]
+    given = {
+        name: {each["target"].rpartition("/")[2] for each in services[name]["secrets"]}
+        for name in ("billing-web", "billing-worker", "billing-migrate", "billing-carve")
+    }
+    own = {"database_url", "own_database_url", "remote_keys"}
+    assert given["billing-web"] == given["billing-worker"] == own
+    assert given["billing-migrate"] == own | {"own_migration_database_url"}
+    assert given["billing-carve"] - given["billing-migrate"] == {"migration_database_url"}
+    waits = services["billing-worker"]["depends_on"]
+    assert waits.keys() == {"billing-migrate"}
+    assert "wal_level=logical" in services["postgres"]["command"]
+    assert "billing-carve" not in compose(moved)["services"]

@@ -46,7 +46,7 @@ def carved(generate: Generate) -> Repository:
 
 def test_its_bill_is_clean_and_so_is_its_check(carved: Repository) -> None:
     assert json.loads(scaffold("carve", "billing", "--bill", "--json", cwd=carved.path))["clean"]
-    carved.make("lint", "typecheck", "boundaries", "sql", "migrations")
+    carved.check()
 
 
 def test_the_same_tests_pass_with_billing_in_this_process_and_in_another(

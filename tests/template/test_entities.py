@@ -36,6 +36,8 @@ MODULES = {
 ODD = (
     "type:text match:int? items:bool keys:uuid? hash:date count:datetime list:money? title:enum(a)"
 )
+REQUESTS = "routes and (found_at_its_location or follow_each_other or leaves_the_rest or deleted)"
+"""One test of each route: names meet there, and the other tests say no more of them."""
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +135,7 @@ def test_whatever_they_are_called_they_are_green(clinic: Repository) -> None:
             others.insert(0, first)
         for entity in others:
             scaffold("add-entity", module, *entity, "--fields", ODD, cwd=clinic.path)
-        asked = ("-k", "routes") if number else ()  # Names meet in requests: the rest says no more.
+        asked = ("-k", REQUESTS) if number else ()
         done = clinic.pytest(f"src/app/modules/{module}", *asked)
         assert re.search(r"\b\d{2} passed", done.stdout)
         if module != "catalog":
@@ -143,7 +145,7 @@ def test_whatever_they_are_called_they_are_green(clinic: Repository) -> None:
     clinic.add_module("empty", "--bare", "--depends-on", "z,catalog")
     clinic.add_module("patients", "--entity", "patient")
     scaffold("add-entity", "patients", "visit", cwd=clinic.path)  # Beside routes of `/{id}`.
-    clinic.make("lint", "typecheck", "boundaries", "sql", "flags", "migrations")
+    clinic.check()
     clinic.pytest("tests", "src/app/modules/patients")
     api = clinic.run(".venv/bin/app", "openapi").stdout
     assert '"/patients/{id}"' in api

@@ -198,7 +198,7 @@ def test_modules_are_renamed_and_removed_in_roll_outs_and_no_request_fails(
     assert ask(shop, f"SELECT count(*) FROM {archive}.reviews") == 3
     assert ask(shop, f"SELECT count(*) FROM {archive}.jobs_in_queue") == 1
 
-    shop.make("lint", "typecheck", "boundaries", "sql", "flags", "migrations")
+    shop.check()
     scaffold("update", "--from", str(newer), cwd=shop.path)
     assert "has no account yet" in shop.read("src/app/modules/invoicing/service.py")
     assert not (shop.path / "src/app/modules/reviews").exists()

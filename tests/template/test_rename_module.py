@@ -9,7 +9,6 @@ import pytest
 from generated import Generate, Repository, scaffold
 from running import eventually, in_production, running
 
-CHECKS = ("lint", "typecheck", "boundaries", "sql", "flags", "migrations")
 PARTS = """
 billing --entity invoice --depends-on catalog
 reports --depends-on billing
@@ -111,7 +110,7 @@ def test_a_shop_with_renamed_modules_passes_its_checks_and_can_be_updated(
     assert modules - {"__pycache__"} == {*tests, "identity"}
     vote = ("add-entity", "pages", "vote", "--fields", "stars:int", "--from", str(newer))
     scaffold(*vote, cwd=shop.path)
-    shop.make(*CHECKS)
+    shop.check()
     shop.make("migrations", "base=HEAD~5")
     tried = ("invoicing/tests/test_jobs.py", "order_flow/tests/test_service.py", "pages/tests")
     shop.pytest("tests/test_architecture.py", *(f"src/app/modules/{each}" for each in tried))

@@ -53,6 +53,18 @@ apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: web}
 """
+OWN = """\
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: a-migrate, labels: {module: a}}
+spec: {activeDeadlineSeconds: 60, template: {spec: {containers: [{name: migrate, image: shop}]}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: a-carve, labels: {module: a}}
+spec: {replicas: 0, template: {spec: {containers: [{name: carve, image: shop}]}}}
+"""
 CLUSTER = """\
 #!/bin/sh
 echo "$@" >> "$NOTES/calls"
@@ -75,6 +87,8 @@ def trial(generate: Generate) -> Repository:
     (overlay / "all.yaml").write_text(ALL)
     carved = shutil.copytree(overlay, overlay.with_name("carved"))
     (carved / "all.yaml").write_text(ALL + CARVED)
+    moved = shutil.copytree(overlay, overlay.with_name("moved"))
+    (moved / "all.yaml").write_text(ALL + CARVED + OWN)
     return shop
 
 
@@ -133,6 +147,32 @@ def test_services_come_before_their_callers_and_routes_last(deploy: Deploy, tmp_
         "apply",
     ]
     assert "kind: Ingress" in (tmp_path / "applied.4").read_text()
+
+
+def test_of_two_databases_both_are_migrated_before_anything_starts(
+    deploy: Deploy, tmp_path: Path
+) -> None:
+    deploy("environment=moved", *GIVEN[1:])
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert [call.partition(" --")[0] for call in calls[1:]] == [
+        "delete job a-migrate migrate",
+        "apply",
+        "get job migrate",
+        "apply",
+        "get job a-migrate",
+        "apply",
+        "rollout status deployment/a-carve",
+        "rollout status deployment/a-service",
+        "apply",
+        "rollout status deployment/web",
+        "rollout status deployment/worker",
+        "apply",
+    ]
+    kinds = [
+        re.findall(r"^kind: (\w+)", (tmp_path / f"applied.{number}").read_text(), re.M)
+        for number in (1, 2, 3)
+    ]
+    assert kinds == [["ConfigMap", "Job"], ["Job"], ["Deployment", "Deployment"]]
 
 
 def test_migrations_that_fail_stop_it(deploy: Deploy, tmp_path: Path) -> None:

@@ -202,6 +202,6 @@ def test_production_on_debians_postgresql_from_an_empty_database(
     sql("ALTER ROLE shop NOINHERIT")
     applied = app("migrate").stdout.splitlines()
     assert applied[:2] == ["applied catalog 0001", "applied ordering 0001"]
-    assert applied[2] == "applied requests 0001"
-    assert [line.rpartition(".")[0] for line in applied[3:]] == ["applied queue pgqueuer-1.6"]
+    assert applied[2:4] == ["applied requests 0001", "applied requests 0002"]
+    assert [line.rsplit(".", 2)[0] for line in applied[4:]] == ["applied queue pgqueuer-1.6"]
     assert app("migrate").stdout == "Nothing to do.\n"

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from generated import Repository, scaffold
+from generated import Generate, Repository, scaffold
 from pytest_copie.plugin import Copie
 
 SKELETON = "template/src/app/modules/{% yield module from modules %}{{ module }}{% endyield %}"
@@ -56,7 +56,7 @@ def unmerged(shop: Repository) -> list[str]:
 
 
 def test_an_update_of_the_app_brings_the_new_release_and_keeps_every_edit(
-    shop: Repository,
+    shop: Repository, generate: Generate
 ) -> None:
     update(shop)
     assert unmerged(shop) == []
@@ -67,6 +67,7 @@ def test_an_update_of_the_app_brings_the_new_release_and_keeps_every_edit(
     assert "max_length=99" in shop.read("src/app/modules/catalog/routes.py")
     assert "is in use" in shop.read("src/app/modules/catalog/service.py")
     assert "/src/app/modules/billing/ @acme/team" in shop.read("CODEOWNERS")
+    generate.install(shop)
     shop.make("check")
 
 

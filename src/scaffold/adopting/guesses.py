@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold import codeowners, names, repository
-from scaffold.carving.services import FIRST, SERVICES
+from scaffold.carving.services import DATA, FIRST, OWN, SERVICES
 from scaffold.errors import ScaffoldError
 
 _TOML = re.compile(rf"{repository.MODULES.as_posix()}/(\w+)/module\.toml")
@@ -44,7 +44,12 @@ def services(contents: Mapping[str, bytes]) -> dict[str, Any]:
             web = f"^  {name[1].replace('_', '-')}-web:\n(?:    .*\n)*?    ports: .*:"
             port = re.search(rf"{web}(\d+):8000", compose, re.M)
             needs = sorted(map(str, said.get("depends_on", ())))
-            found[name[1]] = {"needs": needs, "port": int(port[1]) if port else FIRST + len(found)}
+            about = {"needs": needs, "port": int(port[1]) if port else FIRST + len(found)}
+            folder = contents.get(f"deploy/{SERVICES}/{name[1]}/kustomization.yaml", b"")
+            carve = f"  {name[1].replace('_', '-')}-carve:\n"
+            if b"parts/carve" in folder or carve in compose:
+                about[DATA] = OWN
+            found[name[1]] = about
     return {SERVICES: found} if found else {}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold import origin, repository
-from scaffold.carving.services import SERVICES
+from scaffold.carving.services import SERVICES, own_data
 from scaffold.errors import ScaffoldError
 from scaffold.history import by_copier
 from scaffold.merging import Scratch
@@ -17,6 +17,8 @@ from scaffold.rendered import Both
 
 _FOREIGN = (f"{repository.MODULES.as_posix()}/", repository.ANSWERS)
 """What is not the app's own, or is written with care for what stands there."""
+_OWN = "own_data"
+"""The question that a template has if it knows of them."""
 
 
 def render(
@@ -44,6 +46,11 @@ def render(
             raise ScaffoldError(
                 f"the template at {template.version} knows no services; update the repository "
                 "first (scaffold update)"
+            )
+        if any(map(own_data, each.values())) and _OWN not in made.answers.values:
+            raise ScaffoldError(
+                f"the template at {template.version} knows no services with a database of their "
+                "own; update the repository first (scaffold update)"
             )
         sides.append({p: f for p, f in made.files.items() if not p.startswith(_FOREIGN)})
     base, theirs = sides

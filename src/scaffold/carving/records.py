@@ -132,6 +132,16 @@ def check_not_called(content: bytes, path: str, name: str) -> None:
         )
 
 
+def check_called(content: bytes, path: str, name: str) -> None:
+    """Refuse where an overlay has a module called in its callers' processes."""
+    called = _variables(content).get("REMOTE_MODULES")
+    if called is not None and name not in (each.partition("=")[0] for each in called.split()):
+        raise ScaffoldError(
+            f"{path} has REMOTE_MODULES without {name}, so that others work on its tables in the "
+            "main database; let calls go over there, deploy that, and try again"
+        )
+
+
 def with_type(content: bytes, old: str, new: str) -> bytes:
     """Let Backstage's entity of a module be of another type."""
     return re.sub(

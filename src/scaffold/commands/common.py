@@ -19,6 +19,7 @@ _ORDER = (
     "template",
     "fleet",
     "carve",
+    "uncarve",
     "decide",
 )
 
@@ -51,6 +52,13 @@ From = Annotated[
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the files and the diff; write nothing.")
+]
+AreHome = Annotated[
+    bool,
+    typer.Option(
+        "--data-are-home",
+        help="You have looked: in each environment they are in the main one.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from app import modules
+from app.cli_carve import carve, migrate_own
 from app.cli_development import add_commands
 from app.cli_flags import show_flags
 from app.cli_jobs import jobs
@@ -22,6 +23,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+cli.add_typer(carve, name="carve")
 cli.add_typer(jobs, name="jobs")
 cli.command("flags", epilog="Example: app flags --json")(show_flags)
 cli.command("openapi", epilog="Example: app openapi --module billing")(show_openapi)
@@ -92,13 +94,17 @@ def apply_migrations(
     module: Annotated[
         str | None, typer.Option(metavar="NAME", help="Undo that of this module.")
     ] = None,
+    own: Annotated[
+        bool, typer.Option("--own", help="The database of OWN_MIGRATION_DATABASE_URL.")
+    ] = False,
 ) -> None:
     """Create schemas and roles, and apply the migrations of every module.
 
     Connects with MIGRATION_DATABASE_URL, or DATABASE_URL where that is not set; without both, to the
     database of the `app dev` that runs here. A deployment says --unless-ahead: the release before may
     come back, and runs on the newer schema. With --undo, on a developer's database, it takes back the
-    newest migration of a module, unless that is merged.
+    newest migration of a module, unless that is merged. With --own, it migrates the own database of the
+    module that MODULES names, and that module alone.
     """
     from app.cli_development import explain_ahead, present_settings, undo_migration
     from app.platform.database import DatabaseAheadError
@@ -106,6 +112,8 @@ def apply_migrations(
     from app.platform.query_stats import why_unreadable
     from app.platform.wiring import discover, moves_of
 
+    if own and (roles or undo):
+        raise typer.BadParameter("--own goes with --unless-ahead, and with nothing else.")
     if undo:
         undo_migration(module)
         return
@@ -114,17 +122,24 @@ def apply_migrations(
     with present_settings() as settings:
         login, folders = settings.roles, discover(modules)
         moves, services = moves_of(modules), settings.services
+        if roles and own:
+            asyncio.run(migrate_own(settings, roles=True))
+            return
         if roles:
             asyncio.run(prepare(settings.admin_url, login, folders, moves, services))
             return
         try:
-            applied = asyncio.run(migrate(settings.admin_url, login, folders, moves, services))
+            if own:
+                applied = asyncio.run(migrate_own(settings))
+            else:
+                applied = asyncio.run(migrate(settings.admin_url, login, folders, moves, services))
         except DatabaseAheadError as ahead:
             if not unless_ahead:
                 raise explain_ahead(ahead, folders) from ahead
             typer.echo(f"Warning: {ahead}", err=True)
             return
-        reason = asyncio.run(why_unreadable(settings.admin_url, login))
+        admin = (own and settings.own_migration_database_url) or settings.admin_url
+        reason = asyncio.run(why_unreadable(admin, login))
     typer.echo("\n".join(f"applied {each}" for each in applied) or "Nothing to do.")
     if reason:
         typer.echo(f"`app slow` will find nothing. {reason}", err=True)

@@ -171,12 +171,14 @@ def _is_known(module: str) -> bool:
 
 def _ask(question: "Callable[[Queries, Known], Awaitable[Result]]") -> Result:
     """Ask the queue, knowing the jobs that the code has."""
-    from app.platform.database import create_engine
+    from app.platform.database import create_engine, find_open_side, sides_of
     from app.platform.jobs import connect_queue
     from app.platform.wiring import discover, wire
 
     async def ask(settings: "Settings") -> Result:
         known = wire(discover(modules), create_engine(settings)).known
+        if (sides := sides_of(settings)) is not None:
+            await find_open_side(sides)
         async with connect_queue(settings) as queue:
             return await question(queue, known)
 

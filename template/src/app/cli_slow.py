@@ -14,6 +14,7 @@ from app.platform import schemas
 
 if TYPE_CHECKING:
     from app.platform.query_stats import SlowStatement
+    from app.platform.settings import Settings
 
 _LONGEST = 400
 """Characters of a statement that are printed; JSON has them all."""
@@ -31,6 +32,7 @@ def show_slow(
     As Postgres has counted them since its statistics began. Needs DATABASE_URL, or `app dev`.
     Runs none of them, and shows no values.
     """
+    from app.platform.database import find_open_side, sides_of
     from app.platform.query_stats import slow_statements, StatisticsError
     from app.platform.wiring import read_modules
 
@@ -38,11 +40,16 @@ def show_slow(
     if module is not None and module not in known:
         raise StatisticsError(f"There is no module {module}. `app modules` lists them.")
     chosen = [module] if module else known
+
+    async def ask(settings: "Settings") -> "list[SlowStatement]":
+        if (sides := sides_of(settings)) is not None:
+            await find_open_side(sides)
+        return await slow_statements(settings.database_url, chosen, limit, settings.roles)
+
     with present_settings() as settings:
         if sys.stderr.isatty():
             typer.echo(f"Asking Postgres about {len(chosen)} modules …", err=True)
-        asked = slow_statements(settings.database_url, chosen, limit, settings.roles)
-        found = asyncio.run(asked)
+        found = asyncio.run(ask(settings))
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))
     elif found:

@@ -10,7 +10,15 @@ from fastapi import FastAPI
 
 from app import modules
 from app.platform.cache import CacheStore
-from app.platform.database import close, connect_replica, create_engine, MigrationError, Replica
+from app.platform.database import (
+    close,
+    connect_replica,
+    create_engine,
+    MigrationError,
+    Replica,
+    sides_of,
+    watched,
+)
 from app.platform.flags import evaluate_with
 from app.platform.monitoring import Signals
 from app.platform.settings import load_settings, Settings
@@ -60,6 +68,7 @@ def create_app(
             if prepare is not None:
                 await prepare(engine, folders)
             async with AsyncExitStack() as beside:
+                await beside.enter_async_context(watched(sides_of(settings)))
                 if signals is not None:
                     await beside.enter_async_context(
                         signals.running(folders, wired.known, engine, probe, replica)
@@ -107,16 +116,20 @@ async def run_worker(settings: Settings) -> None:
         remote = _remote(settings, folders)
         wired = _wire(settings, folders, engine, cache, remote)
         worker = Worker(settings, engine, wired.jobs, wired.known)
-        async with engine.connect() as connection:
-            if pending := await pending_migrations(connection, wired.folders):
-                raise MigrationError(
-                    f"Migrations are pending: {', '.join(pending)}. Run `app migrate`."
-                )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-        probe = Probe(engine, wired.folders)
-        async with signals.running(folders, wired.known, engine, probe, worker=worker):
-            await worker.run()
+        sides = sides_of(settings)
+        async with watched(sides):
+            if sides is not None:
+                await sides.until_open()
+            async with engine.connect() as connection:
+                if pending := await pending_migrations(connection, wired.folders):
+                    raise MigrationError(
+                        f"Migrations are pending: {', '.join(pending)}. Run `app migrate`."
+                    )
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+            probe = Probe(engine, wired.folders)
+            async with signals.running(folders, wired.known, engine, probe, worker=worker):
+                await worker.run()
     finally:
         with suppress(TimeoutError):  # What does not answer goes with the process.
             async with asyncio.timeout(CLOSE):

@@ -1,17 +1,20 @@
 """The fixtures of `conftest.py`, on modules of their own: `modules/`."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import pytest
 
 from app.development.database import with_database
 from app.development.fresh_databases import Execute, FreshDatabases
+from app.platform.database.sides import Side
 from app.platform.migrations import migrate
+from app.platform.settings.settings import Settings
 from app.platform.wiring import discover, ModuleFolder
 
 from . import modules
+from .moving import Gates, gates_in, MODULE
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +47,34 @@ def databases(admin_url: str, execute: Execute, template_database: str) -> Itera
     fresh = FreshDatabases(admin_url, execute, template_database)
     yield fresh
     fresh.close()
+
+
+@pytest.fixture
+def moving(
+    settings: Settings, admin_url: str, login_url: str, databases: FreshDatabases
+) -> Iterator[Settings]:
+    """Settings of a process that serves `catalog` only, which has a database of its own as well."""
+    name = databases.take()
+    yield settings.model_copy(
+        update={
+            "modules": MODULE,
+            "database_pool_size": 5,
+            "own_database_url": with_database(login_url, name),
+            "own_migration_database_url": with_database(admin_url, name),
+        }
+    )
+    databases.give_back(name)
+
+
+@pytest.fixture
+async def gates(moving: Settings) -> AsyncIterator[Gates]:
+    """The gates of both databases: main is open."""
+    assert moving.migration_database_url
+    assert moving.own_migration_database_url
+    assert moving.own_database_url
+    urls = {
+        Side.MAIN: (moving.migration_database_url, moving.database_url),
+        Side.OWN: (moving.own_migration_database_url, moving.own_database_url),
+    }
+    async with gates_in(urls) as gates:
+        yield gates

@@ -1,9 +1,10 @@
-"""Place an order, and die before its n-th message to Postgres, or after the last.
+"""Place orders, each in a process that dies before its n-th message to Postgres, or after the last.
 
-python -m tests.shop.place_and_die N CUSTOMER PRODUCT
+python -m tests.shop.place_and_die CUSTOMER,PRODUCT ... prints how each ended.
 """
 
 import asyncio
+import os
 import sys
 from uuid import UUID
 
@@ -16,10 +17,11 @@ from app.platform.wiring import discover, wire
 from .books import Purchase
 from .trouble import Trouble, kill
 
+engine = create_engine(load_settings())
+wired = wire(discover(modules), engine)
+
 
 async def main(at: int, order: Purchase) -> None:
-    engine = create_engine(load_settings())
-    wired = wire(discover(modules), engine)
     async with engine.connect():
         pass  # A new connection exchanges messages of its own.
     Trouble(pytest.MonkeyPatch()).expect(at, kill)
@@ -27,4 +29,8 @@ async def main(at: int, order: Purchase) -> None:
     await kill(None)
 
 
-asyncio.run(main(int(sys.argv[1]), Purchase(UUID(sys.argv[2]), UUID(sys.argv[3]))))
+for at, order in enumerate(sys.argv[1:], start=1):
+    if not (process := os.fork()):
+        asyncio.run(main(at, Purchase(*map(UUID, order.split(",")))))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)

@@ -5,8 +5,8 @@ Runs inside a generated repository that contains the example shop.
 
 import asyncio
 import os
-import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -131,29 +131,20 @@ async def test_a_process_killed_at_any_step_leaves_all_of_it_or_nothing(
     login: asyncpg.Connection,
     steps: list[str],
 ) -> None:
-    environment = {**os.environ, "DATABASE_URL": settings.database_url}
-    command = [sys.executable, "-m", "tests.shop.place_and_die"]
     numbers = range(1, len(steps) + 2)  # The last one dies after COMMIT.
     orders = [await prepare(engine, wired) for _ in numbers]
-    children = [
-        subprocess.Popen(
-            [*command, str(at), str(order.customer), str(order.product)],
-            cwd=ROOT,
-            env=environment,
-            stderr=subprocess.PIPE,
-        )
-        for at, order in zip(numbers, orders, strict=True)
-    ]
-    try:
-        for at, order, child in zip(numbers, orders, children, strict=True):
-            _, said = await asyncio.to_thread(child.communicate, timeout=300)
-            assert child.returncode == -9, said.decode()
-            await _until_rolled_back(login)
-            assert await order.books(login) == (NOTHING if at <= len(steps) else EVERYTHING), at
-    finally:
-        for child in children:
-            child.kill()
-            child.communicate()
+    dying = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.shop.place_and_die"),
+        *(f"{each.customer},{each.product}" for each in orders),
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": settings.database_url},
+        stdout=PIPE,
+    )
+    said, _ = await dying.communicate()
+    assert said.split() == [b"-9"] * len(orders)
+    await _until_rolled_back(login)
+    for at, order in zip(numbers, orders, strict=True):
+        assert await order.books(login) == (NOTHING if at <= len(steps) else EVERYTHING), at
 
 
 async def _until_rolled_back(login: asyncpg.Connection) -> None:

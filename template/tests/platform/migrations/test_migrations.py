@@ -18,12 +18,14 @@ from app.development.database import create_login, with_database
 from app.platform.database.database import Database
 from app.platform.database.errors import BoundaryError
 from app.platform.database.roles import MigrationError
+from app.platform.database.sides import Side
 from app.platform.migrations.migrations import migrate, pending_migrations
 from app.platform.settings.settings import Settings
 from app.platform.wiring.discovery import discover
 from app.platform.wiring.modules import ModuleFolder
 
 from .. import modules
+from ..moving import gates_in
 
 FOLDERS = discover(modules)
 CLI = (
@@ -32,7 +34,8 @@ CLI = (
 )
 """The command `app`, on these modules."""
 LOGIN = "app_test"
-OWN = ["requests 0001", f"queue pgqueuer-{version('pgqueuer')}"]
+QUEUE = f"queue pgqueuer-{version('pgqueuer')}.1"
+OWN = ["requests 0001", "requests 0002", QUEUE]
 """The platform's own."""
 
 
@@ -109,7 +112,7 @@ async def test_a_database_ahead_of_the_code_waits_for_nothing(
 
 @pytest.mark.parametrize(
     ("installed", "applied"),
-    [("NULL", OWN[1:]), ("'pgqueuer-1.0'", OWN[1:]), ("'pgqueuer-99.0'", [])],
+    [("NULL", [QUEUE]), ("'pgqueuer-1.0'", [QUEUE]), ("'pgqueuer-99.0'", [])],
 )
 async def test_the_queue_is_brought_up_to_date_and_never_back(
     settings: Settings, engine: AsyncEngine, installed: str, applied: list[str]
@@ -127,6 +130,21 @@ async def test_the_queue_is_brought_up_to_date_and_never_back(
     async with Database(engine, "queue").transaction() as tx:
         index = await tx.scalar(text("SELECT to_regclass('queue.pgqueuer_ep_ea_idx')::text"))
     assert (index is not None) == bool(applied)
+
+
+async def test_a_queue_beside_the_main_one_numbers_its_jobs_apart(moving: Settings) -> None:
+    url = moving.own_migration_database_url
+    assert url
+    own = await asyncpg.connect(url)
+    number = "SELECT nextval('queue.pgqueuer_id_seq')"
+    assert await own.fetchval(number) == 1
+    async with gates_in({Side.OWN: (url, url)}):
+        assert await migrate(url, LOGIN, FOLDERS) == []
+        first = await own.fetchval(number)
+        assert first > 1_000_000_000_000
+        assert await migrate(url, LOGIN, FOLDERS) == []
+        assert await own.fetchval(number) == first + 1
+    await own.close()
 
 
 async def test_a_missing_login_is_named_with_the_remedy(empty: str) -> None:

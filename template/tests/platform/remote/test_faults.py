@@ -13,6 +13,8 @@ import httpx
 import pytest
 import uvloop
 
+from app.platform.database.reading import has_committed
+from app.platform.database.sides import HeldError
 from app.platform.errors import (
     DomainError,
     RemoteError,
@@ -274,6 +276,23 @@ async def test_a_method_with_tx_is_not_served(connect: Connect) -> None:
     ledger: Any = connect(interface=Bold)
     with pytest.raises(RemoteMismatch, match=r"ledger\.refund is not served here"):
         await ledger.refund(uuid4())
+
+
+async def test_while_its_data_move_a_service_is_away_and_says_whether_anything_was_done(
+    connect: Connect,
+) -> None:
+    class Moving(Service):
+        async def wait_once(self, seconds: float) -> float:
+            if seconds:
+                has_committed()
+            raise HeldError("The data of ledger have been moving for longer than …")
+
+    with running(served(Moving())) as port:
+        ledger = connect(f"http://127.0.0.1:{port}")
+        for seconds in (0.0, 1.0):
+            with pytest.raises(RemoteUnavailable, match="its data are being moved") as refused:
+                await ledger.wait_once(seconds)
+            assert refused.value.is_undone is not bool(seconds)
 
 
 async def test_another_key_is_refused_and_nothing_done(connect: Connect, service: Service) -> None:

@@ -102,6 +102,17 @@ def test_the_logins_of_services_are_named_with_their_modules(
         assert load_settings().services == said
 
 
+def test_a_service_starts_where_it_is_told_its_own_login_as_well() -> None:
+    """Its deployment has the settings of the whole, in which that stands."""
+    settings = load_settings(
+        modules="billing",
+        database_url="postgresql://app_billing@primary/d",
+        database_roles="app",
+        service_logins="billing=app_billing",
+    )
+    assert settings.services == [("billing", "app_billing")]
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [

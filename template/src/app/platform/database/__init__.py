@@ -1,6 +1,6 @@
 """Postgres: one engine, a role for each module, transactions, reads, savepoints."""
 
-from app.platform.database.credentials import connect, connect_in_greenlet
+from app.platform.database.credentials import connect, connect_in_greenlet, connect_straight
 from app.platform.database.database import (
     check_none_is_open,
     Database,
@@ -24,7 +24,17 @@ from app.platform.database.errors import (
     TransactionError,
     UnreachableError,
 )
+from app.platform.database.fences import (
+    change_gate,
+    clear_fence,
+    fence,
+    HAS_FENCE,
+    INSTALL,
+    lift_fence,
+    TABLES,
+)
 from app.platform.database.fetch import Prepared
+from app.platform.database.gates import FENCED, Gate, HAS_GATES, lock_of, READ_GATE
 from app.platform.database.reading import (
     committed_ago,
     has_committed,
@@ -50,6 +60,8 @@ from app.platform.database.roles import (
     ROLES,
     roles_of,
 )
+from app.platform.database.side_watch import find_open_side, is_moving, SidesError, watched
+from app.platform.database.sides import Place, Side, Sides, sides_of
 from app.platform.database.statement_spans import trace_statements
 from app.platform.database.tables import NAMING
 from app.platform.database.transaction import (
@@ -65,38 +77,58 @@ from app.platform.database.transaction import (
 
 __all__ = [
     "EXTENSIONS",
+    "FENCED",
+    "HAS_FENCE",
+    "HAS_GATES",
+    "INSTALL",
     "NAMING",
     "OF_DRIVER",
+    "READ_GATE",
     "ROLES",
+    "TABLES",
     "BoundaryError",
     "Database",
     "DatabaseAheadError",
+    "Gate",
+    "HeldError",
     "MigrationError",
     "OutcomeUnknownError",
+    "Place",
     "Pool",
     "Prepared",
     "ReadYourWrites",
     "Reading",
     "Replica",
+    "Side",
+    "Sides",
+    "SidesError",
     "TransactionError",
     "Tx",
     "UnreachableError",
     "async_url",
+    "change_gate",
     "check_login",
     "check_none_is_open",
+    "clear_fence",
     "close",
     "committed_ago",
     "connect",
     "connect_in_greenlet",
     "connect_replica",
+    "connect_straight",
     "create_engine",
+    "fence",
+    "find_open_side",
     "grant",
     "has_begun",
     "has_committed",
     "in_transaction",
     "is_inside",
+    "is_moving",
     "is_of_this_task",
     "let_use",
+    "lift_fence",
+    "lock_of",
     "login_of",
     "make_roles",
     "opening",
@@ -111,9 +143,11 @@ __all__ = [
     "roles_of",
     "send",
     "send_last",
+    "sides_of",
     "sqlstate_of",
     "statements_may_take",
     "trace_statements",
     "view_of",
+    "watched",
     "when_ended",
 ]

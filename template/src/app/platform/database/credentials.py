@@ -8,7 +8,7 @@ first, and when it is everywhere the role; connections that are open live on.
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from app.platform.timeouts import (
 )
 
 _SECRETS = Path("/run/secrets")
-_NAMES = ("database_url", "database_replica_url")
+_NAMES = ("database_url", "database_replica_url", "own_database_url")
 _KEEP_ALIVE = {
     "TCP_KEEPIDLE": KEEPALIVE_IDLE,
     "TCP_KEEPALIVE": KEEPALIVE_IDLE,  # What macOS calls it.
@@ -47,8 +47,13 @@ class _Login(NamedTuple):
     database: str | None
 
 
+_IN_URL = (*_Login._fields, "password", "ssl")
 _worked: dict[_Login, str] = {}
 """The password with which each logged in last."""
+
+
+_led: dict[_Login, str] = {}
+"""Whom `lead` leads elsewhere, and where."""
 
 
 class Connection(asyncpg.Connection):
@@ -70,11 +75,30 @@ class Connection(asyncpg.Connection):
         self.terminate()
 
 
+def lead(url: str, to: str | None) -> None:
+    """Let whoever connects to a URL be led to another one; or there again, where that is None."""
+    login, _ = _parse(url)
+    _led.pop(login, None)
+    if to is not None:
+        _led[login] = to
+
+
 async def connect(url: str | None, **options: Any) -> asyncpg.Connection:
-    """Connect past the pool, with options of `asyncpg.connect`. Give `command_timeout`."""
+    """Connect past the pool, with options of `asyncpg.connect`; where `lead` says. Give
+    `command_timeout`."""
+    if _led:
+        login = _named(options) if url is None else _parse(url)[0]
+        if (elsewhere := _led.get(login)) is not None:
+            url = elsewhere
+            options = {name: each for name, each in options.items() if name not in _IN_URL}
+    return await connect_straight(url, **options)
+
+
+async def connect_straight(url: str | None, **options: Any) -> asyncpg.Connection:
+    """Connect as `connect` does, and be led nowhere else."""
     given = options.pop("password", None)
     if url is None:
-        login = _Login(*(options.get(name) for name in _Login._fields))
+        login = _named(options)
     else:
         login, given = _parse(url)
     options = {"timeout": CONNECT, "connection_class": Connection, **options}
@@ -127,6 +151,10 @@ def _current(login: _Login) -> str | None:
         if written == login:
             return password
     return None
+
+
+def _named(options: Mapping[str, Any]) -> _Login:
+    return _Login(*(options.get(name) for name in _Login._fields))
 
 
 def _parse(url: str) -> tuple[_Login, str | None]:

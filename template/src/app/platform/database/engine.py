@@ -3,12 +3,13 @@ it the role of the module that speaks, until the transaction ends.
 """
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, MissingGreenlet
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
@@ -17,6 +18,8 @@ from sqlalchemy.sql.elements import (
     RollbackToSavepointClause,
     SavepointClause,
 )
+from sqlalchemy.util.concurrency import in_greenlet
+from sqlalchemy.util.queue import Empty
 
 from app.platform.database.copying import copy_instead
 from app.platform.database.credentials import connect_in_greenlet
@@ -29,6 +32,7 @@ from app.platform.database.errors import (
 )
 from app.platform.database.kept_connection import KeptConnection, refuse_commit
 from app.platform.database.roles import EXTENSIONS, ROLES
+from app.platform.database.sides import HeldError, Sides, sides_of
 from app.platform.database.speaking import begin_speaking, speaking_on
 from app.platform.database.spoken_sql import check_spoken
 from app.platform.settings import Settings
@@ -72,6 +76,10 @@ def create_engine(settings: Settings, *, name: str = "app serve") -> AsyncEngine
             "server_settings": {"application_name": name},
         },
     )
+    if (sides := sides_of(settings)) is not None:
+        pool = cast(Pool, engine.pool)
+        pool.sides = sides
+        sides.add(pool)
     _switch_roles(engine.sync_engine)
     engine.sync_engine._connection_cls = KeptConnection
     event.listen(engine.sync_engine, "commit", refuse_commit)
@@ -108,9 +116,45 @@ class Pool(AsyncAdaptedQueuePool):
     __module__ = AsyncAdaptedQueuePool.__module__  # Under whose name it logs, as a library's.
 
     timeouts = 0
+    held = 0
+    """How many of them waited while the data of a module moved."""
+    sides: Sides | None = None
+    """Where a connection leads, if there are two databases; see `sides`."""
     _dialect: Any
 
     def connect(self) -> PoolProxiedConnection:
+        if self.sides is None:
+            return self._connect()
+        until = time.monotonic() + self._timeout
+        while True:
+            if self.sides.is_held:
+                self._wait(self.sides, until - time.monotonic())
+            connection = self._connect()
+            if not self.sides.is_held:
+                return connection
+            connection.close()  # It took until then to get it: nothing more begins there.
+
+    def clear(self) -> None:
+        """Close the connections that nobody has; others will be made in their place."""
+        idle = []
+        with suppress(Empty):
+            while True:
+                idle.append(self._pool.get(False))
+        for record in idle:
+            if record.dbapi_connection is not None:
+                cast(Any, record.dbapi_connection).driver_connection.terminate()
+            self._pool.put(record, False)
+
+    def _wait(self, sides: Sides, seconds: float) -> None:
+        if not in_greenlet():
+            raise MissingGreenlet
+        try:
+            sides.wait(seconds)
+        except HeldError:
+            self.held += 1
+            raise
+
+    def _connect(self) -> PoolProxiedConnection:
         try:
             return super().connect()
         except PoolTimeout:

@@ -31,6 +31,10 @@ class UnreachableError(Exception):
     no answer in time. What was not committed is undone. Raised from the driver's error."""
 
 
+class ClosedError(UnreachableError):
+    """The data of a module are not in this database any more, or not yet: see `fences`."""
+
+
 class OutcomeUnknownError(Exception):
     """The connection broke while a transaction was being committed. It is committed or undone; only
     the data can tell which."""
@@ -121,7 +125,9 @@ def _wrapped(error: Exception, dialect: Dialect, statement: str | None) -> Excep
         )
 
 
-def _trespass(error: BaseException, engine: Engine, speaker: str | None) -> BoundaryError | None:
+def _trespass(
+    error: BaseException, engine: Engine, speaker: str | None
+) -> BoundaryError | ClosedError | None:
     """Return the error to raise instead of one that says that a schema is not the speaker's."""
     denied = _DENIED.search(str(error))
     if denied is None:
@@ -129,6 +135,8 @@ def _trespass(error: BaseException, engine: Engine, speaker: str | None) -> Boun
     by_itself = f"The login {engine.url.username} by itself"
     who = speaker.removeprefix(f"{roles_of(engine)}__") if speaker else by_itself
     owner = denied[1]
+    if who == owner:
+        return ClosedError(f"The data of {owner} are in another database, or on their way there.")
     if owner == "public":
         return BoundaryError(
             f"{who} may not touch the schema public: tables of a module stand in its own schema, "

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from datetime import timedelta
 
 from pgqueuer import Queries
@@ -30,21 +31,28 @@ class AbortedError(Exception):
     """An attempt ended with something that is no Exception; tells with what."""
 
 
+class MovedError(Exception):
+    """The data of the module have moved since the job was taken. It is to be taken again where they are."""
+
+
 class _AlreadyDoneError(Exception):
     """Another worker has done this job meanwhile, so this transaction must be undone."""
 
 
-async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
+async def attempt(
+    engine: AsyncEngine, job: BoundJob, row: Row, is_here: Callable[[], bool] = lambda: True
+) -> bool:
     """Run a job in a transaction of its module, which takes it from the queue as well: both or neither.
 
     Returns False for one that has still to be taken out: it takes no transaction, or sent no statement.
-    Raises what the job raises, ArgumentsError, DeadlineError, or AbortedError; CancelledError only
-    where the task that runs this is cancelled.
+    Raises what the job raises, ArgumentsError, DeadlineError, or AbortedError; MovedError where it is not
+    `is_here` that the job was taken; CancelledError only where the task that runs this is cancelled.
     """
     arguments = job.read(row.payload, row.headers)
     # As it was called when it was enqueued: its module may have been renamed since.
     named = (row.headers or {}).get("named", row.entrypoint)
-    delivery = Delivery(f"{named}-{row.id}", row.attempts + 1)
+    key = (row.headers or {}).get("key", f"{named}-{row.id}")
+    delivery = Delivery(str(key), row.attempts + 1)
     try:
         # A little longer than the attempt, so that it is the attempt that ends.
         seconds = job.options.deadline
@@ -57,6 +65,8 @@ async def attempt(engine: AsyncEngine, job: BoundJob, row: Row) -> bool:
                     await job.run(tx, arguments, delivery)
                     if not await has_begun(tx):
                         return False
+                    if not is_here():
+                        raise MovedError("The data have moved since it was taken.")
                     # Last: before its first statement a job may speak to the network.
                     if not await end(tx, row.id):
                         raise _AlreadyDoneError

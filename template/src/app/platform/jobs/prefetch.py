@@ -84,6 +84,11 @@ class Backlog:
             await queue.log_jobs([(row, "successful", None) for row in ended])
             del self.idle[: len(ended)]
 
+    def forget(self) -> None:
+        """Have nothing in hand any more: it is in another queue."""
+        self.rows.clear()
+        self.idle.clear()
+
     async def hand_back(self, queue: Queries, seconds: float, more: Sequence[JobId] = ()) -> None:
         """Let others have what has waited here for so long, and more."""
         late = list(self.rows) if time.monotonic() - self._since > seconds else []

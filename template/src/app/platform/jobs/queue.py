@@ -13,6 +13,7 @@ from opentelemetry.trace import SpanKind
 from app.platform import schemas
 from app.platform.database import (
     connect,
+    connect_straight,
     OF_DRIVER,
     role_of,
     roles_in,
@@ -49,6 +50,12 @@ _RELEASE = f"""UPDATE {NAMES.qualified.queue_table}
     SET status = 'queued', queue_manager_id = NULL, slot = NULL, execute_after =
         CASE WHEN headers ? 'lost' THEN now() + interval '10 seconds' ELSE execute_after END
     WHERE queue_manager_id = $1 AND status = 'picked' AND"""
+
+
+_PUT_OFF = f"""UPDATE {NAMES.qualified.queue_table}
+    SET status = 'queued', queue_manager_id = NULL, slot = NULL,
+        execute_after = now() + interval '1 second'
+    WHERE queue_manager_id = $1 AND status = 'picked' AND id = $2"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,11 @@ async def release(queue: "Queries", worker: "QueueManagerId", ids: "Sequence[Job
     await queue.driver.execute(f"{_RELEASE} id = ANY($2)", worker, ids)
 
 
+async def put_off(queue: "Queries", worker: "QueueManagerId", id: "JobId") -> None:
+    """Give back what could not be done just now, for a moment; that is no failed attempt."""
+    await queue.driver.execute(_PUT_OFF, worker, id)
+
+
 async def release_all_but(
     queue: "Queries", worker: "QueueManagerId", held: "Collection[JobId]"
 ) -> None:
@@ -134,21 +146,32 @@ def has_answered(error: Exception) -> bool:
 
 
 @asynccontextmanager
-async def connect_queue(settings: Settings, limit: float = QUEUE) -> "AsyncIterator[Queries]":
+async def connect_queue(
+    settings: Settings, limit: float = QUEUE, url: str | None = None
+) -> "AsyncIterator[Queries]":
     """Open a connection of its own that speaks as the queue; pgqueuer's queries on it.
 
-    Without an answer within so many seconds it ends, with a TimeoutError.
+    Without an answer within so many seconds it ends, with a TimeoutError. To the open side of two, unless
+    a `url` says which.
     """
-    async with connect_as_queue(settings, limit) as connection:
+    async with connect_as_queue(settings, limit, url) as connection:
         yield queries_on(connection)
 
 
 @asynccontextmanager
-async def connect_as_queue(settings: Settings, limit: float = QUEUE) -> "AsyncIterator[Connection]":
+async def connect_as_queue(
+    settings: Settings, limit: float = QUEUE, url: str | None = None
+) -> "AsyncIterator[Connection]":
     """Open such a connection, to be asked in plain SQL."""
     role = role_of(settings.roles, schemas.QUEUE).replace('"', '""')
-    about = {"application_name": "app worker"}
-    connection = await connect(settings.database_url, command_timeout=limit, server_settings=about)
+    options: dict[str, Any] = {
+        "command_timeout": limit,
+        "server_settings": {"application_name": "app worker"},
+    }
+    if url is None:
+        connection = await connect(settings.database_url, **options)
+    else:
+        connection = await connect_straight(url, **options)
     try:
         # Not as a parameter of the start, which poolers refuse.
         await connection.execute(f'SET ROLE "{role}"')

@@ -113,7 +113,7 @@ async def find_jobs(
 ) -> list[JobRecord]:
     """Return the jobs in the queue, oldest first. `known` are those that the code has."""
     status = STATES[state] if state else None
-    called = None if module is None else [module, *_former_of(module, known)]
+    called = None if module is None else [*names_of(module, known)]
     rows = await queue.driver.fetch(_JOBS, *_of(known), called, status, ids, limit)
     names = by_any_name(known)
     return [_record(row, names) for row in rows]
@@ -181,6 +181,11 @@ def _record(row: Mapping[str, Any], names: Known) -> JobRecord:
 def _of(known: Known) -> tuple[list[str], list[str]]:
     """Return the names of jobs, and the shapes of their arguments."""
     return list(by_any_name(known)), [job.shape for job in known.values()]
+
+
+def names_of(module: str, known: Known) -> set[str]:
+    """Return what a module may be called in the queue."""
+    return {module, *_former_of(module, known)}
 
 
 def _former_of(module: str, known: Known) -> set[str]:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from typing import TypeVar
 from uuid import uuid4
@@ -15,18 +15,28 @@ from pgqueuer.models import JobId
 from pgqueuer.types import QueueManagerId
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.jobs.attempt import attempt, record
+from app.platform.database import is_moving, sides_of
+from app.platform.jobs.attempt import attempt, MovedError, record
+from app.platform.jobs.carrier import Carrier
 from app.platform.jobs.jobs import BoundJob, by_any_name
 from app.platform.jobs.lifeline import lifeline
 from app.platform.jobs.names import NAMES
 from app.platform.jobs.observing import observed_attempt
+from app.platform.jobs.places import Places
 from app.platform.jobs.prefetch import Backlog
-from app.platform.jobs.queue import connect_queue, has_answered, release_all_but, UNREACHABLE
+from app.platform.jobs.queue import (
+    connect_queue,
+    has_answered,
+    put_off,
+    release_all_but,
+    UNREACHABLE,
+)
+from app.platform.jobs.records import names_of
 from app.platform.jobs.recovery import check_not_deadly, is_suspected
 from app.platform.jobs.taking import Taker
 from app.platform.settings import Settings
 from app.platform.telemetry import cause
-from app.platform.timeouts import CLOSE, LEAVE, MARGIN
+from app.platform.timeouts import CLOSE, CONNECT, LEAVE, MARGIN
 
 logger = logging.getLogger("app.worker")
 Answer = TypeVar("Answer")
@@ -67,6 +77,12 @@ class Worker:
         self._quiet = asyncio.Event()  # No more jobs are being taken.
         self._serving: asyncio.Task[None] | None = None
         self._queue: Queries
+        sides = sides_of(settings)
+        self._places = Places(sides)
+        self.carrier: Carrier | None = None
+        if sides is not None:
+            names = names_of(sides.module, known or jobs)
+            self.carrier = Carrier(settings, sides, names, self._id, self._places.left)
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when those that run have ended."""
@@ -87,7 +103,10 @@ class Worker:
         """Run jobs until `stop` is called, through times in which the database is away. Raises
         ClockError once running jobs have ended, where its schedule is not kept any more."""
         serving = self._serving = asyncio.create_task(self._serve())
-        async with lifeline(self._settings, self._scheduled, self._id, self._held) as schedule:
+        async with (
+            nullcontext() if self.carrier is None else self.carrier.in_background(),
+            lifeline(self._settings, self._scheduled, self._id, self._held) as schedule,
+        ):
             for task in (schedule, serving):
                 task.add_done_callback(lambda _ended: self.stop())
             try:
@@ -139,7 +158,10 @@ class Worker:
         limit, is_away = self._settings.worker_lost_after + MARGIN, False
         while True:
             try:
-                async with connect_queue(self._settings, limit) as self._queue:
+                async with (
+                    self._places.used(self._wake.set, self._arrive),
+                    connect_queue(self._settings, limit) as self._queue,
+                ):
                     await self._taker.warn_of_unknown(self._queue)
                     await self._queue.driver.add_listener(NAMES.channel, lambda _: self._wake.set())
                     if is_away:
@@ -147,8 +169,10 @@ class Worker:
                         # What was taken, and never arrived here.
                         await release_all_but(self._queue, self._id, self._held())
                     is_away = False
-                    while True:
+                    while self._places.is_open:
                         await self._work()
+                    await self._backlog.end_idle(self._queue)
+                    await self._backlog.hand_back(self._queue, 0)
             except UNREACHABLE as error:
                 if not is_away:
                     logger.warning("The queue does not answer, trying again: %s", cause(error))
@@ -181,6 +205,12 @@ class Worker:
         """Return the jobs that are in hand here."""
         return self._running.keys() | self._backlog.held()
 
+    async def _arrive(self) -> None:
+        """Begin anew, where the data are now: what was in hand and not handed back is in the other queue."""
+        self._backlog.forget()
+        if self.carrier is not None:
+            await self.carrier.finish()
+
     def _start_waiting(self) -> None:
         while row := self._backlog.next(len(self._running)):
             task = asyncio.create_task(self._run(row), name=f"job {row.id}")
@@ -199,31 +229,47 @@ class Worker:
 
     async def _run(self, row: Row) -> Exception | None:
         """Run a job once; return the error it ended with."""
-        job = self._jobs[row.entrypoint]
+        job, places = self._jobs[row.entrypoint], self._places
+        places.begin(row.id)
         with observed_attempt(job, row) as observed:
             try:
                 if is_suspected(row):
-                    await self._ask(lambda queue: check_not_deadly(queue, row))
-                if not await attempt(self._engine, job, row):
-                    self._backlog.idle.append(row)
+                    await self._ask(row, lambda queue: check_not_deadly(queue, row))
+                if not await attempt(self._engine, job, row, lambda: places.is_with_data(row.id)):
+                    await self._end(row)
                 observed.outcome = "done"
             except Exception as error:
                 observed.error = failed = error
                 try:
+                    if isinstance(error, MovedError) or is_moving(error):
+                        await self._ask(row, lambda queue: put_off(queue, self._id, row.id))
+                        return error
                     observed.outcome = await self._ask(
-                        lambda queue: record(queue, self._id, job, row, failed)
+                        row, lambda queue: record(queue, self._id, job, row, failed)
                     )
                 except UNREACHABLE as failure:
                     observed.outcome = "lost"  # It stays marked as running, for a moment.
                     logger.warning("What became of it could not be recorded: %s", cause(failure))
                 return error
+            finally:
+                places.end(row.id)
         return None
 
-    async def _ask(self, question: Callable[[Queries], Awaitable[Answer]]) -> Answer:
-        """Ask the queue; again where it does not answer, on the next connection."""
+    async def _end(self, row: Row) -> None:
+        """Take out what ended without a transaction: together with others, unless it was taken elsewhere."""
+        if self._places.elsewhere(row.id) is None:
+            self._backlog.idle.append(row)
+        else:
+            await self._ask(row, lambda queue: queue.log_jobs([(row, "successful", None)]))
+
+    async def _ask(self, row: Row, question: Callable[[Queries], Awaitable[Answer]]) -> Answer:
+        """Ask the queue of which a job was taken; again where it does not answer, on the next connection."""
         while True:
             try:
-                return await question(self._queue)
+                if (url := self._places.elsewhere(row.id)) is None:
+                    return await question(self._queue)
+                async with connect_queue(self._settings, CONNECT, url) as queue:
+                    return await question(queue)
             except UNREACHABLE as error:
                 if self._serving is None or has_answered(error):
                     raise

@@ -7,6 +7,7 @@ from app.platform.migrations.histories import (
     config_of,
     explained,
 )
+from app.platform.migrations.locks import TURN
 from app.platform.migrations.migrations import (
     admin_connection,
     is_migrated,
@@ -17,6 +18,7 @@ from app.platform.migrations.migrations import (
 from app.platform.migrations.moves import to_be_done
 
 __all__ = [
+    "TURN",
     "admin_connection",
     "applied_to",
     "as_owner",

@@ -15,6 +15,7 @@ from app.platform import schemas
 from app.platform.database import (
     DatabaseAheadError,
     EXTENSIONS,
+    FENCED,
     MigrationError,
     owner_of,
     role_of,
@@ -123,6 +124,11 @@ def explained(history: History) -> Iterator[None]:
         hint = ""
         if sqlstate_of(error) == _CANCELLED:
             hint = " It took too long: move large data in a job, a batch at a time."
+        if sqlstate_of(error) == FENCED:
+            hint = (
+                " Rows come here from the other database, so a migration must not write them while they "
+                "do: release it when the data have moved, or run `app carve stop` before it."
+            )
         if sqlstate_of(error) == _NEEDED and history.former:
             hint = f" Views stand in for the old name: finish the rename of {history.former} first."
         raise MigrationError(

@@ -24,7 +24,7 @@ from app.platform.timeouts import CONNECT, GAUGE, SILENCE
 logger = logging.getLogger("app.migrations")
 Done = TypeVar("Done")
 
-_TURN = 7_285_917_604
+TURN = 7_285_917_604
 """Key of the advisory lock that lets one migration run at a time."""
 _SET_LOCK_TIMEOUT = "SET lock_timeout = '3s'"
 """How long a statement waits for a lock: what the application can bear to wait behind it."""
@@ -58,8 +58,8 @@ async def take_turn(connection: AsyncConnection) -> None:
     """Wait until no other migration of this database runs, and say so. The turn ends with the
     connection."""
     said = False
-    while not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _TURN}):
-        holder = (await connection.execute(_HOLDER, {"key": _TURN})).mappings().first()
+    while not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": TURN}):
+        holder = (await connection.execute(_HOLDER, {"key": TURN})).mappings().first()
         # Not inside a transaction: an index that is built CONCURRENTLY waits for all that are open.
         await connection.commit()
         if holder is not None and not said:

@@ -48,6 +48,13 @@ from app.platform.migrations.moves import (
     gone_from,
     prepare_stand_ins,
 )
+from app.platform.migrations.residency import (
+    check_residents,
+    let_service_speak,
+    make_own,
+    put_fences,
+    residents,
+)
 from app.platform.migrations.services import check_services, let_services_speak, Services
 from app.platform.query_stats import find_extension, install_views
 from app.platform.telemetry import cause
@@ -56,6 +63,7 @@ from app.platform.wiring import ModuleFolder, Move
 
 logger = logging.getLogger("app.migrations")
 
+_ADMINS = ("DATABASE_URL", "OWN_MIGRATION_DATABASE_URL", "MIGRATION_DATABASE_URL")
 _MAY_ALL_CREATE = text(
     "SELECT has_schema_privilege('public', oid, 'CREATE') FROM pg_namespace WHERE nspname = 'public'"
 )
@@ -67,24 +75,30 @@ async def migrate(
     folders: Sequence[ModuleFolder],
     moves: Sequence[Move] = (),
     services: Services | None = None,
+    own: str | None = None,
 ) -> list[str]:
     """Bring every module's schema up to date; return what was applied, as `module revision`.
 
     `login` is the role that the application connects as; it is granted each module's role. `services`
-    are modules whose role another login is granted, and no others: see `services`.
+    are modules whose role another login is granted, and no others: see `services`. In the own database
+    of a module that one alone is migrated, and `services` is the login that uses it: see `residency`.
     Modules that were moved go first. Of two at once, one waits for the other. What waits for a lock
     gives up soon, and tries again.
     Raises DatabaseAheadError where the database is ahead of the code, and MigrationError where the
     login is missing or not fit, a lock is not to be had, or a migration fails.
     """
-    histories: list[History] = [*folders, REQUESTS]
     async with admin_connection(admin_url) as connection:
         patience, applied = Patience(connection, admin_url), list[str]()
         async with patience.watched():
             await take_turn(connection)
+            await connection.run_sync(check_residents, folders, own)
+            if own is not None:
+                await connection.run_sync(make_own, login, own)
             await connection.run_sync(check_login, login)
             await connection.run_sync(check_services, services or (), folders)
+            known, folders = folders, await connection.run_sync(residents, folders)
             await connection.run_sync(check_known, login, moves)
+        histories: list[History] = [*folders, REQUESTS]
         if moves:
             applied += await carry_out(patience, connection, login, moves, folders)
         async with patience.watched():
@@ -99,9 +113,12 @@ async def migrate(
         applied += await patience.attempt(schemas.QUEUE, lambda: install_queue(connection, owner))
         names = [*(folder.name for folder in folders), schemas.QUEUE, schemas.REQUESTS]
         async with patience.watched():
+            await connection.run_sync(put_fences)
             await connection.run_sync(_let_read_statistics, login, names)
-            if services is not None:
-                await connection.run_sync(let_services_speak, login, services, folders)
+            for module, service in services or () if own else ():
+                await connection.run_sync(let_service_speak, login, module, service)
+            if services is not None and own is None:
+                await connection.run_sync(let_services_speak, login, services, known)
         return applied
 
 
@@ -111,6 +128,7 @@ async def prepare(
     folders: Sequence[ModuleFolder],
     moves: Sequence[Move] = (),
     services: Services | None = None,
+    own: str | None = None,
 ) -> None:
     """Create every module's schema and roles, nothing in them, and extensions: what `pg_restore` needs.
 
@@ -121,11 +139,17 @@ async def prepare(
         Patience(connection, admin_url).watched(),
     ):
         await take_turn(connection)
+        await connection.run_sync(check_residents, folders, own)
+        if own is not None:
+            await connection.run_sync(make_own, login, own)
         await connection.run_sync(check_services, services or (), folders)
-        await connection.run_sync(_prepare_all, login, [*folders, REQUESTS, QUEUE, STATEMENTS])
+        living = await connection.run_sync(residents, folders)
+        await connection.run_sync(_prepare_all, login, [*living, REQUESTS, QUEUE, STATEMENTS])
         await connection.run_sync(prepare_stand_ins, login, moves)
-        await connection.run_sync(install_extensions, folders)
-        if services is not None:
+        await connection.run_sync(install_extensions, living)
+        for module, service in services or () if own else ():
+            await connection.run_sync(let_service_speak, login, module, service)
+        if services is not None and own is None:
             await connection.run_sync(let_services_speak, login, services, folders)
 
 
@@ -143,10 +167,10 @@ async def admin_connection(admin_url: str) -> AsyncIterator[AsyncConnection]:
             await connection.start()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
         url = make_url(admin_url)
-        is_own = os.environ.get("DATABASE_URL") != admin_url
+        setting = next((each for each in _ADMINS if os.environ.get(each) == admin_url), _ADMINS[-1])
         raise MigrationError(
             f"Cannot connect as {url.username} to the database {url.database} on {url.host}: "
-            f"{cause(error)}. Is {'MIGRATION_' * is_own}DATABASE_URL right, and does Postgres run?"
+            f"{cause(error)}. Is {setting} right, and does Postgres run?"
         ) from error
     try:
         yield connection
@@ -161,6 +185,7 @@ async def is_migrated(
     """Say whether the database has had every migration of the code, and none besides."""
     login = roles_of(engine)
     async with engine.connect() as connection:
+        folders = await connection.run_sync(residents, folders)
         current = await connection.run_sync(is_current, login, [*folders, REQUESTS])
         current = current and await connection.run_sync(are_done, login, moves)
         return current and not await is_outdated(connection)
@@ -175,6 +200,7 @@ async def pending_migrations(
     during a deployment, old instances go on.
     """
     login = roles_of(connection.engine)
+    folders = await connection.run_sync(residents, folders)
     behind = await connection.run_sync(pending, login, [*folders, REQUESTS])
     if left := set(behind) & {folder.name for folder in folders}:
         here = next(folder.path.parent for folder in folders if folder.name in left)

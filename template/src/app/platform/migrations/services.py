@@ -18,7 +18,7 @@ logger = logging.getLogger("app.migrations")
 Services = Sequence[tuple[str, str]]
 """Modules, each with a login."""
 
-_OF_ALL = (schemas.QUEUE, schemas.REQUESTS, schemas.STATEMENTS)
+OF_ALL = (schemas.QUEUE, schemas.REQUESTS, schemas.STATEMENTS)
 _MEMBERS = text("""SELECT rolname FROM pg_auth_members JOIN pg_roles ON pg_roles.oid = member
     WHERE roleid = to_regrole(quote_ident(:role)) AND rolcanlogin AND NOT rolsuper
         AND rolname NOT IN (:login, current_user) ORDER BY rolname""")
@@ -71,7 +71,7 @@ def _let_speak(
     wanted = {each: set[str]() for each in services_of(connection, login, schemas.QUEUE)}
     for module, service in services:
         names = next(each for each in called.values() if module in each)
-        roles = {role_of(login, name) for name in (*names, *_OF_ALL)}
+        roles = {role_of(login, name) for name in (*names, *OF_ALL)}
         wanted.setdefault(service, set()).update(roles & existing)
     for service, roles in wanted.items():
         held = set(connection.scalars(_HELD, {"service": service, **prefix}))

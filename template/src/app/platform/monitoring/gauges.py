@@ -100,6 +100,12 @@ class Pools(Collector):
             {of: pool.timeouts for of, pool in pools.items()},
             label,
         )
+        yield counter(
+            "db_client_connection_held_timeouts",
+            "How often somebody waited in vain while the data of a module moved.",
+            {of: pool.held for of, pool in pools.items()},
+            label,
+        )
 
 
 class ReplicaLag(Collector):
@@ -124,3 +130,6 @@ class QueueSilence(Collector):
     def collect(self) -> Iterator[Metric]:
         about = "Seconds since the queue answered this worker."
         yield gauge("worker_queue_silence_seconds", about, {PLATFORM: self._worker.silence})
+        if (carrier := self._worker.carrier) is not None:
+            about = "Seconds since all jobs were carried that wait for the other of two queues."
+            yield gauge("worker_carrier_silence_seconds", about, {PLATFORM: carrier.silence})

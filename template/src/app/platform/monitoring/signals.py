@@ -59,6 +59,10 @@ class Signals:
         ]
         if replica is not None:
             collectors.append(ReplicaLag(replica, self._settings.database_replica_max_lag))
+        if self._settings.own_database_url:
+            from app.platform.monitoring.gauges_carving import Carving  # Few need it.
+
+            collectors.append(Carving(self._settings, loop, self._settings.own_database_url))
         if worker is not None:
             collectors.append(QueueSilence(worker))
         async with AsyncExitStack() as all:

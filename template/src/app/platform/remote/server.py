@@ -15,8 +15,14 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.platform.database import read_after
-from app.platform.errors import DomainError, RemoteError, RemoteMismatch, RemoteTimeout
+from app.platform.database import is_moving, read_after
+from app.platform.errors import (
+    DomainError,
+    RemoteError,
+    RemoteMismatch,
+    RemoteTimeout,
+    RemoteUnavailable,
+)
 from app.platform.remote.answers import (
     Answer,
     JSON,
@@ -174,6 +180,11 @@ class _Calls:
             if not limit.expired():
                 raise
             raise RemoteTimeout(f"{name} was given up, as its caller has", module) from None
+        except Exception as error:
+            if not is_moving(error):
+                raise
+            said = f"{name} cannot be answered just now: its data are being moved"
+            raise RemoteUnavailable(said, module, is_undone=not has_written()) from error
 
     def _tell(self, why: str, sender: str) -> None:
         """Log why a call was refused, now and then: whoever is out there may send any number."""

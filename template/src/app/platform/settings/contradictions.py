@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from sqlalchemy import make_url
+from sqlalchemy import make_url, URL
 
 from app.platform.settings.remote import parse_addresses, parse_timeouts
 
@@ -22,6 +22,7 @@ def contradictions(settings: "Settings") -> Iterator[tuple[str, str]]:
     if settings.request_timeout > settings.shutdown_timeout:
         yield "SHUTDOWN_TIMEOUT", "must not be shorter than REQUEST_TIMEOUT"
     yield from _remote(settings)
+    yield from _own(settings)
     replica = make_url(settings.database_replica_url or settings.database_url)
     if not settings.database_roles and (
         replica.username != make_url(settings.database_url).username
@@ -30,7 +31,8 @@ def contradictions(settings: "Settings") -> Iterator[tuple[str, str]]:
             "DATABASE_REPLICA_URL",
             "must name the user of DATABASE_URL, whose name is part of every role's",
         )
-    admin = make_url(settings.admin_url).username
+    # A service, which has no admin, is told of its own login as well.
+    admin = settings.migration_database_url and make_url(settings.migration_database_url).username
     for _, login in settings.services or ():
         if login in (settings.roles, admin):
             yield (
@@ -63,14 +65,15 @@ def contradictions(settings: "Settings") -> Iterator[tuple[str, str]]:
         for name, url in (
             ("DATABASE_URL", settings.database_url),
             ("MIGRATION_DATABASE_URL", settings.migration_database_url),
+            ("OWN_DATABASE_URL", settings.own_database_url),
+            ("OWN_MIGRATION_DATABASE_URL", settings.own_migration_database_url),
         )
         if url is not None
     }
-    if len(users) > len({each.username for each in users.values()}):
-        yield (
-            "MIGRATION_DATABASE_URL",
-            "must name another user than DATABASE_URL, who owns no tables",
-        )
+    for name in ("DATABASE_URL", "OWN_DATABASE_URL"):
+        its_admin = name.replace("DATABASE", "MIGRATION_DATABASE")
+        if {name, its_admin} <= users.keys() and users[its_admin].username == users[name].username:
+            yield its_admin, f"must name another user than {name}, who owns no tables"
     for name, each in users.items():
         if each.password is not None and len(str(each.password)) < _SHORTEST_PASSWORD:
             yield name, f"has a password of less than {_SHORTEST_PASSWORD} characters"
@@ -88,6 +91,31 @@ def _remote(settings: "Settings") -> Iterator[tuple[str, str]]:
     for name, seconds in parse_timeouts(settings.remote_timeouts).items():
         if seconds > settings.request_timeout:
             yield "REMOTE_TIMEOUTS", f"gives {name} longer than REQUEST_TIMEOUT"
+
+
+def _own(settings: "Settings") -> Iterator[tuple[str, str]]:
+    if settings.own_database_url is None:
+        return
+    main, own = make_url(settings.database_url), make_url(settings.own_database_url)
+    if len(set(settings.modules.split())) != 1:
+        yield "OWN_DATABASE_URL", "is the database of one module: name that one, alone, in MODULES"
+    if settings.database_replica_url:
+        yield (
+            "DATABASE_REPLICA_URL",
+            "may not be set beside OWN_DATABASE_URL: it would show data that have moved",
+        )
+    if _place(main) == _place(own):
+        yield "OWN_DATABASE_URL", "leads to the database of DATABASE_URL: name another one"
+    if not settings.database_roles and main.username != own.username:
+        yield (
+            "OWN_DATABASE_URL",
+            "must name the user of DATABASE_URL, whose name is part of every role's, or DATABASE_ROLES "
+            "say whose",
+        )
+
+
+def _place(url: URL) -> tuple[str, int, str]:
+    return (url.host or "", url.port or 5432, url.database or "")
 
 
 def _origin(url: str) -> str | None:

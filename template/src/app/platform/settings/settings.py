@@ -77,6 +77,18 @@ class Settings(BaseSettings):
     """A streaming replica of that database, for reads."""
     database_replica_max_lag: Seconds = Field(default=5, ge=2, le=600)
     """Seconds that a read from the replica may be behind the primary."""
+    own_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    """A database of its own for the one module of MODULES, to which its data move: `app carve`. Until they
+    have, and for the queue, DATABASE_URL is needed as well; both must reach Postgres itself, or a pooler
+    that pools sessions."""
+    own_migration_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    """Its admin, with CREATEROLE. Only `app migrate --own` and `app carve` use it; to move data it needs
+    REPLICATION and pg_create_subscription."""
+    replication_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    """The admin of DATABASE_URL's database, as the server of OWN_DATABASE_URL reaches it, where that
+    differs from MIGRATION_DATABASE_URL."""
+    own_replication_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    """The same the other way round, where it differs from OWN_MIGRATION_DATABASE_URL."""
     database_pool_size: int = Field(default=10, ge=1, le=1000)
     database_pool_timeout: Seconds = Field(default=5, gt=0)
     """Seconds to wait for a free connection before the request is refused."""

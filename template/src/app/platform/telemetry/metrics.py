@@ -73,6 +73,11 @@ job_seconds = Histogram(
     ("module", "job_name"),
     buckets=(0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
+carried = Counter(
+    "jobs_carried",
+    "Jobs that were brought to another queue, of a module whose data have one of their own.",
+    ("module", "direction"),
+)
 cache_reads = Counter(
     "cache_reads", "What was asked of a cache: hit or miss.", ("module", "cache", "outcome")
 )

@@ -7,7 +7,12 @@ where the next try may well succeed.
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.responses import Response
 
-from app.platform.database import OutcomeUnknownError, sqlstate_of, UnreachableError
+from app.platform.database import (
+    is_moving,
+    OutcomeUnknownError,
+    sqlstate_of,
+    UnreachableError,
+)
 from app.platform.web.problems import later, problem
 
 _STOPPED = ("57014", "25P03", "25P04")
@@ -42,6 +47,8 @@ def answer_to(error: Exception, *, has_written: bool, is_safe: bool = False) -> 
         said, may_pass = "A statement took too long, or was stopped.", False
     elif state.startswith(_LASTING):
         said, may_pass = "The database cannot do this at present.", False
+    elif is_moving(error):
+        said = "The data of this part of the application are being moved."
     elif isinstance(error, PoolTimeout):
         said = "All database connections are in use."
     elif isinstance(error, UnreachableError):

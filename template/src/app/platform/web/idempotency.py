@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.database import Database, opening
-from app.platform.telemetry import cause
+from app.platform.telemetry import cause, PLATFORM, speaking
 from app.platform.web.database_problems import answer_to
 from app.platform.web.idempotency_claim import Claim
 from app.platform.web.problems import problem
@@ -45,8 +45,9 @@ _KEEP = text("""
     WHERE principal = :principal AND key = :key AND attempt = :attempt
 """)
 _KEEP_LATE = text("""
-    INSERT INTO requests.idempotency_keys (principal, key, fingerprint, attempt, status, headers, body)
-    VALUES (:principal, :key, :fingerprint, :attempt, :status, :headers, :body)
+    INSERT INTO requests.idempotency_keys
+        (principal, key, fingerprint, attempt, module, status, headers, body)
+    VALUES (:principal, :key, :fingerprint, :attempt, :module, :status, :headers, :body)
     ON CONFLICT (principal, key) DO NOTHING
 """)
 """Where something was committed, and not by the transaction that carried the key."""
@@ -77,7 +78,13 @@ class Idempotency:
         except HTTPException as error:
             await problem(error.status_code, error.detail)(scope, receive, send)
             return
-        claim = Claim(scope["principal"].id, key, _fingerprint(scope, body))
+        module = speaking.get()  # Whose data move takes them along.
+        claim = Claim(
+            scope["principal"].id,
+            key,
+            _fingerprint(scope, body),
+            None if module == PLATFORM else module,
+        )
         answer = await self._known(claim)
         if answer is None:
             keeping = _Keeping(self._database, claim, send)

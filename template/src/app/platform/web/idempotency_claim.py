@@ -9,13 +9,13 @@ from sqlalchemy import text
 from app.platform.database import Tx, view_of, when_ended
 
 _TAKE = text("""
-    INSERT INTO requests.idempotency_keys AS known (principal, key, fingerprint, attempt)
-    SELECT principal, key, CAST(:fingerprint AS bytea), CAST(:attempt AS uuid)
+    INSERT INTO requests.idempotency_keys AS known (principal, key, fingerprint, attempt, module)
+    SELECT principal, key, CAST(:fingerprint AS bytea), CAST(:attempt AS uuid), CAST(:module AS text)
     FROM (VALUES (CAST(:principal AS text), CAST(:key AS text))) AS given (principal, key)
     WHERE pg_try_advisory_xact_lock(hashtextextended(principal || ' ' || key, 0))
     ON CONFLICT (principal, key) DO UPDATE SET (
-        fingerprint, attempt, created_at, status, headers, body
-    ) = (excluded.fingerprint, excluded.attempt, now(), NULL, NULL, NULL)
+        fingerprint, attempt, module, created_at, status, headers, body
+    ) = (excluded.fingerprint, excluded.attempt, excluded.module, now(), NULL, NULL, NULL)
     WHERE known.attempt = excluded.attempt OR known.created_at < now() - interval '1 day'
     RETURNING known.key
 """)
@@ -29,12 +29,13 @@ class TakenError(BaseException):
 class Claim:
     """One request's claim to its key."""
 
-    def __init__(self, principal: str, key: str, fingerprint: bytes) -> None:
+    def __init__(self, principal: str, key: str, fingerprint: bytes, module: str | None) -> None:
         self.row = {
             "principal": principal,
             "key": key,
             "fingerprint": fingerprint,
             "attempt": uuid4(),
+            "module": module,
         }
         self.is_taken = False
         """Whether another request has the key."""

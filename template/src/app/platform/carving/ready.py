@@ -1,0 +1,84 @@
+"""What must be so before a cut: everything has arrived, and both sides have the same tables."""
+
+import asyncio
+import time
+
+import asyncpg
+
+from app.platform.carving.ends import End
+from app.platform.carving.errors import CarvingError
+from app.platform.carving.states import faults, Standing
+from app.platform.migrations import TURN
+
+_COLUMNS = """SELECT relname || '.' || attname AS name,
+        format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' not null' ELSE '' END
+            || CASE WHEN attgenerated <> '' THEN ' generated' ELSE '' END AS kind
+    FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
+    WHERE relnamespace = to_regnamespace(quote_ident($1)) AND relkind IN ('r', 'p')
+        AND relname <> 'alembic_version'"""
+_SEQUENCES = """SELECT relname AS name, 'a sequence' AS kind FROM pg_class
+    WHERE relnamespace = to_regnamespace(quote_ident($1)) AND relkind = 'S'"""
+_BEHIND = """SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint
+    FROM pg_replication_slots WHERE slot_name = $1"""
+_CLOSE = 1_000_000
+"""Bytes of WAL that are applied in no time."""
+_PATIENCE = 60.0
+
+
+async def check_ready(source: End, target: End, standing: Standing, *, with_way_back: bool) -> None:
+    """Raise CarvingError, and change nothing, where a cut would not come to an end."""
+    module = standing.module
+    stream = standing.target.subscription
+    home = "" if target.is_own else " --home"
+    copy = f"`app carve copy {module}{home}`"
+    if stream is None:
+        raise CarvingError(f"Nothing is copied to {target.name} yet: {copy} does so.")
+    if not stream.is_complete:
+        left = sorted(name for name, state in stream.tables.items() if state != "r")
+        raise CarvingError(f"{', '.join(left)} are still being copied: {copy} waits for it.")
+    if wrong := [each.what for each in faults(standing) if each.blocks]:
+        raise CarvingError(" ".join(wrong))
+    for end in (source, target):
+        if not await end.session.fetchval("SELECT pg_try_advisory_lock($1)", TURN):
+            raise CarvingError(f"`app migrate` runs on {end.name}: let it end first.")
+    await check_same_tables(source, target, module)
+    if with_way_back and source.version < 16:
+        is_superuser = await source.session.fetchval(
+            "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+        )
+        if not is_superuser:
+            raise CarvingError(
+                f"{source.name.capitalize()} runs PostgreSQL {source.version}, where it takes a superuser to "
+                "follow another database: there is no way back without one. `--without-way-back` goes "
+                "nevertheless."
+            )
+
+
+async def check_same_tables(source: End, target: End, module: str) -> None:
+    """Raise CarvingError where columns or sequences differ: a migration was applied to one side only."""
+    sides = []
+    for end in (source, target):
+        rows: list[asyncpg.Record] = await end.session.fetch(_COLUMNS, module)
+        rows += await end.session.fetch(_SEQUENCES, module)
+        sides.append({each["name"]: each["kind"] for each in rows})
+    names = sides[0].keys() | sides[1].keys()
+    if different := sorted(name for name in names if sides[0].get(name) != sides[1].get(name)):
+        raise CarvingError(
+            f"The tables of {module} differ on both sides: {', '.join(different[:5])}. Run `app migrate` "
+            "and `app migrate --own`, of the same release."
+        )
+
+
+async def wait_until_close(source: End, target: End, module: str) -> None:
+    """Wait until the target is nearly up to date. Raises CarvingError where it does not become so."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        behind = await source.session.fetchval(_BEHIND, source.stream_of(module))
+        if behind is not None and behind < _CLOSE:
+            return
+        if time.monotonic() > until:
+            raise CarvingError(
+                f"{target.name.capitalize()} is {behind or 0:,} bytes of WAL behind, and does not catch up. "
+                "Cut when there is less to do, or give it more."
+            )
+        await asyncio.sleep(0.1)

@@ -1,0 +1,286 @@
+"""Data move under writes, are proved equal, and come back, with no rights but those of a managed Postgres."""
+
+import json
+from pathlib import Path
+
+import pytest
+from app.platform.carving import (
+    CarvingError,
+    Cut,
+    End,
+    Ends,
+    State,
+    begin_copy,
+    confirm,
+    connected,
+    cut,
+    differences,
+    go_back,
+    look,
+    prove,
+    report,
+    stop,
+    watch_copy,
+)
+
+from .moving import (
+    MODULE,
+    Server,
+    Writer,
+    databases,
+    make_tables,
+    open_sides,
+    query,
+    rows,
+    try_to_write,
+)
+
+pytestmark = pytest.mark.anyio
+ENTRIES = f"SELECT count(*) FROM {MODULE}.entries"
+
+
+def say(_text: str) -> None:
+    pass
+
+
+async def copy(ends: Ends, *, to_own: bool = True) -> None:
+    source, target = ends.toward(own=to_own)
+    async with connected(ends, MODULE):
+        await begin_copy(ends, to_own, MODULE, lambda: make_tables(target), say)
+        async for _ in watch_copy(source, target, MODULE):
+            pass
+
+
+async def move(ends: Ends, *, to_own: bool = True, **options: object) -> Cut:
+    async with connected(ends, MODULE):
+        return await cut(ends, to_own, Cut(module=MODULE, **{"pause": 10.0, **options}), say)  # type: ignore[arg-type]
+
+
+async def state(ends: Ends) -> tuple[State, list[str]]:
+    async with connected(ends, MODULE):
+        found = await report(ends, MODULE)
+    return State(found["state"]), found["wrong"]
+
+
+async def test_data_move_under_writes_and_come_back_with_all_that_was_written_since(
+    ends: Ends,
+) -> None:
+    async with Writer(Ends(ends.main, ends.own)) as writer:
+        await copy(ends)
+        assert await state(ends) == (State.STREAMING, [])
+        done = await move(ends)
+        assert (done.took < 10, differences(done.compared)) == (True, "")
+        assert {each.table for each in done.compared} == {"accounts", "entries", "monthly"}
+        assert await state(ends) == (State.MOVED, [])
+        assert (await open_sides(ends), await try_to_write(ends.main.url)) == (["own"], "SCV01")
+        async with connected(ends, MODULE):
+            assert not differences(await prove(ends, MODULE, 10, say))
+        back = await move(ends, to_own=False)
+        assert not differences(back.compared)
+        assert (await open_sides(ends), await try_to_write(ends.own.url)) == (["main"], "SCV01")
+    assert writer.written == await rows(ends.main.url)
+    assert await state(ends) == (State.STREAMING, [])
+
+
+async def test_who_holds_no_lock_is_refused_and_loses_nothing(ends: Ends) -> None:
+    await copy(ends)
+    async with Writer(ends, is_rude=True) as rude, Writer(ends) as writer:
+        for to_own in (True, False, True):
+            assert not differences((await move(ends, to_own=to_own)).compared)
+    assert rude.written | writer.written == await rows(ends.own.url)
+
+
+async def test_sequences_go_on_and_keys_are_known_on_the_other_side(ends: Ends) -> None:
+    await copy(ends)
+    await query(
+        ends.main.url, f"SELECT max(nextval('{MODULE}.entries_id_seq')) FROM generate_series(1, 50)"
+    )
+    done = await move(ends)
+    assert done.sequences == 3
+    assert await query(ends.own.url, f"SELECT nextval('{MODULE}.entries_id_seq')") == 2051
+    assert await query(ends.own.url, f"SELECT nextval('{MODULE}.loose')") == -11
+    keys = "SELECT count(*) FROM requests.idempotency_keys"
+    assert await query(ends.own.url, keys) == 20
+    assert await query(ends.own.url, f"{keys} WHERE module = 'other'") == 0
+    await query(ends.own.url, "UPDATE requests.idempotency_keys SET status = 201 WHERE key = '3'")
+    await move(ends, to_own=False)
+    status = "SELECT status FROM requests.idempotency_keys WHERE key = '3'"
+    assert await query(ends.main.url, status) == 201
+
+
+async def test_a_confirmed_move_leaves_an_archive_and_goes_home_by_a_copy(
+    ends: Ends, tmp_path: Path
+) -> None:
+    await copy(ends)
+    async with connected(ends, MODULE):
+        with pytest.raises(CarvingError, match="takes the writes"):
+            await confirm(ends, True, MODULE, None, say)
+    await move(ends)
+    count = await query(ends.own.url, ENTRIES)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    async with connected(ends, MODULE):
+        with pytest.raises(CarvingError, match="is not empty"):
+            await confirm(ends, True, MODULE, tmp_path / "full", say)
+        await confirm(ends, True, MODULE, tmp_path / "archive", say)
+    said = json.loads((tmp_path / "archive" / "archive.json").read_text())
+    assert said["tables"]["entries"]["rows"] == count
+    assert await state(ends) == (State.CONFIRMED, [])
+    await copy(ends, to_own=False)
+    await move(ends, to_own=False)
+    async with connected(ends, MODULE):
+        await confirm(ends, False, MODULE, None, say)
+    assert await state(ends) == (State.HERE, [])
+    assert await query(ends.main.url, ENTRIES) == count
+    for end in (ends.main, ends.own):
+        left = "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"
+        assert await query(end.url, left) == 0
+
+
+async def test_a_copy_is_undone_and_begun_again(ends: Ends) -> None:
+    await copy(ends)
+    async with connected(ends, MODULE):
+        await stop(ends, True, MODULE, say)
+    assert await state(ends) == (State.HERE, [])
+    assert await query(ends.own.url, f"SELECT to_regnamespace('{MODULE}')::text") is None
+    await copy(ends)
+    assert await state(ends) == (State.STREAMING, [])
+
+
+async def test_what_is_unequal_goes_back_by_itself_and_is_never_confirmed(ends: Ends) -> None:
+    await copy(ends)
+    for statement in (
+        f"ALTER TABLE {MODULE}.accounts DISABLE TRIGGER carving_fence",
+        f"UPDATE {MODULE}.accounts SET owner = 'another' WHERE id = 7",
+        f"ALTER TABLE {MODULE}.accounts ENABLE TRIGGER carving_fence",
+    ):
+        await query(ends.own.url, statement)
+    with pytest.raises(
+        CarvingError, match="accounts: 500 rows here, 500 rows there, checksums differ"
+    ):
+        await move(ends, proof_first=True)
+    assert await open_sides(ends) == ["main"]
+    done = await move(ends)
+    assert "accounts" in differences(done.compared)
+    async with connected(ends, MODULE):
+        with pytest.raises(CarvingError, match="were not equal"):
+            await confirm(ends, True, MODULE, None, say)
+        await go_back(ends, True, done, say)
+    assert await open_sides(ends) == ["main"]
+    assert await query(ends.main.url, f"SELECT owner FROM {MODULE}.accounts WHERE id = 7") == "ä7"
+
+
+async def test_new_tables_and_columns_are_noticed(ends: Ends) -> None:
+    await copy(ends)
+    new = f"SET ROLE app__{MODULE}__owner; CREATE TABLE {MODULE}.later (id int PRIMARY KEY)"
+    for end in (ends.main, ends.own):
+        session = await end.connect()
+        await session.execute(new)
+        await session.close()
+    await query(ends.main.url, f"INSERT INTO {MODULE}.later VALUES (1)")
+    _, wrong = await state(ends)
+    assert "New tables are not copied yet: later." in wrong[-1]
+    with pytest.raises(CarvingError, match="later"):
+        await move(ends)
+    await copy(ends)
+    await query(ends.main.url, f"ALTER TABLE {MODULE}.later ADD COLUMN more text")
+    with pytest.raises(CarvingError, match=r"differ on both sides: later\.more"):
+        await move(ends)
+    await query(ends.own.url, f"ALTER TABLE {MODULE}.later ADD COLUMN more text")
+    await move(ends)
+    assert await query(ends.own.url, f"SELECT count(*) FROM {MODULE}.later") == 1
+
+
+async def test_a_transaction_that_does_not_end_gives_the_cut_up_and_is_named(ends: Ends) -> None:
+    await copy(ends)
+    slow = await ends.main.connect()
+    await slow.execute(f"BEGIN; UPDATE {MODULE}.accounts SET owner = 'slow' WHERE id = 3")
+    named = rf"pid {slow.get_server_pid()} .* The main database takes the writes"
+    with pytest.raises(CarvingError, match=named):  # The slot of the way back waits for it as well.
+        await move(ends, patience=1.0)
+    with pytest.raises(CarvingError, match=f"Given up after .* {named}"):
+        await move(ends, pause=0.5, with_way_back=False)
+    assert (await open_sides(ends), await try_to_write(ends.main.url)) == (["main"], None)
+    await slow.execute("COMMIT")
+    await move(ends)
+    assert await query(ends.own.url, f"SELECT owner FROM {MODULE}.accounts WHERE id = 3") == "slow"
+    await slow.close()
+
+
+async def test_the_second_of_two_operators_is_refused_and_told_of_the_first(ends: Ends) -> None:
+    await copy(ends)
+    async with connected(ends, MODULE):
+        with pytest.raises(CarvingError, match=r"Somebody else moves the data of ledger: pid \d+"):
+            async with connected(_again(ends), MODULE):
+                pass
+
+
+def _again(ends: Ends) -> Ends:
+    return Ends(
+        *(
+            End(each.is_own, each.url, each.reached_at, each.command)
+            for each in (ends.main, ends.own)
+        )
+    )
+
+
+async def test_a_third_database_is_not_taken_for_the_own_one(ends: Ends, cluster: Server) -> None:
+    await copy(ends)
+    await move(ends)
+    other = await databases(cluster, cluster)
+    with pytest.raises(CarvingError, match="knows another database as the other side"):
+        await state(Ends(ends.main, other.own))
+    assert await open_sides(ends) == ["own"]
+    with pytest.raises(CarvingError, match="name the same database"):
+        await state(Ends(other.main, End(True, other.main.url, other.main.url, "")))
+
+
+async def test_a_slot_that_is_gone_is_told_of_and_the_copy_begins_anew(ends: Ends) -> None:
+    await copy(ends)
+    async with connected(ends, MODULE):
+        slot = ends.main.stream_of(MODULE)
+        await ends.own.session.execute(f'ALTER SUBSCRIPTION "{slot}" DISABLE')
+        for _ in range(100):
+            if not await query(
+                ends.main.url, f"SELECT active FROM pg_replication_slots WHERE slot_name = '{slot}'"
+            ):
+                break
+        await ends.main.session.execute(f"SELECT pg_drop_replication_slot('{slot}')")
+    found, wrong = await state(ends)
+    assert found is State.STREAMING
+    assert "The slot of the stream is gone" in wrong[0]
+    with pytest.raises(CarvingError, match="is gone"):
+        await move(ends)
+    async with connected(ends, MODULE):
+        await stop(ends, True, MODULE, say)
+    await copy(ends)
+    await move(ends)
+
+
+async def test_what_is_in_the_way_is_found_before_anything_is_changed(ends: Ends) -> None:
+    async with connected(ends, MODULE):
+        found = await look(ends, True, MODULE)
+        assert found.is_clear, found.findings
+        assert {each.name for each in found.tables} >= {"accounts", "entries", "monthly_1"}
+    for statement in (
+        f"CREATE TABLE {MODULE}.keyless (account bigint REFERENCES {MODULE}.accounts ON DELETE CASCADE)",
+        f"CREATE UNLOGGED TABLE {MODULE}.unlogged (id int PRIMARY KEY)",
+        f"CREATE TABLE {MODULE}.whole (a int, b int GENERATED ALWAYS AS (a + 1) STORED)",
+        f"ALTER TABLE {MODULE}.whole REPLICA IDENTITY FULL",
+        f"CREATE TABLE public.outside (id int PRIMARY KEY, account bigint REFERENCES {MODULE}.accounts)",
+    ):
+        await query(ends.main.url, statement)
+    ends.main.reached_at = ends.main.url.replace("long-enough", "wrong")
+    async with connected(ends, MODULE):
+        found = await look(ends, True, MODULE)
+    said = "\n".join(each.what for each in found.findings if each.blocks)
+    for each in (
+        "ledger.keyless has no primary key: its UPDATE and DELETE would fail once it is published, and "
+        "so would DELETE of ledger.accounts",
+        "ledger.unlogged is unlogged",
+        "ledger.whole has REPLICA IDENTITY FULL and computed columns",
+        "leads from outside to ledger.accounts",
+        "the own database does not reach the main database: ",
+    ):
+        assert each in said
+    assert "wrong" not in said

@@ -1,0 +1,164 @@
+"""The data of billing move to a server of their own, a million rows under orders and payments, and back."""
+
+import asyncio
+import os
+import random
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from customers import Answer
+from generated import ROOT, Generate
+from running import bearer
+from services import Customers, Process
+from two_databases import FILL, Move, execute, moving
+
+pytestmark = [pytest.mark.data, pytest.mark.slow]
+HERE = Path(__file__).parent
+ROWS, CUSTOMERS, PAUSE = 1_000_000, 6, 2.0
+KILLS = int(os.environ.get("KILLS", "12"))
+TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'billing'"
+
+
+@pytest.fixture(scope="module")
+def move(generate: Generate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Move]:
+    shop = generate(example=True)
+    shop.git("apply", str(HERE / "carved/carved.patch"))
+    shop.commit("Take tx out of what ordering calls of billing")
+    folder = tmp_path_factory.mktemp("data")
+    with moving(shop, folder, WORKER_LOST_AFTER="2") as move:
+        asyncio.run(execute(move.urls["main"], FILL.format(rows=ROWS)))
+        yield move
+        for each in (*move.site.callers, *move.site.service):
+            log = each.log.read_text()
+            assert "Traceback" not in log
+            assert "[error" not in log
+
+
+@pytest.fixture
+def load(move: Move) -> Iterator[Customers]:
+    """Customers whose business is done and whose books balance in the end, in whichever databases."""
+    headers = bearer(move.operator, "catalog:write", "billing:write")
+    billing = move.site.billing.url
+    load = Customers(
+        move.site.shop.url, headers, billing=billing, accounts=f"{billing}/billing/accounts"
+    )
+    with load.shopping(CUSTOMERS):
+        load.succeed(40)
+        yield load
+    move.check_books(load)
+
+
+def test_a_look_says_what_is_in_the_way_and_writes_nothing(move: Move) -> None:
+    said = move.carve("look")
+    assert said["is_clear"], said
+    assert move.open_sides() == ["main"]
+
+
+def test_a_copy_is_undone_and_begun_anew(move: Move) -> None:
+    move.carve("copy")
+    move.carve("stop")
+    assert move.carve("status")["state"] == "here"
+    move.carve("copy")
+    move.migrate()
+    assert move.carve("status")["state"] == "streaming"
+
+
+def test_a_million_rows_move_under_load_and_no_request_fails(move: Move, load: Customers) -> None:
+    unfailing(move, load, "cut")
+    assert move.open_sides() == ["own"]
+    load.succeed(100)
+    assert move.carve("status")["state"] == "moved"
+
+
+def test_what_was_written_since_comes_back_too(move: Move, load: Customers) -> None:
+    unfailing(move, load, "back")
+    assert move.open_sides() == ["main"]
+    load.succeed(100)
+
+
+def test_whatever_is_killed_one_side_takes_writes(move: Move, load: Customers) -> None:
+    """The command, at random moments; and then in turn a process of the shop, or a server."""
+    chance = random.Random(KILLS)
+    victims = [None, None, move.site.billing, move.site.billing_worker, move.main, move.own]
+    longest = 0.0
+    for number in range(KILLS):
+        began = time.monotonic()
+        command = "cut" if move.carve("status")["state"] == "streaming" else "back"
+        if number % 6 == 0:  # Unhindered, to know how long it takes.
+            move.carve(command)
+            longest = time.monotonic() - began
+            command = "back" if command == "cut" else "cut"
+        hit(move, victims[number % len(victims)], command, chance.uniform(0, longest))
+        assert len(move.open_sides()) <= 1
+        if not move.open_sides():
+            move.carve(command)
+        assert len(move.open_sides()) == 1
+    load.succeed(40)
+
+
+def test_it_is_confirmed_and_the_main_database_has_nothing_of_it(
+    move: Move, load: Customers
+) -> None:
+    if move.carve("status")["state"] == "streaming":
+        unfailing(move, load, "cut")
+    move.carve("confirm", "--archive", "archive/billing")
+    assert move.open_sides() == ["own"]
+    load.succeed(40)
+    move.migrate()
+    assert asyncio.run(execute(move.urls["main"], TABLES)) == 0
+    move.site.billing.restart()
+    load.succeed(40)
+
+
+def test_and_then_it_comes_home(move: Move, load: Customers) -> None:
+    move.carve("copy", "--home")
+    unfailing(move, load, "cut", "--home")
+    assert move.open_sides() == ["main"]
+    move.carve("confirm", "--home", "--archive", "archive/home")
+    load.succeed(40)
+    assert move.carve("status")["state"] == "here"
+
+
+def test_each_command_of_the_runbook_was_typed_above(move: Move) -> None:
+    page = (ROOT / "template/docs/carving-data.md.jinja").read_text("utf-8")
+    blocks = re.findall(r"^ *```\n(.*?)^ *```$", page, re.DOTALL | re.MULTILINE)
+    commands = {line.strip() for block in blocks for line in block.splitlines()}
+    assert len(commands) > 8
+    assert commands <= move.typed
+
+
+def unfailing(move: Move, load: Customers, command: str, *options: str) -> list[Answer]:
+    """Run a command that moves writes: requests wait, for two seconds at most, and none fails."""
+    since, begun = len(load.answers), time.monotonic()
+    said = move.carve(command, *options)
+    ended = time.monotonic()
+    load.succeed(40)
+    answers = load.answers[since:]
+    assert not [each for each in answers if each.has_failed], load.told()
+    during = sorted(each.seconds for each in answers if begun - 1 < each.at < ended + 3)
+    late = during[len(during) * 99 // 100]
+    print(
+        f"{command}: {said}; {len(during)} requests, p99 {late:.2f} s, longest {during[-1]:.2f} s"
+    )
+    assert late < PAUSE, (late, during[-5:])
+    return answers
+
+
+def hit(move: Move, victim: object, command: str, after: float) -> None:
+    """Kill a command, and somebody with it, and let everybody begin again."""
+    if victim is None:
+        move.killed(after, command)
+        return
+    if isinstance(victim, Process):
+        move.killed(after, command)
+        victim.kill()
+        victim.start()
+        if victim is move.site.billing:
+            move.site.billing.wait()
+        return
+    victim.stop(at_once=True)  # type: ignore[attr-defined]
+    move.killed(after, command)
+    victim.start()  # type: ignore[attr-defined]
