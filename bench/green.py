@@ -42,7 +42,7 @@ WAYS = {
     "s3rius fastapi_template": Way("uv sync --quiet", "uv run pytest -q"),
     "full-stack-fastapi-template": Way("uv sync --quiet", "uv run pytest -q tests", "backend"),
 }
-COUNTED = re.compile(r"(?:Tests: +)?(\d+ (?:passed|failed|errors?)\b|Ran \d+ tests?)")
+COUNTED = re.compile(r"\d+ (?:passed|failed|errors?)\b|Ran \d+ tests?")
 
 
 def measure() -> Found:
@@ -108,4 +108,5 @@ def seconds(generator: Generator, work: Path, env: dict[str, str]) -> tuple[list
 
 def tests_of(said: str) -> str:
     """Return how tests ended, by what their runner says last."""
-    return ", ".join(COUNTED.findall(said)) or "no test"
+    counts = (COUNTED.findall(line) for line in reversed(said.splitlines()))
+    return ", ".join(next(filter(None, counts), ["no test"]))

@@ -11,17 +11,15 @@ module and an interface for each package, `exact` and no circles. modupy gets a 
 package; its rule that types of modules stand in one package of contracts is off.
 """
 
-import ast
-import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from .installing import versions
 from .measuring import UV, alternate, folder, progress, run, shop, succeeds
+from .peers.checkers import MODULES, OURS_IMPORTS, TOOLS, Tool
 from .peers.planted import PLANTS, Plant
 from .results import Found, Plot, Table
 from .tables import Cell
@@ -29,17 +27,6 @@ from .tables import Cell
 SIZES, ROUNDS = (10, 100, 300), 2
 INTERNAL = "service|tables|routes|jobs|wiring"
 PACKAGES = ("import-linter>=2.17,<3", "tach==0.35.3", "modupy[cli]==0.13.2")
-MODULES = "src/app/modules"
-
-
-@dataclass(frozen=True)
-class Tool:
-    name: str
-    command: tuple[str, ...]
-    set_up: Callable[[Path, dict[str, list[str]]], None]
-    """Write the tool's configuration for modules and what they depend on."""
-    mark: str = ""
-    """Stands before what is internal."""
 
 
 def measure() -> Found:
@@ -188,74 +175,3 @@ def copy_for(tool: Tool, repository: Path, depends: dict[str, list[str]]) -> Pat
                 file.rename(file.with_name(f"{tool.mark}{name}.py"))
     tool.set_up(at, depends)
     return at
-
-
-def for_ours(at: Path, depends: dict[str, list[str]]) -> None:
-    for module, others in depends.items():
-        file = at / MODULES / module / "module.toml"
-        text = re.sub(r"depends_on = .*", f"depends_on = {json.dumps(others)}", file.read_text())
-        file.write_text(text)
-
-
-def for_import_linter(at: Path, depends: dict[str, list[str]]) -> None:
-    (at / ".importlinter.toml").write_text(
-        """[tool.importlinter]
-root_packages = ["app", "tests"]
-[[tool.importlinter.contracts]]
-name = "What has an underscore is private"
-type = "private_modules"
-[[tool.importlinter.contracts]]
-name = "No circles"
-type = "acyclic_siblings"
-ancestors = ["app.modules"]
-[[tool.importlinter.contracts]]
-name = "Layers"
-type = "layers"
-layers = ["app.main : app.cli", "app.modules", "app.platform"]
-"""
-    )
-
-
-def for_tach(at: Path, depends: dict[str, list[str]]) -> None:
-    lines = ['source_roots = ["src"]', "exact = true", "forbid_circular_dependencies = true"]
-    lines += ['root_module = "ignore"', "ignore_type_checking_imports = false", ""]
-    lines += ["[[modules]]", 'path = "app.platform"', "depends_on = []", ""]
-    lines += ["[[modules]]", 'path = "app.main"', 'depends_on = ["app.platform"]', ""]
-    for module, others in depends.items():
-        needed = json.dumps(["app.platform", *(f"app.modules.{other}" for other in others)])
-        lines += ["[[modules]]", f'path = "app.modules.{module}"', f"depends_on = {needed}", ""]
-        lines += ["[[interfaces]]", f"expose = {json.dumps(face(at / MODULES / module))}"]
-        lines += [f'from = ["app.modules.{module}"]', ""]
-    (at / "tach.toml").write_text("\n".join(lines))
-
-
-def for_modupy(at: Path, depends: dict[str, list[str]]) -> None:
-    (at / "pyproject.toml").write_text(
-        '[project]\nname = "app"\nversion = "0"\n\n[tool.modulith]\npackage = "app.modules"\n\n'
-        '[tool.modulith.verify]\ndisabled_rules = ["use-contracts"]\n'
-    )
-    for module, others in depends.items():
-        (at / MODULES / module / "_manifest.py").write_text(
-            "from modulith import declare_module\n\n"
-            f"declare_module(declared_dependencies={others}, owns_tables=['{module}.items'])\n"
-        )
-
-
-def face(package: Path) -> list[str]:
-    """Return what a package defines itself."""
-    body = ast.parse((package / "__init__.py").read_text()).body
-    return [each.name for each in body if isinstance(each, ast.ClassDef)]
-
-
-OURS_IMPORTS = Tool("ours, imports only", ("python", "-m", "checks", "boundaries"), for_ours)
-TOOLS = (
-    Tool("ours", ("python", "-m", "checks"), for_ours),
-    Tool(
-        "import-linter",
-        ("lint-imports", "--config", ".importlinter.toml"),
-        for_import_linter,
-        "_",
-    ),
-    Tool("tach", ("tach", "check"), for_tach),
-    Tool("modupy", ("modulith", "verify"), for_modupy, "_"),
-)

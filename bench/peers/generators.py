@@ -32,7 +32,7 @@ def if_has(repository: Path, file: str, word: str, then: str) -> str:
 
 def ours(modules: int, name: str = "") -> Generator:
     def generate(work: Path) -> Path:
-        new = (*SCAFFOLD, "new", "shop", "--defaults", "--no-git", "--data", names(modules))
+        new = (*SCAFFOLD, "new", "shop", "--defaults", "--data", names(modules))
         run(*new, cwd=work)
         return work / "shop"
 

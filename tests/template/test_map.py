@@ -47,6 +47,14 @@ def test_a_picture_outside_git_may_be_old_or_missing(shop: Repository) -> None:
     assert not (shop.path / MAP).exists()
 
 
+def test_where_there_is_no_repository_no_picture_is_in_git(shop: Repository) -> None:
+    kept = (shop.path / ".git").rename(shop.path / ".venv" / "git")
+    try:
+        shop.pytest(*CHECK)
+    finally:
+        kept.rename(shop.path / ".git")
+
+
 def test_a_picture_in_git_that_is_stale_or_missing_is_named_and_left_as_it_is(
     shop: Repository,
 ) -> None:
