@@ -147,6 +147,29 @@ async def test_a_copy_is_undone_and_begun_again(ends: Ends) -> None:
     assert await state(ends) == (State.STREAMING, [])
 
 
+async def test_nothing_of_the_own_side_is_dropped_while_jobs_are_left_in_its_queue(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.platform.carving.ready._CARRIED", 0.1)
+    await copy(ends)
+    await move(ends)
+    left = "CREATE SCHEMA queue; CREATE TABLE queue.pgqueuer AS SELECT 1 AS id"
+    session = await ends.own.connect()
+    await session.execute(left)
+    await move(ends, to_own=False)
+    async with connected(ends, MODULE):
+        for give_up in (
+            stop(ends, True, MODULE, say),
+            confirm(ends, False, MODULE, None, say),
+        ):
+            with pytest.raises(CarvingError, match="1 jobs are left in the queue of the own"):
+                await give_up
+        assert await query(ends.own.url, ENTRIES) == 2000
+        await session.execute("TRUNCATE queue.pgqueuer")
+        await confirm(ends, False, MODULE, None, say)
+    await session.close()
+
+
 async def test_what_is_unequal_goes_back_by_itself_and_is_never_confirmed(ends: Ends) -> None:
     await copy(ends)
     for statement in (
