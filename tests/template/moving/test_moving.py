@@ -25,6 +25,7 @@ from app.platform.carving import (
 
 from .moving import (
     MODULE,
+    PASSWORD,
     Server,
     Writer,
     databases,
@@ -256,6 +257,19 @@ async def test_a_third_database_is_not_taken_for_the_own_one(ends: Ends, cluster
     assert await open_sides(ends) == ["own"]
     with pytest.raises(CarvingError, match="name the same database"):
         await state(Ends(other.main, End(True, other.main.url, other.main.url, "")))
+
+
+async def test_a_password_that_has_changed_is_brought_to_the_stream_by_another_copy(
+    ends: Ends,
+) -> None:
+    await copy(ends)
+    stream = f'"{ends.main.stream_of(MODULE)}"'
+    before = ends.main.conninfo().replace(PASSWORD, "the one before").replace("'", "''")
+    await query(ends.own.url, f"ALTER SUBSCRIPTION {stream} CONNECTION '{before}'")
+    await query(ends.main.url, f"INSERT INTO {MODULE}.monthly VALUES ('2026-01-01', 1000000)")
+    await copy(ends)
+    await move(ends)
+    assert await query(ends.own.url, f"SELECT max(n) FROM {MODULE}.monthly") == 1000000
 
 
 async def test_a_slot_that_is_gone_is_told_of_and_the_copy_begins_anew(ends: Ends) -> None:

@@ -17,6 +17,7 @@ from app.platform.carving.streams import (
     enable,
     make_slot,
     publish,
+    reconnect,
     refresh,
     Say,
     subscribe,
@@ -89,6 +90,7 @@ async def begin_copy(
         await _empty(target, module)
         await subscribe(source, target, module, copy=True)
     else:
+        await reconnect(source, target, module)
         if not stream.enabled:
             await enable(source, target, module)
         if new or standing.source.tables.keys() - stream.tables.keys():
