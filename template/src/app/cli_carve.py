@@ -159,6 +159,9 @@ def cut(
     without_way_back: Annotated[
         bool, typer.Option("--without-way-back", help="Where nothing can stream back.")
     ] = False,
+    unwatched: Annotated[
+        bool, typer.Option("--unwatched", help="Where no process of the module runs.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Let the other database take the writes. Requests wait for so long at most, and none fails.
@@ -166,7 +169,7 @@ def cut(
     What is not done by then is undone, with exit code 1. Behind it, both sides are compared: where they
     differ, it goes back by itself.
     """
-    _cut(name, not home, pause, proof_first, not without_way_back, json)
+    _cut(name, not home, pause, proof_first, not without_way_back, json, unwatched=unwatched)
 
 
 @carve.command("back", epilog="Example: app carve back billing")
@@ -206,7 +209,14 @@ def stop(name: Name, home: Home = False, json: AsJson = False) -> None:
 
 
 def _cut(
-    name: str, to_own: bool, pause: float, proof_first: bool, with_way_back: bool, json: bool
+    name: str,
+    to_own: bool,
+    pause: float,
+    proof_first: bool,
+    with_way_back: bool,
+    json: bool,
+    *,
+    unwatched: bool = True,
 ) -> None:
     from app.platform.carving import Cut, differences, go_back
     from app.platform.carving import cut as move
@@ -218,6 +228,7 @@ def _cut(
             longest_request=settings.request_timeout + 5,
             with_way_back=with_way_back,
             proof_first=proof_first,
+            unwatched=unwatched,
         )
         done = await move(ends, to_own, wanted, say)
         if differences(done.compared) and with_way_back:

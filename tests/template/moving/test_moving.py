@@ -25,6 +25,7 @@ from app.platform.carving import (
 
 from .moving import (
     MODULE,
+    PASSWORD,
     Server,
     Writer,
     databases,
@@ -147,6 +148,29 @@ async def test_a_copy_is_undone_and_begun_again(ends: Ends) -> None:
     assert await state(ends) == (State.STREAMING, [])
 
 
+async def test_nothing_of_the_own_side_is_dropped_while_jobs_are_left_in_its_queue(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.platform.carving.ready._CARRIED", 0.1)
+    await copy(ends)
+    await move(ends)
+    left = "CREATE SCHEMA queue; CREATE TABLE queue.pgqueuer AS SELECT 1 AS id"
+    session = await ends.own.connect()
+    await session.execute(left)
+    await move(ends, to_own=False)
+    async with connected(ends, MODULE):
+        for give_up in (
+            stop(ends, True, MODULE, say),
+            confirm(ends, False, MODULE, None, say),
+        ):
+            with pytest.raises(CarvingError, match="1 jobs are left in the queue of the own"):
+                await give_up
+        assert await query(ends.own.url, ENTRIES) == 2000
+        await session.execute("TRUNCATE queue.pgqueuer")
+        await confirm(ends, False, MODULE, None, say)
+    await session.close()
+
+
 async def test_what_is_unequal_goes_back_by_itself_and_is_never_confirmed(ends: Ends) -> None:
     await copy(ends)
     for statement in (
@@ -233,6 +257,19 @@ async def test_a_third_database_is_not_taken_for_the_own_one(ends: Ends, cluster
     assert await open_sides(ends) == ["own"]
     with pytest.raises(CarvingError, match="name the same database"):
         await state(Ends(other.main, End(True, other.main.url, other.main.url, "")))
+
+
+async def test_a_password_that_has_changed_is_brought_to_the_stream_by_another_copy(
+    ends: Ends,
+) -> None:
+    await copy(ends)
+    stream = f'"{ends.main.stream_of(MODULE)}"'
+    before = ends.main.conninfo().replace(PASSWORD, "the one before").replace("'", "''")
+    await query(ends.own.url, f"ALTER SUBSCRIPTION {stream} CONNECTION '{before}'")
+    await query(ends.main.url, f"INSERT INTO {MODULE}.monthly VALUES ('2026-01-01', 1000000)")
+    await copy(ends)
+    await move(ends)
+    assert await query(ends.own.url, f"SELECT max(n) FROM {MODULE}.monthly") == 1000000
 
 
 async def test_a_slot_that_is_gone_is_told_of_and_the_copy_begins_anew(ends: Ends) -> None:

@@ -125,7 +125,9 @@ async def queues(moving: Settings, gates: Gates) -> AsyncIterator[dict[Side, Que
     async with AsyncExitStack() as all:
         yield {
             side: Queue(
-                side, await all.enter_async_context(connect_as_queue(moving, 20, sides.urls[side]))
+                side,
+                await all.enter_async_context(connect_as_queue(moving, 20, sides.urls[side])),
+                "catalog",
             )
             for side in Side
         }
@@ -322,7 +324,7 @@ async def test_whoever_dies_between_two_statements_loses_and_doubles_nothing(
     sides = sides_of(moving)
     assert sides
     async with connect_as_queue(moving, 20, sides.urls[side]) as connection:
-        dying = Queue(side, Dying(connection, statement, behind=behind))  # type: ignore[arg-type]
+        dying = Queue(side, Dying(connection, statement, behind=behind), "catalog")  # type: ignore[arg-type]
         one, other = (dying, own) if side is Side.MAIN else (main, dying)
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await carry(one, other, ["catalog.ours"])
@@ -346,7 +348,7 @@ async def test_what_was_carried_by_half_is_not_taken_where_it_came_from(
     main, own = queues[Side.MAIN], queues[Side.OWN]
     await enqueue(monolith, ours, *"abc")
     async with connect_as_queue(moving, 20, moving.database_url) as connection:
-        dying = Queue(Side.MAIN, Dying(connection, 2, behind=False))  # type: ignore[arg-type]
+        dying = Queue(Side.MAIN, Dying(connection, 2, behind=False), "catalog")  # type: ignore[arg-type]
         with pytest.raises((OSError, asyncpg.InterfaceError)):
             await carry(dying, own, ["catalog.ours"])
     assert [await count(main), await count(own), await count(own, NOTES)] == [3, 3, 3]
@@ -358,6 +360,24 @@ async def test_what_was_carried_by_half_is_not_taken_where_it_came_from(
 
         await eventually(is_over)
     assert sorted(key for _, key in ran) == [f"catalog.ours-{number}" for number in (1, 2, 3)]
+
+
+async def test_two_modules_with_databases_of_their_own_note_apart_what_they_sent(
+    queues: dict[Side, Queue], monolith: AsyncEngine, process: AsyncEngine
+) -> None:
+    main, own = queues[Side.MAIN], queues[Side.OWN]
+    await enqueue(monolith, theirs, "of billing")
+    billing = Queue(Side.OWN, main.connection, "billing")  # Any queue will do in its place.
+    note = "INSERT INTO queue.arrived (source, id) SELECT $1, id FROM queue.pgqueuer"
+    await main.connection.execute(note, billing.source)
+    await finish(own, main)
+    assert await count(main, NOTES) == 1, "whoever died could not tell any more that it arrived"
+    await own.connection.execute(
+        "INSERT INTO queue.pgqueuer (id, priority, entrypoint, created, execute_after, status) "
+        "VALUES (1, 0, 'ordering.theirs', now(), now(), 'queued')"
+    )
+    await carry(own, main, ["ordering.theirs"])
+    assert await count(main) == 2
 
 
 async def test_several_carriers_carry_each_job_once(
@@ -372,7 +392,7 @@ async def test_several_carriers_carry_each_job_once(
             connect_as_queue(moving, 20, sides.urls[Side.MAIN]) as main,
             connect_as_queue(moving, 20, sides.urls[Side.OWN]) as own,
         ):
-            one, other = Queue(Side.MAIN, main), Queue(Side.OWN, own)
+            one, other = Queue(Side.MAIN, main, "catalog"), Queue(Side.OWN, own, "catalog")
             while await carry(one, other, ["catalog.ours"]):
                 await finish(one, other)
 

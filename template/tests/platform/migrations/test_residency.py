@@ -1,16 +1,19 @@
 """Which modules a database has, where one of them has moved."""
 
 from collections.abc import Iterator
+from datetime import date
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
 from app.development.database import with_database
 from app.development.fresh_databases import Execute
-from app.platform.database import close, create_engine, MigrationError
+from app.platform.database import close, create_engine, Database, fence, INSTALL, MigrationError
+from app.platform.database.errors import ClosedError
 from app.platform.migrations import is_migrated, migrate, pending_migrations
 from app.platform.settings import Settings
-from app.platform.wiring import ModuleFolder
+from app.platform.wiring import ModuleFolder, Move
 
 pytestmark = pytest.mark.anyio
 LOGIN = "app_test"
@@ -82,6 +85,63 @@ async def test_the_main_database_is_left_without_what_has_moved(
         assert await ask(url, "SELECT to_regnamespace('catalog')::text") is None
     finally:
         await ask(admin_url, "DROP DATABASE main_without WITH (FORCE)")
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "INSERT INTO carving.gates (module, state, is_own) VALUES ('catalog', 'closed', false)",
+        "CREATE PUBLICATION carving_catalog FOR TABLE catalog.items",
+    ],
+)
+async def test_what_moves_is_neither_renamed_nor_removed(
+    admin_url: str, folders: list[ModuleFolder], what: str
+) -> None:
+    await ask(admin_url, "CREATE DATABASE main_of_all")
+    url = with_database(admin_url, "main_of_all")
+    day = date(2026, 11, 30)
+    rename = Move("rename", "catalog", day, "goods")
+    others = [each for each in folders if each.name != "catalog"]
+    try:
+        await migrate(url, LOGIN, folders)
+        await ask(url, INSTALL)
+        await ask(url, what)
+        for move in (rename, Move("remove", "catalog", day)):
+            with pytest.raises(MigrationError, match=r"moved.toml re.*s catalog, .* home first"):
+                await migrate(url, LOGIN, others, [move])
+        assert await ask(url, "SELECT count(*) FROM catalog.items") == 0
+        await ask(url, "DROP PUBLICATION IF EXISTS carving_catalog")
+        await ask(url, "UPDATE carving.gates SET state = 'open'")
+        await migrate(url, LOGIN, others, [rename])
+    finally:
+        await ask(admin_url, "DROP DATABASE main_of_all WITH (FORCE)")
+
+
+async def test_who_knows_one_database_alone_goes_on_when_a_module_has_left_it(
+    admin_url: str, settings: Settings, folders: list[ModuleFolder]
+) -> None:
+    await ask(admin_url, "CREATE DATABASE main_left")
+    url = with_database(admin_url, "main_left")
+    try:
+        await migrate(url, LOGIN, folders)
+        for statement in (
+            INSTALL,
+            "INSERT INTO carving.gates (module, state, is_own) VALUES ('catalog', 'closed', false)",
+            fence("catalog"),
+        ):
+            await ask(url, statement)
+        left = with_database(settings.database_url, "main_left")
+        engine = create_engine(settings.model_copy(update={"database_url": left}))
+        try:
+            async with engine.connect() as connection:
+                assert await pending_migrations(connection, folders) == []
+            with pytest.raises(ClosedError, match="The data of catalog are in another database"):
+                async with Database(engine, "catalog").transaction() as tx:
+                    await tx.scalar(text("SELECT count(*) FROM catalog.items"))
+        finally:
+            await close(engine)
+    finally:
+        await ask(admin_url, "DROP DATABASE main_left WITH (FORCE)")
 
 
 async def test_one_database_is_not_taken_for_another(

@@ -7,6 +7,7 @@ from app.platform.carving.copying import drop_tables
 from app.platform.carving.ends import Ends
 from app.platform.carving.errors import CarvingError
 from app.platform.carving.proof import noted_proof
+from app.platform.carving.ready import check_queue_is_left
 from app.platform.carving.settling import settle
 from app.platform.carving.streams import drop_stream, Say
 from app.platform.database import Gate
@@ -46,6 +47,7 @@ async def confirm(ends: Ends, to_own: bool, module: str, folder: Path | None, sa
         raise CarvingError(
             f"Tables outside {module} refer to it: {', '.join(outside)}. Drop these keys."
         )
+    await check_queue_is_left(source, module)
     rows = 0 if folder is None else await archive(source, module, folder, say)
     await drop_stream(target, source, module)
     await drop_tables(source, module)

@@ -9,7 +9,7 @@ import asyncpg
 from app.platform.carving.ends import End, Ends
 from app.platform.carving.errors import CarvingError
 from app.platform.carving.facts import read_facts
-from app.platform.carving.ready import check_same_tables
+from app.platform.carving.ready import check_queue_is_left, check_same_tables
 from app.platform.carving.settling import make_gate, settle, stand
 from app.platform.carving.states import faults, State
 from app.platform.carving.streams import (
@@ -17,6 +17,7 @@ from app.platform.carving.streams import (
     enable,
     make_slot,
     publish,
+    reconnect,
     refresh,
     Say,
     subscribe,
@@ -89,6 +90,7 @@ async def begin_copy(
         await _empty(target, module)
         await subscribe(source, target, module, copy=True)
     else:
+        await reconnect(source, target, module)
         if not stream.enabled:
             await enable(source, target, module)
         if new or standing.source.tables.keys() - stream.tables.keys():
@@ -144,6 +146,7 @@ async def stop(ends: Ends, to_own: bool, module: str, say: Say) -> None:
             f"{module}` ends that, `app carve back {module}` goes it. `stop{home}` is for a copy that is "
             "not complete."
         )
+    await check_queue_is_left(target, module)
     await drop_stream(source, target, module)
     await drop_tables(target, module)
     say(f"{target.name.capitalize()} has nothing of {module} any more.")

@@ -23,7 +23,7 @@ from app.platform.carving.proof import (
     Snapshot,
     snapshots,
 )
-from app.platform.carving.ready import check_ready, wait_until_close
+from app.platform.carving.ready import check_ready, check_watched, wait_until_close
 from app.platform.carving.sequences import carry_sequences
 from app.platform.carving.settling import open_gate, reopen_begun, settle, stand, tidy
 from app.platform.carving.streams import make_slot, publish, Say, subscribe
@@ -50,6 +50,8 @@ class Cut:
     """Seconds to wait, before the pause, for transactions of the other server."""
     with_way_back: bool = True
     proof_first: bool = False
+    unwatched: bool = True
+    """Whether it goes on where no process would follow."""
     is_opening: bool = False
     """Whether the other side may be open by now, whatever was heard of it."""
     took: float = 0.0
@@ -71,6 +73,8 @@ async def cut(ends: Ends, to_own: bool, wanted: Cut, say: Say) -> Cut:
             f"{target.name.capitalize()} takes the writes of {wanted.module} already."
         )
     await check_ready(source, target, standing, with_way_back=wanted.with_way_back)
+    if not wanted.unwatched:
+        await check_watched(source, target, wanted.module)
     async with AsyncExitStack() as stack:
         shots = await stack.enter_async_context(snapshots(source, target))
         try:

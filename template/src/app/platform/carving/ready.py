@@ -8,6 +8,7 @@ import asyncpg
 from app.platform.carving.ends import End
 from app.platform.carving.errors import CarvingError
 from app.platform.carving.states import faults, Standing
+from app.platform.database import lock_of
 from app.platform.migrations import TURN
 
 _COLUMNS = """SELECT relname || '.' || attname AS name,
@@ -20,6 +21,16 @@ _SEQUENCES = """SELECT relname AS name, 'a sequence' AS kind FROM pg_class
     WHERE relnamespace = to_regnamespace(quote_ident($1)) AND relkind = 'S'"""
 _BEHIND = """SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint
     FROM pg_replication_slots WHERE slot_name = $1"""
+_WATCHES = """SELECT EXISTS (SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND mode = 'ShareLock'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND classid::bigint = $1::bigint & 4294967295 AND objid::bigint = $2::bigint & 4294967295)"""
+_WATCHED = 5.0
+"""Seconds in which a process comes back to a side that was closed, or away."""
+_HAS_QUEUE = "SELECT to_regclass('queue.pgqueuer') IS NOT NULL"
+_JOBS = "SELECT count(*) FROM queue.pgqueuer"
+_CARRIED = 10.0
+"""Seconds in which a worker has carried what was left in a queue."""
 _CLOSE = 1_000_000
 """Bytes of WAL that are applied in no time."""
 _PATIENCE = 60.0
@@ -67,6 +78,33 @@ async def check_same_tables(source: End, target: End, module: str) -> None:
             f"The tables of {module} differ on both sides: {', '.join(different[:5])}. Run `app migrate` "
             "and `app migrate --own`, of the same release."
         )
+
+
+async def check_watched(source: End, target: End, module: str) -> None:
+    """Raise CarvingError where no process would follow a cut: each that works here would be refused."""
+    until = time.monotonic() + _WATCHED
+    while not await source.session.fetchval(_WATCHES, *lock_of(module)):
+        if time.monotonic() > until:
+            raise CarvingError(
+                f"No process of {module} watches {source.name}, so none would follow to {target.name}: do "
+                "they run, with OWN_DATABASE_URL? `--unwatched` cuts nevertheless."
+            )
+        await asyncio.sleep(0.1)
+
+
+async def check_queue_is_left(end: End, module: str) -> None:
+    """Raise CarvingError where jobs are left in the own database, with which they would be gone."""
+    if not end.is_own or not await end.session.fetchval(_HAS_QUEUE):
+        return
+    until = time.monotonic() + _CARRIED
+    while left := await end.session.fetchval(_JOBS):
+        if time.monotonic() > until:
+            raise CarvingError(
+                f"{left} jobs are left in the queue of {end.name}, and nothing was dropped: {module}'s "
+                "worker carries them to the main database, so see that it runs, with OWN_DATABASE_URL; "
+                "then run the command again."
+            )
+        await asyncio.sleep(0.2)
 
 
 async def wait_until_close(source: End, target: End, module: str) -> None:

@@ -38,7 +38,7 @@ async def settle(ends: Ends, module: str) -> tuple[Standing, str | None]:
     if standing.state is State.SPLIT:
         raise CarvingError(
             f"Both databases take writes of {module}. No command has done that, so none can tell which "
-            "side counts: stop the service, and see docs/services.md."
+            "side counts: stop the service, and see docs/carving-data.md."
         )
     if standing.state is State.UNKNOWN:
         raise CarvingError(

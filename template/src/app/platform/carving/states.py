@@ -129,10 +129,10 @@ def faults(standing: Standing) -> Iterator[Fault]:
         return
     for side in (source, target):
         if side.is_open and side.has_fence:
-            yield Fault(f"{_name(side)} is open, and still refuses writes: run any command.")
+            yield Fault(f"{_name(side).capitalize()} is open, and still refuses writes: run any command.")
         if side.gate is Gate.CLOSED and not side.is_fenced:
             yield Fault(
-                f"{_name(side)} is closed, and has tables without a fence: run `app migrate`."
+                f"{_name(side).capitalize()} is closed, and has tables without a fence: run `app migrate`."
             )
     if stream is None:
         if standing.state is State.MOVED:
@@ -146,10 +146,10 @@ def faults(standing: Standing) -> Iterator[Fault]:
     if slot is None:
         yield Fault(f"The slot of the stream is gone from {here}: {again}.")
     elif slot.is_lost:
-        yield Fault(f"{here} has thrown away WAL that was not sent yet: {again}.")
+        yield Fault(f"{here.capitalize()} has thrown away WAL that was not sent yet: {again}.")
     elif slot.wal_status in ("extended", "unreserved"):
         yield Fault(
-            f"{here} keeps {slot.kept:,} bytes of WAL for the stream, more than max_wal_size: see that it "
+            f"{here.capitalize()} keeps {slot.kept:,} bytes of WAL for the stream, more than max_wal_size: see that it "
             "catches up, or stop it, before the disk is full.",
             blocks=False,
         )
@@ -176,4 +176,4 @@ def _new(standing: Standing) -> list[str]:
 
 
 def _name(side: Facts) -> str:
-    return "The own database" if side.is_own else "The main database"
+    return "the own database" if side.is_own else "the main database"

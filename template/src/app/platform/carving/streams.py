@@ -97,10 +97,16 @@ async def subscribe(
     if target.version >= 16:
         options["origin"] = "none"  # What came from there does not go back.
     given = ", ".join(f"{name} = {value}" for name, value in options.items())
-    conninfo = source.conninfo().replace("'", "''")
     await target.session.execute(
-        f"CREATE SUBSCRIPTION \"{source.stream_of(module)}\" CONNECTION '{conninfo}' "
+        f'CREATE SUBSCRIPTION "{source.stream_of(module)}" {_connection(source)} '
         f'PUBLICATION "carving_{module}" WITH ({given})'
+    )
+
+
+async def reconnect(source: End, target: End, module: str) -> None:
+    """Let a stream connect as it would if it were made now: a password may have changed."""
+    await target.session.execute(
+        f'ALTER SUBSCRIPTION "{source.stream_of(module)}" {_connection(source)}'
     )
 
 
@@ -132,6 +138,11 @@ async def drop_stream(source: End | None, target: End | None, module: str) -> No
     for slot in slots:
         await _drop_slot(source, slot)
     await source.session.execute(f'DROP PUBLICATION IF EXISTS "carving_{module}"')
+
+
+def _connection(source: End) -> str:
+    conninfo = source.conninfo().replace("'", "''")
+    return f"CONNECTION '{conninfo}'"
 
 
 async def _drop_subscription(end: End, name: str) -> tuple[str, str] | None:

@@ -170,5 +170,5 @@ class Carrier:
                 await connection.execute(_PREPARE % (limit * 1000))
                 connection.add_termination_listener(lambda _: self._wake.set())
                 await connection.add_listener(NAMES.channel, lambda *_: self._wake.set())
-                queues.append(Queue(side, connection))
+                queues.append(Queue(side, connection, self._sides.module))
             yield queues[0], queues[1]

@@ -87,10 +87,16 @@ _SCHEDULE = f"""
 
 @dataclass(frozen=True)
 class Queue:
-    """One of the two queues."""
+    """One of the two queues of a module."""
 
     side: Side
     connection: "Connection"
+    module: str
+
+    @property
+    def source(self) -> str:
+        """What the other queue notes: the main one may hear from own ones of several modules."""
+        return f"{self.side} of {self.module}" if self.side is Side.OWN else self.side
 
 
 async def carry(source: Queue, target: Queue, names: Collection[str]) -> bool:
@@ -100,9 +106,9 @@ async def carry(source: Queue, target: Queue, names: Collection[str]) -> bool:
         if not rows:
             return False
         ids, *columns = ([*column] for column in zip(*rows, strict=True))
-        await target.connection.execute(_PUT, source.side, ids, *columns)
+        await target.connection.execute(_PUT, source.source, ids, *columns)
         await source.connection.execute(_GONE, ids)
-    await target.connection.execute(_FORGET, source.side, ids)
+    await target.connection.execute(_FORGET, source.source, ids)
     for row in rows:
         module = row["entrypoint"].partition(".")[0]
         metrics.carried.labels(module, f"to_{target.side}").inc()
@@ -111,7 +117,7 @@ async def carry(source: Queue, target: Queue, names: Collection[str]) -> bool:
 
 async def finish(source: Queue, target: Queue) -> None:
     """Delete from one queue what is noted in the other as arrived, and then the notes."""
-    noted = [row["id"] for row in await target.connection.fetch(_NOTED, source.side)]
+    noted = [row["id"] for row in await target.connection.fetch(_NOTED, source.source)]
     if not noted:
         return
     async with source.connection.transaction():
@@ -119,7 +125,7 @@ async def finish(source: Queue, target: Queue) -> None:
         await source.connection.execute(_GONE, free)
     left = {row["id"] for row in await source.connection.fetch(_LEFT, noted)}
     gone = [id for id in noted if id not in left]
-    await target.connection.execute(_FORGET, source.side, gone)
+    await target.connection.execute(_FORGET, source.source, gone)
 
 
 async def names_in(queue: Queue, held: bool) -> set[str]:

@@ -28,6 +28,7 @@ from app.platform.migrations.histories import check_not_ahead, History, may_spea
 from app.platform.migrations.locks import NOT_GIVEN, Patience
 from app.platform.migrations.removing import remove
 from app.platform.migrations.renaming import rename, stands_in, steps_behind, take_step
+from app.platform.migrations.residency import check_at_home
 from app.platform.wiring import ModuleFolder, Move, open_renames, parse_moves
 
 _TABLE = f"{schemas.STATEMENTS}.moved"
@@ -162,6 +163,8 @@ def _prepare(
     called: dict[str, str] = {}
     """What the database calls a module that is to be renamed."""
     for move in pending:
+        if move.kind != "finish":
+            check_at_home(connection, move)
         if move.kind == "remove" and move.name in modules and move.name in names:
             raise MigrationError(
                 f"moved.toml removes {move.name}, of which this database has data, but "

@@ -19,7 +19,7 @@ from app.platform.database import (
     role_of,
 )
 from app.platform.migrations.services import OF_ALL
-from app.platform.wiring import ModuleFolder
+from app.platform.wiring import ModuleFolder, Move
 
 logger = logging.getLogger("app.migrations")
 
@@ -29,14 +29,23 @@ _CREATE_GATE = text(
     f"""INSERT INTO carving.gates (module, state, is_own) VALUES (:module, '{Gate.CLOSED}', true)
     ON CONFLICT DO NOTHING"""
 )
+_MOVES = text(
+    f"""SELECT EXISTS (SELECT FROM carving.gates
+        WHERE module = :name AND (is_own OR state <> '{Gate.OPEN}'))
+    OR EXISTS (SELECT FROM pg_publication WHERE pubname = 'carving_' || :name)"""
+)
 _IS_ROLE = text("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :name)")
 
 
-def residents(connection: Connection, folders: Sequence[ModuleFolder]) -> list[ModuleFolder]:
-    """Return those of some modules whose tables a database has, or is to have."""
+def residents(
+    connection: Connection, folders: Sequence[ModuleFolder], *, open_to_all: bool = False
+) -> list[ModuleFolder]:
+    """Return those of some modules whose tables a database has, or is to have; perhaps only those whose
+    roles may read them there."""
     gates = _gates(connection)
     owns = {module for module, (_, is_own) in gates.items() if is_own}
-    away = {module for module, (state, _) in gates.items() if state == Gate.AWAY}
+    left_out = (Gate.AWAY, Gate.CLOSED) if open_to_all else (Gate.AWAY,)
+    away = {module for module, (state, _) in gates.items() if state in left_out}
     return [each for each in folders if each.name not in away and (not owns or each.name in owns)]
 
 
@@ -64,6 +73,17 @@ def check_residents(
         raise MigrationError(
             "OWN_MIGRATION_DATABASE_URL names a database in which all modules live: it must be another "
             "one than MIGRATION_DATABASE_URL."
+        )
+
+
+def check_at_home(connection: Connection, move: Move) -> None:
+    """Raise MigrationError where a module is to be renamed or removed whose data are elsewhere, or leave:
+    gates, streams and locks have its name."""
+    if connection.scalar(_HAS_GATES) and connection.scalar(_MOVES, {"name": move.name}):
+        raise MigrationError(
+            f"moved.toml {move.kind}s {move.name}, whose data are in a database of its own, or on their "
+            f"way: take them home first, as docs/carving-data.md says. Nothing was changed. "
+            f"`app carve status {move.name}` says where they are."
         )
 
 
