@@ -28,6 +28,7 @@ def test_every_command_has_help_with_an_example(run, name):
         ["new", "shop", "--data", "x"],
         ["modules", "--nonsense"],
         ["add-module", "--entity"],
+        ["carve", "billing", "--because", "money"],
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_two(run, arguments):
@@ -36,6 +37,14 @@ def test_wrong_usage_is_one_sentence_and_exit_two(run, arguments):
     assert result.out == ""
     assert result.err.startswith("scaffold: ")
     assert result.err.count("\n") == 1
+    assert "Value error" not in result.err
+
+
+@pytest.mark.parametrize("name", [[], ["fleet"]])
+def test_without_a_command_the_help_is_shown_as_it_is(run, name):
+    result = run(*name)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == run(*name, "--help").out
 
 
 def test_modules_are_listed(shop, run):

@@ -50,7 +50,11 @@ def _run() -> int:
     except OSError as error:
         return screen.complain(of_disk(error))
     except typer.TyperException as error:
-        said = getattr(error, "format_message", error.__str__)().rstrip(".")
+        said = getattr(error, "format_message", error.__str__)()
+        if said.startswith("Usage: "):  # a group, and no command of it
+            print(said, file=sys.stderr)
+            return 2
+        said = said.rstrip(".?").replace("Value error, ", "")
         context = getattr(error, "ctx", None)
         asked = context.command_path if context else " ".join(["scaffold", *sys.argv[1:2]])
         return screen.complain(f"{said}; `{asked} --help` shows what it takes", 2)
