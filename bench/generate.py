@@ -3,7 +3,8 @@
 Ours with 2, 20, 100 and 300 modules; NestJS's and Nx's command lines, Django's `startproject` and
 `startapp`, cookiecutter-django, s3rius' fastapi_template, and full-stack-fastapi-template in its
 last release that had a generator. Milliseconds of the command alone: what it installs is left out
-where it can be (Nx's and s3rius' cannot). Files and lines are what git would see.
+where it can be (Nx's and s3rius' cannot); ours commits what it made. Files and lines are what git
+sees.
 """
 
 import time
