@@ -1,5 +1,6 @@
 """Data move under writes, are proved equal, and come back, with no rights but those of a managed Postgres."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -210,9 +211,23 @@ async def test_new_tables_and_columns_are_noticed(ends: Ends) -> None:
     await query(ends.main.url, f"ALTER TABLE {MODULE}.later ADD COLUMN more text")
     with pytest.raises(CarvingError, match=r"differ on both sides: later\.more"):
         await move(ends)
+    await query(ends.main.url, f"INSERT INTO {MODULE}.later VALUES (2, 'too early')")
+    for _ in range(100):
+        if (await _stream(ends))["failed"]:
+            break
+        await asyncio.sleep(0.1)
     await query(ends.own.url, f"ALTER TABLE {MODULE}.later ADD COLUMN more text")
+    for _ in range(100):  # It tries again after a while.
+        if (await _stream(ends))["runs"]:
+            break
+        await asyncio.sleep(0.1)
     await move(ends)
-    assert await query(ends.own.url, f"SELECT count(*) FROM {MODULE}.later") == 1
+    assert await query(ends.own.url, f"SELECT more FROM {MODULE}.later WHERE id = 2") == "too early"
+
+
+async def _stream(ends: Ends) -> dict[str, int]:
+    async with connected(ends, MODULE):
+        return dict((await report(ends, MODULE))["stream"])
 
 
 async def test_a_transaction_that_does_not_end_gives_the_cut_up_and_is_named(ends: Ends) -> None:
