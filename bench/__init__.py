@@ -19,4 +19,6 @@ COMPARISONS = (
     "startup",
     "jobs",
     "calls",
+    "own_database",
+    "move_data",
 )

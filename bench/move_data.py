@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .measuring import ROOT, clock, folder, git, progress, shop
-from .results import Plot, Table
+from .results import Found, Plot, Table
+from .tables import Cell
 
 sys.path.append(str(ROOT / "tests"))
 
@@ -27,7 +28,7 @@ MINUTES = float(os.environ.get("MINUTES", "1"))
 ROWS = 1_000_000
 
 
-def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
+def measure() -> Found:
     with folder() as here:
         made = shop(here / "shop", "--example")
         git("apply", str(ROOT / "tests/template/carved/carved.patch"), cwd=made)
@@ -37,7 +38,7 @@ def measure() -> tuple[list[Table], Plot, dict[str, float], list[str]]:
             return _measured(move)
 
 
-def _measured(move: Move) -> tuple[list[Table], Plot, dict[str, float], list[str]]:
+def _measured(move: Move) -> Found:
     progress(f"  {ROWS:,} rows of billing")
     asyncio.run(execute(move.urls["main"], FILL.format(rows=ROWS)))
     asyncio.run(execute(move.urls["own"], "CREATE DATABASE peer"))
@@ -47,7 +48,7 @@ def _measured(move: Move) -> tuple[list[Table], Plot, dict[str, float], list[str
         f"Copying {ROWS:,} rows, from one server to another, nothing else running",
         ["", "s", "speed"],
         [
-            [r"pg_dump \| psql of the schema", dumped / 1000, 1.0],
+            ["pg_dump and psql of the schema", dumped / 1000, 1.0],
             ["app carve copy", copied / 1000, dumped / copied],
         ],
     )
@@ -57,20 +58,20 @@ def _measured(move: Move) -> tuple[list[Table], Plot, dict[str, float], list[str
     load = Customers(move.site.shop.url, headers, billing=billing, accounts=accounts)
     with load.shopping(CUSTOMERS):
         load.succeed(100)
-        rows = [_paused(move, load, "cut")]
+        pauses = [_paused(move, load, "cut")]
         progress(f"  {MINUTES:g} minutes of writes on the new side")
         time.sleep(MINUTES * 60)
-        rows.append(_paused(move, load, "back"))
+        pauses.append(_paused(move, load, "back"))
     progress("  the books")
     move.check_books(load)
-    figures = {"copy_speed": dumped / copied, "pause_p99_s": max(row[3] for row in rows)}
-    pauses = Table(
+    figures = {"copy_speed": dumped / copied, "pause_p99_s": max(each for _, each in pauses)}
+    table = Table(
         f"The pause, under orders and payments of {CUSTOMERS} customers",
         ["", "writes / s", "median ms", "p99 s", "longest s", "failed", "the command s"],
-        rows,
+        [row for row, _ in pauses],
     )
     bars = [("pg_dump | psql", dumped / 1000, False), ("app carve copy", copied / 1000, True)]
-    return [copies, pauses], Plot("A million rows to another server", "s", bars), figures, []
+    return [copies, table], Plot("A million rows to another server", "s", bars), figures, []
 
 
 def _dump(move: Move) -> None:
@@ -79,14 +80,14 @@ def _dump(move: Move) -> None:
     assert found is not None
     assert found.submodule_search_locations
     programs = Path(found.submodule_search_locations[0], "pginstall/bin")
-    dump = [programs / "pg_dump", "--schema=billing", "--no-owner", "--no-privileges"]
+    dump = [str(programs / "pg_dump"), "--schema=billing", "--no-owner", "--no-privileges"]
     with subprocess.Popen([*dump, move.main.url("shop")], stdout=subprocess.PIPE) as dumping:
-        load = [programs / "psql", "--quiet", "--set=ON_ERROR_STOP=1", move.own.url("peer")]
+        load = [str(programs / "psql"), "--quiet", "--set=ON_ERROR_STOP=1", move.own.url("peer")]
         subprocess.run(load, stdin=dumping.stdout, stdout=subprocess.DEVNULL, check=True)
     assert dumping.returncode == 0
 
 
-def _paused(move: Move, load: Customers, command: str) -> list[object]:
+def _paused(move: Move, load: Customers, command: str) -> tuple[list[Cell], float]:
     before = load.answers[-1000:]
     since, begun = len(load.answers), time.monotonic()
     move.carve(command)
@@ -99,4 +100,4 @@ def _paused(move: Move, load: Customers, command: str) -> list[object]:
     late = during[len(during) * 99 // 100]
     failed = sum(each.has_failed for each in answers)
     median = sorted(each.seconds for each in before)[len(before) // 2]
-    return [command, rate, median * 1000, late, during[-1], failed, ended - begun]
+    return [command, rate, median * 1000, late, during[-1], failed, ended - begun], late

@@ -1,12 +1,28 @@
-"""What a second database costs, to which a module's data may move: one SELECT through everything.
+"""What a second database costs a service, to which the data of its module may move.
 
-    python bench/own_database.py
-
-Generates the example, and measures inside it (see `bench/inside/own_database.py`). Ratios of one
-run count; the absolute numbers are those of the machine.
+One SELECT over HTTP, of a process that knows one database; of one that knows two, whose data are in
+the main one still; and of one whose data have moved. In rounds that alternate.
 """
 
-from boundary import measure
+from .measuring import folder, inside, progress, shop
+from .results import Found, Plot, Table
 
-if __name__ == "__main__":
-    measure("own_database.py", "--example")
+
+def measure() -> Found:
+    with folder() as work:
+        progress("  generating the example")
+        found = inside("own_database.py", shop(work / "shop", "--example"))
+    rates, costs = found["rates"], found["costs"]
+    alone = next(iter(rates.values()))
+    ratios = {name: alone / rate for name, rate in rates.items()}
+    rows = [[name, rates[name], ratios[name], costs[name]] for name in rates]
+    return (
+        [Table("One SELECT, of a service", ["", "requests/s", "one to it", "CPU µs"], rows)],
+        Plot(
+            "A second database",
+            "requests per second",
+            [(name, rate, rate != alone) for name, rate in rates.items()],
+        ),
+        {"overhead": max(ratios.values())},
+        [],
+    )

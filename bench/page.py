@@ -13,8 +13,8 @@ PAGE, PLOTS = ROOT / "docs/benchmarks.md", ROOT / "docs/benchmarks"
 LOSES = "We lose"
 HEAD = """# Benchmarks
 
-What ours costs beside what others use, and every bound that was set for it. `make bench` measures
-and writes all of this page, `make bench only=NAME` one part of it.
+For whoever asks what it costs: ours beside what others use, and every bound that was set for it.
+`make bench` measures and writes all of this page, `make bench only=NAME` one part of it.
 
 Peers are installed and run beside ours, in rounds that alternate, and a ratio is of one run: trust
 ratios, and no milliseconds of another machine. Each part says when it ran, on what, and how busy

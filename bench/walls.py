@@ -2,7 +2,8 @@
 
 The same generated repository of 10, 100 and 300 modules, every third of which depends on the one
 before it; each tool set up for it as its documentation says. Then a common set of violations is
-planted, one after the other, in a repository of three: which tool refuses it?
+planted, one after the other, in a repository of three: which tool refuses it? Caches are warm
+where a tool has one.
 
 import-linter gets `private_modules`, `acyclic_siblings` and `layers`; it and modupy know what is
 internal by an underscore, so their copy of the repository has internals with one. tach gets a
@@ -25,7 +26,7 @@ from .peers.planted import PLANTS, Plant
 from .results import Found, Plot, Table
 from .tables import Cell
 
-SIZES, ROUNDS = (10, 100, 300), 3
+SIZES, ROUNDS = (10, 100, 300), 2
 INTERNAL = "service|tables|routes|jobs|wiring"
 PACKAGES = ("import-linter>=2.17,<3", "tach==0.35.3", "modupy[cli]==0.13.2")
 MODULES = "src/app/modules"
@@ -58,6 +59,7 @@ def measure() -> Found:
         for n, (plant, kind) in enumerate(zip(plants, kinds, strict=True))
     ]
     found.append(["all", "", *(f"{sums[tool.name]} of {len(plants)}" for tool in TOOLS)])
+    faster = [tool.name for tool in TOOLS[1:] if most[tool.name] < most[OURS_IMPORTS.name]]
     sizes = [f"{modules} modules" for modules in SIZES]
     return (
         [
@@ -75,9 +77,8 @@ def measure() -> Found:
         },
         [
             f"Peers: {installed}.",
-            "We lose in time: `ours` reads every statement of SQL and every name besides, and its"
-            " graph counts imports in functions, strings and tests. `ours, imports only` is what"
-            " the others do.",
+            f"We lose the time for imports only to {', '.join(faster) or 'nobody'}: ours also"
+            " follows imports in strings, scripts and tests, and names reached by attributes.",
             "Nobody but ours looks at SQL with `module.toml` in hand; whatever gets past it meets"
             " the module's role in Postgres, which no other tool here has.",
         ],
@@ -251,7 +252,7 @@ TOOLS = (
     Tool("ours", ("python", "-m", "checks"), for_ours),
     Tool(
         "import-linter",
-        ("lint-imports", "--config", ".importlinter.toml", "--no-cache"),
+        ("lint-imports", "--config", ".importlinter.toml"),
         for_import_linter,
         "_",
     ),

@@ -47,7 +47,7 @@ class Step:
 
 
 def name(page: Path) -> str:
-    return page.relative_to(ROOT).as_posix()
+    return page.relative_to(ROOT if page.is_relative_to(ROOT) else page.parent).as_posix()
 
 
 def fences(page: Path) -> Iterator[tuple[int, str, str]]:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -96,7 +97,8 @@ class Stranger:
     def interrupt(self) -> None:
         """Stop what goes on, as Ctrl-C does."""
         for process in self._going:
-            os.killpg(process.pid, signal.SIGINT)
+            with suppress(ProcessLookupError):  # It has stopped by itself.
+                os.killpg(process.pid, signal.SIGINT)
         for process in self._going:
             try:
                 process.wait(timeout=60)

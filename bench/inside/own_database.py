@@ -5,6 +5,7 @@ another for the module, and the data are in the main one still; and one whose da
 """
 
 import asyncio
+import json
 import os
 import statistics
 from collections.abc import Mapping
@@ -87,10 +88,7 @@ async def compare(servers: Mapping[str, tuple[int, int]]) -> None:
                 costs[name].append((cpu_seconds(process) - before) / requests * 1_000_000)
     rate = {name: statistics.median(found) for name, found in rates.items()}
     cost = {name: statistics.median(found) for name, found in costs.items()}
-    print(f"{'one SELECT over HTTP':24}{'requests/s':>12}{'ratio':>8}{'CPU µs':>10}   bound 1.05")
-    for name in servers:
-        print(f"{name:24}{rate[name]:12.0f}{rate[ONE] / rate[name]:8.2f}{cost[name]:10.0f}")
-    print("ratio: of the rate with one database to this one.")
+    print(json.dumps({"rates": rate, "costs": cost}))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ text stands in this repository, as they do on a forge; here they are made links 
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,14 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 TEMPLATE = ROOT / "template"
 README = "<!-- README.md, without its title -->\n"
-_ANSWERS = {
+_ANSWERS = {  # All there is to read about.
     "project_name": "shop",
     "description": "A modular monolith.",
     "owner": "@acme/team",
     "ci": "github",
     "catalog": "backstage",
     "deploy": "both",
-    "kubernetes": True,
-    "compose": True,
-    "services": {},
+    "services": {"billing": {"needs": ["identity"], "port": 8001, "data": 5433}},
 }
 _LOGGER = logging.getLogger(__name__)
 _FENCED = re.compile(r"^( *)```.*?^\1```$", re.DOTALL | re.MULTILINE)
@@ -56,13 +55,25 @@ _PAGES[str(DOCS / "adr")] = "adr/index"
 def write_pages(_app: Sphinx) -> None:
     """Write the pages that are made of others."""
     jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    answers = _ANSWERS | _computed(jinja)
     for page, path in ORIGINS.items():
         text = path.read_text("utf-8")
         if path.suffix == ".jinja":
-            text = jinja.from_string(text).render(_ANSWERS)
+            text = jinja.from_string(text).render(answers)
         _write(page, text)
     for page, text in _releases():
         _write(page, text)
+
+
+def _computed(jinja: jinja2.Environment) -> dict[str, Any]:
+    """What `copier.yml` makes of answers, as far as it does so by Jinja alone."""
+    found: dict[str, Any] = {}
+    for name, question in yaml.safe_load((ROOT / "copier.yml").read_text("utf-8")).items():
+        if not name.startswith("_") and question.get("when") is False:
+            with suppress(jinja2.TemplateError):
+                said = jinja.from_string(str(question["default"])).render(_ANSWERS | found)
+                found[name] = yaml.safe_load(said)
+    return found
 
 
 def _releases() -> Iterator[tuple[str, str]]:
