@@ -18,6 +18,7 @@ from app.platform.carving import (
     differences,
     go_back,
     look,
+    moving,
     prove,
     report,
     stop,
@@ -303,6 +304,13 @@ async def test_a_third_database_is_not_taken_for_the_own_one(ends: Ends, cluster
     assert await open_sides(ends) == ["own"]
     with pytest.raises(CarvingError, match="name the same database"):
         await state(Ends(other.main, End(True, other.main.url, other.main.url, "")))
+    for own, known in ((ends.own, [MODULE]), (other.own, [])):
+        pair = _again(Ends(ends.main, own))
+        for end in (pair.main, pair.own):
+            await end.begin()
+        assert await moving(pair) == known
+        for end in (pair.main, pair.own):
+            await end.session.close()
 
 
 async def test_a_password_that_has_changed_is_brought_to_the_stream_by_another_copy(

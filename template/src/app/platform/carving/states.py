@@ -134,7 +134,8 @@ def faults(standing: Standing) -> Iterator[Fault]:
             )
         if side.gate is Gate.CLOSED and not side.is_fenced:
             yield Fault(
-                f"{_name(side).capitalize()} is closed, and has tables without a fence: run `app migrate`."
+                f"{_name(side).capitalize()} is closed, and has tables without a fence: run `app migrate"
+                f"{' --own' if side.is_own else ''}`."
             )
     if stream is None:
         if standing.state is State.MOVED:
