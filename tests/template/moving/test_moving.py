@@ -1,5 +1,6 @@
 """Data move under writes, are proved equal, and come back, with no rights but those of a managed Postgres."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from app.platform.carving import (
     differences,
     go_back,
     look,
+    moving,
     prove,
     report,
     stop,
     watch_copy,
 )
+from app.platform.carving.streams import publish
 
 from .moving import (
     MODULE,
@@ -81,6 +84,36 @@ async def test_data_move_under_writes_and_come_back_with_all_that_was_written_si
         assert (await open_sides(ends), await try_to_write(ends.own.url)) == (["main"], "SCV01")
     assert writer.written == await rows(ends.main.url)
     assert await state(ends) == (State.STREAMING, [])
+
+
+async def test_rows_of_every_kind_arrive_as_they_are(ends: Ends) -> None:
+    """Large ones of which another column changes, enums, ranges, identities that nobody gives."""
+    for statement in (
+        "CREATE TYPE {0}.mood AS ENUM ('a', 'ä b')",
+        "CREATE TABLE {0}.kinds (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, mood {0}.mood, moods {0}.mood[], "
+        "large text, n int, during tstzrange, at timestamptz DEFAULT 'infinity', f float8, c char(5))",
+        "ALTER TABLE {0}.kinds ALTER COLUMN large SET STORAGE EXTERNAL",
+    ):
+        for end in (ends.main, ends.own):
+            session = await end.connect()
+            if end is ends.own and "TYPE" in statement and "ALTER" not in statement:
+                await make_tables(end)
+            await session.execute(f"SET ROLE app__{MODULE}__owner; {statement.format(MODULE)}")
+            await session.close()
+    fill = (
+        f"INSERT INTO {MODULE}.kinds (mood, moods, large, n, during, f, c) SELECT 'ä b', ARRAY['a', NULL]::{MODULE}.mood[], "
+        "repeat(md5(n::text), 3000), n, '[2026-01-01,)', 'NaN', 'a' FROM generate_series(1, 50) AS n"
+    )
+    await query(ends.main.url, fill)
+    await copy(ends)
+    await query(ends.main.url, fill)
+    await query(ends.main.url, f"UPDATE {MODULE}.kinds SET n = -n, f = '-0'")
+    await query(ends.main.url, f"DELETE FROM {MODULE}.kinds WHERE id % 7 = 0")
+    for to_own in (True, False):
+        assert not differences((await move(ends, to_own=to_own)).compared)
+        opened = ends.own if to_own else ends.main
+        await query(opened.url, f"UPDATE {MODULE}.kinds SET id = DEFAULT WHERE id % 3 = 0")
+    assert not differences((await move(ends)).compared)
 
 
 async def test_who_holds_no_lock_is_refused_and_loses_nothing(ends: Ends) -> None:
@@ -210,9 +243,23 @@ async def test_new_tables_and_columns_are_noticed(ends: Ends) -> None:
     await query(ends.main.url, f"ALTER TABLE {MODULE}.later ADD COLUMN more text")
     with pytest.raises(CarvingError, match=r"differ on both sides: later\.more"):
         await move(ends)
+    await query(ends.main.url, f"INSERT INTO {MODULE}.later VALUES (2, 'too early')")
+    for _ in range(100):
+        if (await _stream(ends))["failed"]:
+            break
+        await asyncio.sleep(0.1)
     await query(ends.own.url, f"ALTER TABLE {MODULE}.later ADD COLUMN more text")
+    for _ in range(100):  # It tries again after a while.
+        if (await _stream(ends))["runs"]:
+            break
+        await asyncio.sleep(0.1)
     await move(ends)
-    assert await query(ends.own.url, f"SELECT count(*) FROM {MODULE}.later") == 1
+    assert await query(ends.own.url, f"SELECT more FROM {MODULE}.later WHERE id = 2") == "too early"
+
+
+async def _stream(ends: Ends) -> dict[str, int]:
+    async with connected(ends, MODULE):
+        return dict((await report(ends, MODULE))["stream"])
 
 
 async def test_a_transaction_that_does_not_end_gives_the_cut_up_and_is_named(ends: Ends) -> None:
@@ -257,6 +304,13 @@ async def test_a_third_database_is_not_taken_for_the_own_one(ends: Ends, cluster
     assert await open_sides(ends) == ["own"]
     with pytest.raises(CarvingError, match="name the same database"):
         await state(Ends(other.main, End(True, other.main.url, other.main.url, "")))
+    for own, known in ((ends.own, [MODULE]), (other.own, [])):
+        pair = _again(Ends(ends.main, own))
+        for end in (pair.main, pair.own):
+            await end.begin()
+        assert await moving(pair) == known
+        for end in (pair.main, pair.own):
+            await end.session.close()
 
 
 async def test_a_password_that_has_changed_is_brought_to_the_stream_by_another_copy(
@@ -276,6 +330,14 @@ async def test_a_slot_that_is_gone_is_told_of_and_the_copy_begins_anew(ends: End
     await copy(ends)
     async with connected(ends, MODULE):
         slot = ends.main.stream_of(MODULE)
+        await ends.main.session.execute(f"DROP PUBLICATION carving_{MODULE}")
+    assert (
+        "The publication of the stream is gone from the main database" in (await state(ends))[1][0]
+    )
+    with pytest.raises(CarvingError, match="publication of the stream is gone"):
+        await copy(ends)
+    async with connected(ends, MODULE):
+        await publish(ends.main, MODULE)
         await ends.own.session.execute(f'ALTER SUBSCRIPTION "{slot}" DISABLE')
         for _ in range(100):
             if not await query(

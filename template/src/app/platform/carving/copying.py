@@ -68,6 +68,9 @@ async def begin_copy(
             f"{target.name.capitalize()} takes the writes of {module}, so nothing is copied there. "
             f"`app carve status {module}` says where things are."
         )
+    if standing.target.subscription is not None and standing.source.published is None:
+        # What was written since was not sent, whether there is one again or not.
+        raise CarvingError(" ".join(each.what for each in faults(standing)))
     await make_gate(ends.main, ends.own, module, Gate.OPEN)
     if standing.target.gate is Gate.AWAY:
         await target.session.execute(change_gate(module, Gate.CLOSED, was="'away'"))

@@ -57,7 +57,11 @@ class End:
 
     async def connect(self) -> asyncpg.Connection:
         """Open another session, for what takes its time or holds locks."""
-        settings = {"application_name": self.command, "client_connection_check_interval": "1s"}
+        settings = {
+            "application_name": self.command,
+            "client_connection_check_interval": "1s",
+            "synchronous_commit": "on",  # A side that was closed is so after a crash as well.
+        }
         try:
             async with asyncio.timeout(2 * CONNECT):
                 return await connect(self.url, server_settings=settings, command_timeout=None)

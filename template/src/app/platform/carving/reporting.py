@@ -12,12 +12,14 @@ from app.platform.carving.settling import stand
 from app.platform.carving.states import faults, NEXT, Standing
 from app.platform.database import HAS_GATES
 
+_MOVING = "SELECT module FROM carving.gates WHERE coalesce(peer, $1) = $1 ORDER BY module"
+
 
 async def moving(ends: Ends) -> list[str]:
-    """Return the modules of which the main database has a gate."""
+    """Return the modules whose data move, or have, between these two databases, and no third."""
     if not await ends.main.session.fetchval(HAS_GATES):
         return []
-    rows = await ends.main.session.fetch("SELECT module FROM carving.gates ORDER BY module")
+    rows = await ends.main.session.fetch(_MOVING, await ends.own.identity())
     return [each["module"] for each in rows]
 
 

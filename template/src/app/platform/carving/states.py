@@ -129,10 +129,13 @@ def faults(standing: Standing) -> Iterator[Fault]:
         return
     for side in (source, target):
         if side.is_open and side.has_fence:
-            yield Fault(f"{_name(side).capitalize()} is open, and still refuses writes: run any command.")
+            yield Fault(
+                f"{_name(side).capitalize()} is open, and still refuses writes: run any command."
+            )
         if side.gate is Gate.CLOSED and not side.is_fenced:
             yield Fault(
-                f"{_name(side).capitalize()} is closed, and has tables without a fence: run `app migrate`."
+                f"{_name(side).capitalize()} is closed, and has tables without a fence: run `app migrate"
+                f"{' --own' if side.is_own else ''}`."
             )
     if stream is None:
         if standing.state is State.MOVED:
@@ -143,6 +146,8 @@ def faults(standing: Standing) -> Iterator[Fault]:
         if slot is not None and standing.state is not State.CUTTING:
             yield Fault(f"A slot keeps WAL in {here}, and nothing reads it: {copy}, or stop.")
         return
+    if source.published is None:
+        yield Fault(f"The publication of the stream is gone from {here}: {again}.")
     if slot is None:
         yield Fault(f"The slot of the stream is gone from {here}: {again}.")
     elif slot.is_lost:

@@ -31,7 +31,8 @@ _GATHER = 0.02
 """Seconds in which more may come, before those are carried that it was told of."""
 _LOOK = 5.0
 """Seconds after which it is looked for what is held, or was left by those who died."""
-_PREPARE = "SET datestyle = 'ISO'; SET idle_in_transaction_session_timeout = %d"
+_PREPARE = "SET datestyle = 'ISO'; SET idle_in_transaction_session_timeout = %d; SET synchronous_commit = on"
+"""What is deleted on one side has to be on the disk of the other."""
 _BEAT = f"""UPDATE {NAMES.qualified.queue_table} SET heartbeat = now()
     WHERE queue_manager_id = $1 AND id = ANY($2)"""
 
