@@ -70,6 +70,6 @@ def adopt(
     for warning in found.warnings:
         screen.warn(warning)
     if found.written:
-        print(f"Wrote {len(found.changes)} files of answers. Next: git commit, scaffold update")
+        print(f"Wrote the answers: {len(found.changes)} files. Next: git commit, scaffold update")
     else:
         print("Nothing was written.")

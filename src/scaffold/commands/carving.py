@@ -51,7 +51,7 @@ def carve(
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
-    """Make a module a deployment of its own, or say what it costs.
+    """Make a module a service, or say what that would cost.
 
     The bill comes first: which calls would lose their transaction, which values cannot cross a
     wire, what goes with the module. Where it is clean, or accepted, one commit has all that the
