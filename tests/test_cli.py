@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,7 @@ def test_without_a_command_the_help_is_shown_as_it_is(run, name):
     result = run(*name)
     assert (result.code, result.out) == (2, "")
     assert result.err == run(*name, "--help").out
+    assert not re.search(r"\w\.\.\.", result.err)  # What a command does fits its line.
 
 
 def test_modules_are_listed(shop, run):

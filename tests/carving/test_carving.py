@@ -51,7 +51,7 @@ def test_what_to_do_next_is_said_in_order(shop, run):
         "shop/billing-app: database_url",
         "REMOTE_MODULES= make up",
         "without REMOTE_MODULES in the overlay's settings.env",
-        "scaffold carve billing --undo",
+        "scaffold uncarve billing",
     ]
     assert sorted(wanted, key=said.index) == wanted
 
@@ -301,7 +301,7 @@ def test_what_cannot_be_carved_is_refused_in_a_sentence(shop, refused, command, 
 
 def test_what_is_carved_is_neither_carved_again_nor_renamed_nor_removed(shop, run, refused):
     run(*CARVE)
-    undo = "scaffold carve billing --undo"
+    undo = "scaffold uncarve billing"
     assert f"is a service already; `{undo}`" in refused(*CARVE)
     assert f"is a service of its own; `{undo}` first" in refused(
         "rename-module", "billing", "bills"

@@ -16,9 +16,7 @@ def check(start: Path, name: str) -> list[str]:
     """Refuse a module that is not there, or carved already; return which others are."""
     work = Work(start, name, None, lambda _: None)
     if name in work.services:
-        raise ScaffoldError(
-            f"{name} is a service already; `scaffold carve {name} --undo` takes it back"
-        )
+        raise ScaffoldError(f"{name} is a service already; `scaffold uncarve {name}` takes it back")
     if "service" in repository.read_settings(work.folder):
         raise ScaffoldError(f"{work.toml} has [service], and nothing serves it; take that out")
     file = work.root / moved.FILE

@@ -138,7 +138,7 @@ def check_called(content: bytes, path: str, name: str) -> None:
     if called is not None and name not in (each.partition("=")[0] for each in called.split()):
         raise ScaffoldError(
             f"{path} has REMOTE_MODULES without {name}, so that others work on its tables in the "
-            "main database; let calls go over there, deploy that, and try again"
+            f"main database; take that line out, or add {name}, deploy that, and try again"
         )
 
 

@@ -30,14 +30,13 @@ def check_together(root: Path, name: str, what: str) -> None:
     """Refuse to rename or remove a module that is a service, or that one calls."""
     recorded = repository.read_template(root / repository.ANSWERS)
     for each, about in services_of(recorded.answers).items():
-        undo = f"uncarve {each}" if own_data(about) else f"carve {each} --undo"
         if each == name:
             raise ScaffoldError(
-                f"{name} is a service of its own; `scaffold {undo}` first, deploy "
+                f"{name} is a service of its own; `scaffold uncarve {each}` first, deploy "
                 f"that, and {what} it then"
             )
         if name in about.get("needs", ()):
             raise ScaffoldError(
-                f"{each}, which is a service of its own, calls {name}; `scaffold {undo}` "
+                f"{each}, which is a service of its own, calls {name}; `scaffold uncarve {each}` "
                 f"first, deploy that, {what} {name}, and carve again"
             )

@@ -144,5 +144,5 @@ def _over(done: Carved) -> Iterator[Step]:
 def _back(done: Carved) -> Step:
     return (
         "back: REMOTE_MODULES= calls it in the process again; all of it is taken back by",
-        [f"scaffold carve {done.module} --undo"],
+        [f"scaffold uncarve {done.module}"],
     )

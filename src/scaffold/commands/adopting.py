@@ -70,6 +70,7 @@ def adopt(
     for warning in found.warnings:
         screen.warn(warning)
     if found.written:
-        print(f"Wrote {len(found.changes)} files of answers. Next: git commit, scaffold update")
+        files = "1 file" if len(found.changes) == 1 else f"{len(found.changes)} files"
+        print(f"Wrote {files} of answers. Next: git commit, scaffold update")
     else:
         print("Nothing was written.")

@@ -51,7 +51,7 @@ def carve(
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
-    """Make a module a deployment of its own, or say what that would cost.
+    """Make a module a service, or say what that would cost.
 
     The bill comes first: which calls would lose their transaction, which values cannot cross a
     wire, what goes with the module. Where it is clean, or accepted, one commit has all that the
@@ -69,8 +69,7 @@ def carve(
       scaffold carve billing --bill --metrics http://127.0.0.1:9464/metrics --json
       scaffold carve billing --because scaling --dry-run
       scaffold carve billing --because scaling --accept-bill
-      scaffold carve billing --undo
-      scaffold carve billing --data
+      scaffold carve billing --data --dry-run
     """
     if (undo or data) and (bill or because or metrics or accept_bill):
         raise typer.TyperException(

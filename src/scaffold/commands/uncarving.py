@@ -18,11 +18,12 @@ def uncarve(
     as_json: Json = False,
     inside: Inside = Path(),
 ) -> None:
-    """Bring a module home: its data first, then all that carving it has written, in one commit.
+    """Bring a carved module home, in one commit.
 
-    Where its data have moved, only its databases know where they are. So it says what brings them
-    home, and writes nothing before that is done: ask again with --data-are-home. Where
-    OWN_DATABASE_URL or OWN_MIGRATION_DATABASE_URL is set, it asks them itself (`app carve status`).
+    Its data first, then all that carving has written. Where its data have moved, only its databases
+    know where they are. So it says what brings them home, and writes nothing before that is done:
+    ask again with --data-are-home. Where OWN_DATABASE_URL or OWN_MIGRATION_DATABASE_URL is set, it
+    asks them itself (`app carve status`).
 
     \b
     Examples:

@@ -68,11 +68,11 @@ def serve(
 
 @cli.command(epilog="Example: DATABASE_URL=postgresql://… app worker")
 def worker() -> None:
-    """Run jobs, beside `app serve`: start more of them for more work.
+    """Run jobs, beside `app serve`.
 
-    At SIGTERM or Ctrl-C it takes no more jobs, and gives those that run WORKER_DRAIN_TIMEOUT
-    seconds to end. DATABASE_URL must reach Postgres itself, or a pooler that pools sessions,
-    not transactions.
+    Start more of them for more work. At SIGTERM or Ctrl-C it takes no more jobs, and gives those
+    that run WORKER_DRAIN_TIMEOUT seconds to end. DATABASE_URL must reach Postgres itself, or a
+    pooler that pools sessions, not transactions.
     """
     from app.main import run_worker
     from app.platform.settings import load_settings
@@ -98,7 +98,7 @@ def apply_migrations(
         bool, typer.Option("--own", help="The database of OWN_MIGRATION_DATABASE_URL.")
     ] = False,
 ) -> None:
-    """Create schemas and roles, and apply the migrations of every module.
+    """Make schemas and roles, and apply all migrations.
 
     Connects with MIGRATION_DATABASE_URL, or DATABASE_URL where that is not set; without both, to the
     database of the `app dev` that runs here. A deployment says --unless-ahead: the release before may
@@ -147,7 +147,7 @@ def apply_migrations(
 
 @cli.command("modules", epilog="Example: app modules")
 def list_modules() -> None:
-    """Show the modules, who owns each, and what it depends on."""
+    """List the modules, their owners and dependencies."""
     from app.platform.wiring import read_modules
 
     for each in read_modules(modules):

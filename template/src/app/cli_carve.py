@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 carve = typer.Typer(
-    help="Move the data of a module to a database of its own, and back, while it is used.",
+    help="Move a module's data to its own database, and back.",
     no_args_is_help=True,
 )
 Name = Annotated[str, typer.Argument(metavar="MODULE")]
@@ -41,7 +41,10 @@ Pause = Annotated[
 
 @carve.command("look", epilog="Example: app carve look billing")
 def look(name: Name, home: Home = False, json: AsJson = False) -> None:
-    """Say what is in the way of a copy, with its cure, and how much there is. Exit 1 if something is."""
+    """Say what is in the way of a copy, and its cure.
+
+    And how much there is to copy. Exit 1 if something is in the way.
+    """
     from app.platform.carving import look as look_at
 
     looked = _with_ends(name, "look", lambda ends, _: look_at(ends, not home, name))
@@ -71,9 +74,9 @@ def copy(
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Copy the module's tables to the other database, and let that follow. Run again, it goes on.
+    """Copy the tables to the other database, which follows.
 
-    Nothing changes for the application, which writes where it did.
+    Run again, it goes on. Nothing changes for the application, which writes where it did.
     """
     from app.platform.carving import begin_copy, CarvingError, report, watch_copy
     from app.platform.carving import look as look_at
@@ -102,8 +105,10 @@ def status(
     pause: Pause = 2.0,
     json: AsJson = False,
 ) -> None:
-    """Say where a module's data are, what is wrong, and what is safe to do next. Exit 1 if something is
-    wrong."""
+    """Say where a module's data are, and what is safe to do.
+
+    And what is wrong: exit 1 if something is.
+    """
     from app.platform.carving import (
         ends_of,
         half_a_report,
@@ -174,7 +179,10 @@ def cut(
 
 @carve.command("back", epilog="Example: app carve back billing")
 def back(name: Name, pause: Pause = 2.0, proof_first: bool = False, json: AsJson = False) -> None:
-    """Let the main database take the writes again, with all that was written since the cut."""
+    """Let the main database take the writes again.
+
+    It has all that was written since the cut.
+    """
     _cut(name, False, pause, proof_first, True, json)
 
 
@@ -200,7 +208,10 @@ def confirm(
 
 @carve.command("stop", epilog="Example: app carve stop billing")
 def stop(name: Name, home: Home = False, json: AsJson = False) -> None:
-    """Undo a copy, before the cut: the stream, and the tables of the side that takes no writes."""
+    """Undo a copy, before the cut.
+
+    The stream goes, and the tables of the side that takes no writes.
+    """
     from app.platform.carving import stop as undo
 
     _with_ends(name, "stop", lambda ends, _: undo(ends, not home, name, say))

@@ -23,7 +23,10 @@ def show_flags(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the flags of every module: on, off or targeted, who owns them, when they expire."""
+    """List the flags of every module.
+
+    On, off or targeted, who owns them, when they expire.
+    """
     from app.platform.flags import FlagFiles
     from app.platform.wiring import discover
 

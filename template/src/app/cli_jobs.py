@@ -47,7 +47,10 @@ Ids = Annotated[list[int] | None, typer.Argument(metavar="ID…")]
 def list_jobs(
     module: InModule = None, state: InState = None, limit: Limit = 100, json: AsJson = False
 ) -> None:
-    """List jobs that wait, run, are held, or wait for code that this version does not have."""
+    """List jobs that wait, run or are held.
+
+    Or that wait for code which this version does not have: unknown.
+    """
     found = _find(module=module, state=state, limit=limit)
     if json:
         _print_json([asdict(job) for job in found])
@@ -73,7 +76,7 @@ def count(json: AsJson = False) -> None:
 
 @jobs.command("show", epilog="Example: app jobs show 42")
 def show_job(id: Id, json: AsJson = False) -> None:
-    """Show a job: its arguments, what became of it, and why it failed."""
+    """Show a job: arguments, history, and why it failed."""
     from app.platform.jobs import find_job, history_of
 
     job = _ask(lambda queue, known: find_job(queue, known, id))
@@ -90,10 +93,11 @@ def show_job(id: Id, json: AsJson = False) -> None:
 
 @jobs.command("retry", epilog="Example: app jobs retry 42")
 def retry(ids: Ids = None, module: InModule = None, json: AsJson = False) -> None:
-    """Run held jobs again: those named, all or none; or all of a module.
+    """Run held jobs again.
 
-    Of several jobs of a module with one key, the newest; the others are named, and stay held. Exit 1
-    where there were some, and none could be run.
+    Those named, all or none; or all of a module. Of several jobs of a module with one key, the
+    newest; the others are named, and stay held. Exit 1 where there were some, and none could be
+    run.
     """
     from app.platform.jobs import retry_held, retry_jobs
 
@@ -117,8 +121,10 @@ def retry(ids: Ids = None, module: InModule = None, json: AsJson = False) -> Non
 def drop(
     ids: Ids = None, module: InModule = None, unknown: Unknown = False, json: AsJson = False
 ) -> None:
-    """Delete jobs: those named, which may also wait or have lost their worker, or all that are held
-    of a module. All or none.
+    """Delete jobs.
+
+    Those named, which may also wait or have lost their worker, or all that are held of a module.
+    All or none.
 
     With --unknown, all that wait for code which this version does not have; a newer version that
     is just being deployed may have it.

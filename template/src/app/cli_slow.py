@@ -27,10 +27,10 @@ def show_slow(
     limit: Annotated[int, typer.Option(min=1, max=100, help="Show so many of each module.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    """List the statements of each module that took longest in all, with plan and hint.
+    """List the slowest statements of each module.
 
-    As Postgres has counted them since its statistics began. Needs DATABASE_URL, or `app dev`.
-    Runs none of them, and shows no values.
+    Those that took longest in all, with plan and hint, as Postgres has counted them since its
+    statistics began. Needs DATABASE_URL, or `app dev`. Runs none of them, and shows no values.
     """
     from app.platform.database import find_open_side, sides_of
     from app.platform.query_stats import slow_statements, StatisticsError

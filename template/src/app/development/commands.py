@@ -36,12 +36,12 @@ def dev(
         str, typer.Option(metavar="MODULES", help="Run these each in a process of its own.")
     ] = "",
 ) -> None:
-    """Run everything on this machine: Postgres, migrations, web server and worker, with reload.
+    """Run everything on this machine, with reload.
 
-    Uses DATABASE_URL where it is set, and a Postgres of its own otherwise. A migration that is not
-    committed waits until `app migrate` applies it.
-    With --remote "billing identity", others call these over HTTP. Each serves its own routes, on the
-    next free port; it says which.
+    Postgres, migrations, web server and worker. Uses DATABASE_URL where it is set, and a Postgres
+    of its own otherwise. A migration that is not committed waits until `app migrate` applies it.
+    With --remote "billing identity", others call these over HTTP. Each serves its own routes, on
+    the next free port; it says which.
     """
     import uvicorn
 
@@ -96,7 +96,7 @@ def write_migration(
         bool, typer.Option("--by-hand", help="Write what can be written; the rest is for you.")
     ] = False,
 ) -> None:
-    """Write what makes of a module's migrations what its tables say.
+    """Write the migration that tables.py asks for.
 
     It is tried first, on a database of its own. The last word is with the tests, which compare both.
     """
@@ -142,7 +142,9 @@ def token(
         list[str] | None, typer.Option(help="What it allows; give it several times for several.")
     ] = None,
 ) -> None:
-    """Print a token for a day, which `app dev` believes: curl -H "Authorization: Bearer $(app token)"
+    """Print a token for a day, which `app dev` believes.
+
+    curl -H "Authorization: Bearer $(app token)" http://127.0.0.1:8000/…
 
     In production, the issuer in OIDC_ISSUER makes tokens.
     """
@@ -155,10 +157,10 @@ def token(
 
 @commands.command(epilog="Agents find it in .mcp.json.")
 def mcp() -> None:
-    """Tell agents what the console of `make dev` knows, on standard input and output.
+    """Tell agents what the console knows, over MCP.
 
-    By the Model Context Protocol: the last error, a trace, slow SQL, the map, the queue, and one query
-    that only reads, under the role of a module.
+    On standard input and output, of `make dev`. By the Model Context Protocol: the last error, a
+    trace, slow SQL, the map, the queue, and one query that only reads, under the role of a module.
     """
     if os.environ.get("ENVIRONMENT", "development") != "development":
         fail("ENVIRONMENT is production: this is for development only, so unset it.")
@@ -173,7 +175,10 @@ def mcp() -> None:
 
 @commands.command(epilog="Example: app shell")
 def shell() -> None:
-    """Open a Python prompt in the wired application: `await catalog.list_items(None, 10)`."""
+    """Open a Python prompt in the wired application.
+
+    `await catalog.list_items(None, 10)`
+    """
     from app.development.database import development_settings
     from app.development.shell import run_shell
 
@@ -183,7 +188,10 @@ def shell() -> None:
 
 @commands.command("map", epilog="Example: app map --svg docs/architecture.svg")
 def show_map(svg: File = None, mermaid: File = None, json: File = None) -> None:
-    """Draw the modules, their interfaces and what they depend on: here, or into files."""
+    """Draw the modules and what they depend on.
+
+    With their interfaces: here, or into files.
+    """
     from app.development.map import as_json, as_mermaid, as_text, draw_map
     from app.development.map_svg import as_svg
     from app.platform.wiring import discover

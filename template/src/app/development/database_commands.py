@@ -92,10 +92,10 @@ def reset(
 
 @database.command(epilog="Example: app db seed")
 def seed() -> None:
-    """Run `async def seed(tx: Tx, …)` of each module's seed.py, dependencies first.
+    """Run the seed.py of each module, dependencies first.
 
-    It may ask for its module's interface, and those that it depends on. Each is one transaction, and
-    is run again and again: it writes what is missing.
+    It has `async def seed(tx: Tx, …)`, which may ask for its module's interface, and those that it
+    depends on. Each is one transaction, and is run again and again: it writes what is missing.
     """
     from app.development.database import development_settings
 
