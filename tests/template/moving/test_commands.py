@@ -62,6 +62,7 @@ def app(environment: dict[str, str], *words: str, fails: int = 0) -> str:
         for name, value in environment.items():
             patch.setenv(name, value)
         patch.setattr("sys.argv", ["app", *words])
+        patch.setattr("app.platform.carving.ready._WATCHED", 0.1)
         main()
         raise SystemExit(0)
     assert (ended.value.code or 0) == fails, (words, out.getvalue(), err.getvalue())

@@ -25,7 +25,7 @@ _WATCHES = """SELECT EXISTS (SELECT FROM pg_locks
     WHERE locktype = 'advisory' AND granted AND mode = 'ShareLock'
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND classid::bigint = $1::bigint & 4294967295 AND objid::bigint = $2::bigint & 4294967295)"""
-_WATCHED = 5.0
+_WATCHED = 10.0
 """Seconds in which a process comes back to a side that was closed, or away."""
 _HAS_QUEUE = "SELECT to_regclass('queue.pgqueuer') IS NOT NULL"
 _JOBS = "SELECT count(*) FROM queue.pgqueuer"
