@@ -49,6 +49,7 @@ def print_report(found: dict[str, Any]) -> None:
         typer.echo(
             f"  stream from {stream['from']} to {stream['to']}: {done} of {len(stream['tables'])} tables, "
             f"{stream['behind_bytes'] or 0:,} bytes behind, {stream['kept_bytes'] or 0:,} kept"
+            + (f", failed {stream['failed']} times so far" if stream["failed"] else "")
         )
     if found["proof"]:
         equal = "equal" if found["proof"]["is_equal"] else "NOT equal"

@@ -62,7 +62,7 @@ def test_of_two_closed_sides_the_stream_that_runs_says_which_was_open() -> None:
         (replace(SENDING, slot=replace(SLOT, wal_status="extended")), COMPLETE, "before the disk"),
         (SENDING, replace(COMPLETE, enabled=False), "is disabled"),
         (SENDING, replace(COMPLETE, runs=False), "does not run"),
-        (SENDING, replace(COMPLETE, failed=3), "has failed 3 times"),
+        (SENDING, replace(COMPLETE, runs=False, failed=3), "has failed 3 times"),
         (replace(SENDING, tables={"a": False, "b": False}), COMPLETE, "not copied yet: b"),
         (replace(SENDING, tables={"a": True}), COMPLETE, "still refuses writes"),
     ],

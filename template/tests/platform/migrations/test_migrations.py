@@ -139,10 +139,10 @@ async def test_a_queue_beside_the_main_one_numbers_its_jobs_apart(moving: Settin
     number = "SELECT nextval('queue.pgqueuer_id_seq')"
     assert await own.fetchval(number) == 1
     async with gates_in({Side.OWN: (url, url)}):
-        assert await migrate(url, LOGIN, FOLDERS) == []
+        assert await migrate(url, LOGIN, FOLDERS, own=moving.modules) == []
         first = await own.fetchval(number)
         assert first > 1_000_000_000_000
-        assert await migrate(url, LOGIN, FOLDERS) == []
+        assert await migrate(url, LOGIN, FOLDERS, own=moving.modules) == []
         assert await own.fetchval(number) == first + 1
     await own.close()
 

@@ -162,13 +162,8 @@ def faults(standing: Standing) -> Iterator[Fault]:
         yield Fault(f"The stream is disabled in {there}: run {copy} again.")
     elif stream.enabled and not stream.runs:
         yield Fault(
-            f"The stream does not run in {there}: its server's log says why. It tries again."
-        )
-    if stream.failed:
-        yield Fault(
-            f"The stream has failed {stream.failed} times in {there}; its server's log says why. If it does "
-            f"so no more: SELECT pg_stat_reset_subscription_stats({stream.oid});",
-            blocks=False,
+            f"The stream does not run in {there}, and has failed {stream.failed} times: its server's log says "
+            "why. It tries again."
         )
     if source.published is not None and (new := _new(standing)):
         yield Fault(f"New tables are not copied yet: {', '.join(new)}. Run {copy} again.")
