@@ -9,10 +9,9 @@ import asyncio
 import json
 import os
 import secrets
-import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,23 +75,22 @@ class Move:
     def command(self, command: str, *options: str) -> list[str]:
         return [str(self.operator.path / APP), "carve", command, "billing", *options]
 
-    def killed(self, seconds: float, command: str, *options: str) -> bool:
-        """Kill a command after so long; return False if it had ended."""
+    def disturbed(
+        self, seconds: float, disturb: Callable[[subprocess.Popen[bytes]], None], command: str
+    ) -> None:
+        """Do something to a command, or to whom it needs, after so long, and wait for its end."""
         process = subprocess.Popen(
-            self.command(command, *options),
+            self.command(command),
             env=self.operator.environment,
             cwd=self.operator.path,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
-            return False
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return True
+        disturb(process)
+        process.wait(120)
 
     def open_sides(self) -> list[str]:
         """Return which databases take writes of billing, as their fences have it."""

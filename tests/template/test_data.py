@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from generated import ROOT, Generate
+from replica import Server
 from running import bearer
 from services import Customers, Process
 from two_databases import FILL, Move, execute, moving
@@ -84,7 +85,14 @@ def test_nobody_has_complained(move: Move) -> None:
 def test_whatever_is_killed_one_side_takes_writes(move: Move, load: Customers) -> None:
     """The command, at random moments; and then in turn a process of the shop, or a server."""
     chance = random.Random(KILLS)
-    victims = [None, None, move.site.billing, move.site.billing_worker, move.main, move.own]
+    victims: list[Process | Server | None] = [
+        None,
+        None,
+        move.site.billing,
+        move.site.billing_worker,
+        move.main,
+        move.own,
+    ]
     longest = 0.0
     for number in range(KILLS):
         began = time.monotonic()
@@ -150,18 +158,15 @@ def moved(move: Move, command: str, *options: str) -> None:
         assert len(move.open_sides()) == 1
 
 
-def hit(move: Move, victim: object, command: str, after: float) -> None:
-    """Kill a command, and somebody with it, and let everybody begin again."""
+def hit(move: Move, victim: Process | Server | None, command: str, after: float) -> None:
+    """Kill somebody in the middle of a command, or the command, and let everybody begin again."""
     if victim is None:
-        move.killed(after, command)
-        return
-    if isinstance(victim, Process):
-        move.killed(after, command)
-        victim.kill()
+        move.disturbed(after, lambda process: process.kill(), command)
+    elif isinstance(victim, Server):
+        move.disturbed(after, lambda _: victim.stop(at_once=True), command)
+        victim.start()
+    else:
+        move.disturbed(after, lambda _: victim.kill(), command)
         victim.start()
         if victim is move.site.billing:
             move.site.billing.wait()
-        return
-    victim.stop(at_once=True)  # type: ignore[attr-defined]
-    move.killed(after, command)
-    victim.start()  # type: ignore[attr-defined]
