@@ -129,10 +129,10 @@ async def look_at_pair(source: End, target: End, module: str) -> list[Finding]:
     locales = [dict(await end.row(_LOCALE)) for end in (source, target)]
     if locales[0]["encoding"] != locales[1]["encoding"]:
         what = f"the encodings differ: {locales[0]['encoding']} and {locales[1]['encoding']}"
-        found.append(Finding(what, "make the own database in the same encoding, as UTF8"))
+        found.append(Finding(what, "create the own database in the same encoding, as UTF8"))
     if _rest(locales[0]) != _rest(locales[1]):
         what = f"texts are sorted otherwise: {_told(locales[0])} and {_told(locales[1])}"
-        cure = "make the own database with the same LOCALE_PROVIDER, LC_COLLATE and LC_CTYPE, or accept it"
+        cure = "create the own database with the same LOCALE_PROVIDER, LC_COLLATE and LC_CTYPE, or accept it"
         found.append(Finding(what, cure, blocks=False))
     if source.version > target.version:
         what = f"{target.name} runs PostgreSQL {target.version}, older than {source.version}"

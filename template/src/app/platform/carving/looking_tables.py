@@ -159,7 +159,7 @@ def _kind(name: str, kind: str, persistence: str, secured: bool) -> list[Finding
         found.append(Finding(f"{name} is unlogged", "ALTER TABLE … SET LOGGED, or drop it"))
     if kind == "p":
         what = f"{name} is partitioned"
-        cure = "make new partitions on both sides, in a migration, while a stream runs"
+        cure = "add partitions on both sides, in a migration, while a stream runs"
         found.append(Finding(what, cure, blocks=False))
     if kind == "m":
         what, cure = f"{name} is a materialized view", "refresh it on the other side after the cut"
