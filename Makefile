@@ -29,7 +29,7 @@ test-update: | $(UV)  ## Update repositories of this template's whole past, and 
 test-carve: | $(UV)  ## Carve billing out of the example, and kill what places orders at each step
 	$(UV) run pytest -m carved $(only)
 
-test-data: | $(UV)  ## Move a million rows to another server under load, and back, and kill who takes part (needs Debian's PostgreSQL 15)
+test-data: | $(UV)  ## Move data to another server under load, and back, and kill who takes part (ROWS=1000000 KILLS=30 for long; needs Debian's PostgreSQL 15)
 	$(UV) run pytest -m data $(only)
 
 test-moves: | $(UV)  ## Rename and remove modules while the shop serves and works
