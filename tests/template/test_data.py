@@ -140,8 +140,8 @@ def test_and_then_it_comes_home(move: Move, load: Customers) -> None:
 
 def test_each_command_of_the_runbook_was_typed_above(move: Move) -> None:
     page = (ROOT / "template/docs/carving-data.md.jinja").read_text("utf-8")
-    blocks = re.findall(r"^ *```\n(.*?)^ *```$", page, re.DOTALL | re.MULTILINE)
-    commands = {line.strip() for block in blocks for line in block.splitlines()}
+    blocks = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", page, re.DOTALL | re.MULTILINE)
+    commands = {line.strip() for kind, each in blocks if not kind for line in each.splitlines()}
     assert len(commands) > 8
     assert commands <= move.typed
 

@@ -34,6 +34,8 @@ _PROGRESS = """SELECT pg_class.relname AS name, srsubstate::text AS state, coale
 _ROWS = """SELECT relname AS name, greatest(reltuples, 0)::bigint AS rows FROM pg_class
     WHERE relnamespace = to_regnamespace(quote_ident($1)) AND relkind = 'r'"""
 _LOOK = 0.2
+_STARTS = 150
+"""So often it is looked whether a stream runs, which Postgres starts again after five seconds."""
 
 
 @dataclass(frozen=True)
@@ -101,16 +103,23 @@ async def begin_copy(
 
 
 async def watch_copy(source: End, target: End, module: str) -> AsyncIterator[list[TableCopy]]:
-    """Yield how far each table is, until all are done. Raises CarvingError where it does not go on."""
-    failed = None
+    """Yield how far each table is, until all are done and the stream runs. Raises CarvingError where it does
+    not go on."""
+    failed, left = None, _STARTS
     while True:
         found = await copies(source, target, module)
         yield found
-        if found and all(each.is_done for each in found):
-            return
         facts = await read_facts(target, source, module)
         if facts.subscription is None:
             raise CarvingError(f"The copy of {module} was undone meanwhile.")
+        if found and all(each.is_done for each in found):
+            if facts.subscription.runs:
+                return
+            if not left:
+                raise CarvingError(
+                    f"All is copied, but the stream does not run in {target.name}: its server's log says why."
+                )
+            left -= 1
         failed = facts.subscription.failed if failed is None else failed
         if facts.subscription.failed - failed >= 3:
             raise CarvingError(
