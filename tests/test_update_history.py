@@ -20,10 +20,10 @@ PROBES = "src/app/platform/probes.py"
 
 
 def past() -> list[str]:
-    """Commits of this repository, from the first to the newest."""
+    """What main was, from the first commit to the newest."""
     if git(ROOT, "rev-parse", "--is-shallow-repository") == "true":
         return ["shallow"]
-    commits = git(ROOT, "rev-list", "--reverse", "HEAD").split()
+    commits = git(ROOT, "rev-list", "--reverse", "--first-parent", "HEAD").split()
     return commits[:: -(-len(commits) // MOST)]
 
 
