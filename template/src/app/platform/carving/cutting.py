@@ -37,6 +37,8 @@ _ADVANCE = "SELECT pg_replication_slot_advance($1, pg_current_wal_lsn())"
 _RECOVER = 30.0
 """Seconds in which what was begun is undone."""
 _GUARD = "10s"
+_LOOK, _STARTS = 0.2, 50
+"""Seconds after which it is looked whether a stream runs, and how often."""
 
 
 @dataclass(kw_only=True)
@@ -72,6 +74,11 @@ async def cut(ends: Ends, to_own: bool, wanted: Cut, say: Say) -> Cut:
         raise CarvingError(
             f"{target.name.capitalize()} takes the writes of {wanted.module} already."
         )
+    for _ in range(_STARTS):  # Postgres starts a stream again after five seconds.
+        if standing.target.subscription is None or standing.target.subscription.runs:
+            break
+        await asyncio.sleep(_LOOK)
+        standing = await stand(ends, wanted.module)
     await check_ready(source, target, standing, with_way_back=wanted.with_way_back)
     if not wanted.unwatched:
         await check_watched(source, target, wanted.module)
