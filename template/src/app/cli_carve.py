@@ -178,12 +178,12 @@ def cut(
 
 
 @carve.command("back", epilog="Example: app carve back billing")
-def back(name: Name, pause: Pause = 2.0, proof_first: bool = False, json: AsJson = False) -> None:
+def back(name: Name, pause: Pause = 2.0, json: AsJson = False) -> None:
     """Let the main database take the writes again.
 
     It has all that was written since the cut.
     """
-    _cut(name, False, pause, proof_first, True, json)
+    _cut(name, False, pause, False, True, json)
 
 
 @carve.command("confirm", epilog="Example: app carve confirm billing --archive /backup/billing")

@@ -59,7 +59,7 @@ async def half_a_report(ends: Ends, module: str, error: UnreachableEndError) -> 
         "module": module,
         "state": "unknown",
         "open": None,
-        "next": "Bring it back: until then nothing is changed. See docs/services.md.",
+        "next": "Bring it back: until then nothing is changed. See docs/carving-data.md.",
         "wrong": [str(error)],
         "sides": sides,
         "stream": None,
