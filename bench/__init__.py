@@ -21,4 +21,5 @@ COMPARISONS = (
     "calls",
     "own_database",
     "move_data",
+    "asserted",
 )

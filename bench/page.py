@@ -44,8 +44,7 @@ def text(results: dict[str, Result]) -> str:
             "\n".join(lost),
             *map(section, results.values()),
             "## Every bound",
-            "Set at one time or another, and kept since. “Asserted”: no figure here, but a test"
-            " that fails where it is broken.",
+            "Set at one time or another, and kept since.",
             *(
                 f"### {area}\n\n"
                 + as_markdown(

@@ -63,7 +63,7 @@ def about() -> dict[str, Any]:
         "machine": f"{os.cpu_count()} x {processor()}, {memory:.0f} GB, {platform.system()}",
         "python": platform.python_version(),
         "copier": version("copier"),
-        "load": round(os.getloadavg()[1], 1),  # Of five minutes.
+        "load": round(os.getloadavg()[0], 1),
     }
 
 

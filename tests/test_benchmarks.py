@@ -27,16 +27,12 @@ def test_nothing_is_kept_of_the_machine_but_its_kind() -> None:
         assert not re.search(r"/(?:tmp|root|home|work|usr)/|https?://", file.read_text("utf-8"))
 
 
-def test_each_bound_is_measured_or_asserted_by_a_test_that_there_is() -> None:
+def test_each_bound_is_measured() -> None:
     for bound in ALL:
         comparison, _, name = bound.figure.partition(": ")
+        assert comparison in COMPARISONS, bound
         if comparison in RESULTS:
             assert name in RESULTS[comparison].figures, bound
-        for file in re.findall(r"`(tests/[\w/.]+)`", bound.test):
-            assert (ROOT / file).exists() or (ROOT / "template" / file).exists(), bound
-        for target in re.findall(r"`make ([\w-]+)`", bound.test):
-            assert f"\n{target}:" in (ROOT / "Makefile").read_text("utf-8"), bound
-        assert bool(bound.figure) != bool(bound.test), bound
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,21 @@ another for the module, and the data are in the main one still; and one whose da
 """
 
 import asyncio
-import json
 import os
 import statistics
+import sys
 from collections.abc import Mapping
+from operator import truediv
 
 import asyncpg
+import edge
 from app import modules
 from app.development.database import create_login, development_server, with_database
+from app.development.issuer import DevelopmentIssuer
 from app.platform.migrations import migrate
 from app.platform.wiring import discover
 from edge import CALLER, CUSTOMER, LOGIN, NAME, ROUNDS, SECONDS, cpu_seconds, load, server
+from report import report
 
 PATH = f"/identity/customers/{CUSTOMER}"
 GATES = """
@@ -23,6 +27,7 @@ GATES = """
     CREATE TABLE carving.gates (module text PRIMARY KEY, state text, is_own boolean);
     GRANT SELECT ON carving.gates TO PUBLIC;
     INSERT INTO carving.gates VALUES ('identity', '{state}', {is_own})"""
+OURS = (sys.executable, edge.__file__, "serve", edge.APPLICATIONS["ours"])
 ONE, MAIN_OPEN, OWN_OPEN = "one database", "another, main open", "another, own open"
 
 
@@ -52,9 +57,9 @@ async def main() -> None:
                 {**environment, "DATABASE_URL": urls[2], "OWN_DATABASE_URL": urls[3]},
             )
             with (
-                server("shop", first) as one,
-                server("shop", second) as main_open,
-                server("shop", third) as own_open,
+                server(OURS, first) as one,
+                server(OURS, second) as main_open,
+                server(OURS, third) as own_open,
             ):
                 await compare({ONE: one, MAIN_OPEN: main_open, OWN_OPEN: own_open})
         finally:
@@ -77,18 +82,23 @@ async def fill(url: str) -> None:
 
 async def compare(servers: Mapping[str, tuple[int, int]]) -> None:
     """Load each server in turn, and print its median requests per second, and what one costs."""
+    token = DevelopmentIssuer().token(CALLER)
     rates: dict[str, list[float]] = {name: [] for name in servers}
     costs: dict[str, list[float]] = {name: [] for name in servers}
     for number in range(ROUNDS + 1):
         for name, (port, process) in servers.items():
             before = cpu_seconds(process)
-            requests = await load(f"http://127.0.0.1:{port}{PATH}")
+            requests = await load(f"http://127.0.0.1:{port}{PATH}", token)
             if number:  # The first round warms up.
                 rates[name].append(requests / SECONDS)
                 costs[name].append((cpu_seconds(process) - before) / requests * 1_000_000)
     rate = {name: statistics.median(found) for name, found in rates.items()}
     cost = {name: statistics.median(found) for name, found in costs.items()}
-    print(json.dumps({"rates": rate, "costs": cost}))
+    # Of each round, since what else the machine does changes from one to the next.
+    ratios = {
+        name: statistics.median(map(truediv, rates[ONE], found)) for name, found in rates.items()
+    }
+    report(rates=rate, costs=cost, ratios=ratios)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ Where a skeleton has changed so that the patch does not apply, make its edits in
 it, and write `git add --intent-to-add . && git diff` into the patch.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,9 @@ COMMANDS = {
 
 
 @pytest.mark.slow
-def test_a_clinic_takes_at_most_half_the_lines_that_it_took(generate: Generate) -> None:
+def test_a_clinic_takes_at_most_half_the_lines_that_it_took(
+    generate: Generate, record_property: Callable[[str, float], None]
+) -> None:
     clinic = generate("clinic", modules="[]")
     for module, options in COMMANDS.items():
         scaffold("add-module", module, *options, cwd=clinic.path)
@@ -38,4 +41,5 @@ def test_a_clinic_takes_at_most_half_the_lines_that_it_took(generate: Generate) 
     clinic.make("check")
     added = [line[1:] for line in PATCH.read_text("utf-8").splitlines() if line[:1] == "+"]
     by_hand = [line for line in added if line.strip() and not line.startswith("++")]
+    record_property("figure", len(by_hand) / BEFORE)
     assert 0 < len(by_hand) <= BEFORE / 2

@@ -138,7 +138,12 @@ def register(load: Load) -> None:
 
 
 def test_modules_are_renamed_and_removed_in_roll_outs_and_no_request_fails(
-    shop: Repository, release: Release, instances: Instances, newer: Path, tmp_path: Path
+    shop: Repository,
+    release: Release,
+    instances: Instances,
+    newer: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, float], None],
 ) -> None:
     before = release("before")
     scaffold("rename-module", "billing", "invoicing", cwd=shop.path)
@@ -209,6 +214,7 @@ def test_modules_are_renamed_and_removed_in_roll_outs_and_no_request_fails(
     instances.stop_all()
     with at_work(updated, tmp_path / "worker6.log"):
         asyncio.run(jobs_done(shop.environment["MIGRATION_DATABASE_URL"]))
+    record_property("figure", sum(len(load.failed) for load in instances.loads))
     for load in instances.loads:
         print(f"\n{load.told()}")
         assert load.failed == []

@@ -75,9 +75,12 @@ def disturb(running: Site, load: Load, trouble: Callable[[], object]) -> None:
     asyncio.run(balanced(running, load))
 
 
-def test_a_rolling_restart_under_load_fails_no_request(running: Site, load: Load) -> None:
+def test_a_rolling_restart_under_load_fails_no_request(
+    running: Site, load: Load, record_property: Callable[[str, float], None]
+) -> None:
     disturb(running, load, running.restart_instances)
     print(f"\nBoth instances restart: {load.told()}")
+    record_property("figure", len(load.failed))
     assert load.failed == []
 
 

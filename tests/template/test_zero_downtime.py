@@ -12,7 +12,7 @@ import random
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,7 +173,7 @@ def roll_out(running: Site) -> None:
 
 
 def test_a_column_is_renamed_under_load_and_no_request_fails(
-    shop: Repository, tmp_path: Path
+    shop: Repository, tmp_path: Path, record_property: Callable[[str, float], None]
 ) -> None:
     for each in (tmp_path, *tmp_path.parents[:2]):
         each.chmod(0o755)
@@ -189,6 +189,7 @@ def test_a_column_is_renamed_under_load_and_no_request_fails(
         said = asyncio.run(columns(running.primary.url("shop")))
         titles = asyncio.run(titles_of(running.primary.url("shop"), list(shelf.names)))
     print(f"\nA column renamed: {load.told()}; {shelf.count} more for {len(shelf.names)} products")
+    record_property("figure", len(load.failed))
     assert load.failed == []
     assert shelf.wrong == []
     assert titles == shelf.names
