@@ -125,9 +125,10 @@ class Generate:
         made = Repository(folder / name, self._environment)
         if data or name != "shop":
             first = self._once("shop", [])
-            _link_environment(first, made.path)  # `uv run` mends the rest.
+            _link_environment(first, made.path)
             if made.read("pyproject.toml") == (first / "pyproject.toml").read_text("utf-8"):
                 shutil.copy(first / "uv.lock", made.path)
+            made.run(UV, "sync", "--quiet")
             return
         made.run(UV, "venv", "--quiet", "--relocatable", ".venv")
         made.run(UV, "sync", "--quiet", "--compile-bytecode")
@@ -153,6 +154,21 @@ def _link_environment(made: Path, copy: Path) -> None:
         text = file.read_text().replace(str(made), str(copy))
         file.unlink()  # The original is another name of the same file.
         file.write_text(text)
+    if (made / "pyproject.toml").read_bytes() == (copy / "pyproject.toml").read_bytes():
+        _know_project(copy, next(installed.glob("*/uv_cache.json")))
+
+
+def _know_project(copy: Path, cache: Path) -> None:
+    """Say that the project is installed as it stands: uv builds it again where `src` was made later."""
+    ages = ("stat", "--format=%.9Z %.9W", "pyproject.toml", "src")
+    times = subprocess.run(ages, cwd=copy, check=True, text=True, capture_output=True).stdout.split()
+    changed, _, _, born = (
+        dict(zip(("secs_since_epoch", "nanos_since_epoch"), map(int, each.split(".")), strict=True))
+        for each in times
+    )
+    known = json.loads(cache.read_text())
+    cache.unlink()
+    cache.write_text(json.dumps({**known, "timestamp": changed, "directories": {"src": born}}))
 
 
 def once(path: Path, make: Callable[[Path], None]) -> Path:
