@@ -92,7 +92,8 @@ class Generate:
     """Generate a repository with `scaffold new`; keyword arguments are answers.
 
     `example=True` puts the example's modules in. Each set of answers is rendered, locked and installed
-    once in a run; who asks gets a copy, the environment included, whose files nobody changes in place.
+    once in a run; who asks gets a copy, the environment included, whose files nobody changes in place,
+    and what Python and the checks have read once.
     """
 
     def __init__(
@@ -129,9 +130,12 @@ class Generate:
             if made.read("pyproject.toml") == (first / "pyproject.toml").read_text("utf-8"):
                 shutil.copy(first / "uv.lock", made.path)
             made.run(UV, "sync", "--quiet")
-            return
-        made.run(UV, "venv", "--quiet", "--relocatable", ".venv")
-        made.run(UV, "sync", "--quiet", "--compile-bytecode")
+        else:
+            made.run(UV, "venv", "--quiet", "--relocatable", ".venv")
+            made.run(UV, "sync", "--quiet", "--compile-bytecode")
+        python = str(made.path / ".venv/bin/python")
+        made.run(python, "-m", "compileall", "-q", "src", "checks", "tests", "conftest.py")
+        made.run(python, "-m", "checks")
 
     def _know_libraries(self, repository: Path) -> None:
         """Let mypy read the libraries once, and not in each process of a run that is the first."""
@@ -161,7 +165,9 @@ def _link_environment(made: Path, copy: Path) -> None:
 def _know_project(copy: Path, cache: Path) -> None:
     """Say that the project is installed as it stands: uv builds it again where `src` was made later."""
     ages = ("stat", "--format=%.9Z %.9W", "pyproject.toml", "src")
-    times = subprocess.run(ages, cwd=copy, check=True, text=True, capture_output=True).stdout.split()
+    times = subprocess.run(
+        ages, cwd=copy, check=True, text=True, capture_output=True
+    ).stdout.split()
     changed, _, _, born = (
         dict(zip(("secs_since_epoch", "nanos_since_epoch"), map(int, each.split(".")), strict=True))
         for each in times

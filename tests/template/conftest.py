@@ -1,11 +1,13 @@
 """The real template, and one Postgres for all repositories generated from it."""
 
+import itertools
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 import pytest
@@ -62,13 +64,24 @@ def do_not_wait_for_the_disk(data: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def environment(postgres: str) -> dict[str, str]:
-    """What a developer's shell holds: uv, git, and the shared Postgres.
+def mypy_cache() -> Iterator[Path]:
+    """What mypy knows of the libraries, for the next repository, and for the next run: it goes by the
+    content of files. Each process of pytest has one of its own, the first that is not taken."""
+    folder = ROOT / ".tools" / "mypy"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count():
+        with (folder / f"{number}.taken").open("w") as taken:
+            try:
+                flock(taken, LOCK_EX | LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield folder / str(number)
+            return
 
-    mypy keeps what it knows of the libraries for the next repository, and for the next run: it goes by
-    the content of files. Each process of pytest has a folder of its own.
-    """
-    mypy = ROOT / ".tools" / "mypy" / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+
+@pytest.fixture(scope="session")
+def environment(postgres: str, mypy_cache: Path) -> dict[str, str]:
+    """What a developer's shell holds: uv, git, and the shared Postgres."""
     left_out = {
         "CI",
         "PYTHONDONTWRITEBYTECODE",
@@ -83,7 +96,7 @@ def environment(postgres: str) -> dict[str, str]:
     }
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     path = os.pathsep.join([str(Path(UV).parent), kept["PATH"]])
-    return {**kept, "PATH": path, "DATABASE_URL": postgres, "MYPY_CACHE_DIR": str(mypy)}
+    return {**kept, "PATH": path, "DATABASE_URL": postgres, "MYPY_CACHE_DIR": str(mypy_cache)}
 
 
 @pytest.fixture(scope="session")

@@ -47,8 +47,8 @@ def test_a_repository_of_twenty_modules_is_green(generate: Generate) -> None:
     shop.add_module("m19", "--depends-on", "m1,m18")
     shop.add_module("m20", "--depends-on", "m19")
     shop.check()
-    of_some = [f"src/app/modules/{name}" for name in ("m1", "m19", "m20")]  # The rest are the same.
-    assert re.search(r"\b\d+ passed", shop.make("test", f"only=tests {' '.join(of_some)}"))
+    # The rest are the same.
+    assert re.search(r"\b\d+ passed", shop.make("test", "only=tests src/app/modules/m20"))
 
 
 @pytest.mark.slow

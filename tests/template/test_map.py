@@ -72,8 +72,6 @@ def test_a_picture_in_git_that_is_stale_or_missing_is_named_and_left_as_it_is(
         assert MAP in said.stdout
         assert "<svg" not in said.stdout
         assert missing or shop.read(MAP) == drawn
-    shop.make("map")
-    shop.pytest(*CHECK)
 
 
 def test_a_catalog_is_compared_once_it_is_there_and_written_by_its_command_alone(
@@ -100,8 +98,6 @@ def test_a_catalog_is_compared_once_it_is_there_and_written_by_its_command_alone
         assert name in said.stdout
     assert "ordering/openapi.json" not in said.stdout
     assert shop.changes() == before
-    shop.make("catalog")
-    shop.pytest(*check)
 
 
 def test_two_branches_that_change_an_api_leave_json_or_a_conflict(generate: Generate) -> None:
@@ -169,7 +165,6 @@ def test_branches_that_change_modules_meet_in_a_picture_in_git_and_nowhere_else(
         assert f"{name} depends on catalog" in described
     assert "accounts depends on no other module" in described
     assert "identity" not in described
-    shop.check()
     shop.pytest("tests/test_architecture.py")
 
 
