@@ -1,5 +1,6 @@
 """Repositories of this template's real past are updated to its present, edits and all."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,16 @@ KEPT = {"deploy": "both", "catalog": "backstage"}
 
 def rendered(commit: str, answers: dict[str, str] | None = None) -> Files:
     """The app, and three modules, of which it knows two."""
+    return dict(_rendered(commit, tuple((answers or {}).items())))
+
+
+@cache
+def _rendered(commit: str, answers: tuple[tuple[str, str], ...]) -> Files:
     read = TemplateVersion(ROOT, commit)
     found: Files = {}
     for module in ("", *NAMED):
         where = f"{MODULES}/{module}/" if module else ""
-        given = {"module": module} if module else answers or {}
+        given = {"module": module} if module else dict(answers)
         for path, file in read.render(str(ROOT), commit, given=given).files.items():
             if module or not path.startswith(tuple(f"{MODULES}/{name}/" for name in NAMED)):
                 found[where + path] = (file.mode, file.content)

@@ -4,6 +4,7 @@ Reads FILE, what is right in it and what is wrong, as JSON. Runs in a generated 
 libraries it imports once: that takes longer than most of the tests.
 """
 
+import gc
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ import pytest
 QUIET = ("-q", "--exitfirst", "--tb=line", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
 sys.dont_write_bytecode = True
+gc.freeze()  # What is imported stays: no child need look through it.
 for file, right, wrong in json.load(sys.stdin):
     path = Path(file)
     text = path.read_text("utf-8")

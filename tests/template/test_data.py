@@ -21,7 +21,7 @@ from two_databases import FILL, Move, execute, moving
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 HERE = Path(__file__).parent
 CUSTOMERS, TRIES = 6, 5
-ROWS, KILLS = (int(os.environ.get(name, n)) for name, n in (("ROWS", 200_000), ("KILLS", 6)))
+ROWS, KILLS = (int(os.environ.get(name, n)) for name, n in (("ROWS", 50_000), ("KILLS", 6)))
 """A million and thirty, where there is time."""
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'billing'"
 

@@ -12,10 +12,10 @@ from pytest_copie.plugin import Copie
 SKELETON = "template/src/app/modules/{% yield module from modules %}{{ module }}{% endyield %}"
 
 
-@pytest.fixture
-def releases(real_template: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def releases(real_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template with a second release, which changes the app, the skeleton and the platform."""
-    path = tmp_path / "releases"
+    path = tmp_path_factory.mktemp("releases") / "template"
     shutil.copytree(real_template, path)
     for file, old, new in (
         ("template/AGENTS.md", "# Working in", "# How to work in"),
@@ -32,18 +32,27 @@ def releases(real_template: Path, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def shop(releases: Path, tmp_path: Path, environment: dict[str, str]) -> Repository:
+@pytest.fixture(scope="module")
+def edited(
+    releases: Path, tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
+) -> Repository:
     """A repository at the first release, with billing added later and edits everywhere."""
+    folder = tmp_path_factory.mktemp("edited")
     source = ("--from", str(releases), "--ref", "v1.0.0")
-    scaffold("new", "shop", "--defaults", *source, cwd=tmp_path)
-    shop = Repository(tmp_path / "shop", environment)
+    scaffold("new", "shop", "--defaults", *source, cwd=folder)
+    shop = Repository(folder / "shop", environment)
     shop.add_module("billing", "--entity", "invoice", "--depends-on", "catalog")
     shop.replace("AGENTS.md", "`make dev` runs everything.", "Ask in the team's channel.")
     shop.replace("src/app/modules/catalog/routes.py", "max_length=200", "max_length=99")
     shop.replace("src/app/modules/billing/routes.py", "max_length=200", "max_length=20")
     shop.commit("Edit")
     return shop
+
+
+@pytest.fixture
+def shop(edited: Repository, tmp_path: Path) -> Repository:
+    """The same, as one of one's own."""
+    return Repository(shutil.copytree(edited.path, tmp_path / "shop"), edited.environment)
 
 
 def update(shop: Repository, folder: str = ".", *arguments: str) -> None:
