@@ -97,11 +97,13 @@ def other_pythons() -> list[str]:
 def test_as_root_with_no_postgres_installed(
     real_template: Path, tmp_path: Path, python: str
 ) -> None:
+    """With the newest Python whatever a pipeline checks; mypy has read no library yet."""
+    target = "check" if python == [sys.executable, *other_pythons()][-1] else "test"
     need(os.geteuid() == 0, "root")
     python_on_path(tmp_path / "home", str(Path(python).resolve()))
     generate(real_template, tmp_path / "shop")
     shell = environment(tmp_path / "home", UV_PYTHON_DOWNLOADS="never")
-    printed = is_green(tmp_path / "shop", shell, *WITHOUT_POSTGRES, "make", "check")
+    printed = is_green(tmp_path / "shop", shell, *WITHOUT_POSTGRES, "make", target)
     version = subprocess.check_output([python, "--version"], text=True).split()[1]
     assert f"Python {version}" in printed
 
@@ -115,7 +117,7 @@ def test_as_an_ordinary_user_with_no_postgres_installed(
     shell = environment(ordinary_home)
     git = {"GIT_CONFIG_GLOBAL": str(ordinary_home / ".gitconfig"), "GIT_CONFIG_NOSYSTEM": "1"}
     drop = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    is_green(ordinary_home / "shop", shell | git, *WITHOUT_POSTGRES, *drop, "make", "check")
+    is_green(ordinary_home / "shop", shell | git, *WITHOUT_POSTGRES, *drop, "make", "test")
     data = ordinary_home / "shop" / ".local" / "postgres" / "data"
     assert data.stat().st_uid == NOBODY
 
