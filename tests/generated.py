@@ -115,6 +115,7 @@ class Generate:
     def install(self, repository: Repository) -> None:
         """Give a repository that was made in another way the environment of ours."""
         _link_environment(self._once("shop", []), repository.path)
+        self._know_libraries(repository)
 
     def _once(self, name: str, data: list[str]) -> Path:
         key = hashlib.sha256(json.dumps([name, *data]).encode()).hexdigest()[:16]
@@ -135,7 +136,8 @@ class Generate:
             made.run(UV, "sync", "--quiet", "--compile-bytecode")
         python = str(made.path / ".venv/bin/python")
         made.run(python, "-m", "compileall", "-q", "src", "checks", "tests", "conftest.py")
-        made.run(python, "-m", "checks")
+        if "--data" not in data:  # Of others there are few copies.
+            made.run(python, "-m", "checks")
 
     def _know_libraries(self, repository: Path) -> None:
         """Let mypy read the libraries once, and not in each process of a run that is the first."""

@@ -49,10 +49,23 @@ def edited(
     return shop
 
 
+def copied(shop: Repository, folder: Path) -> Repository:
+    """The same, as one of one's own."""
+    path = shutil.copytree(shop.path, folder / "shop", ignore=shutil.ignore_patterns(".venv"))
+    return Repository(path, shop.environment)
+
+
 @pytest.fixture
 def shop(edited: Repository, tmp_path: Path) -> Repository:
-    """The same, as one of one's own."""
-    return Repository(shutil.copytree(edited.path, tmp_path / "shop"), edited.environment)
+    return copied(edited, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def updated(edited: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """One whose app was updated: Copier takes its time."""
+    shop = copied(edited, tmp_path_factory.mktemp("updated"))
+    update(shop)
+    return shop
 
 
 def update(shop: Repository, folder: str = ".", *arguments: str) -> None:
@@ -65,9 +78,9 @@ def unmerged(shop: Repository) -> list[str]:
 
 
 def test_an_update_of_the_app_brings_the_new_release_and_keeps_every_edit(
-    shop: Repository, generate: Generate
+    updated: Repository, generate: Generate, tmp_path: Path
 ) -> None:
-    update(shop)
+    shop = copied(updated, tmp_path)
     assert unmerged(shop) == []
     assert "_commit: v2.0.0" in shop.read(".copier-answers.yml")
     assert "# How to work in" in (agents := shop.read("AGENTS.md"))
@@ -112,9 +125,11 @@ def test_an_update_of_a_module_of_the_example_keeps_its_edits(
     assert "## At 3 am" in readme
 
 
-def test_a_module_added_later_comes_from_the_release_of_the_app(shop: Repository) -> None:
+def test_a_module_added_later_comes_from_the_release_of_the_app(
+    updated: Repository, tmp_path: Path
+) -> None:
+    shop = copied(updated, tmp_path)
     assert "is taken" in shop.read("src/app/modules/billing/service.py")
-    update(shop)
     shop.commit("Update")
     shop.add_module("shipping")
     assert "is in use" in shop.read("src/app/modules/shipping/service.py")
