@@ -160,9 +160,13 @@ async def test_a_stream_that_nobody_waited_for_brings_text_from_the_next_command
     assert not differences((await move(ends)).compared)
 
 
-async def test_the_name_of_a_table_arrives_as_a_name(ends: Ends) -> None:
+@pytest.mark.parametrize("has_begun", [False, True])
+async def test_the_name_of_a_table_arrives_as_a_name(ends: Ends, has_begun: bool) -> None:
     """In binary it is a number, which the other database gives to another table, or to none."""
     await make_tables(ends.own)
+    if has_begun:
+        async with connected(ends, MODULE):
+            await begin_copy(ends, True, MODULE, lambda: make_tables(ends.own), say)
     new = f"CREATE TABLE {MODULE}.named (id int PRIMARY KEY, tables regclass[])"
     for end in (ends.main, ends.own):
         await query(end.url, new)

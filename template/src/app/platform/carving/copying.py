@@ -100,6 +100,8 @@ async def begin_copy(
         if not stream.enabled:
             await enable(source, target, module)
         if new or standing.source.tables.keys() - stream.tables.keys():
+            if stream.binary:  # Of the types of tables that were there when it began.
+                await send_text(source, target, module)
             await refresh(source, target, module)
 
 
