@@ -4,7 +4,7 @@ Each command imports what it runs when it is called, so that `--help` takes no t
 """
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -40,7 +40,7 @@ _ORDER = (
 class _InOrder(TyperGroup):
     """Lists commands as they are needed: by day first. What a team adds stands behind them."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         last = len(_ORDER)
         return sorted(
             super().list_commands(ctx),

@@ -41,9 +41,7 @@ jobs = typer.Typer(
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 InModule = Annotated[str | None, typer.Option("--module", metavar="MODULE")]
-InState = Annotated[
-    State | None, typer.Option("--state", metavar="|".join(State), parser=_state)
-]
+InState = Annotated[State | None, typer.Option("--state", metavar="|".join(State), parser=_state)]
 Limit = Annotated[int, typer.Option(min=1, help="Show at most so many, oldest first.")]
 Unknown = Annotated[
     bool, typer.Option("--unknown", help="All whose code is gone, of the module if one is named.")
