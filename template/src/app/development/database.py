@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, ExitStack, suppress
 
@@ -98,12 +97,6 @@ def development_server() -> Iterator[str]:
 def is_server_running() -> bool:
     """Say whether somebody uses the local Postgres now, such as `app dev`."""
     return _is_development() and is_running(FOLDER)
-
-
-def is_taken(port: int) -> bool:
-    """Say whether something listens on a port of this machine already."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def create_login(admin_url: str, login: str) -> str:
