@@ -43,3 +43,13 @@ def test_what_is_rendered_is_what_copier_renders(answers: dict[str, Any], tmp_pa
     got = {path: (file.mode == "100755", file.content) for path, file in read.files.items()}
     assert got.keys() == expected.keys()
     assert [path for path in got if got[path] != expected[path]] == []
+
+
+@pytest.mark.parametrize("answers", [{"module": "parts"}, {"module": "parts", "bare": True}])
+def test_what_a_wheel_brings_is_recorded_as_the_commit_it_was_built_from(
+    answers: dict[str, Any],
+) -> None:
+    built = "0123456789abcdef0123456789abcdef01234567"
+    read = TemplateVersion(ROOT, git(ROOT, "rev-parse", "HEAD"))
+    made = read.render("https://git.example.com/t.git", built, given=answers)
+    assert f'_commit: "{built}"'.encode() in made.files[".copier-answers.module.yml"].content

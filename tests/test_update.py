@@ -377,7 +377,7 @@ def test_an_answer_that_the_new_version_refuses_is_refused_by_name(
 def test_a_version_that_does_not_exist_is_one_sentence(team: Path, run: Run) -> None:
     result = run("update", "--to", "v9.9.9")
     assert result.code == 1
-    assert "has no version v9.9.9" in result.err
+    assert "has no version v9.9.9; its newest is v" in result.err
 
 
 def test_a_repository_in_a_folder_of_a_bigger_one_is_updated_there(

@@ -297,8 +297,9 @@ def _pinned(place: Path, asked: str, source: str) -> tuple[str, str]:
     """
     revision = git.commit(place, asked)
     if revision is None:
-        newest = f"v{asked}" if git.commit(place, f"v{asked}") else _newest(place)
-        hint = f"did you mean {newest}?" if newest else "take one that it has"
+        hint = f"its newest is {newest}" if (newest := _newest(place)) else "it has no release"
+        if git.commit(place, f"v{asked}"):
+            hint = f"did you mean v{asked}?"
         raise ScaffoldError(f"the template {source} has no version {asked}; {hint}")
     if git.by_hash(place, asked):
         return revision, revision

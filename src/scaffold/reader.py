@@ -33,6 +33,7 @@ _SETTINGS = {
     "_min_copier_version",
     "_subdirectory",
 }
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _OTHERS = re.compile(r"_copier_(?!answers$|conf$)|_external_data$|_folder_name$|now$|make_secret$")
 """Names of Copier's that mean something else at each run, or are not known here."""
 
@@ -107,7 +108,8 @@ class TemplateVersion:
         """
         given, recorded = dict(given or {}), dict(recorded or {})
         metadata = {"_src_path": source, "_commit": version}
-        conf = _Conf(self.commit, given)
+        # What a wheel brings has another hash than the commit that it was built from.
+        conf = _Conf(version if _HASH.fullmatch(version) else self.commit, given)
         more = {**metadata, "_copier_answers": metadata, "_copier_conf": conf}
         try:
             answers = answer(self._questions, self._text, given, recorded, more, check)

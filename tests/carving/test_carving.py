@@ -102,6 +102,8 @@ def test_a_dry_run_shows_the_diff_and_writes_nothing(shop, run):
     assert said.startswith("Would carve billing:\n")
     assert "+MODULES=billing\n" in said
     assert tree(shop) == before
+    (shop / "README.md").write_text("An edit that is not committed.")
+    assert run(*CARVE, "--dry-run").out == said
 
 
 def test_scripts_get_json(shop, run):

@@ -168,6 +168,8 @@ def test_a_dry_run_says_what_would_go(shop, run):
     assert told["changed"] == [".copier-answers.yml", "CODEOWNERS"]
     assert told["goes"]["unknown"] == "there is no .venv here, so that no database was asked"
     assert tree(shop) == before
+    (shop / "Makefile").write_text("# An edit that is not committed.")
+    assert run("remove-module", "catalog", "--dry-run").out == done.out
 
 
 def at_a_terminal(shop: Path, arguments: list[str], answers: str) -> tuple[int, str]:

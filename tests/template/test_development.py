@@ -221,7 +221,9 @@ def test_a_taken_port_is_refused(shop: Repository) -> None:
     with running(shop) as (_, url):
         done = app(shop, "dev", "--port", url.rsplit(":", 1)[1])
         assert done.returncode == 1
-        assert re.search(r"is taken. Choose another: `make dev port=\d+`, or `app dev", done.stdout)
+        assert re.search(
+            r"is taken by an `app dev` .*: `make dev port=\d+`, or `app dev", done.stdout
+        )
         assert "Traceback" not in done.stdout
 
 

@@ -297,7 +297,7 @@ def test_of_held_jobs_with_one_key_one_runs_again_and_the_others_are_named(
         (["drop"], 2, "say which jobs"),
         (["retry", "1", "--module", "catalog"], 2, "say which jobs"),
         (["retry", "one"], 2, "valid integer"),
-        (["list", "--state", "lost"], 2, "lost"),
+        (["list", "--state", "lost"], 2, ": 'lost' is not one of waiting, running, held, unknown."),
         (["list", "--module", "nope"], 1, "app: There is no module nope. `app modules` lists"),
         (["retry", "--module", "nope"], 1, "app: There is no module nope. `app modules` lists"),
         (["drop", "--module", "nope"], 1, "app: There is no module nope. `app modules` lists"),

@@ -103,8 +103,8 @@ class Work:
         )
         with plan.lock(root / repository.ANSWERS):
             head, prefix = ready.checked_out(root)
-            folders.check_clean(root)
             if not dry_run:
+                folders.check_clean(root)
                 ready.check_idle(root)
                 git.need_identity(root)
             ours = objects.tree_of(root, f"{head}:{prefix}")

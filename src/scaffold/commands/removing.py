@@ -54,7 +54,7 @@ def remove_module(
             "or --drop-data --yes to let it go"
         )
     try:
-        found = look(inside, name, screen.note)
+        found = look(inside, name, screen.note, dry_run=dry_run)
         if not as_json:
             print(as_text(found), end="")
         if not dry_run:

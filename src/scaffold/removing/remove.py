@@ -67,13 +67,16 @@ class Removal:
         return f"{repository.MODULES.as_posix()}/{self.name}"
 
 
-def look(start: Path, name: str, note: Callable[[str], None] = lambda _: None) -> Removal:
+def look(
+    start: Path, name: str, note: Callable[[str], None] = lambda _: None, *, dry_run: bool = False
+) -> Removal:
     """Find out what removing a module would take, and whether anything is in the way.
 
     Args:
         start: a folder inside the repository.
         name: of the module.
         note: is told what takes long, before it does.
+        dry_run: nothing will be written, so that other changes do not matter.
 
     Raises:
         NeededError: where others depend on it.
@@ -85,7 +88,8 @@ def look(start: Path, name: str, note: Callable[[str], None] = lambda _: None) -
     check_together(root, name, "remove")
     found = Removal(root, name, *ready.checked_out(root), Belongings())
     folders.check_committed(root, found.folder)
-    folders.check_clean(root)
+    if not dry_run:
+        folders.check_clean(root)
     contents = read(root)
     moved.read(contents.get(moved.FILE))  # It will get a line.
     found.has = belongings.find(name, contents)

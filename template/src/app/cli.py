@@ -4,9 +4,10 @@ Each command imports what it runs when it is called, so that `--help` takes no t
 """
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from app import modules
 from app.cli_carve import carve, migrate_own
@@ -16,7 +17,39 @@ from app.cli_jobs import jobs
 from app.cli_openapi import show_openapi
 from app.cli_slow import show_slow
 
+_ORDER = (
+    "dev",
+    "token",
+    "make-migration",
+    "migrate",
+    "db",
+    "shell",
+    "map",
+    "modules",
+    "flags",
+    "jobs",
+    "slow",
+    "openapi",
+    "mcp",
+    "serve",
+    "worker",
+    "carve",
+)
+
+
+class _InOrder(TyperGroup):
+    """Lists commands as they are needed: by day first. What a team adds stands behind them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        last = len(_ORDER)
+        return sorted(
+            super().list_commands(ctx),
+            key=lambda name: _ORDER.index(name) if name in _ORDER else last,
+        )
+
+
 cli = typer.Typer(
+    cls=_InOrder,
     help="Run, migrate and inspect this application.",
     no_args_is_help=True,
     add_completion=False,

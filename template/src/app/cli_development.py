@@ -45,7 +45,9 @@ def present_settings() -> "Iterator[Settings]":
         from app.development.database import development_settings, is_server_running
 
         if not is_server_running():
-            raise SettingsError(f"{error}. No `app dev` runs here either") from None
+            raise SettingsError(
+                f"{error}, and no Postgres of `app dev` runs here; start `make dev`, or start it anew"
+            ) from None
         with development_settings() as settings:
             yield settings
     else:

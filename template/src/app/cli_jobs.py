@@ -28,13 +28,20 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
+def _state(value: str) -> State:
+    try:
+        return State(value)
+    except ValueError:
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(State)}.") from None
+
+
 jobs = typer.Typer(
     help="Look at jobs, and deal with those that are held. Needs DATABASE_URL, or `app dev`.",
     no_args_is_help=True,
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 InModule = Annotated[str | None, typer.Option("--module", metavar="MODULE")]
-InState = Annotated[State | None, typer.Option("--state")]
+InState = Annotated[State | None, typer.Option("--state", metavar="|".join(State), parser=_state)]
 Limit = Annotated[int, typer.Option(min=1, help="Show at most so many, oldest first.")]
 Unknown = Annotated[
     bool, typer.Option("--unknown", help="All whose code is gone, of the module if one is named.")

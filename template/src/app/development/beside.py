@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from app import modules
-from app.development.database import is_taken
+from app.development.ports import is_taken
 from app.platform.settings import SettingsError
 from app.platform.wiring import read_modules
 

@@ -46,14 +46,18 @@ def dev(
     import uvicorn
 
     from app.development.beside import beside, check_names
-    from app.development.console.address import announced
-    from app.development.database import development_settings, is_taken
+    from app.development.console.address import announced, announced_address
+    from app.development.database import development_settings
+    from app.development.ports import listen
     from app.development.reloading import Reload
     from app.platform.telemetry import configure_logs
 
-    if is_taken(port):
+    listening = listen(port)  # From here on: of two that begin at once, one gets it.
+    if listening is None:
+        runs = announced_address() == f"http://127.0.0.1:{port}"
+        by = " by an `app dev` of this repository" if runs else ""
         fail(
-            f"Port {port} of 127.0.0.1 is taken. Choose another: `make dev port={port + 1}`, or "
+            f"Port {port} of 127.0.0.1 is taken{by}. Choose another: `make dev port={port + 1}`, or "
             f"`app dev --port {port + 1}`."
         )
     check_names(apart := remote.split())
@@ -83,9 +87,9 @@ def dev(
             typer.echo(f"Open http://127.0.0.1:{port}/_dev (Ctrl-C stops everything).", err=True)
             typer.echo("Requests need a token: `.venv/bin/app token` prints one.", err=True)
             if debug:
-                uvicorn.Server(config).run()
+                uvicorn.Server(config).run([listening])
             else:
-                Reload(config).run()
+                Reload(config, listening).run()
 
 
 @commands.command("make-migration", epilog='Example: app make-migration billing "add a due date"')

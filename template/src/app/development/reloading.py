@@ -41,8 +41,8 @@ _PRELOADED = (
 class Reload(WatchFilesReload):
     """Watches the source, and replaces the server when it changes."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config, uvicorn.Server(config).run, [config.bind_socket()])
+    def __init__(self, config: uvicorn.Config, listening: socket) -> None:
+        super().__init__(config, uvicorn.Server(config).run, [listening])
         self._nursery = _Nursery(config, self.sockets)
         self._server = 0
 
