@@ -241,14 +241,15 @@ def state(shop: Path) -> tuple[object, ...]:
 @pytest.mark.slow
 def test_killed_or_interrupted_at_any_moment_it_is_as_before_or_as_after(shop, tmp_path):
     def start(folder: Path) -> int:
-        child = os.fork()
-        if child == 0:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            try:
+        ours = os.getpid()
+        try:  # From the first moment on: a child that is interrupted must not go on as pytest.
+            if not (child := os.fork()):
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 rename(folder, "catalog", "articles")
-            finally:
+            return child
+        finally:
+            if os.getpid() != ours:
                 os._exit(0)
-        return child
 
     def settle(folder: Path) -> None:
         until = time.monotonic() + 30
