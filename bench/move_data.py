@@ -22,7 +22,12 @@ from running import bearer
 from services import Customers
 from two_databases import FILL, Move, execute, moving
 
-CUSTOMERS = 16
+CUSTOMERS, THINKING, PAYING = 16, 1.5, 0.05
+"""How many, and seconds between what each does: about 200 writes a second, most of them payments.
+
+An order keeps processors busy seven times as long, in two services and their workers: with orders
+before all, two cores are at work for half as many writes.
+"""
 MINUTES = float(os.environ.get("MINUTES", "1"))
 """For which the own side is written to before it is taken back."""
 ROWS = 1_000_000
@@ -55,9 +60,16 @@ def _measured(move: Move) -> Found:
     headers = bearer(move.operator, "catalog:write", "billing:write")
     billing = move.site.billing.url
     accounts = f"{billing}/billing/accounts"
-    load = Customers(move.site.shop.url, headers, billing=billing, accounts=accounts)
+    load = Customers(
+        move.site.shop.url,
+        headers,
+        billing=billing,
+        accounts=accounts,
+        thinking=THINKING,
+        paying=PAYING,
+    )
     with load.shopping(CUSTOMERS):
-        load.succeed(100)
+        load.succeed(1000)
         pauses = [_paused(move, load, "cut")]
         progress(f"  {MINUTES:g} minutes of writes on the new side")
         time.sleep(MINUTES * 60)

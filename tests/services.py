@@ -165,11 +165,17 @@ class Customers(Load):
     """Its address, at which they pay."""
     accounts: str = "/ordering/accounts"
     """Where they ask what they owe."""
+    thinking: float = 0.04
+    """Seconds at most between two things that somebody does, but for payments."""
+    paying: float = 0.3
+    """Seconds between two payments of a customer."""
     cancelled: set[str] = field(default_factory=set)
     """Ids of orders that somebody has tried to cancel."""
 
     def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, headers=self.headers, timeout=10)
+        """Return one that lets go of a connection sooner than the server: none crosses a request."""
+        limits = httpx.Limits(keepalive_expiry=2)
+        return httpx.AsyncClient(base_url=self.url, headers=self.headers, timeout=10, limits=limits)
 
     async def _shop(self, customer: str, chance: random.Random) -> None:
         await asyncio.gather(self._buy(customer, chance), self._pay(customer))
@@ -190,7 +196,7 @@ class Customers(Load):
                     await self._ask(client, "GET", f"{self.accounts}/{customer}", None)
                 else:
                     await self._ask(client, "GET", chance.choice(reads), None)
-                await asyncio.sleep(chance.uniform(0, 0.04))
+                await asyncio.sleep(chance.uniform(0, self.thinking))
 
     async def _pay(self, customer: str) -> None:
         """Pay a cent now and then, beside the rest: billing may let people wait."""
@@ -198,4 +204,4 @@ class Customers(Load):
         async with self.client() as client:
             while self._go_on:
                 await self._ask(client, "POST", path, {"amount": "0.01"})
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(self.paying)

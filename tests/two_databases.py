@@ -27,11 +27,12 @@ ADMIN, LOGIN, DATABASE = "admin", "shop", "shop"
 FILL = """
     SET ROLE shop__billing__owner;
     INSERT INTO billing.accounts (customer_id, owner, owed, credit_limit)
-    SELECT gen_random_uuid(), 'ada', 0, 100 FROM generate_series(1, 1000);
+    SELECT uuidv7(), 'ada', 0, 100 FROM generate_series(1, 1000);
     INSERT INTO billing.entries (id, customer_id, kind, amount, order_id, booked_at)
-    SELECT gen_random_uuid(), customer_id, 'payment', 0, NULL, now() - n * interval '1 second'
+    SELECT uuidv7(), customer_id, 'payment', 0, NULL, now() - n * interval '1 second'
     FROM generate_series(1, {rows} / 1000) AS n, billing.accounts"""
-"""Writes so many entries of accounts that nobody has, who paid nothing."""
+"""Writes so many entries of accounts that nobody has, who paid nothing. Their ids rise, as those do that the
+shop gives."""
 
 
 @dataclass

@@ -27,8 +27,9 @@ from uuid import UUID
 import asyncpg
 import jwt
 from app import modules
-from app.development.database import create_login, development_server, is_taken, with_database
+from app.development.database import create_login, development_server, with_database
 from app.development.issuer import DevelopmentIssuer
+from app.development.ports import is_taken
 from app.modules.identity import Customer
 from app.platform.migrations import migrate
 from app.platform.web import serve

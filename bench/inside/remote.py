@@ -22,7 +22,7 @@ from uuid import UUID
 
 import httpx
 import uvloop
-from app.development.database import is_taken
+from app.development.ports import is_taken
 from app.platform.database import create_engine
 from app.platform.remote import Codec, Remote, serve_modules
 from app.platform.settings import Settings

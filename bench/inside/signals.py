@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import app.main
-from app.development.database import development_server, is_taken
+from app.development.database import development_server
 from app.development.issuer import DevelopmentIssuer
+from app.development.ports import is_taken
 from app.platform.monitoring import Signals
 from app.platform.settings import load_settings
 from app.platform.web import serve

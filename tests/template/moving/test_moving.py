@@ -24,6 +24,7 @@ from app.platform.carving import (
     stop,
     watch_copy,
 )
+from app.platform.carving.settling import settle
 from app.platform.carving.streams import publish
 
 from .moving import (
@@ -114,6 +115,67 @@ async def test_rows_of_every_kind_arrive_as_they_are(ends: Ends) -> None:
         opened = ends.own if to_own else ends.main
         await query(opened.url, f"UPDATE {MODULE}.kinds SET id = DEFAULT WHERE id % 3 = 0")
     assert not differences((await move(ends)).compared)
+
+
+async def _is_binary(ends: Ends) -> object:
+    return await query(
+        ends.own.url,
+        "SELECT subbinary FROM pg_subscription WHERE subdbid = "
+        "(SELECT oid FROM pg_database WHERE datname = current_database())",
+    )
+
+
+async def test_what_is_there_comes_in_binary_and_what_is_written_since_as_text(ends: Ends) -> None:
+    """As text it fits a column that is wider on one side already."""
+    async with connected(ends, MODULE):
+        await begin_copy(ends, True, MODULE, lambda: make_tables(ends.own), say)
+    assert await _is_binary(ends)
+    await copy(ends)  # Goes on where the first was killed.
+    assert not await _is_binary(ends)
+    wider = f"ALTER TABLE {MODULE}.entries ALTER n TYPE bigint"
+    await query(ends.own.url, wider)
+    await query(ends.main.url, f"INSERT INTO {MODULE}.entries (account, n) VALUES (1, 1000000)")
+    for _ in range(100):
+        if await rows(ends.own.url):
+            break
+        await asyncio.sleep(0.1)
+    assert await rows(ends.own.url) == {1_000_000}
+    await query(ends.main.url, wider)
+    assert not differences((await move(ends)).compared)
+
+
+async def test_a_stream_that_nobody_waited_for_brings_text_from_the_next_command_on(
+    ends: Ends,
+) -> None:
+    async with connected(ends, MODULE):
+        await begin_copy(ends, True, MODULE, lambda: make_tables(ends.own), say)
+    for _ in range(300):
+        if (await state(ends))[0] is State.STREAMING:
+            break
+        await asyncio.sleep(0.1)
+    assert await _is_binary(ends)
+    async with connected(ends, MODULE):
+        await settle(ends, MODULE)
+    assert not await _is_binary(ends)
+    assert not differences((await move(ends)).compared)
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+async def test_the_name_of_a_table_arrives_as_a_name(ends: Ends, has_begun: bool) -> None:
+    """In binary it is a number, which the other database gives to another table, or to none."""
+    await make_tables(ends.own)
+    if has_begun:
+        async with connected(ends, MODULE):
+            await begin_copy(ends, True, MODULE, lambda: make_tables(ends.own), say)
+    new = f"CREATE TABLE {MODULE}.named (id int PRIMARY KEY, tables regclass[])"
+    for end in (ends.main, ends.own):
+        await query(end.url, new)
+    fill = f"INSERT INTO {MODULE}.named VALUES (1, ARRAY['{MODULE}.named']::regclass[])"
+    await query(ends.main.url, fill)
+    await copy(ends)
+    assert await query(ends.own.url, f"SELECT tables::text FROM {MODULE}.named") == (
+        f"{{{MODULE}.named}}"
+    )
 
 
 async def test_who_holds_no_lock_is_refused_and_loses_nothing(ends: Ends) -> None:

@@ -5,17 +5,15 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, ExitStack, suppress
-from pathlib import Path
 
 import asyncpg
 from sqlalchemy import make_url, text
 
-from app.development.local_postgres import is_running, local_postgres, LocalPostgresError
+from app.development.local_postgres import FOLDER, is_running, local_postgres, LocalPostgresError
 from app.platform.database import MigrationError
 from app.platform.migrations import admin_connection
 from app.platform.settings import load_settings, Settings, SettingsError
 
-_FOLDER = Path(__file__).parents[3] / ".local" / "postgres"
 _MAY_CREATE = text(
     "SELECT rolsuper OR rolcreatedb AND rolcreaterole FROM pg_roles WHERE rolname = current_user"
 )
@@ -90,7 +88,7 @@ def development_server() -> Iterator[str]:
         return
     with ExitStack() as stack:
         try:
-            admin_url = stack.enter_context(local_postgres(_FOLDER))
+            admin_url = stack.enter_context(local_postgres(FOLDER))
         except LocalPostgresError as error:
             raise SettingsError(str(error)) from None
         yield admin_url
@@ -98,7 +96,7 @@ def development_server() -> Iterator[str]:
 
 def is_server_running() -> bool:
     """Say whether somebody uses the local Postgres now, such as `app dev`."""
-    return _is_development() and is_running(_FOLDER)
+    return _is_development() and is_running(FOLDER)
 
 
 async def create_login(admin_url: str, login: str) -> str:

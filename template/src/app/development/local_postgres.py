@@ -29,6 +29,8 @@ from pathlib import Path
 if sys.platform != "win32":
     import fcntl
 
+FOLDER = Path(__file__).parents[3] / ".local" / "postgres"
+"""Where this repository keeps its own."""
 _SUPERVISOR = (
     "import sys; sys.path.insert(0, sys.argv.pop(1));"
     "from app.development.local_postgres_supervisor import main; main()"

@@ -8,7 +8,7 @@ import asyncpg
 
 from app.platform.carving.ends import End, Ends
 from app.platform.carving.errors import CarvingError
-from app.platform.carving.facts import read_facts
+from app.platform.carving.facts import read_facts, started
 from app.platform.carving.ready import check_queue_is_left, check_same_tables
 from app.platform.carving.settling import make_gate, settle, stand
 from app.platform.carving.states import faults, State
@@ -20,6 +20,7 @@ from app.platform.carving.streams import (
     reconnect,
     refresh,
     Say,
+    send_text,
     subscribe,
 )
 from app.platform.database import change_gate, fence, Gate, lift_fence, TABLES
@@ -34,8 +35,8 @@ _PROGRESS = """SELECT pg_class.relname AS name, srsubstate::text AS state, coale
 _ROWS = """SELECT relname AS name, greatest(reltuples, 0)::bigint AS rows FROM pg_class
     WHERE relnamespace = to_regnamespace(quote_ident($1)) AND relkind = 'r'"""
 _LOOK = 0.2
-_STARTS = 150
-"""So often it is looked whether a stream runs, which Postgres starts again after five seconds."""
+_STARTS = 30.0
+"""Seconds in which a stream runs."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,15 @@ async def begin_copy(
         if not stream.enabled:
             await enable(source, target, module)
         if new or standing.source.tables.keys() - stream.tables.keys():
+            if stream.binary:  # Of the types of tables that were there when it began.
+                await send_text(source, target, module)
             await refresh(source, target, module)
 
 
 async def watch_copy(source: End, target: End, module: str) -> AsyncIterator[list[TableCopy]]:
     """Yield how far each table is, until all are done and the stream runs. Raises CarvingError where it does
     not go on."""
-    failed, left = None, _STARTS
+    failed = None
     while True:
         found = await copies(source, target, module)
         yield found
@@ -113,13 +116,7 @@ async def watch_copy(source: End, target: End, module: str) -> AsyncIterator[lis
         if facts.subscription is None:
             raise CarvingError(f"The copy of {module} was undone meanwhile.")
         if found and all(each.is_done for each in found):
-            if facts.subscription.runs:
-                return
-            if not left:
-                raise CarvingError(
-                    f"All is copied, but the stream does not run in {target.name}: its server's log says why."
-                )
-            left -= 1
+            break
         failed = facts.subscription.failed if failed is None else failed
         if facts.subscription.failed - failed >= 3:
             raise CarvingError(
@@ -128,6 +125,12 @@ async def watch_copy(source: End, target: End, module: str) -> AsyncIterator[lis
                 f"{module}` undoes it."
             )
         await asyncio.sleep(_LOOK)
+    if facts.subscription.binary:
+        await send_text(source, target, module)
+    if not await started(target, source, module, _STARTS):
+        raise CarvingError(
+            f"All is copied, but the stream does not run in {target.name}: its server's log says why."
+        )
 
 
 async def copies(source: End, target: End, module: str) -> list[TableCopy]:

@@ -14,6 +14,7 @@ import asyncpg
 
 from app.platform.carving.ends import End, Ends, take_lock
 from app.platform.carving.errors import CarvingError
+from app.platform.carving.facts import started
 from app.platform.carving.keys import Keys
 from app.platform.carving.proof import (
     compare,
@@ -37,8 +38,8 @@ _ADVANCE = "SELECT pg_replication_slot_advance($1, pg_current_wal_lsn())"
 _RECOVER = 30.0
 """Seconds in which what was begun is undone."""
 _GUARD = "10s"
-_LOOK, _STARTS = 0.2, 50
-"""Seconds after which it is looked whether a stream runs, and how often."""
+_STARTS = 10.0
+"""Seconds in which a stream runs again."""
 
 
 @dataclass(kw_only=True)
@@ -74,10 +75,8 @@ async def cut(ends: Ends, to_own: bool, wanted: Cut, say: Say) -> Cut:
         raise CarvingError(
             f"{target.name.capitalize()} takes the writes of {wanted.module} already."
         )
-    for _ in range(_STARTS):  # Postgres starts a stream again after five seconds.
-        if standing.target.subscription is None or standing.target.subscription.runs:
-            break
-        await asyncio.sleep(_LOOK)
+    if (stream := standing.target.subscription) and not stream.runs:
+        await started(target, source, wanted.module, _STARTS)
         standing = await stand(ends, wanted.module)
     await check_ready(source, target, standing, with_way_back=wanted.with_way_back)
     if not wanted.unwatched:

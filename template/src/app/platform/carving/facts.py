@@ -1,5 +1,7 @@
 """What stands in one of the two databases: gate, tables, fence, publication, slot and subscription."""
 
+import asyncio
+import time
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -7,13 +9,16 @@ import asyncpg
 from app.platform.carving.ends import End
 from app.platform.database import Gate, HAS_FENCE, HAS_GATES, READ_GATE, TABLES
 
+ARE_TABLES = """relnamespace = to_regnamespace(quote_ident($1)) AND relkind IN ('r', 'p')
+    AND relname <> 'alembic_version'"""
+"""What is so in pg_class of the tables of a module, $1, that hold data."""
 _PUBLISHED = """SELECT relname FROM pg_publication LEFT JOIN pg_publication_rel ON prpubid = pg_publication.oid
     LEFT JOIN pg_class ON pg_class.oid = prrelid WHERE pubname = $1"""
 _SLOT = """SELECT active, active_pid, wal_status, safe_wal_size, confirmed_flush_lsn IS NOT NULL AS ready,
         pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint AS behind,
         pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint AS kept
     FROM pg_replication_slots WHERE slot_name = $1"""
-_SUBSCRIPTION = """SELECT pg_subscription.oid, subenabled, subslotname,
+_SUBSCRIPTION = """SELECT pg_subscription.oid, subenabled, subbinary,
         apply_error_count + sync_error_count AS failed,
         EXISTS (SELECT FROM pg_stat_subscription AS worker
             WHERE worker.subid = pg_subscription.oid AND pid IS NOT NULL AND relid IS NULL) AS runs
@@ -22,6 +27,8 @@ _SUBSCRIPTION = """SELECT pg_subscription.oid, subenabled, subslotname,
         AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 _STREAMED = """SELECT relname, srsubstate::text AS state FROM pg_subscription_rel
     JOIN pg_class ON pg_class.oid = srrelid WHERE srsubid = $1"""
+
+_LOOK = 0.1
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,8 @@ class Subscription:
     """How often it failed; it tries again every five seconds."""
     tables: dict[str, str]
     """The state of each table: `r` is one that has all."""
+    binary: bool = False
+    """Whether values come as Postgres has them in memory, and not as text."""
 
     @property
     def is_complete(self) -> bool:
@@ -111,6 +120,16 @@ async def read_facts(end: End, other: End, module: str) -> Facts:
     )
 
 
+async def started(target: End, source: End, module: str, seconds: float) -> bool:
+    """Say whether a stream runs, or does after a while: Postgres starts it again, after five seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        stream = (await read_facts(target, source, module)).subscription
+        if stream is None or stream.runs or time.monotonic() > until:
+            return stream is not None and stream.runs
+        await asyncio.sleep(_LOOK)
+
+
 def _slot(row: asyncpg.Record | None) -> Slot | None:
     if row is None:
         return None
@@ -136,4 +155,5 @@ async def _subscription(
         runs=row["runs"],
         failed=row["failed"] or 0,
         tables={each["relname"]: each["state"] for each in tables},
+        binary=row["subbinary"],
     )

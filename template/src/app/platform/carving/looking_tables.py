@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from app.platform.carving.ends import End
+from app.platform.carving.facts import ARE_TABLES
 
-_KEYLESS = """SELECT relname, relreplident::text AS identity, coalesce(json_agg(generated.attname)
+_KEYLESS = f"""SELECT relname, relreplident::text AS identity, coalesce(json_agg(generated.attname)
         FILTER (WHERE generated.attname IS NOT NULL), '[]')::text <> '[]' AS has_generated,
     ARRAY(SELECT confrelid::regclass::text FROM pg_constraint
         WHERE conrelid = pg_class.oid AND contype = 'f' AND confdeltype IN ('c', 'n', 'd')) AS parents
     FROM pg_class
     LEFT JOIN pg_attribute AS generated ON generated.attrelid = pg_class.oid AND generated.attgenerated <> ''
         AND NOT generated.attisdropped
-    WHERE relnamespace = to_regnamespace(quote_ident($1)) AND relkind IN ('r', 'p')
-        AND relname <> 'alembic_version' AND (
+    WHERE {ARE_TABLES} AND (
             relreplident = 'n' OR relreplident = 'f'
             OR relreplident = 'd' AND NOT EXISTS (
                 SELECT FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary)
@@ -20,10 +20,10 @@ _KEYLESS = """SELECT relname, relreplident::text AS identity, coalesce(json_agg(
                 SELECT FROM pg_index WHERE indrelid = pg_class.oid AND indisreplident AND indisvalid)
         )
     GROUP BY pg_class.oid ORDER BY relname"""
-_GENERATED = """SELECT relname, string_agg(attname || CASE attgenerated WHEN 'v' THEN ' (virtual)' ELSE '' END, ', ')
+_GENERATED = f"""SELECT relname, string_agg(attname || CASE attgenerated WHEN 'v' THEN ' (virtual)' ELSE '' END, ', ')
     AS columns FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
-    WHERE relnamespace = to_regnamespace(quote_ident($1)) AND attgenerated <> '' AND NOT attisdropped
-        AND relkind IN ('r', 'p') GROUP BY relname ORDER BY relname"""
+    WHERE {ARE_TABLES} AND attgenerated <> '' AND NOT attisdropped
+    GROUP BY relname ORDER BY relname"""
 _KINDS = """SELECT relname, relkind::text AS kind, relpersistence::text AS persistence, relrowsecurity AS secured
     FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident($1)) AND relname <> 'alembic_version'
         AND (relkind IN ('p', 'm', 'f') OR relkind = 'r' AND (relpersistence = 'u' OR relrowsecurity))
@@ -36,10 +36,9 @@ _LEAVING = """SELECT conrelid::regclass::text AS one, confrelid::regclass::text 
     FROM pg_constraint JOIN pg_class AS one ON one.oid = conrelid JOIN pg_class AS other ON other.oid = confrelid
     WHERE contype = 'f' AND one.relnamespace <> other.relnamespace
         AND to_regnamespace(quote_ident($1)) IN (one.relnamespace, other.relnamespace) ORDER BY conname"""
-_LARGE = """SELECT relname, string_agg(attname, ', ') AS columns FROM pg_class
+_LARGE = f"""SELECT relname, string_agg(attname, ', ') AS columns FROM pg_class
     JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
-    WHERE relnamespace = to_regnamespace(quote_ident($1)) AND relkind IN ('r', 'p')
-        AND atttypid IN ('oid'::regtype, 'lo'::text::regtype) GROUP BY relname ORDER BY relname"""
+    WHERE {ARE_TABLES} AND atttypid IN ('oid'::regtype, 'lo'::text::regtype) GROUP BY relname ORDER BY relname"""
 _TRIGGERS = """SELECT relname, tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
     WHERE relnamespace = to_regnamespace(quote_ident($1)) AND tgenabled IN ('A', 'R') ORDER BY 1, 2"""
 _SIZES = """SELECT relname AS name, greatest(reltuples, 0)::bigint AS rows, pg_total_relation_size(oid) AS bytes

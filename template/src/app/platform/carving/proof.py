@@ -10,15 +10,15 @@ from decimal import Decimal
 import asyncpg
 
 from app.platform.carving.ends import End
+from app.platform.carving.facts import ARE_TABLES
 
 _ALIKE = """SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC'; SET LOCAL IntervalStyle = 'postgres';
     SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL lc_monetary = 'C';
     SET LOCAL xmloption = 'content'; SET LOCAL search_path = ''; SET LOCAL statement_timeout = 0"""
 """What changes how values are written."""
-_COLUMNS = """SELECT relname, string_agg('t.' || quote_ident(attname), ', ' ORDER BY attname COLLATE "C") AS columns
+_COLUMNS = f"""SELECT relname, string_agg('t.' || quote_ident(attname), ', ' ORDER BY attname COLLATE "C") AS columns
     FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
-    WHERE relnamespace = to_regnamespace(quote_ident($1)) AND relkind IN ('r', 'p')
-        AND NOT relispartition AND relname <> 'alembic_version'
+    WHERE {ARE_TABLES} AND NOT relispartition
     GROUP BY relname ORDER BY relname"""
 _SUM = """SELECT count(*), coalesce(sum(('x' || left(md5(ROW({columns})::text), 16))::bit(64)::bigint::numeric), 0)
     FROM "{schema}"."{table}" AS t"""

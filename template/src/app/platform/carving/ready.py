@@ -7,16 +7,16 @@ import asyncpg
 
 from app.platform.carving.ends import End
 from app.platform.carving.errors import CarvingError
+from app.platform.carving.facts import ARE_TABLES
 from app.platform.carving.states import faults, Standing
 from app.platform.database import lock_of
 from app.platform.migrations import TURN
 
-_COLUMNS = """SELECT relname || '.' || attname AS name,
+_COLUMNS = f"""SELECT relname || '.' || attname AS name,
         format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' not null' ELSE '' END
             || CASE WHEN attgenerated <> '' THEN ' generated' ELSE '' END AS kind
     FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
-    WHERE relnamespace = to_regnamespace(quote_ident($1)) AND relkind IN ('r', 'p')
-        AND relname <> 'alembic_version'"""
+    WHERE {ARE_TABLES}"""
 _SEQUENCES = """SELECT relname AS name, 'a sequence' AS kind FROM pg_class
     WHERE relnamespace = to_regnamespace(quote_ident($1)) AND relkind = 'S'"""
 _BEHIND = """SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint

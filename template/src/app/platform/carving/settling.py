@@ -12,7 +12,7 @@ from app.platform.carving.ends import End, Ends
 from app.platform.carving.errors import CarvingError
 from app.platform.carving.facts import read_facts
 from app.platform.carving.states import Standing, State
-from app.platform.carving.streams import drop_stream, enable
+from app.platform.carving.streams import drop_stream, enable, send_text
 from app.platform.database import change_gate, clear_fence, Gate, HAS_GATES, INSTALL, lift_fence
 
 _CREATE_GATE = """INSERT INTO carving.gates (module, state, is_own, peer) VALUES ($1, $2, $3, $4)
@@ -126,6 +126,8 @@ async def tidy(ends: Ends, standing: Standing) -> None:
         await drop_stream(target, source, module)
     if standing.target.subscription is not None and not standing.target.subscription.enabled:
         await enable(source, target, module)
+    if (stream := standing.target.subscription) and stream.binary and stream.is_complete:
+        await send_text(source, target, module)
     try:
         async with source.session.transaction():
             await source.session.execute("SET LOCAL lock_timeout = '200ms'")
