@@ -117,7 +117,12 @@ BOUNDS = {
     ],
     "Carving": [
         Bound("a remote call to a bare httpx call", "≤ 1.5", "calls: remote"),
-        Bound("a million rows copied to `pg_dump \\| psql`", "≥ 0.5", "move_data: copy_speed"),
+        Bound(
+            "a million rows copied to `pg_dump \\| psql`",
+            "≥ 0.5",
+            "move_data: copy_speed",
+            why=SPEED_ENDS,
+        ),
         Bound("one database to a second one, in requests", "≤ 1.05", "own_database: overhead"),
         Bound("the pause of a move, p99 of requests", "≤ 2 s", "move_data: pause_p99_s"),
     ],

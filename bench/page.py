@@ -1,5 +1,6 @@
 """Writes `docs/benchmarks.md`, and a plot for each comparison, from what is kept."""
 
+import re
 from importlib import import_module
 
 from . import COMPARISONS
@@ -11,6 +12,7 @@ from .tables import as_markdown
 
 PAGE, PLOTS = ROOT / "docs/benchmarks.md", ROOT / "docs/benchmarks"
 LOSES = "We lose"
+ADR = re.compile(r"`docs/(adr/(\d+)[\w-]+\.md)`")
 HEAD = """# Benchmarks
 
 For whoever asks what it costs: ours beside what others use, and every bound that was set for it.
@@ -41,7 +43,7 @@ def text(results: dict[str, Result]) -> str:
         for note in result.notes
         if note.startswith(LOSES)
     ]
-    return "\n\n".join(
+    page = "\n\n".join(
         [
             HEAD.rstrip(),
             "## Where we lose",
@@ -59,6 +61,7 @@ def text(results: dict[str, Result]) -> str:
             "",
         ]
     )
+    return ADR.sub(r"[\2](\1)", page)
 
 
 def heading(result: Result) -> str:

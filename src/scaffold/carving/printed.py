@@ -129,8 +129,9 @@ def _goes(bill: Bill) -> Iterator[tuple[str, str]]:
 
 def _table(bill: Bill, name: str) -> str:
     rows, size = bill.counts.rows.get(name), bill.counts.sizes.get(name)
-    counted = f"{rows:,} {'row' if rows == 1 else 'rows'}"
-    return name if rows is None else f"{name} ({counted}, {_bytes(size or 0)})"
+    if rows is None:
+        return name
+    return f"{name} ({rows:,} {'row' if rows == 1 else 'rows'}, {_bytes(size or 0)})"
 
 
 def _bytes(number: float) -> str:
