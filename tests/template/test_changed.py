@@ -229,7 +229,9 @@ def test_make_test_runs_no_room_but_those_that_were_edited(shop: Repository) -> 
         assert " ".join(printed.split()).endswith("run pytest tests/platform/auth -k key")
     rooms = re.compile(r"tests/platform/(\w+)")
     assert not rooms.search(shop.pytest("--collect-only").stdout)
-    assert not (shop.path / ".local").exists(), "a server was started for tests that do not run"
+    assert not (shop.path / ".local/postgres").exists(), (
+        "a server was started for tests that do not run"
+    )
     shop.replace("src/app/platform/cache/cache.py", '"""', '""" ')
     shop.replace("pyproject.toml", 'addopts = "', 'addopts = "--collect-only -q ')
     printed = shop.make("test")
