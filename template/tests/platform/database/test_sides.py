@@ -108,14 +108,16 @@ async def test_whoever_asks_in_the_meantime_waits_and_is_served_there(
         await process.db.fetch(COUNT, owner="me")
         return ""
 
+    count = "SELECT count(*) FROM catalog.items"
     async with asyncio.TaskGroup() as all:
         asked = [all.create_task(ask(number)) for number in range(300)]
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(30):
+            while not await gates.admins[Side.MAIN].fetchval(count):
+                await asyncio.sleep(0.05)
         await gates.close(Side.MAIN)
-        written = await gates.admins[Side.MAIN].fetchval("SELECT count(*) FROM catalog.items")
+        written = await gates.admins[Side.MAIN].fetchval(count)
         await asyncio.sleep(0.3)
         await gates.set(Side.OWN, Gate.OPEN)
-    count = "SELECT count(*) FROM catalog.items"
     assert await gates.admins[Side.MAIN].fetchval(count) == written
     on_own = await gates.admins[Side.OWN].fetchval(count)
     assert written + on_own == 200
