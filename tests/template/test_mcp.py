@@ -37,7 +37,7 @@ BROKEN = """
 ITEMS = "/catalog/items"
 TOOLS = ["last_error", "trace", "slow_sql", "map", "queue", "read_only_query"]
 NOT_RUNNING = "`make dev` does not run in this repository: start it, and ask again."
-NO_APP_DEV = "No `app dev` runs here either"
+NO_APP_DEV = "no Postgres of `app dev` runs here"
 
 
 @pytest.fixture(scope="module")
