@@ -34,7 +34,8 @@ class Bound:
         if self.is_held(today):
             return [self.what, self.limit, today, "yes", by]
         reasons = [by, self.why or busy(results[comparison])]
-        return [self.what, self.limit, today, "**no**", ". ".join(filter(None, reasons))]
+        # With three digits, so that it is seen how little may be missing.
+        return [self.what, self.limit, f"{today:.3g}", "**no**", ". ".join(filter(None, reasons))]
 
 
 def busy(result: Result) -> str:
