@@ -75,7 +75,10 @@ def _of_database(error: BaseException) -> str:
         return f"The database lacks what is asked of it: {reason}. Has `app migrate` been run?"
     if state and not state.startswith(_CONNECTING):
         return f"The database refuses: {reason}."
-    return f"The database does not answer as expected: {reason}. Is DATABASE_URL right?"
+    return (
+        f"The database does not answer as expected: {reason}. Is DATABASE_URL right, and does "
+        "Postgres run?"
+    )
 
 
 def _at(error: BaseException) -> str:

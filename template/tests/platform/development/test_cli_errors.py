@@ -17,7 +17,7 @@ from app.platform.settings.settings import Settings
 from app.platform.wiring.module_toml import WiringError
 
 NOWHERE = "postgresql://nobody:nothing-at-all@127.0.0.1:1/nothing"
-AWAY = "Is DATABASE_URL right?"
+AWAY = "Is DATABASE_URL right, and does Postgres run?"
 
 
 def raised(do: Callable[[], object]) -> str:
