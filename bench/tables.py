@@ -13,7 +13,7 @@ def shown(cell: Cell) -> str:
         return "-"
     if isinstance(cell, str):
         return cell
-    if isinstance(cell, int) or abs(cell) >= 100:
+    if isinstance(cell, int) or cell == 0 or abs(cell) >= 100:
         return f"{cell:,.0f}"
     return f"{cell:.1f}" if abs(cell) >= 10 else f"{cell:.2f}"
 
