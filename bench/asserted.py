@@ -1,7 +1,8 @@
 """What tests assert: each is run once more, as CI runs it, for the figure that it finds.
 
 These bounds are no ratios: no request fails, nothing is lost. A test without a figure of its own
-stands here with a 0, for it passed. They need what CI has: Linux, root, and Debian's packages.
+stands among the bounds with a 0, for it passed. They need what CI has: Linux, root, and Debian's
+packages.
 """
 
 import re

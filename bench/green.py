@@ -83,8 +83,10 @@ def measure() -> Found:
         ]
         + [
             f"Ours takes {beyond:.1f} s beyond the installation, for a Postgres that is made,"
-            " migrated and asked. Most of the rest is Python's own start and initdb"
+            " migrated and asked. Most of the rest is Python's own start"
             " (`docs/adr/0072-where-speed-ends.md`).",
+            "full-stack-fastapi-template's tests want a Postgres that runs, and end in errors"
+            " without.",
             f"A database for a test takes {database:.0f} ms, a row that is written to it included.",
             "We lose to Django's empty project, which has no test and asks no server.",
         ],
