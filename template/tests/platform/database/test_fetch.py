@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from traceback import format_exception
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -190,10 +190,14 @@ async def test_a_statement_that_takes_too_long_is_a_503_and_leaves_the_connectio
     assert await db.fetch(PID) == before
 
 
-async def test_no_error_quotes_a_value(db: Database) -> None:
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [("x1c9", "invalid input syntax for type integer"), ("5417908263", "out of range for type")],
+)
+async def test_no_error_quotes_a_value(db: Database, secret: str, said: str) -> None:
     number = Prepared(select(cast(bindparam("value", type_=Text), Integer)))
-    with pytest.raises(DBAPIError, match="invalid input syntax for type integer") as caught:
-        await db.fetch(number, value=(secret := uuid4().hex))
+    with pytest.raises(DBAPIError, match=said) as caught:
+        await db.fetch(number, value=secret)
     assert secret not in "".join(format_exception(caught.value))
 
 

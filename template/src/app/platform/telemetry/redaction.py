@@ -14,7 +14,11 @@ from sqlalchemy.exc import StatementError
 from app.platform.errors import DomainError
 from app.platform.telemetry.sql_text import without_values
 
-_QUOTED = re.compile(r"""(: |\s)["'].*""", re.DOTALL)
+_QUOTED = re.compile(
+    r"""(: |\s)["'].*?(?:"( is out of range for type (?:smallint|integer|bigint|real|double precision)))?"""
+    r"\Z",
+    re.DOTALL,
+)
 _QUOTES_VALUES = re.compile("22(?!023)")
 """SQLSTATEs of values that do not fit. All others quote names only, as 22023 does of settings."""
 _WITHHELD = "[withheld]"
@@ -219,7 +223,7 @@ def withhold(original: BaseException, raised: BaseException | None = None) -> No
             each.detail = None
         if each.args:
             text = str(each.args[0]).partition("\nDETAIL:")[0]
-            each.args = (_QUOTED.sub("", text) if quotes_values else text, *each.args[1:])
+            each.args = (_QUOTED.sub(r"\2", text) if quotes_values else text, *each.args[1:])
 
 
 def cause(error: Exception) -> str:
