@@ -16,6 +16,27 @@ from app.platform.wiring import discover, ModuleFolder
 from . import modules
 from .moving import Gates, gates_in, MODULE
 
+_PATIENT = (
+    "database.copying.MARGIN",
+    "database.credentials.CONNECT",
+    "database.driver.CONNECT",
+    "database.driver.MARGIN",
+    "database.engine.MARGIN",
+    "jobs.worker.MARGIN",
+    "monitoring.gauges_database.Asked.timeout",
+    "monitoring.gauges_database.GAUGE",
+    "monitoring.gauges_database.Readiness.timeout",
+    "timeouts.ISSUER",
+    "web.health.PROBE",
+)
+"""How many seconds are waited for what does not answer: a busy machine may take longer than a deployment."""
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in _PATIENT:
+        monkeypatch.setattr(f"app.platform.{name}", 60.0)
+
 
 @pytest.fixture(autouse=True)
 def _application(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,6 +80,7 @@ def moving(
         update={
             "modules": MODULE,
             "database_pool_size": 5,
+            "database_pool_timeout": 30,
             "own_database_url": with_database(login_url, name),
             "own_migration_database_url": with_database(admin_url, name),
         }

@@ -56,7 +56,7 @@ class Gates:
                     )
             await admin.execute("SELECT pg_notify($1, $2)", CHANNEL, MODULE)
 
-    async def close(self, side: Side, seconds: float = 10) -> None:
+    async def close(self, side: Side, seconds: float = 30) -> None:
         """Close a side as soon as nobody writes there; raises LockNotAvailableError, and it is open again."""
         admin = self.admins[side]
         await self.set(side, Gate.CLOSING)
@@ -64,8 +64,10 @@ class Gates:
         try:
             await admin.execute("SELECT pg_advisory_lock($1, $2)", *lock_of(MODULE))
         except asyncpg.LockNotAvailableError:
+            await admin.execute("RESET lock_timeout")
             await self.set(side, Gate.OPEN)
             raise
+        await admin.execute("RESET lock_timeout")
         await self.set(side, Gate.CLOSED)
         await admin.execute("SELECT pg_advisory_unlock_all()")
 
@@ -104,7 +106,7 @@ async def gates_in(urls: dict[Side, tuple[str, str]]) -> AsyncIterator[Gates]:
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
     """Wait until something holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while True:
             result = condition()
             if result if isinstance(result, bool) else await result:

@@ -93,7 +93,7 @@ def db(engine: AsyncEngine) -> Database:
 async def asked(source: Source) -> None:
     """Wait until the source is being asked."""
     before = source.asked
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while source.asked == before:
             await asyncio.sleep(0.005)
 

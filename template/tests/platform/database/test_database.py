@@ -500,7 +500,8 @@ async def test_postgres_stops_a_statement_that_takes_too_long(settings: Settings
 async def test_the_pool_hands_out_clean_connections_after_a_thousand_mixed_transactions(
     settings: Settings,
 ) -> None:
-    engine = create_engine(settings.model_copy(update={"database_pool_size": 4}))
+    patient = {"database_pool_timeout": 60, "database_statement_timeout": 59}
+    engine = create_engine(settings.model_copy(update={"database_pool_size": 4, **patient}))
 
     async def done(tx: Tx) -> None:
         view_of(tx, "ordering").add(OrderingRow(owner="me", name=uuid4().hex))
@@ -566,7 +567,7 @@ async def test_the_pool_hands_out_clean_connections_after_a_thousand_mixed_trans
             driver = (await connection.get_raw_connection()).driver_connection
             assert driver is not None
             assert not driver.is_in_transaction()
-            assert await driver.fetchrow(STATE) == ("app_test", "app_test", "5s", 0)
+            assert await driver.fetchrow(STATE) == ("app_test", "app_test", "59s", 0)
     await engine.dispose()
 
 

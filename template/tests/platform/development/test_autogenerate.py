@@ -21,6 +21,7 @@ from app.platform.migrations.migrations import admin_connection, migrate
 from app.platform.wiring.discovery import discover
 
 from .. import modules
+from ..leaving import drop
 
 LOGIN = "app_test"
 HEAD = """
@@ -206,9 +207,9 @@ async def odd(
     name = f"test_{uuid4().hex}"
     admin = await asyncpg.connect(admin_url)
     await admin.execute(f"CREATE DATABASE {name}")
-    yield Odd(tmp_path, admin_url, with_database(admin_url, name))
-    await admin.execute(f"DROP DATABASE {name}")
     await admin.close()
+    yield Odd(tmp_path, admin_url, with_database(admin_url, name))
+    await drop(admin_url, name)
 
 
 async def test_of_everything_that_tables_say_comes_a_migration_and_another_of_each_change(

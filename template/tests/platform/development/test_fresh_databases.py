@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
+from app.development import fresh_databases
 from app.development.database import with_database
 from app.development.fresh_databases import Execute, FreshDatabases
 
@@ -23,6 +24,12 @@ TABLES = """
     CREATE TRIGGER keep BEFORE DELETE ON made.kept FOR EACH ROW EXECUTE FUNCTION made.keep();
     CREATE SEQUENCE made.numbers START 5;
 """
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session may take its time to leave, and the database serves again nevertheless."""
+    monkeypatch.setattr(fresh_databases, "_SECONDS_TO_LEAVE", 30)
 
 
 @pytest.fixture(scope="module")

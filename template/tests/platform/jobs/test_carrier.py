@@ -466,7 +466,7 @@ async def test_whatever_else_a_process_has_open_goes_along(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.INFO, "app"):
-        async with working(worker_lost_after=1):
+        async with working(worker_lost_after=4):
             await enqueue(monolith, alone, "which has its heartbeats")
             await events["begun"].wait()
             for source, target in ((Side.MAIN, Side.OWN), (Side.OWN, Side.MAIN)):

@@ -39,7 +39,7 @@ def _nothing_seen() -> None:
     seen.clear()
 
 
-@job(retries=2, deadline=0.5)
+@job(retries=2)
 async def create(tx: Tx, new: NewItem, catalog: Catalog, delivery: Delivery) -> None:
     seen.append((new.name, delivery))
     await catalog.create_item(tx, "me", new.name)
@@ -57,7 +57,8 @@ async def sleep(tx: Tx, new: NewItem, catalog: Catalog) -> None:
 async def add(tx: Tx, new: NewItem, catalog: Catalog) -> None:
     seen.append(new.name)
     await catalog.create_item(tx, "me", f"{new.name} {len(seen)}")
-    await asyncio.sleep(0.05)  # So that all are under way.
+    while len(seen) < 5:  # All are under way.
+        await asyncio.sleep(0.01)
 
 
 @job()
@@ -91,7 +92,7 @@ async def forever(tx: Tx, new: NewItem) -> None:
     await asyncio.sleep(3600)
 
 
-@job(deadline=3)
+@job(deadline=30)
 async def slow(tx: Tx, new: NewItem, catalog: Catalog) -> None:
     async with tx.savepoint():
         await tx.execute(text("SELECT pg_sleep(:name)"), {"name": float(new.name)})
@@ -205,10 +206,15 @@ async def test_a_module_cannot_touch_the_queue(db: Database, statement: str) -> 
 
 
 async def test_a_job_that_fails_is_undone_tried_again_and_held(
-    db: Database, wired: Wired, run_jobs: RunJobs, queue: Queries
+    db: Database,
+    wired: Wired,
+    run_jobs: RunJobs,
+    queue: Queries,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with db.transaction() as tx:
         await create.enqueue(tx, NewItem("tea", fail=True))
+    monkeypatch.setattr("app.platform.jobs.attempt.backoff", lambda _failed: 3600)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
             await run_jobs()
@@ -314,14 +320,14 @@ async def test_a_job_that_takes_too_long_is_stopped_and_undone(
 async def test_the_statements_of_a_job_have_its_time_and_not_that_of_a_request(
     settings: Settings, folders: Sequence[ModuleFolder], db: Database, queue: Queries
 ) -> None:
-    await enqueue(db, slow, "0.4", "60")
-    hasty = create_engine(settings.model_copy(update={"database_statement_timeout": 0.1}))
-    wired = wire([with_jobs(folder) for folder in folders], hasty)
+    await enqueue(db, slow, "0.7", "60")
+    hasty = create_engine(settings.model_copy(update={"database_statement_timeout": 0.5}))
+    job = wire([with_jobs(folder) for folder in folders], hasty).jobs["catalog.slow"]
     quick, late = await queue.browse_queue()
-    assert await attempt(hasty, wired.jobs["catalog.slow"], quick)
-    assert seen == ["4s", "4s"]
-    with pytest.raises(DeadlineError, match="did not end within 3 s"):
-        await attempt(hasty, wired.jobs["catalog.slow"], late)
+    assert await attempt(hasty, job, quick)
+    assert seen == ["31s", "31s"]
+    with pytest.raises(DeadlineError, match="did not end within 1 s"):
+        await attempt(hasty, replace(job, options=replace(job.options, deadline=1)), late)
     with pytest.raises(Exception, match="statement timeout"):
         async with Database(hasty, "catalog").transaction() as tx:
             await tx.execute(text("SELECT pg_sleep(60)"))

@@ -9,6 +9,7 @@ from sqlalchemy import text, TextClause
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database.database import Database
+from app.platform.database.driver import statements_may_take
 from app.platform.database.engine import create_engine
 from app.platform.jobs.retention import forget_jobs, forget_keys, keep_forgetting
 from app.platform.settings.settings import Settings
@@ -31,9 +32,10 @@ _KEYS = text(
 
 
 async def fill(engine: AsyncEngine, module: str, *statements: TextClause) -> None:
-    async with Database(engine, module).transaction() as tx:
-        for statement in statements:
-            await tx.execute(statement)
+    with statements_may_take(60):
+        async with Database(engine, module).transaction() as tx:
+            for statement in statements:
+                await tx.execute(statement)
 
 
 async def count(engine: AsyncEngine, module: str, table: str) -> int:
@@ -88,7 +90,7 @@ async def test_it_goes_on_whatever_breaks(
     monkeypatch.setattr("app.platform.jobs.retention._PAUSE", 0.01)
     monkeypatch.setattr("app.platform.jobs.retention.forget_jobs", breaks)
     forgetting = asyncio.create_task(keep_forgetting(engine))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while caplog.text.count("Old history of jobs could not be forgotten") < 2:
             await asyncio.sleep(0.01)
     forgetting.cancel()

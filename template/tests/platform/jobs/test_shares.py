@@ -104,7 +104,7 @@ async def enqueue(engine: AsyncEngine, job: Job[Named], *names: str) -> None:
 
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while True:
             result = condition()
             if result if isinstance(result, bool) else await result:
@@ -149,8 +149,8 @@ async def test_it_does_not_look_for_each_job_of_the_others(
             await enqueue(engine, theirs, f"{number}")
         await enqueue(engine, ours, "tea")
         await eventually(lambda: ran == ["ours tea"])
-        spent = looks[-1] - looks[0]
-    assert len(looks) <= spent / 0.02 + 3
+        many, spent = len(looks), looks[-1] - looks[0]
+    assert many <= spent / 0.02 + 3
 
 
 async def test_its_clock_enqueues_its_own(share: Share, queue: Queries) -> None:
@@ -177,7 +177,7 @@ async def test_what_others_run_is_put_back_only_after_a_long_silence(
     await enqueue(engine, theirs, "silent")
     await queue.driver.execute(PICKED.format(silence))
     await enqueue(engine, ours, "tea")
-    async with share("catalog", worker_lost_after=1):
+    async with share("catalog"):
         await eventually(lambda: len(ran) == 1)
     [left] = [each for each in await queue.browse_queue() if each.entrypoint == "ordering.theirs"]
     assert left.status == status

@@ -157,7 +157,7 @@ async def enqueue(engine: AsyncEngine, job: Job[Any], *arguments: Any) -> None:
             await job.enqueue(tx, each)
 
 
-async def eventually(condition: Callable[[], Any], seconds: float = 20) -> None:
+async def eventually(condition: Callable[[], Any], seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while True:
             result = condition()

@@ -18,6 +18,7 @@ from app.platform.wiring.discovery import discover
 from app.platform.wiring.modules import ModuleFolder
 
 from .. import modules
+from ..leaving import drop
 
 LOGIN = "app_test"
 FOLDERS = discover(modules)
@@ -61,8 +62,8 @@ async def test_roles_alone_make_extensions_too_as_a_restore_needs_them(
     empty = await asyncpg.connect(url)
     assert await empty.fetchval(EXISTS, "citext") == "extensions"
     await empty.close()
-    await admin.execute(f"DROP DATABASE {name}")
     await admin.close()
+    await drop(admin_url, name)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ async def fetch(url: str, query: str) -> object:
 
 
 async def until(url: str, condition: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await fetch(url, f"SELECT {condition}"):
             await asyncio.sleep(0.05)
 
@@ -121,7 +121,7 @@ async def test_readers_pass_while_a_migration_waits_for_a_lock(
             slowest = max(slowest, asyncio.get_running_loop().time() - since)
             await asyncio.sleep(0.01)
         assert isinstance(migrating.exception(), MigrationError)
-    assert 0.05 < slowest < 5  # It waited behind the migration, and was let go.
+    assert 0.05 < slowest < 20  # It waited behind the migration, and was let go.
 
 
 @pytest.mark.usefixtures("impatient")
@@ -154,7 +154,7 @@ async def test_a_killed_run_keeps_what_it_has_done_and_the_next_one_ends_it(
     catalog = with_migration(tmp_path, ADD_COLUMN)
     body = "op.execute('CREATE TABLE ordering.half (id int)')\n    {}"
     slow = with_migration(
-        tmp_path / "a", body.format("op.execute('SELECT pg_sleep(60)')"), ORDERING
+        tmp_path / "a", body.format("op.execute('SELECT pg_sleep(600)')"), ORDERING
     )
     program = (
         "import asyncio, sys; from pathlib import Path; from dataclasses import replace\n"
@@ -167,7 +167,7 @@ async def test_a_killed_run_keeps_what_it_has_done_and_the_next_one_ends_it(
     run = await asyncio.create_subprocess_exec(sys.executable, "-c", program, migrated, *paths)
     await until(
         migrated,
-        "EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND"
+        "EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND"
         " datname = current_database() AND pid <> pg_backend_pid())",
     )
     os.kill(run.pid, signal.SIGKILL)
@@ -175,7 +175,7 @@ async def test_a_killed_run_keeps_what_it_has_done_and_the_next_one_ends_it(
     half = "SELECT count(*) FROM pg_tables WHERE tablename = 'half'"
     await until(migrated, f"({half}) = 0")
     whole = with_migration(tmp_path / "b", body.format("pass"), ORDERING)
-    async with asyncio.timeout(20):  # Not the minute that the killed one would have slept.
+    async with asyncio.timeout(60):  # Not the minutes that the killed one would have slept.
         assert await migrate(migrated, LOGIN, [catalog, whole]) == ["ordering 0002"]
     assert await migrate(migrated, LOGIN, [catalog, whole]) == []
 

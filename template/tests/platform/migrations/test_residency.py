@@ -1,6 +1,6 @@
 """Which modules a database has, where one of them has moved."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import date
 
 import asyncpg
@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import text
 
 from app.development.database import with_database
-from app.development.fresh_databases import Execute
 from app.platform.database import close, create_engine, Database, fence, INSTALL, MigrationError
 from app.platform.database.errors import ClosedError
 from app.platform.migrations import is_migrated, migrate, pending_migrations
 from app.platform.settings import Settings
 from app.platform.wiring import ModuleFolder, Move
+
+from ..leaving import drop
 
 pytestmark = pytest.mark.anyio
 LOGIN = "app_test"
@@ -29,12 +30,12 @@ async def ask(url: str, statement: str) -> object:
 
 
 @pytest.fixture
-def own_url(admin_url: str, execute: Execute) -> Iterator[str]:
-    execute("CREATE DATABASE own_of_catalog")
+async def own_url(admin_url: str) -> AsyncIterator[str]:
+    await ask(admin_url, "CREATE DATABASE own_of_catalog")
     try:
         yield with_database(admin_url, "own_of_catalog")
     finally:
-        execute("DROP DATABASE own_of_catalog WITH (FORCE)")
+        await drop(admin_url, "own_of_catalog")
 
 
 async def test_the_own_database_has_its_module_alone_closed_until_it_is_moved(
@@ -84,7 +85,7 @@ async def test_the_main_database_is_left_without_what_has_moved(
         assert await migrate(url, LOGIN, folders) == []
         assert await ask(url, "SELECT to_regnamespace('catalog')::text") is None
     finally:
-        await ask(admin_url, "DROP DATABASE main_without WITH (FORCE)")
+        await drop(admin_url, "main_without")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ async def test_what_moves_is_neither_renamed_nor_removed(
         await ask(url, "UPDATE carving.gates SET state = 'open'")
         await migrate(url, LOGIN, others, [rename])
     finally:
-        await ask(admin_url, "DROP DATABASE main_of_all WITH (FORCE)")
+        await drop(admin_url, "main_of_all")
 
 
 async def test_who_knows_one_database_alone_goes_on_when_a_module_has_left_it(
@@ -141,7 +142,7 @@ async def test_who_knows_one_database_alone_goes_on_when_a_module_has_left_it(
         finally:
             await close(engine)
     finally:
-        await ask(admin_url, "DROP DATABASE main_left WITH (FORCE)")
+        await drop(admin_url, "main_left")
 
 
 async def test_one_database_is_not_taken_for_another(

@@ -3,10 +3,13 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from app.platform.carving.facts import Facts, Slot, Subscription
 from app.platform.carving.states import Standing
 from app.platform.database.gates import Gate
 from app.platform.database.sides import Side
+from app.platform.monitoring import gauges_carving
 from app.platform.monitoring.gauges_carving import Carving
 from app.platform.settings.settings import Settings
 
@@ -15,6 +18,11 @@ from ..moving import Gates
 
 SLOT = Slot(active=True, pid=1, wal_status="reserved", safe_wal_size=900, behind=10, kept=100)
 STREAM = Subscription(oid=1, enabled=True, runs=True, failed=2, tables={"items": "r"})
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gauges_carving, "GAUGE", 60.0)
 
 
 def carving(settings: Settings) -> Carving:

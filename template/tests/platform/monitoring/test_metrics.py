@@ -4,7 +4,6 @@ import asyncio
 import io
 import logging
 import math
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from starlette.types import Message, Receive, Scope, Send
 
+from app.platform import timeouts as waits
 from app.platform.cache.cache import Cache
 from app.platform.cache.store import CacheStore
 from app.platform.database.database import Database
@@ -41,7 +41,7 @@ from app.platform.wiring.modules import ModuleFolder
 from app.platform.wiring.observing import observe_call
 from app.platform.wiring.wiring import Wired
 
-from ..looking import looked_at
+from ..looking import free_port, looked_at
 
 PREPARE = "catalog.prepare_item"
 ITEM = b'{"id": "00000000-0000-7000-8000-000000000000"}'
@@ -309,15 +309,13 @@ async def test_each_process_has_a_port_of_its_own(
     settings: Settings, folders: list[ModuleFolder], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "app.metrics")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     given = settings.model_copy(update={"metrics_port": port})
     async with metrics_served(given, [Modules(folders)]), metrics_served(given, []):
         first, second = (line.split()[1] for line in caplog.messages)
         assert first == f"http://127.0.0.1:{port}/metrics"
         assert second != first
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             for url in (first, second):
                 assert 'module_info{module="catalog"' in (await client.get(url)).text
     async with metrics_served(settings.model_copy(update={"metrics_port": 0}), []):
@@ -329,17 +327,16 @@ async def test_a_process_is_healthy_while_its_event_loop_turns(
     settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO, "app.metrics")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    monkeypatch.setattr("app.platform.timeouts", 0.2)
+    port = free_port()
+    monkeypatch.setattr(waits, "TURN", 60)
     async with metrics_served(settings.model_copy(update={"metrics_port": port}), []):
         url = caplog.messages[0].split()[1].replace("/metrics", "/healthz")
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             assert (await client.get(url)).status_code == 200
             head = await client.head(url)
             assert (head.status_code, head.headers["Content-Length"], head.text) == (200, "3", "")
+        monkeypatch.setattr(waits, "TURN", 0.2)
         with ThreadPoolExecutor() as thread:
-            answer = thread.submit(httpx.get, url).result()  # Nothing else runs here meanwhile.
+            answer = thread.submit(httpx.get, url, timeout=60).result()  # Nothing else runs here meanwhile.
         assert answer.status_code == 503
         assert answer.text == "The event loop is blocked.\n"

@@ -90,7 +90,15 @@ def running(api: Any, **options: Any) -> Iterator[int]:
             yield held.getsockname()[1]
         finally:
             server.should_exit = True
-            thread.join(10)
+            thread.join(60)
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls have time, unless a test gives them less."""
+    monkeypatch.setattr("app.platform.remote.client.REMOTE", 60.0)
+    monkeypatch.setattr("app.platform.remote.exchange.REMOTE_CONNECT", 60.0)
+    monkeypatch.setattr("app.platform.remote.exchange.REMOTE_KEPT", 60.0)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +127,7 @@ Connect = Callable[..., Ledger]
 async def connect(network: Network, service: Service) -> AsyncIterator[Connect]:
     """Return a client of the ledger, with these settings: `connect(remote_timeouts="ledger=1")`."""
     service.calls = service.ended = 0
+    service.may_end.set()
     remotes: list[Remote] = []
 
     def connect(address: str | None = None, interface: type = Ledger, **given: object) -> Ledger:

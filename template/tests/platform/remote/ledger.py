@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from threading import Event
 from typing import Protocol
 from uuid import UUID
 
@@ -88,6 +89,9 @@ class Service:
         self.calls = 0
         self.ended = 0
         self.said: dict[str, object] = {}
+        self.may_end = Event()
+        """Nothing that waits ends before it is set."""
+        self.may_end.set()
 
     async def book(self, entry: Entry, tags: Mapping[UUID, int] = {}) -> Entry:
         self.calls += 1
@@ -108,16 +112,21 @@ class Service:
 
     async def wait(self, seconds: float) -> Sequence[str]:
         self.calls += 1
-        await asyncio.sleep(seconds)
+        await self._wait(seconds)
         self.said = current()
         self.ended += 1
         return [str(get_request()), str(get_user())]
 
     async def wait_once(self, seconds: float) -> float:
         self.calls += 1
-        await asyncio.sleep(seconds)
+        await self._wait(seconds)
         self.ended += 1
         return until.get() - asyncio.get_running_loop().time()
+
+    async def _wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        while not self.may_end.is_set():
+            await asyncio.sleep(0.005)
 
     async def write(self) -> float | None:
         ago = committed_ago()

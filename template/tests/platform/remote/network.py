@@ -27,13 +27,13 @@ class Network:
 
     def __enter__(self) -> "Network":
         self._thread.start()
-        assert self._ready.wait(5)
+        assert self._ready.wait(30)
         return self
 
     def __exit__(self, *_error: object) -> None:
         self.reset()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(30)
 
     def reset(self) -> None:
         """Break the connections that are open, as the kernel of a dead peer does."""
@@ -45,7 +45,7 @@ class Network:
             self._loop.call_soon(done.set)  # Behind what closes them.
 
         self._loop.call_soon_threadsafe(reset_all)
-        assert done.wait(5)
+        assert done.wait(30)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -1,11 +1,11 @@
 """A service that is down, slow, silent, half there, mad, older or newer: survived, and nothing twice."""
 
 import asyncio
-import socket
 import time
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
@@ -23,14 +23,35 @@ from app.platform.errors import (
     RemoteTimeout,
     RemoteUnavailable,
 )
+from app.platform.remote import calling
+from app.platform.remote.breaker import Breaker
 from app.platform.remote.exchange import Exchange, UnansweredError
-from app.platform.timeouts import given_up_after
+from app.platform.timeouts import given_up_after, REMOTE_AWAY
 
+from ..looking import free_port
 from .conftest import Connect, KEYS, running, served, wired_to
 from .ledger import Declined, Entry, Kind, Ledger, Service
 from .network import Network
 
 ENTRY = Entry(UUID(int=1), Kind.CHARGE, Decimal(1))
+
+
+async def reached(service: Service, calls: int) -> None:
+    """Wait until a service has been called so many times."""
+    async with asyncio.timeout(30):
+        while service.calls < calls:
+            await asyncio.sleep(0.005)
+
+
+async def connected(ledger: Ledger, service: Service, calls: int) -> None:
+    """Open a connection for each of so many calls, which may then have no time for that."""
+    service.calls = 0
+    service.may_end.clear()
+    waiting = [asyncio.ensure_future(ledger.wait(0)) for _ in range(calls)]
+    await reached(service, calls)
+    service.may_end.set()
+    await asyncio.gather(*waiting)
+    service.calls = service.ended = 0
 
 
 async def test_a_service_that_is_down_is_not_available(connect: Connect, network: Network) -> None:
@@ -53,9 +74,7 @@ async def test_one_that_comes_back_is_found_at_once(connect: Connect, network: N
 
 async def test_what_was_never_sent_is_sent_again(connect: Connect, port: int) -> None:
     """Whatever it does: an instance that has just gone has a successor."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        nobody = free.getsockname()[1]
+    nobody = free_port()
     task = asyncio.ensure_future(connect(f"http://127.0.0.1:{nobody}").book(ENTRY))
     await asyncio.sleep(0.01)
 
@@ -79,7 +98,8 @@ async def test_an_encrypted_connection_that_fails_is_none(connect: Connect, port
 async def test_a_slow_one_is_waited_for_as_long_as_is_said(
     connect: Connect, service: Service
 ) -> None:
-    ledger = connect(remote_timeouts="ledger=9 ledger.wait_once=0.1")
+    ledger = connect(remote_timeouts="ledger=30 ledger.wait_once=0.1")
+    await connected(ledger, service, 1)
     begun = time.perf_counter()
     with pytest.raises(RemoteTimeout, match=r"ledger\.wait_once did not answer within \d\S* s"):
         await ledger.wait_once(60)
@@ -87,8 +107,11 @@ async def test_a_slow_one_is_waited_for_as_long_as_is_said(
     assert await ledger.wait(0.2)
 
 
-async def test_a_silent_one_is_as_slow(connect: Connect, network: Network) -> None:
+async def test_a_silent_one_is_as_slow(
+    connect: Connect, network: Network, service: Service
+) -> None:
     ledger = connect(remote_timeouts="ledger=30 ledger.get=0.1")
+    await connected(ledger, service, 1)
     for is_silent in (True, False, True):
         network.is_silent = is_silent
         if is_silent:
@@ -100,9 +123,11 @@ async def test_a_silent_one_is_as_slow(connect: Connect, network: Network) -> No
 
 
 async def test_who_serves_gives_up_with_who_asks(connect: Connect, service: Service) -> None:
-    ledger = connect(remote_timeouts="ledger=0.5")
+    ledger = connect(remote_timeouts="ledger=30 ledger.wait_once=0.5")
+    await connected(ledger, service, 1)
     with pytest.raises(RemoteTimeout):
         await ledger.wait_once(1)
+    await reached(service, 1)
     await asyncio.sleep(0.6)
     assert (service.calls, service.ended) == (1, 0)
 
@@ -111,18 +136,23 @@ async def test_a_call_takes_no_longer_than_its_caller_has(
     connect: Connect, service: Service
 ) -> None:
     ledger = connect()
-    with given_up_after(0.5):
-        assert await ledger.wait_once(0) < 1
-        with pytest.raises(RemoteTimeout):
-            await ledger.wait_once(5)
-        with pytest.raises(RemoteTimeout) as over:
-            await ledger.wait_once(5)
-        assert over.value.is_undone
-    assert service.calls == 2
+    with given_up_after(20):
+        assert await ledger.wait_once(0) < 20
+    with given_up_after(0), pytest.raises(RemoteTimeout) as over:
+        await ledger.wait_once(5)
+    assert over.value.is_undone
+    assert service.calls == 1
+    with given_up_after(0.5), pytest.raises(RemoteTimeout):
+        await ledger.wait_once(20)
+    await reached(service, 2)
+    assert service.ended == 1
 
 
-async def test_callers_with_no_time_do_not_shut_others_out(connect: Connect) -> None:
+async def test_callers_with_no_time_do_not_shut_others_out(
+    connect: Connect, service: Service
+) -> None:
     ledger = connect()
+    await connected(ledger, service, 10)
     for _ in range(10):
         with given_up_after(0.005), pytest.raises(RemoteTimeout):
             await ledger.wait_once(1)
@@ -132,10 +162,10 @@ async def test_callers_with_no_time_do_not_shut_others_out(connect: Connect) -> 
 async def broken_off(
     network: Network, service: Service, asked: Awaitable[object]
 ) -> asyncio.Task[object]:
-    """Break the connection while the service works."""
+    """Break the connection while the service works, which does not end before it may."""
+    service.may_end.clear()
     task = asyncio.ensure_future(asked)
-    while not service.calls:
-        await asyncio.sleep(0.005)
+    await reached(service, 1)
     network.reset()
     return task
 
@@ -145,11 +175,14 @@ async def test_only_what_is_idempotent_is_asked_again(
 ) -> None:
     ledger = connect()
     with pytest.raises(RemoteUnavailable) as lost:
-        await (await broken_off(network, service, ledger.wait_once(0.2)))
+        await (await broken_off(network, service, ledger.wait_once(0)))
     assert not lost.value.is_undone
     assert service.calls == 1
     service.calls = 0
-    assert await (await broken_off(network, service, ledger.wait(0.2)))
+    asked = await broken_off(network, service, ledger.wait(0))
+    await reached(service, 2)
+    service.may_end.set()
+    assert await asked
     assert service.calls == 2
 
 
@@ -165,7 +198,7 @@ def test_a_connection_that_is_reset_as_it_is_made_is_no_answer(network: Network)
 
     async def post() -> list[object]:
         busy, exchange = asyncio.create_task(keep_busy()), Exchange(str(url))
-        posts = (exchange.post(url, {}, b"{}", 5) for _ in range(30))
+        posts = (exchange.post(url, {}, b"{}", 60) for _ in range(30))
         failed = await asyncio.gather(*posts, return_exceptions=True)
         busy.cancel()
         await exchange.close()
@@ -333,15 +366,16 @@ async def test_at_most_so_many_wait_for_a_module(connect: Connect, service: Serv
 
     async def two_of_a_kind() -> None:
         """A task may hold several."""
-        await asyncio.gather(ledger.wait(1), ledger.wait(1))
+        await asyncio.gather(ledger.wait(0), ledger.wait(0))
 
+    service.may_end.clear()
     running = asyncio.ensure_future(two_of_a_kind())
-    while service.calls < 2:
-        await asyncio.sleep(0.005)
+    await reached(service, 2)
     with pytest.raises(RemoteRefused, match="2 calls of ledger run") as full:
         await ledger.book(ENTRY)
     assert (full.value.reason, full.value.is_undone) == ("full", True)
     assert not running.done()  # Refused at once.
+    service.may_end.set()
     await running
     assert await ledger.book(ENTRY) == ENTRY
 
@@ -355,25 +389,42 @@ async def test_what_is_off_is_not_asked(connect: Connect, network: Network, off:
     assert (refused.value.reason, network.connections) == ("off", 0)
 
 
+class Clock:
+    """That of the breakers."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(calling, "Breaker", partial(Breaker, clock=clock))
+    return clock
+
+
 async def test_a_method_that_fails_is_left_alone_and_others_are_not(
-    connect: Connect, network: Network, monkeypatch: pytest.MonkeyPatch, service: Service
+    connect: Connect, service: Service, clock: Clock
 ) -> None:
-    monkeypatch.setattr("app.platform.remote.calling.REMOTE_AWAY", 1.0)
-    ledger = connect(remote_timeouts="ledger.wait_once=0.3")
+    ledger = connect(remote_timeouts="ledger=30 ledger.wait_once=0.3")
+    await connected(ledger, service, 5)
     for _ in range(5):
         with pytest.raises(RemoteTimeout):
             await ledger.wait_once(1)
     for _ in range(20):
         with pytest.raises(RemoteRefused, match="is left alone") as refused:
             await ledger.wait_once(0)
+    await reached(service, 5)
     assert (refused.value.reason, service.calls) == ("open", 5)
     assert await ledger.book(ENTRY) == ENTRY
-    await asyncio.sleep(1.05)
-    assert isinstance(await asked_until_answered(ledger), float)
+    assert isinstance(await asked_until_answered(ledger, clock), float)
 
 
-async def asked_until_answered(ledger: Ledger) -> float:
+async def asked_until_answered(ledger: Ledger, clock: Clock) -> float:
     while True:
+        clock.now += REMOTE_AWAY
         try:
             return await ledger.wait_once(0)
         except RemoteError:
@@ -392,6 +443,7 @@ async def test_errors_of_the_interface_and_of_the_code_leave_it_closed(
     assert service.calls == 14
 
 
+@pytest.mark.usefixtures("clock")
 async def test_who_is_down_is_asked_three_times_at_most(
     connect: Connect, network: Network, service: Service
 ) -> None:

@@ -85,7 +85,8 @@ async def test_what_may_have_been_committed_counts_as_if_it_was(
     connect: Connect, network: Network
 ) -> None:
     begin_parts()
-    ledger = connect(remote_timeouts="ledger=0.05", remote_off="ledger.book")
+    ledger = connect(remote_timeouts="ledger=30 ledger.wait_once=0.5", remote_off="ledger.book")
+    await ledger.wait(0)  # There is a connection: what is sent next may arrive.
     network.is_silent = True
     with pytest.raises(RemoteRefused):
         await ledger.book(Entry(uuid4(), Kind.CHARGE, Decimal(1)))

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
@@ -20,6 +19,7 @@ from app.platform.settings.settings import Settings
 from app.platform.telemetry.logs import configure_logs
 from app.platform.wiring.wiring import Wired
 
+from ..looking import free_port
 from ..tracing import CALLER, tracing_app
 
 TOKEN, PASSWORD, BODY, QUERY, PATH, ARGUMENT, COOKIE, TRACE_STATE = CANARIES = [
@@ -121,8 +121,7 @@ async def test_nothing_that_is_secret_is_told(
     bearer: Callable[..., dict[str, str]],
     job: Callable[..., Awaitable[None]] | None,
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     headers = bearer("me")
     given = settings.model_copy(
         update={
@@ -152,7 +151,7 @@ async def test_nothing_that_is_secret_is_told(
                 await enqueue(tx, [NewJob(bound.name, ITEM), NewJob(bound.name, arguments)])
             with pytest.raises(Exception, match=r"\S"):
                 await Worker(settings, engine, {bound.name: bound}).run_due()
-        async with httpx.AsyncClient() as prometheus:
+        async with httpx.AsyncClient(timeout=60) as prometheus:
             metrics = (await prometheus.get(f"http://127.0.0.1:{port}/metrics")).text
         for handler in logging.getLogger().handlers:
             handler.flush()

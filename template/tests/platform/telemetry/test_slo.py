@@ -1,6 +1,7 @@
 """What modules promise, and which requests keep to it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -37,6 +38,26 @@ from app.platform.wiring.observing import observe_call
 MODULES = ("shop_window", "till", "stock")
 Counts = Callable[[], dict[str, float]]
 Handle = Callable[[], Awaitable[int]]
+
+
+class Clock:
+    """Goes on as a test says, however long that takes."""
+
+    now = 0.0
+    time = time.time
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    for module in ("telemetry.slo", "web.requests"):
+        monkeypatch.setattr(f"app.platform.{module}.time", CLOCK)
+    return CLOCK
+
+
+CLOCK = Clock()
 
 
 @pytest.fixture
@@ -83,7 +104,7 @@ async def ask(handle: Handle, path: str = "/shop-window", **scope: Any) -> None:
 
 
 async def answer(status: int = 200, after: float = 0) -> int:
-    await asyncio.sleep(after)
+    CLOCK.now += after
     return status
 
 
@@ -163,14 +184,20 @@ async def test_what_is_waited_for_another_process_is_a_matter_of_its_module(
     }
 
 
-async def test_who_waits_for_several_answers_at_once_waits_as_long_as_for_the_last() -> None:
-    async def wait(module: str) -> None:
+async def test_who_waits_for_several_answers_at_once_waits_as_long_as_for_the_last(
+    clock: Clock,
+) -> None:
+    async def wait(module: str, last: int) -> None:
         with waiting_for(module):
-            await asyncio.sleep(0.05)
+            for _ in range(last):
+                await asyncio.sleep(0)
+                clock.now += 1
 
     begin_parts()
-    await asyncio.gather(*(wait(each) for each in ("till", "stock") * 10))
-    assert 0.05 <= waits()["till"] <= waits()[""] < 0.5  # One by one, it is a second.
+    began = clock.now
+    await asyncio.gather(*(wait(each, last) for each in ("till", "stock") for last in range(1, 4)))
+    assert waits()[""] == clock.now - began
+    assert 0 < waits()["till"] < waits()["stock"] == waits()[""]
 
 
 async def test_a_failure_counts_against_the_module_that_raised_it_alone(counted: Counts) -> None:

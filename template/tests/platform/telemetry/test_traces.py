@@ -1,7 +1,6 @@
 """Traces: what is a span, under which other, and what it tells."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
@@ -34,6 +33,7 @@ from app.platform.telemetry.traces import begin, begin_trace, span, Tracing, tra
 from app.platform.web.http import create_api
 from app.platform.wiring.wiring import Wired
 
+from ..looking import free_port
 from ..tracing import CALLER, id_of, parent_of, settled, Traces, tracing_app
 
 UNSAMPLED = CALLER[:-1] + "0"
@@ -376,10 +376,9 @@ async def test_a_number_leads_to_a_trace_that_is_behind_it(
     client, _traces = traced
     given = CALLER.replace("a", "c")
     await client.get("/catalog/items", headers={"traceparent": given})
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     served = metrics_served(settings.model_copy(update={"metrics_port": port}), [])
-    async with served, AsyncClient() as prometheus:
+    async with served, AsyncClient(timeout=60) as prometheus:
         accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
         told = await prometheus.get(f"http://127.0.0.1:{port}/metrics", headers=accept)
     led = [line for line in told.text.splitlines() if '# {trace_id="' + "c" * 32 in line]
@@ -393,14 +392,23 @@ def test_tracing_is_off_again() -> None:
     assert not tracing.is_on
 
 
-async def test_a_fetch_that_is_cancelled_has_a_span(traces: Traces, engine: AsyncEngine) -> None:
+async def test_a_fetch_that_is_cancelled_has_a_span(
+    traces: Traces, engine: AsyncEngine, settings: Settings
+) -> None:
     sleep = Prepared(select(func.pg_sleep(10)))
     begun = begin_trace(None, "all", SpanKind.SERVER, NOTHING)
     assert begun
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.3):
-            await Database(engine, "catalog").fetch(sleep)
+    fetching = asyncio.create_task(Database(engine, "catalog").fetch(sleep))
+    sent = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query ~ 'pg_sleep'"
+    watching = await asyncpg.connect(settings.database_url)
+    async with asyncio.timeout(30):
+        while len(await watching.fetch(sent)) < 2:  # This one as well.
+            await asyncio.sleep(0.01)
+    await watching.close()
+    fetching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fetching
     begun.end()
-    sent = traces.one("SELECT")
-    assert (sent.attributes or {})["error.type"] == "CancelledError"
-    assert sent.status.status_code is StatusCode.ERROR
+    cut = traces.one("SELECT")
+    assert (cut.attributes or {})["error.type"] == "CancelledError"
+    assert cut.status.status_code is StatusCode.ERROR

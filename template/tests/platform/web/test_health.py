@@ -12,9 +12,11 @@ from httpx import ASGITransport, AsyncClient
 from app.main import create_app
 from app.platform.migrations.migrations import pending_migrations
 from app.platform.settings.settings import Settings
+from app.platform.web import health
 
 _OTHERS = (
-    "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app_test' AND pid <> pg_backend_pid()"
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
 )
 
 
@@ -37,6 +39,7 @@ async def test_many_who_ask_at_once_take_one_connection(
         others.append(await watching.fetchval(_OTHERS))
         return await pending_migrations(*given)  # type: ignore[arg-type]
 
+    monkeypatch.setattr(health, "_FRESH", 60)
     others: list[int] = []
     watching = await asyncpg.connect(settings.database_url)
     before = await watching.fetchval(_OTHERS)
@@ -54,6 +57,7 @@ async def test_what_has_changed_is_seen_a_moment_later(
         return waiting
 
     waiting = ["catalog"]
+    monkeypatch.setattr(health, "_FRESH", 60)
     monkeypatch.setattr("app.platform.migrations.pending_migrations", pending)
     refused = await stranger.get("/readyz")
     assert refused.status_code == 503
@@ -61,7 +65,7 @@ async def test_what_has_changed_is_seen_a_moment_later(
     waiting.clear()
     assert (await stranger.get("/readyz")).status_code == 503
     now = time.monotonic
-    monkeypatch.setattr("time.monotonic", lambda: now() + 1)
+    monkeypatch.setattr("time.monotonic", lambda: now() + 61)
     assert (await stranger.get("/readyz")).status_code == 200
 
 

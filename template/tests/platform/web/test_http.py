@@ -579,7 +579,7 @@ async def test_head_of_what_never_ends_comes_to_an_end(path: str) -> None:
         "query_string": b"",
         "headers": [],
     }
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await heads()(scope, receive, send)
     assert [each["type"] for each in sent] == ["http.response.start", "http.response.body"]
     assert sent[0]["status"] == 200

@@ -24,10 +24,9 @@ SETTINGS = Settings(
     environment="development",
     database_url="postgresql://app:secret@127.0.0.1:1/app",
     request_body_limit=100,
-    request_timeout=0.8,
-    database_statement_timeout=0.8,
     request_concurrency=3,
 )
+HASTY = SETTINGS.model_copy(update={"request_timeout": 0.8, "database_statement_timeout": 0.8})
 
 
 def api(settings: Settings = SETTINGS) -> FastAPI:
@@ -51,7 +50,7 @@ def api(settings: Settings = SETTINGS) -> FastAPI:
 
     @router.post("/unread")
     async def unread() -> None:
-        await asyncio.sleep(10)
+        await asyncio.sleep(60)
 
     return create_api({"limited": router}, None, settings, create_engine(settings))  # type: ignore[arg-type]
 
@@ -59,6 +58,15 @@ def api(settings: Settings = SETTINGS) -> FastAPI:
 @pytest.fixture
 async def client(bearer: Bearer) -> AsyncIterator[AsyncClient]:
     transport = ASGITransport(api(), raise_app_exceptions=False)
+    async with AsyncClient(transport=transport, base_url="http://app/limited") as client:
+        client.headers.update(bearer("ada"))
+        yield client
+
+
+@pytest.fixture
+async def hasty(bearer: Bearer) -> AsyncIterator[AsyncClient]:
+    """A client of an application that gives requests little time."""
+    transport = ASGITransport(api(HASTY), raise_app_exceptions=False)
     async with AsyncClient(transport=transport, base_url="http://app/limited") as client:
         client.headers.update(bearer("ada"))
         yield client
@@ -105,8 +113,8 @@ async def test_a_body_that_grows_too_large_is_refused_while_it_grows(client: Asy
     assert sent == 110
 
 
-async def test_a_body_that_does_not_come_is_given_up(client: AsyncClient) -> None:
-    refused = await client.post("/echo", content=chunks(20, pause=0.2))
+async def test_a_body_that_does_not_come_is_given_up(hasty: AsyncClient) -> None:
+    refused = await hasty.post("/echo", content=chunks(20, pause=0.2))
     assert (refused.status_code, refused.json()["detail"]) == (
         408,
         "The body did not arrive within 0.8 seconds.",
@@ -125,7 +133,7 @@ async def nothing() -> AsyncIterator[bytes]:
 
 
 async def test_a_slow_handler_is_one_whatever_the_body(bearer: Bearer) -> None:
-    many = SETTINGS.model_copy(update={"request_concurrency": 100})
+    many = SETTINGS.model_copy(update={"request_concurrency": 100, "request_timeout": 2})
     transport = ASGITransport(api(many))
     async with AsyncClient(transport=transport, base_url="http://app/limited") as client:
         client.headers.update({**JSON, **bearer("ada")})
@@ -134,21 +142,21 @@ async def test_a_slow_handler_is_one_whatever_the_body(bearer: Bearer) -> None:
                 client.request(method, path, content=body)
                 for method in ("POST", "GET")
                 for path in ("/slow", "/slow/read")
-                for body in (None, b"", b"[1]", chunks(2), nothing(), late(0.1))
+                for body in (None, b"", b"[1]", chunks(2), nothing(), late(0.01))
             )
         )
     assert {answer.status_code for answer in answers} == {503}
     assert all("took too long" in answer.json()["detail"] for answer in answers)
 
 
-async def test_a_body_that_nobody_reads_is_not_missed(client: AsyncClient) -> None:
-    async with asyncio.timeout(10):
-        refused = await client.post("/unread", content=late(5))
+async def test_a_body_that_nobody_reads_is_not_missed(hasty: AsyncClient) -> None:
+    async with asyncio.timeout(30):
+        refused = await hasty.post("/unread", content=late(60))
     assert refused.status_code == 503
 
 
-async def test_a_request_that_takes_too_long_is_given_up(client: AsyncClient) -> None:
-    refused = await client.get("/wait", params={"seconds": 10})
+async def test_a_request_that_takes_too_long_is_given_up(hasty: AsyncClient) -> None:
+    refused = await hasty.get("/wait", params={"seconds": 10})
     assert refused.status_code == 503
     assert "took too long" in refused.json()["detail"]
 
@@ -164,11 +172,15 @@ async def test_what_a_request_did_is_undone_when_it_is_given_up(
     settings: Settings, bearer: Bearer
 ) -> None:
     api = create_app(settings.model_copy(update={"request_timeout": 1.0}))
+    patient = create_app(settings)
     other = await asyncpg.connect(settings.database_url)
     async with (
         AsyncClient(transport=ASGITransport(api), base_url="http://app") as client,
+        AsyncClient(transport=ASGITransport(patient), base_url="http://app") as later,
         api.router.lifespan_context(api),
+        patient.router.lifespan_context(patient),
     ):
+        later.headers.update(bearer("me"))
         client.headers.update(bearer("me"))
         async with other.transaction():
             await other.execute("SET LOCAL ROLE app_test__catalog")
@@ -178,20 +190,20 @@ async def test_what_a_request_did_is_undone_when_it_is_given_up(
             # The index makes the second of the same name wait for the first.
             refused = await client.post("/catalog/items", json={"name": "a"})
             assert refused.status_code == 503
-        items = (await client.get("/catalog/items")).json()["items"]
+        items = (await later.get("/catalog/items")).json()["items"]
         assert [item["name"] for item in items] == ["a"]
     await other.close()
 
 
-async def test_a_request_has_any_time_while_a_debugger_is_attached(client: AsyncClient) -> None:
+async def test_a_request_has_any_time_while_a_debugger_is_attached(hasty: AsyncClient) -> None:
     before = sys.gettrace()
     try:
         sys.settrace(lambda *_: None)
-        looked_at = await client.get("/wait", params={"seconds": 1.2})
+        looked_at = await hasty.get("/wait", params={"seconds": 1.2})
     finally:
         sys.settrace(before)
     assert looked_at.status_code == 200
-    assert (await client.get("/wait", params={"seconds": 1.2})).status_code == 503
+    assert (await hasty.get("/wait", params={"seconds": 1.2})).status_code == 503
 
 
 def test_what_pdb_has_let_go_of_counts_as_looked_at() -> None:

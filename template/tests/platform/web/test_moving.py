@@ -20,9 +20,18 @@ Bearer = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
-async def client(moving: Settings, gates: Gates, bearer: Bearer) -> AsyncIterator[AsyncClient]:
-    """A client of a process that serves `catalog` alone, and does not wait for long."""
-    api = create_app(moving.model_copy(update={"database_pool_timeout": 2, "rate_limit": 1e6}))
+def patience() -> float:
+    """Seconds for which a request waits while no side is open."""
+    return 30
+
+
+@pytest.fixture
+async def client(
+    moving: Settings, gates: Gates, bearer: Bearer, patience: float
+) -> AsyncIterator[AsyncClient]:
+    """A client of a process that serves `catalog` alone."""
+    given = {"database_pool_timeout": patience, "rate_limit": 1e6, "request_timeout": 60}
+    api = create_app(moving.model_copy(update=given))
     transport = ASGITransport(api)
     async with (
         api.router.lifespan_context(api),
@@ -66,6 +75,7 @@ async def test_no_request_fails_while_they_move_there_and_back(
     assert all(written)
 
 
+@pytest.mark.parametrize("patience", [0.5])
 async def test_while_no_side_is_open_all_are_asked_to_come_again(
     client: AsyncClient, gates: Gates
 ) -> None:
@@ -76,7 +86,11 @@ async def test_while_no_side_is_open_all_are_asked_to_come_again(
     assert "are being moved" in refused.json()["detail"]
     assert (await client.get("/readyz")).status_code == 200
     await gates.set(Side.MAIN, Gate.OPEN)
-    assert (await client.post(URL, json={"name": "pen"})).status_code == 201
+
+    async def is_done() -> bool:
+        return (await client.post(URL, json={"name": "pen"})).status_code == 201
+
+    await eventually(is_done)
 
 
 async def test_what_the_fence_refuses_may_be_sent_again(client: AsyncClient, gates: Gates) -> None:

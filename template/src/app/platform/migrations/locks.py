@@ -86,6 +86,7 @@ class Patience:
 
         Raises MigrationError, which names who holds the lock, when all attempts have failed.
         """
+        seen = "a session that Postgres did not name in time"
         for number, pause in enumerate((*_PAUSES, None), 1):
             self._blockers = ""
             try:
@@ -96,10 +97,10 @@ class Patience:
                 if sqlstate_of(error) not in NOT_GIVEN:
                     raise
                 await self._connection.rollback()
-                blockers = self._blockers or "a session that Postgres did not name in time"
+                seen = self._blockers or seen  # Named at the last attempt, or at the one before.
                 if pause is None:
                     raise MigrationError(
-                        f"The migrations of {what} need a lock that is held by {blockers}. They "
+                        f"The migrations of {what} need a lock that is held by {seen}. They "
                         f"were tried {number} times, and undone each time. Run `app migrate` again "
                         "when that has ended, or end it: SELECT pg_terminate_backend(pid)"
                     ) from error
