@@ -19,9 +19,11 @@ from .moving import Gates, gates_in, MODULE
 _PATIENT = (
     "database.copying.MARGIN",
     "database.credentials.CONNECT",
+    "database.credentials.MARGIN",
     "database.driver.CONNECT",
     "database.driver.MARGIN",
     "database.engine.MARGIN",
+    "jobs.worker.LEAVE",
     "jobs.worker.MARGIN",
     "monitoring.gauges_database.Asked.timeout",
     "monitoring.gauges_database.GAUGE",

@@ -327,13 +327,14 @@ async def assert_clean(engine: AsyncEngine, size: int) -> None:
 
 
 async def test_a_timer_that_has_rung_for_another_still_ends_one_that_is_late(
-    engine: AsyncEngine,
+    engine: AsyncEngine, settings: Settings
 ) -> None:
     async with engine.connect() as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         driver._ring_at(asyncio.get_running_loop().time() + 0.05)  # By one that ended before it.
         await driver.in_time(driver.execute("SELECT pg_sleep(0.1)"), 60)
         with pytest.raises(TimeoutError):  # Before Postgres answers.
-            await driver.in_time(driver.execute("SELECT pg_sleep(5)"), 0.2)
+            await driver.in_time(driver.execute("SELECT pg_sleep(60)"), 0.2)
         assert driver.is_closed()
+        await kill(driver, settings)  # It would sleep on.
         await connection.invalidate()

@@ -172,6 +172,7 @@ async def test_the_queue_is_asked_now_and_then_and_not_told_when_it_cannot_be(
 ) -> None:
     away = settings.model_copy(update={"database_url": "postgresql://app@127.0.0.1:1/app"})
     queue = Queue(away, asyncio.get_running_loop(), ["catalog"], wired.jobs)
+    queue.pause = 600
     assert await looked_at(queue) == {}
     queue._settings = settings
     assert await looked_at(queue) == {}

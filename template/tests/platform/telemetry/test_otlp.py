@@ -124,9 +124,19 @@ async def test_a_span_that_cannot_be_made_fails_nothing(
 
 @contextmanager
 def deaf() -> Iterator[int]:
-    """A port where connections are accepted, and nobody ever answers."""
+    """A port where connections are accepted, and nobody answers until the block is over.
+
+    Then what was sent comes to its end, rather than in the middle of another test.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening.getsockname()[1]
+        taken, _ = listening.accept()
+        with taken:
+            taken.recv(65_536)
+            taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            for each in threading.enumerate():
+                if each.name == "traces":
+                    each.join()
 
 
 async def test_a_collector_that_is_away_is_told_of_once(
@@ -170,6 +180,3 @@ async def test_a_collector_that_never_answers_does_not_keep_a_process_from_endin
             left = time.monotonic()
         assert time.monotonic() - left < 60  # It is given 1.5; a send takes 120.
     place.set(None)
-    for each in threading.enumerate():
-        if each.name == "traces":  # Or it tells of its spans in the middle of another test.
-            await asyncio.to_thread(each.join)

@@ -50,14 +50,14 @@ class Clock:
         return self.now
 
 
+CLOCK = Clock()
+
+
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     for module in ("telemetry.slo", "web.requests"):
         monkeypatch.setattr(f"app.platform.{module}.time", CLOCK)
     return CLOCK
-
-
-CLOCK = Clock()
 
 
 @pytest.fixture

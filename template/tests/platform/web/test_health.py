@@ -70,8 +70,9 @@ async def test_what_has_changed_is_seen_a_moment_later(
 
 
 async def test_a_database_that_is_away_is_logged_in_one_line(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(health, "_FRESH", 60)
     unreachable = Settings(
         environment="development", database_url="postgresql://app:secret@127.0.0.1:1/app"
     )
