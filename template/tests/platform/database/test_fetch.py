@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from fastapi import APIRouter
 from httpx import ASGITransport, AsyncClient
-from sqlalchemy import any_, bindparam, cast, Integer, literal_column, select, String, Text
+from sqlalchemy import any_, bindparam, cast, Integer, literal_column, select, String, text, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -327,14 +327,16 @@ async def assert_clean(engine: AsyncEngine, size: int) -> None:
 
 
 async def test_a_timer_that_has_rung_for_another_still_ends_one_that_is_late(
-    engine: AsyncEngine, settings: Settings
+    engine: AsyncEngine,
 ) -> None:
     async with engine.connect() as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         driver._ring_at(asyncio.get_running_loop().time() + 0.05)  # By one that ended before it.
         await driver.in_time(driver.execute("SELECT pg_sleep(0.1)"), 60)
+        process = driver.get_server_pid()
         with pytest.raises(TimeoutError):  # Before Postgres answers.
             await driver.in_time(driver.execute("SELECT pg_sleep(60)"), 0.2)
         assert driver.is_closed()
-        await kill(driver, settings)  # It would sleep on.
         await connection.invalidate()
+        async with engine.connect() as other:  # It would sleep on.
+            await other.execute(text(f"SELECT pg_terminate_backend({process}, 30000)"))

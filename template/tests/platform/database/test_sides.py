@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.database import side_watch
-from app.platform.database.credentials import connect
+from app.platform.database.credentials import connect, connect_straight
 from app.platform.database.database import Database
 from app.platform.database.engine import close, create_engine, Pool
 from app.platform.database.errors import sqlstate_of, UnreachableError
@@ -110,6 +110,7 @@ async def test_whoever_asks_in_the_meantime_waits_and_is_served_there(
                 told.append(await process.write(f"{number} {len(told)}"))
             else:
                 await process.db.fetch(COUNT, owner="me")
+            await asyncio.sleep(0.01)  # Others have their turn.
 
     count = "SELECT count(*) FROM catalog.items"
     async with asyncio.TaskGroup() as all:
@@ -244,11 +245,11 @@ async def test_without_gates_the_main_database_is_open(
 @pytest.fixture
 def comes_back(process: Process, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """A watch that is lost connects again once this is set, and not before."""
-    comes_back, connect = asyncio.Event(), side_watch.connect_straight
+    comes_back = asyncio.Event()
 
     async def late(*given: Any, **more: Any) -> asyncpg.Connection:
         await comes_back.wait()
-        return await connect(*given, **more)
+        return await connect_straight(*given, **more)
 
     monkeypatch.setattr(side_watch, "connect_straight", late)
     return comes_back

@@ -338,6 +338,7 @@ async def test_a_process_is_healthy_while_its_event_loop_turns(
             assert (head.status_code, head.headers["Content-Length"], head.text) == (200, "3", "")
         monkeypatch.setattr(waits, "TURN", 0.2)
         with ThreadPoolExecutor() as thread:
-            answer = thread.submit(httpx.get, url, timeout=60).result()  # Nothing else runs here meanwhile.
+            # Nothing else runs here meanwhile.
+            answer = thread.submit(httpx.get, url, timeout=60).result()
         assert answer.status_code == 503
         assert answer.text == "The event loop is blocked.\n"

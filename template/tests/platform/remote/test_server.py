@@ -129,7 +129,9 @@ async def test_the_limits_of_a_process_hold_for_it(service: Service) -> None:
         async with calling(port) as http:
             body = b'{"seconds":0}'
             headers = [signed(body=body) for _ in range(3)]
-            asked = [asyncio.ensure_future(http.post(WAIT, content=body, headers=h)) for h in headers]
+            asked = [
+                asyncio.ensure_future(http.post(WAIT, content=body, headers=h)) for h in headers
+            ]
             async with asyncio.timeout(30):
                 while sum(each.done() for each in asked) < 2:
                     await asyncio.sleep(0.005)
