@@ -13,6 +13,7 @@ extensions = ["myst_parser", "reference", "repository"]
 
 exclude_patterns = ["_site"]
 myst_heading_anchors = 3
+myst_enable_extensions = ["attrs_inline"]
 nitpicky = True
 highlight_language = "sh"
 

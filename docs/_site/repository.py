@@ -149,6 +149,12 @@ def _link(link: re.Match[str], origin: Path, page: str) -> str:
     here = (DOCS / page).parent
     if known := _PAGES.get(str(file).removesuffix(".jinja")):
         return f"[{shown}]({os.path.relpath(DOCS / known, here)}.md{hash_}{heading})"
+    if mark and file.stem.endswith("-light"):  # A forge shows this one alone.
+        shades = {shade: path.replace("-light", f"-{shade}") for shade in ("light", "dark")}
+        return "".join(
+            f"![{shown}]({os.path.relpath(origin.parent / its, here)}){{.only-{shade}}}"
+            for shade, its in shades.items()
+        )
     if file.is_relative_to(DOCS):
         return f"{mark}[{shown}]({os.path.relpath(file, here)}{hash_}{heading})"
     if ".md" in file.suffixes:

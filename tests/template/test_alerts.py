@@ -99,9 +99,13 @@ def monitoring(
     shop: Repository, running: Site, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Monitoring]:
     processes = [*running.instances, *running.workers]
-    said = [re.search(r"Metrics: http://(\S+)/metrics", each.log.read_text()) for each in processes]
-    targets = [found[1] for found in said if found]
-    assert len(targets) == len(processes)
+
+    def told() -> list[str]:
+        logs = (each.log.read_text() for each in processes)
+        return [at for log in logs for at in re.findall(r"Metrics: http://(\S+)/metrics", log)]
+
+    eventually(lambda: len(told()) == len(processes))
+    targets = told()
     with monitored(shop.path, tmp_path_factory.mktemp("monitoring"), targets) as monitoring:
         eventually(lambda: len(monitoring.query('up{job="app"} == 1')) == len(targets))
         yield monitoring
