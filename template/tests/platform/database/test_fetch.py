@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from fastapi import APIRouter
 from httpx import ASGITransport, AsyncClient
-from sqlalchemy import any_, bindparam, cast, Integer, literal_column, select, String, text, Text
+from sqlalchemy import any_, bindparam, cast, Integer, literal_column, select, String, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound
 from sqlalchemy.exc import TimeoutError as PoolTimeout

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -104,6 +105,24 @@ async def test_whoever_keeps_a_lock_is_named_and_nobody_waits_behind_the_migrati
             await migrate(migrated, LOGIN, [catalog, ORDERING])
         assert "Gave up for now" in caplog.text
     assert await migrate(migrated, LOGIN, [catalog, ORDERING]) == ["catalog 0002"]
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_whoever_was_seen_is_named_although_the_last_look_came_too_late(
+    migrated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, seen = migration_locks.Patience._look, list[bool]()
+
+    async def look_until_seen(patience: Any, watcher: asyncpg.Connection, pid: int) -> None:
+        if not seen:
+            await look(patience, watcher, pid)
+            seen.extend([True] if patience._blockers else [])
+
+    monkeypatch.setattr(migration_locks.Patience, "_look", look_until_seen)
+    async with session(migrated, "SELECT FROM catalog.items") as blocker:
+        held = rf"a lock that is held by pid {blocker.get_server_pid()} "
+        with pytest.raises(MigrationError, match=held):
+            await migrate(migrated, LOGIN, [with_migration(tmp_path, ADD_COLUMN), ORDERING])
 
 
 @pytest.mark.usefixtures("impatient")
