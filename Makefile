@@ -8,6 +8,9 @@ DEMO ?= demo/shop
 # Thousands of short commands run: they keep their bytecode.
 unexport MAKEFLAGS MAKEOVERRIDES MFLAGS only PYTHONDONTWRITEBYTECODE
 
+# Tests of a marker, in the files that have it or in those that are asked for: no suite loads what others need.
+marked = -m $(1) $(or $(only),$(sort $(shell grep -rl --include='test_*.py' 'mark\.$(1)\b' tests)))
+
 .DEFAULT_GOAL := help
 .PHONY: help demo two-instances test test-carve test-console test-data test-deployment test-docs test-image test-moves test-mutations test-observability test-pipeline test-system test-update pictures recording check bench docs format release
 
@@ -27,40 +30,40 @@ test-update: | $(UV)  ## Update repositories of this template's whole past, and 
 	EXAMPLES=60 $(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder tests/test_update_history.py tests/test_update_properties.py tests/adopting/test_adopt_history.py $(only)
 
 test-carve: | $(UV)  ## Carve billing out of the example, and kill what places orders at each step
-	$(UV) run pytest -m carved $(only)
+	$(UV) run pytest $(call marked,carved)
 
 test-data: | $(UV)  ## Move data to another server under load, and back, and kill who takes part (ROWS=1000000 KILLS=30 for long; needs Debian's PostgreSQL 15)
-	$(UV) run pytest -m data $(only)
+	$(UV) run pytest $(call marked,data)
 
 test-moves: | $(UV)  ## Rename and remove modules while the shop serves and works
-	$(UV) run pytest -m moves $(only)
+	$(UV) run pytest $(call marked,moves)
 
 test-mutations: | $(UV)  ## Break ten promises of the platform: the tests of a repository must notice
-	$(UV) run pytest -m mutations $(only)
+	$(UV) run pytest $(call marked,mutations)
 
 test-observability: | $(UV)  ## Break the shop under Prometheus and Alertmanager (needs both, and HAProxy)
-	$(UV) run pytest -m observability
+	$(UV) run pytest $(call marked,observability)
 
 test-system: | $(UV)  ## Run the tests that need root, Debian's PostgreSQL, Redis and HAProxy, and an ordinary user
-	$(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder -m system $(only)
+	$(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder $(call marked,system)
 
 test-pipeline: | $(UV)  ## Lint and run the generated pipelines (needs jq and rsync)
-	$(UV) run --group pipeline --group deployment pytest -n auto --dist loadfile --no-loadscope-reorder -m pipeline $(only)
+	$(UV) run --group pipeline --group deployment pytest -n auto --dist loadfile --no-loadscope-reorder $(call marked,pipeline)
 
 test-deployment: | $(UV)  ## Check the generated manifests and run what they say (needs psql and promtool)
-	$(UV) run --group pipeline --group deployment pytest -n auto --dist loadfile --no-loadscope-reorder -m deployment $(only)
+	$(UV) run --group pipeline --group deployment pytest -n auto --dist loadfile --no-loadscope-reorder $(call marked,deployment)
 
 test-image: | $(UV)  ## Build and run the generated image (needs root, and Debian's buildah, podman and more)
-	$(UV) run --group image --group pipeline pytest -m image -rP $(only)
+	$(UV) run --group image --group pipeline pytest -rP $(call marked,image)
 
 test-docs: docs | $(UV)  ## Make the site, and type what the documentation says
-	$(UV) run pytest -n auto -m docs $(only)
+	$(UV) run pytest -n auto $(call marked,docs)
 
 test-console: | $(UV)  ## Run the tests that drive the console in a browser (needs Debian's chromium)
-	$(UV) run pytest -m browser
+	$(UV) run pytest $(call marked,browser)
 
 pictures: | $(UV)  ## Take the pictures of the console in docs/ anew (with Debian's fonts-inter, fonts-jetbrains-mono)
-	PICTURES=docs $(UV) run pytest -m browser
+	PICTURES=docs $(UV) run pytest $(call marked,browser)
 
 recording: | $(UV)  ## Record `make demo` anew for the README
 	$(UV) run --group recording python examples/record_demo.py
