@@ -56,7 +56,7 @@ async def balance(url: str, load: Load, billing: str | None = None) -> None:
 
 
 async def _jobs_done(admin: asyncpg.Connection) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while await admin.fetchval("SELECT count(*) FROM queue.pgqueuer"):
             await admin.execute(
                 "UPDATE queue.pgqueuer SET execute_after = now() WHERE status = 'queued'"

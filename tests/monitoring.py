@@ -167,7 +167,7 @@ def _running(folder: Path, name: str, *options: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
 
 
 @contextmanager

@@ -65,13 +65,13 @@ class Server:
     def run(self, program: str, *arguments: str | Path) -> None:
         """Run one of Postgres's programs to its end."""
         process = self._popen(program, *arguments)
-        assert process.wait(60) == 0, self.log()
+        assert process.wait(180) == 0, self.log()
 
     def start(self) -> None:
         """Start, and return when connections are accepted."""
         options = [each for item in self._settings.items() for each in ("-c", "=".join(item))]
         self._process = self._popen("postgres", "-D", self.data, "-p", str(self.port), *options)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not self._is_ready():
             assert self._process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
@@ -82,7 +82,7 @@ class Server:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
-            process.wait(60)
+            process.wait(180)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

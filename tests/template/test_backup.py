@@ -241,7 +241,7 @@ def ledger(shop: Repository) -> list[tuple[str, Decimal]]:
 
 async def queue_is_empty(shop: Repository) -> None:
     admin = await asyncpg.connect(shop.environment["MIGRATION_DATABASE_URL"])
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while await admin.fetchval("SELECT count(*) FROM queue.pgqueuer"):
             await asyncio.sleep(0.1)
     await admin.close()

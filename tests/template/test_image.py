@@ -75,7 +75,7 @@ def run(engine: Engine, image: dict[str, Any]) -> Any:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         return done.returncode, done.stdout
 

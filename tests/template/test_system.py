@@ -67,7 +67,7 @@ def is_green(target: Path, shell: dict[str, str], *command: str) -> str:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=600,
+        timeout=1200,
     )
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout, done.stdout
