@@ -30,7 +30,9 @@ def production(shop: Repository, postgres: str) -> Repository:
 @pytest.fixture
 def server(production: Repository, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Two serving processes: the one that leads, and their address."""
-    with serving(production, tmp_path / "log", 2) as served:
+    # A statement may wait for as long as a test takes to look.
+    patient = {**production.environment, "DATABASE_STATEMENT_TIMEOUT": "25"}
+    with serving(Repository(production.path, patient), tmp_path / "log", 2) as served:
         yield served
 
 
