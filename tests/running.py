@@ -108,6 +108,7 @@ def serving(
     try:
         deadline = time.monotonic() + 90
         while not is_ready(url):
+            assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
         yield process, url

@@ -43,6 +43,7 @@ SETTINGS = {
     "DATABASE_POOL_SIZE": str(len(WAYS)),
     "DATABASE_POOL_TIMEOUT": "3",
     "REQUEST_TIMEOUT": "55",
+    "SHUTDOWN_TIMEOUT": "55",
 }
 SOON = 45
 """Seconds: many times what a statement has here, and less than a request has."""
