@@ -11,9 +11,9 @@ the other; Ctrl-C stops everything.
 import asyncio
 import os
 import queue
+import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,12 +30,12 @@ import asyncpg
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tests"))
 
-from replica import Server, primary_and_replica  # noqa: E402
+from replica import Server, free_port, primary_and_replica  # noqa: E402
 
 UV = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
 LOGIN = "shop"
-SECONDS_TO_START = 60
-SECONDS_TO_STOP = 60
+SECONDS_TO_START = 120
+SECONDS_TO_STOP = 120
 
 
 class Program:
@@ -91,11 +91,30 @@ class Web(Program):
         self.wait()
 
 
+class Balancer(Web):
+    """HAProxy, which is asked what it knows of the instances."""
+
+    awaited = "/openapi.json"  # It passes on no question about health.
+    statistics: str
+
+    def wait_for(self, server: str) -> None:
+        """Return once it passes requests to a server again: it looks once a second."""
+        deadline = time.monotonic() + SECONDS_TO_START
+        while not re.search(rf"^app,{server},(.*?,)?UP\b", self._told(), re.MULTILINE):
+            if time.monotonic() > deadline:
+                sys.exit(f"{self.name} does not find {server}:\n{self._told()}")
+            time.sleep(0.05)
+
+    def _told(self) -> str:
+        with urlopen(f"{self.statistics}/;csv", timeout=60) as answer:
+            return str(answer.read().decode())
+
+
 @dataclass(frozen=True)
 class Site:
     """All that runs."""
 
-    balancer: Web
+    balancer: Balancer
     instances: Sequence[Web]
     workers: Sequence[Program]
     primary: Server
@@ -107,9 +126,9 @@ class Site:
 
     def restart_instances(self) -> None:
         """Restart one after the other, each when the one before is ready again."""
-        for instance in self.instances:
+        for instance, server in zip(self.instances, ("one", "two"), strict=True):
             instance.restart()
-            time.sleep(2)  # The balancer looks once a second.
+            self.balancer.wait_for(server)
 
 
 @contextmanager
@@ -144,13 +163,16 @@ def site(shop: Path, folder: Path, **settings: str) -> Iterator[Site]:
             instance = Web(f"instance-{number}", command, environment, folder)
             instance.url = f"http://127.0.0.1:{port}"
             instances.append(instance)
-        port = free_port()
+        port, statistics = free_port(), f"127.0.0.1:{free_port()}"
+        (folder / "statistics.cfg").write_text(
+            f'frontend statistics\n    bind "{statistics}"\n    stats enable\n    stats uri /\n'
+        )
         addresses = [instance.url.removeprefix("http://") for instance in instances]
         places = {"PORT": str(port), "ONE": addresses[0], "TWO": addresses[1]}
         command = ["haproxy", "-db", "-f", str(shop / "docs/haproxy.cfg")]
-        balancer = Web("haproxy", command, {**environment, **places}, folder)
-        balancer.url = f"http://127.0.0.1:{port}"
-        balancer.awaited = "/openapi.json"  # It passes on no question about health.
+        command += ["-f", str(folder / "statistics.cfg")]
+        balancer = Balancer("haproxy", command, {**environment, **places}, folder)
+        balancer.url, balancer.statistics = f"http://127.0.0.1:{port}", f"http://{statistics}"
 
         for program in (*instances, *workers):
             start(program)
@@ -198,12 +220,6 @@ def main() -> None:
 
 def say(line: str) -> None:
     print(line, flush=True)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(url: str) -> bool:

@@ -75,7 +75,7 @@ class Load:
 
     def succeed(self, times: int) -> None:
         """Return when as many more requests have succeeded, with no failure among them."""
-        since, deadline = len(self.answers), time.monotonic() + 120
+        since, deadline = len(self.answers), time.monotonic() + 180
         while len(self.answers) < since + times or any(
             each.has_failed for each in self.answers[-times:]
         ):
@@ -221,7 +221,7 @@ async def books(url: str, load: Load, billing: str = "billing") -> dict[str, int
 async def jobs_done(url: str) -> None:
     """Wait until the queue is empty; what gave up stays in it, and so is found."""
     admin = await asyncpg.connect(url)
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(180):
         while await admin.fetchval("SELECT count(*) FROM queue.pgqueuer"):
             await asyncio.sleep(0.1)
     await admin.close()

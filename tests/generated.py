@@ -34,7 +34,7 @@ class Repository:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            timeout=600,
+            timeout=1200,
         )
         if check and done.returncode:
             pytest.fail(f"{' '.join(command)} exited {done.returncode}:\n{done.stdout}")

@@ -1,6 +1,7 @@
 """What several tests use."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SOURCES = Path(__file__).parents[1] / "src"
+_STRIKE = """
+import os, runpy, sys
+
+def watch(event, arguments, number=int(sys.argv.pop(1)), at=sys.argv.pop(1), name=sys.argv.pop(1), sent=[]):
+    if event == at and name in str(arguments[0]) and not sent:
+        sent.append(number)
+        os.killpg(0, number)
+
+sys.addaudithook(watch)
+runpy.run_module("scaffold", run_name="__main__")
+"""
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,15 @@ def tree(folder: Path) -> dict[str, bytes]:
 def command(*arguments: str) -> list[str]:
     """The command line of a real `scaffold` process."""
     return ["env", f"PYTHONPATH={SOURCES}", sys.executable, "-m", "scaffold", *arguments]
+
+
+def command_struck(number: signal.Signals, event: str, name: str, *arguments: str) -> list[str]:
+    """The same, of one that sends its group a signal: at the first such audit event with this name in it.
+
+    So it comes at one moment, however busy the machine is. It must lead a group of its own.
+    """
+    environment, sources, python, *_ = command()
+    return [environment, sources, python, "-c", _STRIKE, str(int(number)), event, name, *arguments]
 
 
 def process(*arguments: str, cwd: Path, **keywords: object) -> subprocess.CompletedProcess[str]:

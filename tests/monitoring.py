@@ -9,7 +9,6 @@ Only the times are others: seconds instead of minutes and hours.
 import json
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import pytest
+from replica import free_port
 from running import eventually
 
 _WINDOWS = {
@@ -88,7 +88,7 @@ def monitored(
 
     Those of services are given by their module.
     """
-    ports = {name: _free_port() for name in ("prometheus", "alertmanager", "receiver")}
+    ports = {name: free_port() for name in ("prometheus", "alertmanager", "receiver")}
     monitoring = Monitoring(f"http://127.0.0.1:{ports['prometheus']}")
     _shorten(shop / "observability", folder, ports, targets, services)
     with ExitStack() as running:
@@ -167,7 +167,7 @@ def _running(folder: Path, name: str, *options: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
 
 
 @contextmanager
@@ -200,9 +200,3 @@ def _is_ready(url: str) -> bool:
             return answer.status == 200
     except OSError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

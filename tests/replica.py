@@ -10,6 +10,7 @@ repository and, copied, in a generated one.
 """
 
 import os
+import random
 import secrets
 import signal
 import socket
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _TEMPLATE = Path(__file__).parents[1] / "template" / "src"
@@ -39,6 +40,10 @@ _SETTINGS = {
     "wal_retrieve_retry_interval": "200ms",
     "timezone": "UTC",
 }
+_PORTS = range(20_000, 32_000, 5)
+"""Below those that Linux gives to connections, and to who asks for any port. Whoever finds one taken tries the
+next ones."""
+_claims: list[socket.socket] = []
 
 
 class Server:
@@ -49,7 +54,7 @@ class Server:
         self.data = folder / "data"
         self.password = password
         self._settings = {**_SETTINGS, **settings}
-        self.port = _free_port()
+        self.port = free_port()
         folder.mkdir(mode=0o700)
         self._account, self._binaries = choose_account(folder, find_binaries())
         self._process: subprocess.Popen[bytes] | None = None
@@ -60,13 +65,13 @@ class Server:
     def run(self, program: str, *arguments: str | Path) -> None:
         """Run one of Postgres's programs to its end."""
         process = self._popen(program, *arguments)
-        assert process.wait(60) == 0, self.log()
+        assert process.wait(180) == 0, self.log()
 
     def start(self) -> None:
         """Start, and return when connections are accepted."""
         options = [each for item in self._settings.items() for each in ("-c", "=".join(item))]
         self._process = self._popen("postgres", "-D", self.data, "-p", str(self.port), *options)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not self._is_ready():
             assert self._process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
@@ -77,7 +82,7 @@ class Server:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
-            process.wait(60)
+            process.wait(180)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -85,15 +90,22 @@ class Server:
         silent."""
         assert self._process is not None
         first = self._process.pid
-        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-        pids = [first, *map(int, children)]
+        pids = [first]
         try:
-            for pid in pids:
-                os.kill(pid, signal.SIGSTOP)
+            os.kill(first, signal.SIGSTOP)
+            while Path(f"/proc/{first}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+                time.sleep(0.001)
+            # From now on it has no more children.
+            children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+            pids = [*map(int, children), first]
+            for pid in pids[:-1]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
             yield
         finally:
             for pid in pids:
-                os.kill(pid, signal.SIGCONT)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")[-4000:]
@@ -142,8 +154,20 @@ def primary_and_replica(folder: Path, **settings: str) -> Iterator[tuple[Server,
         primary.stop()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody else gets here while this process lives, nor the four after it.
+
+    One that is merely free may be another's before a server has it: many start at once.
+    """
+    for port in random.sample(_PORTS, len(_PORTS)):
+        claim = socket.socket(type=socket.SOCK_DGRAM)  # For UDP, where nobody listens.
+        try:
+            claim.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+        else:
+            _claims.append(claim)
+            return port
+    raise OSError("no port is free")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 from generated import UV, Repository
+from replica import free_port
 
 
 @contextmanager
@@ -23,9 +23,7 @@ def running(
     shop: Repository, log: Path = Path(os.devnull), *options: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """`app dev` on a free port: its process and its address. What it prints goes to `log`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with log.open("wb") as printed:
         process = subprocess.Popen(
             [shop.path / ".venv/bin/app", "dev", "--port", str(port), *options],
@@ -41,7 +39,7 @@ def running(
     finally:
         if process.poll() is None:
             process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
 
 
 def bearer(shop: Repository, *scopes: str) -> dict[str, str]:
@@ -55,7 +53,7 @@ def call(url: str, body: object = None, headers: dict[str, str] | None = None) -
     data = json.dumps(body).encode() if body else None
     try:
         request = Request(url, data, {"Content-Type": "application/json", **(headers or {})})
-        with urlopen(request, timeout=5) as answer:
+        with urlopen(request, timeout=30) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         return error.code, error.read().decode()
@@ -63,7 +61,7 @@ def call(url: str, body: object = None, headers: dict[str, str] | None = None) -
         return 0, str(error)
 
 
-def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -99,9 +97,7 @@ def in_production(shop: Repository, postgres: str) -> Repository:
 def serving(
     production: Repository, log: Path, processes: int = 1
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [production.path / ".venv/bin/app", "serve", "--port", str(port)]
     command += ["--processes", str(processes)]
     with log.open("wb") as printed:
@@ -112,12 +108,13 @@ def serving(
     try:
         deadline = time.monotonic() + 90
         while not is_ready(url):
+            assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
         yield process, url
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
 
 
 @contextmanager

@@ -22,11 +22,12 @@ import asyncpg
 import httpx
 from customers import Load
 from generated import ROOT, Repository
+from replica import free_port
 from tcp_proxy import TcpProxy
 
 sys.path.append(str(ROOT / "examples"))
 
-from two_instances import Program, Web, free_port
+from two_instances import Program, Web
 
 APP = ".venv/bin/app"
 
@@ -175,7 +176,7 @@ class Customers(Load):
     def client(self) -> httpx.AsyncClient:
         """Return one that lets go of a connection sooner than the server: none crosses a request."""
         limits = httpx.Limits(keepalive_expiry=2)
-        return httpx.AsyncClient(base_url=self.url, headers=self.headers, timeout=10, limits=limits)
+        return httpx.AsyncClient(base_url=self.url, headers=self.headers, timeout=30, limits=limits)
 
     async def _shop(self, customer: str, chance: random.Random) -> None:
         await asyncio.gather(self._buy(customer, chance), self._pay(customer))

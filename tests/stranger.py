@@ -4,7 +4,6 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,9 +14,10 @@ from typing import Self
 import pytest
 from generated import ROOT, UV
 from pages import ADDRESS, Step
+from replica import free_port
 
 _PASSED = re.compile(r"(PIP|UV|SSL|REQUESTS)_|https?_proxy$|no_proxy$", re.IGNORECASE)
-SECONDS = 240
+SECONDS = 600
 
 
 class Stranger:
@@ -33,7 +33,7 @@ class Stranger:
         ours = str(ROOT)
         paths = [each for each in os.environ["PATH"].split(os.pathsep) if not each.startswith(ours)]
         cache = subprocess.run([UV, "cache", "dir"], capture_output=True, text=True, check=True)
-        self._port = _free_port()
+        self._port = free_port()
         self._environment = {
             **{name: value for name, value in os.environ.items() if _PASSED.match(name)},
             "HOME": str(home),
@@ -139,7 +139,7 @@ class Stranger:
             time.sleep(0.1)
 
     def _try_until_shown(self, step: Step) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + SECONDS
         while True:
             code, said = self._type(step.command)
             if not code and self._is_shown(step, said):
@@ -168,10 +168,3 @@ class Stranger:
         for written, meant in self._instead.items():
             text = text.replace(written, meant)
         return text
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -79,7 +79,7 @@ class TcpProxy:
 
     def __enter__(self) -> "TcpProxy":
         self._thread.start()
-        assert self._ready.wait(5)
+        assert self._ready.wait(60)
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -89,7 +89,7 @@ class TcpProxy:
     def _call(self, do: Callable[[], object]) -> None:
         done = threading.Event()
         self._loop.call_soon_threadsafe(lambda: (do(), done.set()))
-        assert done.wait(5)
+        assert done.wait(60)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from helpers import Run, command, git, in_child, tree
+from helpers import Run, command, command_struck, git, in_child, tree
 
 from scaffold import cli
 
@@ -108,16 +108,15 @@ def test_ctrl_c_says_so_on_one_line(shop, last):
     """A real process, and a real Ctrl-C: all processes of the terminal get the signal."""
     untouched = tree(shop)
     started = subprocess.Popen(
-        command("add-module", "billing", "--depends-on", last),
+        command_struck(
+            signal.SIGINT, "open", "/.scaffold.tmp/", "add-module", "billing", "--depends-on", last
+        ),
         cwd=shop,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job of `&` has none
     )
-    while not (shop / ".scaffold.tmp").exists():
-        assert started.poll() is None
-    os.killpg(started.pid, signal.SIGINT)
     assert started.communicate()[1] == "scaffold: interrupted; nothing was written\n"
     assert started.returncode == 130
     assert tree(shop) == untouched

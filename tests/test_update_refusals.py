@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import Run, command, git, tree
+from helpers import Run, command_struck, git, tree
 from histories import TEN, Template, commit, edit
 
 Refused = Callable[..., str]
@@ -195,31 +195,17 @@ def test_a_folder_that_no_template_made(run: Run, tmp_path: Path, monkeypatch) -
 def test_ctrl_c_before_anything_is_written(behind: Path) -> None:
     before = tree(behind)
     started = subprocess.Popen(
-        command("update"),
+        command_struck(signal.SIGINT, "fcntl.flock", "", "update"),
         cwd=behind,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    while not holds(started.pid, ANSWERS):
-        assert started.poll() is None
-    os.killpg(started.pid, signal.SIGINT)
     _, said = started.communicate()
     assert (started.returncode, said) == (130, "scaffold: interrupted; nothing was written\n")
     assert tree(behind) == before
     assert git(behind, "status", "--porcelain") == ""
-
-
-def holds(process: int, name: str) -> bool:
-    """Whether a process has a file open."""
-    for descriptor in Path(f"/proc/{process}/fd").iterdir():
-        try:
-            if str(descriptor.readlink()).endswith(name):
-                return True
-        except OSError:
-            continue
-    return False
 
 
 def test_a_release_that_lacks_what_the_repository_has(

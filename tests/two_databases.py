@@ -58,7 +58,7 @@ class Move:
             cwd=self.operator.path,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
         )
         said = json.loads(done.stdout) if done.stdout.strip() else {}
         assert not check or done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
@@ -91,7 +91,7 @@ class Move:
         with suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
         disturb(process)
-        process.wait(120)
+        process.wait(300)
 
     def open_sides(self) -> list[str]:
         """Return which databases take writes of billing, as their fences have it."""

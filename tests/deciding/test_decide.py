@@ -247,7 +247,7 @@ def test_on_a_terminal_questions_are_asked_one_by_one(tmp_path):
         stdin=theirs,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     os.close(ours)
     os.close(theirs)

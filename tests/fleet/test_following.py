@@ -144,15 +144,18 @@ def test_a_check_that_fails_is_told_with_its_log(newer: Template, make: Make, ru
         (shop / "Makefile").write_text(f"check:\n\t@test -f docs/new.md\n\t@{recipe}\n")
         git(shop, "add", "Makefile")
         git(shop, "commit", "--quiet", "--message", "Check")
-    result = run("fleet", "update", "src", "--check", "--check-minutes", "0.05", "--json")
-    assert result.code == 1
-    said = {each["name"]: each for each in json.loads(result.out)["repositories"]}
+    Path("fleet.txt").write_text("src/good\nsrc/bad\n")
+    said = {}
+    for of, *minutes in (("fleet.txt",), ("src/slow", "--check-minutes", "0.02")):
+        result = run("fleet", "update", of, "--check", *minutes, "--json")
+        assert result.code == 1
+        said |= {each["name"]: each for each in json.loads(result.out)["repositories"]}
     assert {name: each["state"] for name, each in said.items()} == {
         "good": "clean",
         "bad": "check failed",
         "slow": "check failed",
     }
     assert "red" in Path(said["bad"]["log"]).read_text()
-    assert "ended after 0.05 minutes" in Path(said["slow"]["log"]).read_text()
+    assert "ended after 0.02 minutes" in Path(said["slow"]["log"]).read_text()
     for name in said:
         assert BRANCH in branches(Path("src", name))

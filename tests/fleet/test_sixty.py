@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from fleets import Make, branches
@@ -28,13 +29,20 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(
     before = {name: git(Path("src", name), "status", "--branch") for name in names["clean"]}
 
     started = subprocess.Popen(
-        command(*UPDATE), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        command(*UPDATE),
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
     )
     while len(list(notes.glob("c[lo]*-*"))) < 5:
         assert started.poll() is None
         time.sleep(0.01)
     os.kill(started.pid, signal.SIGKILL)
     started.wait()
+    with suppress(ProcessLookupError):  # Until what it had started is at its end.
+        while True:
+            os.killpg(started.pid, 0)
+            time.sleep(0.02)
 
     done = process(*UPDATE, "--only", "failed", cwd=Path.cwd())
     assert done.returncode == 1

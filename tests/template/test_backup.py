@@ -47,8 +47,10 @@ def shop(generate: Generate, postgres: str) -> Repository:
     """A shop in which things were ordered, and whose jobs wait for a worker."""
     shop = in_production(generate(example=True), postgres)
     headers = bearer(shop, "catalog:write")
-    with serving(shop, shop.path / "serve.log") as (_, url), httpx.Client(base_url=url) as client:
-        client.headers.update(headers)
+    with (
+        serving(shop, shop.path / "serve.log") as (_, url),
+        httpx.Client(base_url=url, headers=headers, timeout=60) as client,
+    ):
 
         def post(path: str, body: object) -> str:
             answer = client.post(path, json=body)
@@ -137,7 +139,7 @@ def test_all_of_it_is_restored_with_owners_and_grants_and_the_shop_goes_on(
     assert_walls(target)
     assert target.run(".venv/bin/app", "migrate").stdout == "Nothing to do.\n"
     with serving(target, tmp_path / "log") as (_, url):
-        client = httpx.Client(base_url=url, headers=bearer(target))
+        client = httpx.Client(base_url=url, headers=bearer(target), timeout=60)
         [tea] = client.get("/catalog/products").json()["items"]
         assert (tea["stock"], tea["price"]) == (94, "1.50")
         [ada] = {owner for owner, _ in ledger(target)}
@@ -154,7 +156,7 @@ def test_all_of_it_is_restored_with_owners_and_grants_and_the_shop_goes_on(
         asyncio.run(queue_is_empty(target))
     finally:
         worker.terminate()
-        worker.wait(30)
+        worker.wait(60)
     assert sum(owed for _, owed in ledger(target)) == Decimal("10.50")
 
 
@@ -239,7 +241,7 @@ def ledger(shop: Repository) -> list[tuple[str, Decimal]]:
 
 async def queue_is_empty(shop: Repository) -> None:
     admin = await asyncpg.connect(shop.environment["MIGRATION_DATABASE_URL"])
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while await admin.fetchval("SELECT count(*) FROM queue.pgqueuer"):
             await asyncio.sleep(0.1)
     await admin.close()

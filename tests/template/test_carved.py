@@ -85,7 +85,7 @@ def test_a_developer_runs_it_beside_the_others(carved: Repository, tmp_path: Pat
         asked = r"billing \| .* POST /_modules/billing/charge 200"
         eventually(lambda: re.search(asked, log.read_text()))
         os.killpg(process.pid, signal.SIGINT)  # As Ctrl-C.
-        assert process.wait(timeout=30) in (0, 130, -signal.SIGINT)
+        assert process.wait(timeout=60) in (0, 130, -signal.SIGINT)
     eventually(lambda: call(f"http://127.0.0.1:{beside}/readyz")[0] == 0)
     refused = carved.run(".venv/bin/app", "dev", "--remote", "shipping", check=False)
     assert (refused.returncode, refused.stdout.count("\n")) == (1, 1)

@@ -6,7 +6,6 @@ a Postgres that was prepared as that of `compose.yaml` is.
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ from uuid import uuid4
 import pytest
 from generated import Generate, Repository
 from manifests import Manifest, compose, container, named, pod, ready, render
+from replica import free_port
 from running import call, eventually
 
 pytestmark = pytest.mark.deployment
@@ -60,12 +60,6 @@ def environment(manifests: list[Manifest], **changed: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], **given, **changed}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_what_the_manifests_say_runs(
     shop: Repository, login: dict[str, str], tmp_path: Path
 ) -> None:
@@ -98,8 +92,9 @@ def test_what_the_manifests_say_runs(
                 probe = container(deployment)[kind]["httpGet"]
                 url = f"http://127.0.0.1:{ports[probe['port']]}{probe['path']}"
                 eventually(lambda url=url: call(url)[0] == 200)
-            metrics = call(f"http://127.0.0.1:{ports['metrics']}/metrics")[1]
-            assert f'\n{metric["external"]["metric"]["name"]}{{module="catalog"}}' in metrics
+            metrics = f"http://127.0.0.1:{ports['metrics']}/metrics"
+            told = f'\n{metric["external"]["metric"]["name"]}{{module="catalog"}}'
+            eventually(lambda url=metrics, told=told: told in call(url)[1])
             asked = services[name]["healthcheck"]["test"][1:]
             asked[-1] = asked[-1].replace(":8000", f":{ports['http']}")
             asked[-1] = asked[-1].replace(":9464", f":{ports['metrics']}")

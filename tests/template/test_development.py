@@ -195,10 +195,12 @@ def change_database(shop: Repository, name: str, to: str) -> None:
 
     async def change(url: str) -> None:
         admin = await asyncpg.connect(url)
+        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")  # Nobody comes back.
         await admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
         )
         await admin.execute(f"ALTER DATABASE {name} RENAME TO {to}")
+        await admin.execute(f"ALTER DATABASE {to} ALLOW_CONNECTIONS true")
         await admin.close()
 
     server = shop.path / ".local/postgres"
@@ -212,7 +214,7 @@ def test_nothing_is_left_running_when_it_ends(shop: Repository, how: signal.Sign
     with running(shop) as (process, url):
         assert servers(shop)
         process.send_signal(how)
-        process.wait(timeout=30)
+        process.wait(timeout=60)
         eventually(lambda: not servers(shop))
         eventually(lambda: call(f"{url}/healthz")[0] == 0)
 

@@ -35,16 +35,18 @@ def edit(shop: Repository, **changes: object) -> None:
 
 
 def test_they_are_listed_with_owner_and_expiry(shop: Repository) -> None:
+    edit(shop, metadata={"description": "New.", "expires": "2999-06-30"})
     code, printed = app(shop, "flags")
     assert (code, printed.split()) == (
         0,
-        [KEY, "targeted", "expires", "2027-06-30", "@acme/checkout"],
+        [KEY, "targeted", "expires", "2999-06-30", "@acme/checkout"],
     )
     [listed] = json.loads(app(shop, "flags", "--json")[1])
     assert (listed["key"], listed["state"], listed["expired"]) == (KEY, "targeted", False)
 
 
 def test_the_expired_ones_can_be_asked_for(shop: Repository) -> None:
+    edit(shop, metadata={"description": "New.", "expires": "2999-06-30"})
     assert app(shop, "flags", "--expired") == (0, "No flag has expired.\n")
     edit(shop, metadata={"description": "Old.", "expires": "2020-01-31"})
     code, printed = app(shop, "flags", "--expired")

@@ -14,12 +14,14 @@ CALLER = """
 import sys
 from uuid import uuid4
 
+from httpx import Timeout
 from shop_client import AuthenticatedClient
 from shop_client.api.catalog import add_product, get_product, list_products
 from shop_client.models import NewProduct, ProblemDetails, Product, ProductPage
 
 address, token = sys.argv[1:]
-client = AuthenticatedClient(address, token=token, raise_on_unexpected_status=True)
+patience = Timeout(60)
+client = AuthenticatedClient(address, token=token, timeout=patience, raise_on_unexpected_status=True)
 new = NewProduct(name="Teapot", price="1.50", sku=uuid4().hex.upper())
 made = add_product.sync(client=client, body=new)
 assert isinstance(made, Product), made
@@ -31,10 +33,11 @@ assert isinstance(taken, ProblemDetails) and taken.status == 409, taken
 wrong = list_products.sync(client=client, limit=0)
 assert isinstance(wrong, ProblemDetails), wrong
 assert [each.location for each in wrong.errors] == ["query.limit"]
-stranger = AuthenticatedClient(address, token="none")
+stranger = AuthenticatedClient(address, token="none", timeout=patience)
 refused = add_product.sync(client=stranger, body=new)
 assert isinstance(refused, ProblemDetails) and refused.status == 401, refused
 """
+PATIENT = ("--request-timeout", "60")
 SCOPES = ("billing:write", "catalog:write", "identity:write", "orders:ship")
 
 
@@ -66,10 +69,10 @@ def test_no_request_breaks_the_example_or_its_description(
     options = [*options, *(part for h in headers.items() for part in ("--header", ": ".join(h)))]
     command = (sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", *options)
     done = subprocess.run(
-        [*command, "--max-examples", "15", "--seed", "1", "--no-color"],
+        [*command, "--max-examples", "15", "--seed", "1", "--no-color", *PATIENT],
         text=True,
         capture_output=True,
-        timeout=300,
+        timeout=600,
         cwd=tmp_path,  # It leaves notes there.
     )
     assert done.returncode == 0, done.stdout + done.stderr

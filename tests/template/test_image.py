@@ -6,7 +6,6 @@ There is no daemon, and no base image from elsewhere (see `stand_in`); all else 
 import json
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -18,6 +17,8 @@ import httpx
 import pytest
 from generated import UV, Generate, Repository
 from pipeline_tools import tool
+from replica import free_port
+from running import call, eventually
 from stand_in import Engine, scratch
 
 pytestmark = pytest.mark.image
@@ -74,7 +75,7 @@ def run(engine: Engine, image: dict[str, Any]) -> Any:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         return done.returncode, done.stdout
 
@@ -204,9 +205,7 @@ def registry(tmp_path: Path) -> Iterator[str]:
     """A registry of images on this machine; yields its address."""
     program = shutil.which("docker-registry")
     assert program, "this test needs docker-registry: apt-get install docker-registry"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     storage = {"filesystem": {"rootdirectory": str(tmp_path)}}
     config = {
         "version": 0.1,
@@ -217,9 +216,10 @@ def registry(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "config.yml").write_text(json.dumps(config))
     command = [program, "serve", str(tmp_path / "config.yml")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    eventually(lambda: call(f"http://{address}/v2/")[0] == 200)
     yield address
     process.terminate()
-    process.wait(timeout=10)
+    process.wait(timeout=60)
 
 
 def test_a_push_tells_the_digest(
@@ -232,6 +232,7 @@ def test_a_push_tells_the_digest(
     answer = httpx.head(
         f"http://{registry}/v2/acme/shop/manifests/{VERSION}",
         headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"},
+        timeout=60,
     )
     assert answer.headers["Docker-Content-Digest"] == digest
 

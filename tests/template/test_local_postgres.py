@@ -80,7 +80,7 @@ class User:
 
     def leave(self) -> str:
         """Let the process end; return what else it said."""
-        return self.process.communicate(timeout=60)[0]
+        return self.process.communicate(timeout=300)[0]
 
     def kill(self) -> None:
         self.process.kill()
@@ -119,7 +119,7 @@ def start(public: Path) -> Iterator[Start]:
 
 def query(url: str, sql: str = "SELECT 1") -> object:
     async def fetch() -> object:
-        connection = await asyncpg.connect(url, timeout=10)
+        connection = await asyncpg.connect(url, timeout=60)
         try:
             return await connection.fetchval(sql)
         finally:
@@ -148,7 +148,7 @@ def in_use(folder: Path) -> bool:
     return False
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not (done := condition()) and time.monotonic() < deadline:
         time.sleep(0.02)

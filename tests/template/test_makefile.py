@@ -19,7 +19,7 @@ def test_the_documented_command_runs_tests_that_run_make() -> None:
     inner = test_the_make_of_a_repository_hears_nothing_of_ours.__name__
     only = f"only=tests/template/test_makefile.py -k {inner} -n 0"
     done = subprocess.run(
-        ["make", "-j2", "test", only], cwd=ROOT, text=True, capture_output=True, timeout=300
+        ["make", "-j2", "test", only], cwd=ROOT, text=True, capture_output=True, timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout

@@ -65,7 +65,10 @@ def ask(shop: Repository, *asked: tuple[str, dict[str, str]]) -> tuple[list[str]
 
 
 def test_agents_are_told_what_the_console_knows(shop: Repository) -> None:
-    with running(shop) as (_, url), httpx.Client(base_url=url, headers=bearer(shop)) as client:
+    with (
+        running(shop) as (_, url),
+        httpx.Client(base_url=url, headers=bearer(shop), timeout=60) as client,
+    ):
         assert client.get(ITEMS).status_code == 200
         client.get(ITEMS)
         _, [nothing, mapped] = ask(shop, ("last_error", {}), ("map", {}))

@@ -3,9 +3,9 @@
 import asyncio
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
@@ -122,13 +122,13 @@ def at_work(release: Repository, log: Path) -> Iterator[None]:
 
 
 def post(load: Load, path: str, body: object, **headers: str) -> httpx.Response:
-    answer = httpx.post(load.url + path, json=body, headers={**load.headers, **headers})
+    answer = httpx.post(load.url + path, json=body, headers={**load.headers, **headers}, timeout=60)
     assert answer.is_success, answer.text
     return answer
 
 
 def is_ready(load: Load) -> bool:
-    return httpx.get(f"{load.url}/readyz").status_code == 200
+    return httpx.get(f"{load.url}/readyz", timeout=60).status_code == 200
 
 
 def register(load: Load) -> None:
@@ -151,6 +151,7 @@ def test_modules_are_renamed_and_removed_in_roll_outs_and_no_request_fails(
     old = instances.start(before, "/billing")
     with at_work(before, tmp_path / "worker1.log"):
         old.succeed(30)
+        eventually(lambda: ask(shop, WAITING.format("billing")) == 0)
     register(old)
     assert ask(shop, WAITING.format("billing")) == 1
     key = {"Idempotency-Key": uuid4().hex}
@@ -165,7 +166,8 @@ def test_modules_are_renamed_and_removed_in_roll_outs_and_no_request_fails(
     assert (again.json(), again.headers["Idempotent-Replayed"]) == (paid, "true")
     # Either does what the other has left; both work on one queue.
     with at_work(named, tmp_path / "worker2.log"):
-        eventually(lambda: ask(shop, WAITING.format("billing")) == 0, 60)
+        for module in ("billing", "reviews"):
+            eventually(lambda module=module: ask(shop, WAITING.format(module)) == 0)
         with at_work(before, tmp_path / "worker3.log"):
             old.succeed(30)
             new.succeed(30)
@@ -183,7 +185,8 @@ def test_modules_are_renamed_and_removed_in_roll_outs_and_no_request_fails(
     assert "applied finish billing, " in migrate(finished)
     last = instances.start(finished, "/invoicing")
     instances.stop()
-    assert httpx.get(f"{last.url}/billing/accounts/1", headers=last.headers).status_code == 404
+    gone = httpx.get(f"{last.url}/billing/accounts/1", headers=last.headers, timeout=60)
+    assert gone.status_code == 404
     assert ask(shop, WAITING.format("reviews")) == 1
 
     scaffold("remove-module", "reviews", "--archive", cwd=shop.path)
@@ -199,7 +202,9 @@ def test_modules_are_renamed_and_removed_in_roll_outs_and_no_request_fails(
     instances.stop()
     instances.start(removed, "/invoicing")
     instances.stop()
-    archive = f"archived_reviews_{date.today():%Y%m%d}"
+    moved = tomllib.loads(shop.read("src/app/modules/moved.toml"))["moved"]
+    [day] = [each["on"] for each in moved if each.get("remove") == "reviews"]
+    archive = f"archived_reviews_{day:%Y%m%d}"
     assert ask(shop, f"SELECT count(*) FROM {archive}.reviews") == 3
     assert ask(shop, f"SELECT count(*) FROM {archive}.jobs_in_queue") == 1
 

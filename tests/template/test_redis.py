@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from generated import Repository
+from generated import ROOT, Repository
+from replica import free_port
 
 pytestmark = pytest.mark.system
 
@@ -20,13 +21,11 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
     program = shutil.which("redis-server")
     if not program:
         pytest.fail("this test needs Debian's redis-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     process = subprocess.Popen([program, *options], cwd=tmp_path, stdout=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         with socket.socket() as probe:
             while probe.connect_ex(("127.0.0.1", port)):
                 assert time.monotonic() < deadline
@@ -34,7 +33,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.mark.parametrize("name", ["test_cache.py", "test_shared_cache.py"])
@@ -42,7 +41,7 @@ def test_a_cache_in_redis_holds_what_one_in_memory_promises(
     shop: Repository, redis_url: str, name: str
 ) -> None:
     folder = "tests/platform/cache"
-    for file in (HERE / "redis").glob("*.py"):
+    for file in [*(HERE / "redis").glob("*.py"), ROOT / "tests" / "replica.py"]:
         shutil.copy(file, shop.path / folder)
     environment = {**shop.environment, "CACHE_URL": redis_url}
     done = Repository(shop.path, environment).pytest(f"{folder}/{name}")

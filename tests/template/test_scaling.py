@@ -101,10 +101,10 @@ def test_the_database_goes_away_under_load_and_everything_heals(
 
 @pytest.mark.parametrize("path", ["/readyz", "/healthz", "/%72eadyz", "/readyz?a=b"])
 def test_nobody_outside_may_ask_an_instance_for_its_health(running: Site, path: str) -> None:
-    refused = httpx.get(running.url + path)
+    refused = httpx.get(running.url + path, timeout=60)
     assert refused.status_code == 404
     assert refused.headers["Content-Type"] == "application/problem+json"
-    assert httpx.get(running.instances[0].url + path).status_code == 200
+    assert httpx.get(running.instances[0].url + path, timeout=60).status_code == 200
 
 
 def test_the_extension_of_statistics_is_updated_as_it_is_documented(
@@ -151,4 +151,4 @@ def test_one_command_starts_all_of_it_and_stops_it(shop: Repository) -> None:
         assert process.stdout.readline() == "Both instances are new.\n"
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from generated import Repository
 from running import bearer, eventually, in_production, serving
 
 ITEMS = "/catalog/items"
+get = partial(httpx.get, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +28,11 @@ def production(shop: Repository, postgres: str) -> Repository:
 
 
 @pytest.fixture
-def server(
-    production: Repository, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Serving processes, two unless a test says otherwise: the one that leads, and their address."""
-    with serving(production, tmp_path / "log", getattr(request, "param", 2)) as served:
+def server(production: Repository, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Two serving processes: the one that leads, and their address."""
+    # A statement may wait for as long as a test takes to look.
+    patient = {**production.environment, "DATABASE_STATEMENT_TIMEOUT": "25"}
+    with serving(Repository(production.path, patient), tmp_path / "log", 2) as served:
         yield served
 
 
@@ -39,7 +41,7 @@ def test_a_request_that_runs_at_sigterm_comes_to_its_end(
 ) -> None:
     process, url = server
     asyncio.run(stop_while_working(production, process, url))
-    assert process.wait(30) in (0, -signal.SIGTERM)
+    assert process.wait(60) in (0, -signal.SIGTERM)
 
 
 def test_a_request_that_is_pipelined_begins_in_nothing_of_the_one_before_it(
@@ -54,7 +56,7 @@ def test_a_request_that_is_pipelined_begins_in_nothing_of_the_one_before_it(
         connection.sendall(raw(first) + raw(second, b"Connection: close"))
         answers = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answers.count(b"HTTP/1.1 201") == 2
-    again = httpx.post(url + ITEMS, headers=keyed, json=body)
+    again = httpx.post(url + ITEMS, headers=keyed, json=body, timeout=60)
     assert (again.status_code, again.headers.get("idempotent-replayed")) == (201, "true")
 
 
@@ -71,7 +73,7 @@ async def stop_while_working(
     login = await asyncpg.connect(production.environment["DATABASE_URL"])
     role = production.environment["DATABASE_URL"].split("/")[2].partition(":")[0]
     name = uuid4().hex
-    async with httpx.AsyncClient(base_url=url, timeout=30, headers=bearer(production)) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60, headers=bearer(production)) as client:
         holding = login.transaction()
         await holding.start()
         await login.execute(f"SET LOCAL ROLE {role}__catalog")
@@ -92,7 +94,7 @@ async def stop_while_working(
 async def waits(url: str) -> None:
     """Wait until somebody waits for a lock."""
     watching = await asyncpg.connect(url)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await watching.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
             await asyncio.sleep(0.02)
     await watching.close()
@@ -100,7 +102,7 @@ async def waits(url: str) -> None:
 
 async def refuses(url: str) -> None:
     """Wait until nobody accepts connections any more."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             try:
                 async with httpx.AsyncClient() as client:
@@ -112,19 +114,26 @@ async def refuses(url: str) -> None:
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("server", [1, 2], indirect=True, ids=["one process", "two processes"])
+@pytest.mark.parametrize("processes", [1, 2], ids=["one process", "two processes"])
 def test_it_says_that_it_leaves_and_serves_until_it_does(
-    production: Repository, server: tuple[subprocess.Popen[bytes], str]
+    production: Repository, tmp_path: Path, processes: int
 ) -> None:
-    process, url = server
+    environment = {**production.environment, "SHUTDOWN_DELAY": "8"}
+    leisurely = Repository(production.path, environment)
     token = bearer(production)
-    assert "Connection" not in httpx.get(url + ITEMS, headers=token).headers
-    process.terminate()
-    eventually(lambda: httpx.get(f"{url}/readyz").status_code == 503, seconds=10)
-    assert httpx.get(f"{url}/readyz").json()["detail"] == "This instance is being stopped."
-    served = httpx.get(url + ITEMS, headers=token)
-    assert (served.status_code, served.headers["Connection"]) == (200, "close")
-    process.wait(30)
+    with serving(leisurely, tmp_path / "log", processes) as (process, url):
+        assert "Connection" not in get(url + ITEMS, headers=token).headers
+        process.terminate()
+        eventually(lambda: "This instance is being stopped." in get(f"{url}/readyz").text)
+        assert get(f"{url}/healthz").status_code == 200
+
+        def is_leaving() -> bool:
+            served = get(url + ITEMS, headers=token)
+            assert served.status_code == 200
+            return served.headers.get("Connection") == "close"
+
+        eventually(is_leaving)
+        process.wait(60)
 
 
 def test_two_processes_answer_and_both_are_gone_afterwards(
@@ -135,10 +144,10 @@ def test_two_processes_answer_and_both_are_gone_afterwards(
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert len(children) >= 2
     token = bearer(production)
-    assert {httpx.get(url + ITEMS, headers=token).status_code for _ in range(10)} == {200}
+    assert {get(url + ITEMS, headers=token).status_code for _ in range(10)} == {200}
     process.terminate()
-    process.wait(30)
-    deadline = time.monotonic() + 10  # A helper of multiprocessing outlives the rest by a moment.
+    process.wait(60)
+    deadline = time.monotonic() + 60  # A helper of multiprocessing outlives the rest by a moment.
     while left := [pid for pid in children if Path(f"/proc/{pid}").exists()]:
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
@@ -162,18 +171,19 @@ def test_each_process_has_metrics_and_a_log_of_json_that_changes_its_level(
     served = Repository(production.path, {**production.environment, **settings})
     with serving(served, log, processes=2) as (_, url):
         canaries = {"Authorization": "Bearer not-a-token-canary", "Cookie": "session=canary"}
-        assert httpx.get(f"{url}{ITEMS}?q=canary", headers=canaries).status_code == 401
+        assert get(f"{url}{ITEMS}?q=canary", headers=canaries).status_code == 401
         eventually(lambda: "GET (no route) 401" in events())
         assert "GET /healthz 200" not in events()
         levels.write_text("app.requests=debug")
         eventually(lambda: sum("app.requests=debug" in event for event in events()) == 2)
-        httpx.get(f"{url}/healthz")
+        get(f"{url}/healthz")
         eventually(lambda: "GET /healthz 200" in events())
         addresses = {event for event in events() if event.startswith("Metrics: ")}
         assert len(addresses) == 2
         for address in addresses:
-            told = httpx.get(address.removeprefix("Metrics: ")).text
-            assert 'queue_jobs{job_state="held",module="catalog"} 0.0' in told
-            assert "canary" not in told
+            metrics = partial(get, address.removeprefix("Metrics: "))
+            held = 'queue_jobs{job_state="held",module="catalog"} 0.0'
+            eventually(lambda metrics=metrics, held=held: held in metrics().text)
+            assert "canary" not in metrics().text
     assert "canary" not in log.read_text()
     assert "Finished server process" in " ".join(events())

@@ -6,7 +6,6 @@ team would have it. Where one is missing they fail and say which.
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from generated import UV
+from replica import free_port
 
 pytestmark = pytest.mark.system
 
@@ -67,7 +67,7 @@ def is_green(target: Path, shell: dict[str, str], *command: str) -> str:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=600,
+        timeout=1200,
     )
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout, done.stdout
@@ -139,9 +139,7 @@ def managed(tmp_path: Path) -> Iterator[str]:
     folder = Path("/var/tmp") / f"managed-{os.getpid()}"
     folder.mkdir()
     shutil.chown(folder, "postgres", "postgres")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     password = folder / "password"
     password.write_text("long-enough-secret")
     password.chmod(0o644)
@@ -155,14 +153,14 @@ def managed(tmp_path: Path) -> Iterator[str]:
     try:
         root = f"postgresql://postgres:long-enough-secret@127.0.0.1:{port}/postgres"
         role = "CREATE ROLE landlord LOGIN CREATEROLE CREATEDB PASSWORD 'long-enough-secret'"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while subprocess.run([DEBIAN / "psql", root, "-qc", role], capture_output=True).returncode:
             assert time.monotonic() < deadline, "PostgreSQL 15 did not start"
             time.sleep(0.2)
         yield f"postgresql://landlord:long-enough-secret@127.0.0.1:{port}/postgres"
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=60)
         shutil.rmtree(folder)
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import asyncpg
 import httpx
 import pytest
 from generated import Repository
+from replica import free_port
 from running import bearer, eventually, in_production, serving
 
 TRACE, CALLER = "a1" * 16, "b2" * 8
@@ -31,9 +31,7 @@ def production(example: Repository, postgres: str) -> Repository:
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[tuple[str, Spans]]:
     """A real OTLP receiver: its address, and what it has received."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     received = tmp_path / "received"
     command = [sys.executable, "-u", "-m", "oteltap", "--port", str(port)]
     with received.open("wb") as printed:
@@ -48,7 +46,7 @@ def collector(tmp_path: Path) -> Iterator[tuple[str, Spans]]:
         yield f"http://127.0.0.1:{port}", spans
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @contextmanager
@@ -66,7 +64,7 @@ def working(production: Repository, log: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def execute(production: Repository, statement: str) -> None:
@@ -91,7 +89,7 @@ def of_trace(spans: Spans) -> list[Span]:
 def place_order(url: str, production: Repository) -> httpx.Response:
     """Order a teapot, in the trace; what leads to it is in others."""
     headers = bearer(production, "catalog:write")
-    with httpx.Client(base_url=url, headers=headers) as client:
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         who = {"email": f"{CANARY}@example.org", "name": CANARY}
         customer = client.post("/identity/customers", json=who).json()["id"]
         what = {"sku": "TEAPOT", "name": CANARY, "price": "12.00"}
@@ -133,7 +131,7 @@ def test_one_trace_leads_from_a_request_to_the_retry_of_its_job(
         execute(production, f"{owner} GRANT {insert.format('TO')}")
         eventually(lambda: attributes(attempts()[-1])["job.outcome"] == "done")
         metrics = "".join(
-            httpx.get(address).text
+            httpx.get(address, timeout=60).text
             for log in logs
             for address in re.findall(r"http://\S+/metrics", log.read_text())
         )
@@ -189,14 +187,14 @@ def test_a_collector_that_is_not_there_harms_nobody(production: Repository, tmp_
     traced = Repository(production.path, {**production.environment, **given, "SHUTDOWN_DELAY": "0"})
     log = tmp_path / "log"
     headers = bearer(production)
-    with serving(traced, log) as (process, url), httpx.Client(base_url=url) as client:
+    with serving(traced, log) as (process, url), httpx.Client(base_url=url, timeout=60) as client:
         for _ in range(50):
             assert client.get("/catalog/products", headers=headers).status_code == 200
         eventually(lambda: "Traces cannot be sent" in log.read_text())
         for _ in range(50):
             assert client.get("/catalog/products", headers=headers).status_code == 200
         process.terminate()
-        process.wait(5)
+        process.wait(30)
     said = log.read_text()
     assert said.count("Traces cannot be sent to http://127.0.0.1:9: ") == 1
     assert "Traceback" not in said

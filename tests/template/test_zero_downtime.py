@@ -260,7 +260,7 @@ async def copied(url: str) -> None:
     """Wait until every product's title is its name."""
     admin = await asyncpg.connect(url)
     query = "SELECT count(*) FROM catalog.products WHERE title IS DISTINCT FROM name"
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while await admin.fetchval(query):
             await asyncio.sleep(0.1)
     await admin.close()

@@ -95,7 +95,7 @@ async def test_processes_killed_at_any_step_leave_what_another_one_settles(
         input="\n".join(lines),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["-9"] * len(deals), done

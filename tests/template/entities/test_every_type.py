@@ -15,6 +15,8 @@ Bearer = Callable[..., dict[str, str]]
 
 URL = "/things"
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+MOMENTS = datetime(1, 1, 2), datetime(9999, 12, 30)
+"""A day less than there are: that day is another one in UTC."""
 KINDS: dict[str, st.SearchStrategy[Any]] = {
     "words": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=1000),
     "small": st.integers(-(2**31), 2**31 - 1),
@@ -22,7 +24,7 @@ KINDS: dict[str, st.SearchStrategy[Any]] = {
     "fits": st.booleans(),
     "other": st.uuids().map(str),
     "day": st.dates().map(str),
-    "moment": st.datetimes(timezones=ZONES).map(lambda each: each.isoformat()),
+    "moment": st.datetimes(*MOMENTS, timezones=ZONES).map(lambda each: each.isoformat()),
     "fee": st.decimals(-9_999_999_999, 9_999_999_999, places=2).map(str),
     "ratio": st.decimals(-99_999, 99_999, places=3).map(str),
     "state": st.sampled_from(["open", "half_done", "done"]),

@@ -9,6 +9,8 @@ from generated import UV
 from running import eventually
 
 YEAR = 365 * 86_400
+LOST_AFTER = {"WORKER_LOST_AFTER": "20"}
+"""A worker that the machine keeps waiting is not lost; one whose clock is wrong by a year would be."""
 WRONG = """
 import os, time, time_machine
 
@@ -31,12 +33,12 @@ def wrong_by(tmp_path_factory: pytest.TempPathFactory) -> Callable[[float], dict
 def test_workers_whose_clock_is_wrong_run_each_job_once_and_take_none_from_others(
     work, wrong_by, query, enqueue, times, seconds: float, tmp_path: Path
 ) -> None:
-    right = work(WORKER_LOST_AFTER="2")
+    right = work(**LOST_AFTER)
     held = enqueue("linger", words=str(tmp_path / "end"))
     eventually(
         lambda: query("SELECT count(*) FROM queue.pgqueuer WHERE status = 'picked'") == 1, 60
     )
-    wrong = work(**wrong_by(seconds), WORKER_LOST_AFTER="2")
+    wrong = work(**wrong_by(seconds), **LOST_AFTER)
     eventually(lambda: "clock" in wrong.log(), 60)
     many = [enqueue() for _ in range(20)]
     eventually(lambda: [times(each) for each in many] == [1] * 20, 60)

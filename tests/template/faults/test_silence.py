@@ -39,12 +39,13 @@ WAYS = (
 )
 """Where a request may be when something happens; see `trouble/web_database.py`."""
 SETTINGS = {
-    "DATABASE_STATEMENT_TIMEOUT": "1",
+    "DATABASE_STATEMENT_TIMEOUT": "3",
     "DATABASE_POOL_SIZE": str(len(WAYS)),
-    "DATABASE_POOL_TIMEOUT": "1",
-    "REQUEST_TIMEOUT": "25",
+    "DATABASE_POOL_TIMEOUT": "3",
+    "REQUEST_TIMEOUT": "55",
+    "SHUTDOWN_TIMEOUT": "55",
 }
-SOON = 15
+SOON = 45
 """Seconds: many times what a statement has here, and less than a request has."""
 TURN = 7_285_917_604
 """The key of the lock that one migration at a time has."""
@@ -146,7 +147,7 @@ def test_what_ends_a_statement_is_the_same_answer_inside_and_outside_of_savepoin
 def test_a_request_that_took_too_long_is_the_same_answer_inside_and_outside_of_savepoints(
     production: Repository, proxy: TcpProxy, tmp_path: Path
 ) -> None:
-    application = through(production, proxy, **SETTINGS | {"REQUEST_TIMEOUT": "2"})
+    application = through(production, proxy, **SETTINGS | {"REQUEST_TIMEOUT": "5"})
     with (
         serving(application, tmp_path / "log") as (_, url),
         httpx.Client(base_url=url, headers=bearer(production), timeout=60) as client,

@@ -89,19 +89,19 @@ def test_a_module_goes_there_and_comes_home(environment: dict[str, str], tmp_pat
     assert state(environment) == "streaming"
     assert app(environment, "migrate", "--own") == "Nothing to do.\n"
     assert "No process of catalog watches" in app(environment, "carve", "cut", MOVED, fails=1)
-    cut = carve(environment, "cut", MOVED, "--pause", "20", "--unwatched")
+    cut = carve(environment, "cut", MOVED, "--pause", "30", "--unwatched")
     assert cut["is_equal"]
     assert state(environment) == "moved"
     assert "has moved" in app(environment, "carve", "stop", MOVED, "--home", fails=1)
-    assert carve(environment, "back", MOVED, "--pause", "20")["is_equal"]
+    assert carve(environment, "back", MOVED, "--pause", "30")["is_equal"]
     assert state(environment) == "streaming"
-    carve(environment, "cut", MOVED, "--pause", "20", "--proof-first", "--unwatched")
+    carve(environment, "cut", MOVED, "--pause", "30", "--proof-first", "--unwatched")
     assert "say --archive DIR" in app(environment, "carve", "confirm", MOVED, fails=2)
     carve(environment, "confirm", MOVED, "--archive", str(tmp_path / "archive"))
     assert state(environment) == "confirmed"
     assert app(environment, "migrate") == "Nothing to do.\n"
     carve(environment, "copy", MOVED, "--home")
-    carve(environment, "cut", MOVED, "--home", "--pause", "20", "--unwatched")
+    carve(environment, "cut", MOVED, "--home", "--pause", "30", "--unwatched")
     carve(environment, "confirm", MOVED, "--home", "--no-archive")
     assert state(environment) == "here"
     carve(environment, "copy", MOVED)

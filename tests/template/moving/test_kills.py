@@ -102,13 +102,13 @@ def fresh(ends: Ends) -> Ends:
 async def move(ends: Ends, *, to_own: bool) -> Cut:
     ends = fresh(ends)
     async with connected(ends, MODULE):
-        return await cut(ends, to_own, Cut(module=MODULE, pause=20.0), say)
+        return await cut(ends, to_own, Cut(module=MODULE, pause=60.0), say)
 
 
 async def bring_to_an_end(ends: Ends) -> bool:
     """Do what any next command does first, once the server has noticed that the one before is gone; return
     whether the own database takes the writes."""
-    for _ in range(100):
+    for _ in range(600):
         try:
             async with connected(again := fresh(ends), MODULE):
                 await settle(again, MODULE)
@@ -159,7 +159,7 @@ async def test_a_cut_that_is_killed_anywhere_is_brought_to_an_end(
         assert not differences(done.compared)
     assert writer.written == await rows((ends.main if is_own else ends.own).url)
     async with connected(again := fresh(ends), MODULE):
-        for _ in range(100):
+        for _ in range(600):
             if not (found := await report(again, MODULE))["wrong"]:
                 break
             await asyncio.sleep(0.05)

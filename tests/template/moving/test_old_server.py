@@ -52,8 +52,8 @@ async def test_without_a_superuser_there_is_no_way_back_to_15(old: Server, clust
         assert "only a superuser may follow another database" in of_way_back
         await copy(ends)
         with pytest.raises(CarvingError, match="--without-way-back"):
-            await cut(ends, True, Cut(module=MODULE, pause=10), say)
-        done = await cut(ends, True, Cut(module=MODULE, pause=10, with_way_back=False), say)
+            await cut(ends, True, Cut(module=MODULE, pause=60), say)
+        done = await cut(ends, True, Cut(module=MODULE, pause=60, with_way_back=False), say)
         assert not differences(done.compared)
     assert writer.written == await rows(ends.own.url)
 
@@ -65,6 +65,6 @@ async def test_a_superuser_goes_to_a_newer_server_and_back(old: Server, cluster:
             await copy(ends)
         for to_own in (True, False, True):
             async with connected(ends, MODULE):
-                done = await cut(ends, to_own, Cut(module=MODULE, pause=10), say)
+                done = await cut(ends, to_own, Cut(module=MODULE, pause=60), say)
             assert not differences(done.compared)
     assert writer.written == await rows(ends.own.url)

@@ -20,13 +20,13 @@ async def tell(server: Server, statement: str) -> object:
 
 
 async def eventually(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not condition():
             await asyncio.sleep(0.05)
 
 
 async def will(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait until a question is answered with yes."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not await condition():
             await asyncio.sleep(0.05)

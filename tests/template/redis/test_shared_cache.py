@@ -21,6 +21,7 @@ from app.platform.database import Database
 from redis.asyncio import Redis as Client
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from .replica import free_port
 from .test_cache import PRICES, Price, Source, asked, patient
 
 __all__ = ["patient"]  # A fixture that every test here has, too.
@@ -30,9 +31,7 @@ class Redis:
     """A Redis that forgets everything when it stops."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -48,7 +47,7 @@ class Redis:
             self._process = subprocess.Popen(
                 [program, *options], cwd=self._folder, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self._answers():
             assert time.monotonic() < deadline, (self._folder / "log").read_text()
             time.sleep(0.01)
@@ -57,7 +56,7 @@ class Redis:
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

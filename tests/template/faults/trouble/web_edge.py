@@ -49,11 +49,11 @@ def routes(db: Database) -> APIRouter:
 
     @router.post("/slow")
     async def slow() -> None:
-        await asyncio.sleep(20)
+        await asyncio.sleep(60)
 
     @router.post("/slow/body")
     async def slow_with_body(numbers: list[int]) -> None:
-        await asyncio.sleep(20)
+        await asyncio.sleep(60)
 
     @router.post("/query")
     async def query(first: str = "") -> None:
@@ -61,7 +61,7 @@ def routes(db: Database) -> APIRouter:
         if first:
             await note(first)
         async with db.transaction() as tx:
-            await tx.execute(text("SELECT pg_sleep(20)"))
+            await tx.execute(text("SELECT pg_sleep(60)"))
 
     @router.post("/note")
     async def write(words: str, background: BackgroundTasks) -> JSONResponse:
