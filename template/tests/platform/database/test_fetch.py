@@ -202,6 +202,29 @@ async def test_no_error_quotes_a_value(db: Database, secret: str, said: str) -> 
     assert secret not in "".join(format_exception(caught.value))
 
 
+async def test_who_asks_again_and_again_takes_nothing_from_those_who_wait(
+    settings: Settings,
+) -> None:
+    engine = create_engine(settings.model_copy(update={"database_pool_size": 1}))
+    db, turns, is_over = Database(engine, "catalog"), 0, False
+
+    async def ask_again_and_again() -> None:
+        nonlocal turns
+        while not is_over:
+            await db.fetch(ALL)
+            turns += 1
+
+    async with asyncio.TaskGroup() as asking:
+        for _ in range(3):
+            asking.create_task(ask_again_and_again())
+        for use in (db.fetch(ALL), fill(db, "tea"), db.fetch(ALL)):
+            before = turns
+            await use
+            assert turns - before < 20
+        is_over = True
+    await engine.dispose()
+
+
 async def test_a_missing_role_fails_and_leaves_no_broken_connection(narrow: AsyncEngine) -> None:
     with pytest.raises(DBAPIError, match='role "app_test__nobody" does not exist'):
         await Database(narrow, "nobody").fetch(ALL)

@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DisconnectionError, MissingGreenlet
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.sql.elements import (
     ReleaseSavepointClause,
     RollbackToSavepointClause,
@@ -118,6 +118,8 @@ class Pool(AsyncAdaptedQueuePool):
     timeouts = 0
     held = 0
     """How many of them waited while the data of a module moved."""
+    waiting = 0
+    """How many wait for a connection now."""
     sides: Sides | None = None
     """Where a connection leads, if there are two databases; see `sides`."""
     _dialect: Any
@@ -153,6 +155,13 @@ class Pool(AsyncAdaptedQueuePool):
         except HeldError:
             self.held += 1
             raise
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        self.waiting += 1
+        try:
+            return super()._do_get()
+        finally:
+            self.waiting -= 1
 
     def _connect(self) -> PoolProxiedConnection:
         try:

@@ -4,6 +4,7 @@ Role, time limit, refusals and the choice of the server are those of `Database.r
 several times what a small SELECT does.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,11 +16,10 @@ from sqlalchemy import PoolProxiedConnection, Select
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import greenlet_spawn
 
-from app.platform.database.engine import seconds_of
+from app.platform.database.engine import Pool, seconds_of
 from app.platform.database.errors import OF_DRIVER, translated, UnreachableError
 from app.platform.database.reading import falls_back, is_recent
 from app.platform.database.replica import Replica
@@ -163,7 +163,9 @@ async def _connect(engine: AsyncEngine) -> PoolProxiedConnection:
     """Take a connection from the pool; one that lies there, without SQLAlchemy's greenlet, which
     only those need that wait, or connect."""
     pool = engine.pool
-    if isinstance(pool, QueuePool) and pool.checkedin():
+    if isinstance(pool, Pool) and pool.waiting:  # Else a loop takes again what it has given back.
+        await asyncio.sleep(0)
+    if isinstance(pool, Pool) and pool.checkedin():
         with suppress(MissingGreenlet):
             return engine.sync_engine.raw_connection()
     return await engine.raw_connection()
