@@ -1,4 +1,4 @@
-"""Customers of the example shop who look and order without a pause, and what came of it."""
+"""Customers of the example shop who look and order, and what came of it."""
 
 import asyncio
 import random
@@ -53,6 +53,8 @@ class Load:
     answers: list[Answer] = field(default_factory=list)
     orders: set[str] = field(default_factory=set)
     """Ids of those that were confirmed to a customer."""
+    thinking: float = 0.04
+    """Seconds at most between two things that somebody does."""
     ledger: str = ""
     """The address at which customers also look at what they owe, and pay a cent of it, if they do."""
     paid: int = 0
@@ -120,7 +122,7 @@ class Load:
                     await self._ask(client, "POST", f"{account}/payments", {"amount": "0.01"})
                 else:
                     await self._ask(client, "GET", chance.choice(reads), None)
-                await asyncio.sleep(chance.uniform(0, 0.04))
+                await asyncio.sleep(chance.uniform(0, self.thinking))
 
     async def _ask(self, client: httpx.AsyncClient, method: str, path: str, body: object) -> None:
         since = time.monotonic()

@@ -166,8 +166,6 @@ class Customers(Load):
     """Its address, at which they pay."""
     accounts: str = "/ordering/accounts"
     """Where they ask what they owe."""
-    thinking: float = 0.04
-    """Seconds at most between two things that somebody does, but for payments."""
     paying: float = 0.3
     """Seconds between two payments of a customer."""
     cancelled: set[str] = field(default_factory=set)

@@ -23,6 +23,8 @@ HERE = Path(__file__).parent
 CUSTOMERS, TRIES = 6, 5
 ROWS, KILLS = (int(os.environ.get(name, n)) for name, n in (("ROWS", 50_000), ("KILLS", 6)))
 """A million and thirty, where there is time."""
+THINKING = 0.5
+"""Seconds: what customers take of the processors, all other tests wait for."""
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'billing'"
 
 
@@ -43,7 +45,12 @@ def load(move: Move) -> Iterator[Customers]:
     headers = bearer(move.operator, "catalog:write", "billing:write")
     billing = move.site.billing.url
     load = Customers(
-        move.site.shop.url, headers, billing=billing, accounts=f"{billing}/billing/accounts"
+        move.site.shop.url,
+        headers,
+        thinking=THINKING,
+        billing=billing,
+        accounts=f"{billing}/billing/accounts",
+        paying=THINKING,
     )
     with load.shopping(CUSTOMERS):
         load.succeed(40)

@@ -91,7 +91,8 @@ class Instances:
         self._running.append(instance := ExitStack())
         log = self._logs / f"{len(self.loads)}.log"
         _, url = instance.enter_context(serving(release, log))
-        load = Load(url, bearer(release, "catalog:write", "billing:write"), ledger=ledger)
+        headers = bearer(release, "catalog:write", "billing:write")
+        load = Load(url, headers, thinking=0.2, ledger=ledger)
         self.loads.append(load)
         instance.enter_context(load.shopping(2))
         load.succeed(30)

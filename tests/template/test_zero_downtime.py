@@ -179,7 +179,7 @@ def test_a_column_is_renamed_under_load_and_no_request_fails(
         each.chmod(0o755)
     headers = bearer(shop, "catalog:write")
     with site(shop.path, tmp_path, RATE_LIMIT="10000", SHUTDOWN_DELAY="3") as running:
-        load, shelf = Load(running.url, headers), Shelf(running.url, headers)
+        load, shelf = Load(running.url, headers, thinking=0.2), Shelf(running.url, headers)
         with load.shopping(2), shelf.stocked():
             load.succeed(50)
             change(shop, running, load)
