@@ -27,7 +27,7 @@ test: | $(UV)  ## Run the tests: make test only=tests/test_names.py
 	$(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder -m "not system and not observability and not browser and not pipeline and not deployment and not image and not updates and not mutations and not moves and not carved and not data and not docs" $(only)
 
 test-update: | $(UV)  ## Update repositories of this template's whole past, and try many more edits (takes minutes)
-	EXAMPLES=60 $(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder tests/test_update_history.py tests/test_update_properties.py tests/adopting/test_adopt_history.py $(only)
+	EXAMPLES=40 $(UV) run pytest -n auto --dist loadfile --no-loadscope-reorder tests/test_update_history.py tests/test_update_properties.py tests/adopting/test_adopt_history.py $(only)
 
 test-carve: | $(UV)  ## Carve billing out of the example, and kill what places orders at each step
 	$(UV) run pytest $(call marked,carved)
