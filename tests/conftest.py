@@ -1,5 +1,6 @@
 """A tiny template with the real `copier.yml`, in a real git repository, and what runs on it."""
 
+import re
 import shutil
 import signal
 import sys
@@ -13,6 +14,8 @@ from histories import MODULE, Template
 from scaffold import cli
 
 HERE = Path(__file__).parent
+_SUITES = set(re.findall(r"call marked,(\w+)", (HERE.parent / "Makefile").read_text()))
+"""Markers of which the Makefile looks for the files."""
 FILES = {
     "{{ _copier_conf.answers_file }}.jinja": "{{ dict(_copier_answers, _commit=commit) | to_nice_yaml -}}\n",
     "README.md.jinja": "# {{ project_name }}\n\n{{ description }}\n",
@@ -45,7 +48,14 @@ EXAMPLE = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, so that no process is left alone with it in the end."""
+    """Begin with what takes long, so that no process is left alone with it in the end.
+
+    Raises UsageError where the Makefile would not find a test's marker, and no suite run it.
+    """
+    for item in items:
+        for marker in _SUITES & {each.name for each in item.iter_markers()}:
+            if f"mark.{marker}" not in item.path.read_text():
+                raise pytest.UsageError(f"{item.path}: write `pytest.mark.{marker}` in this file")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

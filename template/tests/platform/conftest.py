@@ -31,7 +31,7 @@ _PATIENT = (
     "timeouts.ISSUER",
     "web.health.PROBE",
 )
-"""How many seconds are waited for what does not answer: a busy machine may take longer than a deployment."""
+"""Limits, in seconds, on waiting for what does not answer. A busy machine needs more than they give."""
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ _QUOTED = re.compile(
     r"\Z",
     re.DOTALL,
 )
+"""From the first quote to the end, as a value may hold quotes itself. What Postgres always says last stays."""
 _QUOTES_VALUES = re.compile("22(?!023)")
 """SQLSTATEs of values that do not fit. All others quote names only, as 22023 does of settings."""
 _WITHHELD = "[withheld]"
