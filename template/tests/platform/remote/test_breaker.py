@@ -6,12 +6,7 @@ import pytest
 
 from app.platform.remote.breaker import Breaker, OpenError
 
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from ..clock import Clock
 
 
 class Failed(Exception):

@@ -28,6 +28,7 @@ from app.platform.remote.breaker import Breaker
 from app.platform.remote.exchange import Exchange, UnansweredError
 from app.platform.timeouts import given_up_after, REMOTE_AWAY
 
+from ..clock import Clock
 from ..looking import free_port
 from .conftest import Connect, KEYS, running, served, wired_to
 from .ledger import Declined, Entry, Kind, Ledger, Service
@@ -389,17 +390,9 @@ async def test_what_is_off_is_not_asked(connect: Connect, network: Network, off:
     assert (refused.value.reason, network.connections) == ("off", 0)
 
 
-class Clock:
-    """That of the breakers."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """That of the breakers."""
     clock = Clock()
     monkeypatch.setattr(calling, "Breaker", partial(Breaker, clock=clock))
     return clock

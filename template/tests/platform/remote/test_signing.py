@@ -16,20 +16,15 @@ from http_message_signatures import (
 
 from app.platform.remote.signing import claims, Headers, SignatureError, Signer, Verifier
 
+from ..clock import Clock
+
 OLD, NEW = {"old": b"o" * 32}, {"new": b"n" * 32}
 PATH, BODY = "/_modules/billing/charge", b'{"amount":"1.10"}'
 
 
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_800_000_000.0)
 
 
 def signed(clock: Callable[[], float], keys: dict[str, bytes] = NEW, body: bytes = BODY) -> Headers:

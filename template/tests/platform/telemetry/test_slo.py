@@ -35,22 +35,18 @@ from app.platform.wiring.module_toml import WiringError
 from app.platform.wiring.modules import ModuleFolder
 from app.platform.wiring.observing import observe_call
 
+from ..clock import Clock
+
 MODULES = ("shop_window", "till", "stock")
 Counts = Callable[[], dict[str, float]]
 Handle = Callable[[], Awaitable[int]]
 
 
-class Clock:
-    """Goes on as a test says, however long that takes."""
-
-    now = 0.0
+class WallClock(Clock):
     time = time.time
 
-    def perf_counter(self) -> float:
-        return self.now
 
-
-CLOCK = Clock()
+CLOCK = WallClock()
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from app.platform.database.engine import create_engine
 from app.platform.settings.settings import Settings, SettingsError
 from app.platform.web.http import create_api
 
+from ..clock import Clock
 from ..issuing import Issuing
 
 Bearer = Callable[..., dict[str, str]]
@@ -162,18 +163,10 @@ async def test_a_web_socket_is_closed_as_well() -> None:
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
-class Clock:
-    """As it stands still, however long a test takes."""
-
-    @staticmethod
-    def monotonic() -> float:
-        return 1000.0
-
-
 async def test_who_asks_too_often_is_told_when_to_come_again(
     bearer: Bearer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.platform.web.rate_limit.time", Clock)
+    monkeypatch.setattr("app.platform.web.rate_limit.time", Clock())
     application = api(rate_limit=0.2)
     for _ in range(2):
         assert (await ask(application, "/shop/mine", **bearer("ada"))).status_code == 200

@@ -5,17 +5,12 @@ import pytest
 from app.platform.web import rate_limit as module
 from app.platform.web.rate_limit import Rates
 
-
-class Clock:
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
+from ..clock import Clock
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+    clock = Clock(1000.0)
     monkeypatch.setattr(module, "time", clock)
     return clock
 
