@@ -102,7 +102,10 @@ class Balancer(Web):
         deadline = time.monotonic() + SECONDS_TO_START
         while not re.search(rf"^app,{server},(.*?,)?UP\b", self._told(), re.MULTILINE):
             if time.monotonic() > deadline:
-                sys.exit(f"{self.name} does not find {server}:\n{self._told()}")
+                sys.exit(
+                    f"{self.name} sends nothing to instance {server!r} that was restarted "
+                    f"{SECONDS_TO_START} s ago; the logs in {self.log.parent} say why"
+                )
             time.sleep(0.05)
 
     def _told(self) -> str:
